@@ -1,0 +1,1 @@
+"""Where people and scripts come in, and the only place that prints or exits."""

@@ -1,0 +1,68 @@
+"""What can go wrong, as one tree.  Raise these anywhere; only cli/ prints them.
+
+MinirunError              a sentence for a person, and a hint what to do about it
+├── UsageError            the command line asks for something that makes no sense
+├── NotFoundError         no such container, image, network
+├── ConflictError         it exists already, is in use, or is in the wrong state
+├── UnsupportedError      this kernel or machine cannot do what was asked
+├── ProgramError          the container's program cannot be started
+│   ├── ProgramNotFound       nothing there (a shell's 127)
+│   └── ProgramNotInvocable   there, but it cannot be run (a shell's 126)
+└── InitError             a kernel call failed while the container was being made
+
+linux.syscalls.SyscallError is an OSError that knows its call; InitError is what becomes of one on its
+way out of the container's first process.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class MinirunError(Exception):
+    """A failure told in one sentence.  `hint` says what to try; both are plain text without a full stop."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MinirunError):
+    pass
+
+
+class NotFoundError(MinirunError):
+    pass
+
+
+class ConflictError(MinirunError):
+    pass
+
+
+class UnsupportedError(MinirunError):
+    pass
+
+
+class ProgramError(MinirunError):
+    pass
+
+
+class ProgramNotFound(ProgramError):
+    pass
+
+
+class ProgramNotInvocable(ProgramError):
+    pass
+
+
+class InitError(MinirunError):
+    """A failed call in the process that becomes PID 1: `step`, `call` and `path` say where it was."""
+
+    def __init__(self, step: str, call: str, errno: int, path: str, hint: str = "") -> None:
+        where = f"{call} {path}".strip()
+        super().__init__(f"{where}: {os.strerror(errno)}", hint)
+        self.step = step
+        self.call = call
+        self.errno = errno
+        self.path = path

@@ -1,0 +1,84 @@
+"""Files as minirun writes them: JSON a person can `cat`, written whole, guarded by a lock.
+
+A reader never sees half a file: it is written under a temporary name and renamed (see rename(2), atomic on
+one filesystem).  A crash leaves at worst a `.tmp-` file, which the next writer of that name replaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+
+TYPE_CHECKING = False  # as typing.TYPE_CHECKING; importing typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+
+def read_json(path: str) -> Any:
+    """The parsed content of `path`.  Raises OSError, or ValueError naming the file when it is not JSON."""
+    with open(path, "rb") as file:
+        text = file.read()
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON: {error}") from error
+
+
+def write_json(path: str, value: object, *, durable: bool = False) -> None:
+    """Write `value` to `path`, indented, in one rename.  `durable`: fsync first, so it survives a power cut."""
+    write_whole(path, json.dumps(value, indent=2).encode() + b"\n", durable=durable)
+
+
+def write_whole(path: str, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:
+    """Replace `path` by `content` in one rename; readers see the old file or the new one."""
+    temporary = f"{os.path.dirname(path)}/.tmp-{os.path.basename(path)}-{os.getpid()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with open(fd, "wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def locked(path: str, *, shared: bool = False) -> Iterator[int]:
+    """Hold flock(2) on `path` (made if missing, with its directory) for the length of a with block.
+
+    The kernel drops the lock when the process dies, so there are no stale locks to clear.
+    """
+    fd = open_lock(path)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def open_lock(path: str) -> int:
+    """A descriptor of the lock file `path`, not locked yet."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def is_locked(path: str) -> bool:
+    """Whether some process holds the exclusive lock on `path`.  A missing file is not locked."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,374 @@
+"""System calls: each declared once with its C types, under its C name, in the man page's argument order.
+
+So the man page is the documentation.  Every wrapper goes through `act`, the choke point that announces it to
+the trace and turns an errno into a SyscallError that knows its call and its path.  `why` is the comment of the
+line that makes the call; `minirun run --explain` tells it to people.
+
+See      syscalls(2), and the man page of each call
+By hand  strace -f shows the same calls from outside
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from minirun.linux import trace
+from minirun.linux.constants import (
+    AT_EMPTY_PATH,
+    CLOSE_RANGE_CLOEXEC,
+    PR_CAP_AMBIENT,
+    PR_CAPBSET_DROP,
+    SECCOMP_SET_MODE_FILTER,
+    SYSCALL_NUMBERS,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+
+class SyscallError(OSError):
+    """A system call that failed: `errno`, `call` (its C name), `path` (what it was about, or "").
+
+    >>> str(SyscallError(13, "mount", "/proc"))
+    'mount(2) /proc: Permission denied'
+    """
+
+    def __init__(self, errno: int, call: str, path: str = "") -> None:
+        super().__init__(errno, os.strerror(errno))
+        self.call = call
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.call}(2) {self.path}".rstrip() + f": {self.strerror}"
+
+
+def act(
+    call: str,
+    function: Callable[..., Any],
+    *args: Any,
+    path: str = "",
+    why: str = "",
+    shown: Sequence[object] | None = None,
+) -> Any:
+    """Make one call that changes kernel state: inject a fault, call, trace, raise.  Returns what it returned.
+
+    `path` is for the error message; `shown` replaces `args` in the trace where the raw ones (descriptors,
+    structures) would say nothing to a reader.
+    """
+    if not trace.on:
+        try:
+            return function(*args)
+        except OSError as error:
+            raise SyscallError(error.errno or 0, call, path) from None
+    result, errno = None, 0
+    try:
+        trace.before(call)
+        result = function(*args)
+        return result
+    except OSError as error:
+        errno = error.errno or 0
+        raise SyscallError(errno, call, path) from None
+    finally:
+        trace.after(call, args if shown is None else shown, result, errno, why)
+
+
+# ---- the C library, declared ------------------------------------------------------------------------------
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, _function: object, _args: object) -> int:
+    if result == -1:
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno))
+    return result
+
+
+def _declare(name: str, *types: Any) -> Any:
+    function = getattr(_libc, name)
+    function.argtypes = types
+    function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
+    function.errcheck = _check
+    return function
+
+
+_char_p, _int, _uint, _ulong, _void_p = (
+    ctypes.c_char_p,
+    ctypes.c_int,
+    ctypes.c_uint,
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+)
+
+_mount = _declare("mount", _char_p, _char_p, _char_p, _ulong, _char_p)
+_umount2 = _declare("umount2", _char_p, _int)
+_unshare = _declare("unshare", _int)
+_setns = _declare("setns", _int, _int)
+_prctl = _declare("prctl", _int, _ulong, _ulong, _ulong, _ulong)
+_sethostname = _declare("sethostname", _char_p, ctypes.c_size_t)
+_setdomainname = _declare("setdomainname", _char_p, ctypes.c_size_t)
+_personality = _declare("personality", _ulong)
+_capset = _declare("capset", _void_p, _void_p)
+_capget = _declare("capget", _void_p, _void_p)
+_syscall = _declare("syscall")  # glibc has no wrapper for the calls in SYSCALL_NUMBERS
+
+
+def _raw(name: str, *args: Any) -> int:
+    """syscall(2): a call glibc does not wrap.  Arguments are ctypes objects or ints (passed as longs)."""
+    _syscall.argtypes = None
+    wide = (ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args)
+    return int(_syscall(ctypes.c_long(SYSCALL_NUMBERS[name]), *wide))
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else os.fsencode(text)
+
+
+# ---- mounts -----------------------------------------------------------------------------------------------
+
+
+def mount(
+    source: str | None,
+    target: str,
+    filesystemtype: str | None,
+    mountflags: int,
+    data: str | None = None,
+    *,
+    path: str = "",
+    why: str = "",
+) -> None:
+    """mount(2).  `path` is the name to show when `target` is a /proc/self/fd one."""
+    raw = (_bytes(source), _bytes(target), _bytes(filesystemtype), mountflags, _bytes(data))
+    shown = (source, path or target, filesystemtype, mountflags, data)
+    act("mount", _mount, *raw, path=path or target, why=why, shown=shown)
+
+
+def umount2(target: str, flags: int = 0, *, why: str = "") -> None:
+    """umount2(2)"""
+    act("umount2", _umount2, _bytes(target), flags, path=target, why=why)
+
+
+def pivot_root(new_root: str, put_old: str, *, why: str = "") -> None:
+    """pivot_root(2)"""
+    raw = (ctypes.c_char_p(_bytes(new_root)), ctypes.c_char_p(_bytes(put_old)))
+    shown = (new_root, put_old)
+    act("pivot_root", _raw, "pivot_root", *raw, path=new_root, why=why, shown=shown)
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
+def mount_setattr(dirfd: int, flags: int, attr_set: int, attr_clr: int = 0, *, path: str, why: str = "") -> None:
+    """mount_setattr(2) on the mount that `dirfd` (O_PATH) is in.  Linux 5.12; ENOSYS before."""
+    attr = _MountAttr(attr_set, attr_clr, 0, 0)
+    args = (dirfd, ctypes.c_char_p(b""), flags | AT_EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr))
+    shown = (path, flags, attr_set, attr_clr)
+    act("mount_setattr", _raw, "mount_setattr", *args, path=path, why=why, shown=shown)
+
+
+# ---- namespaces and names ---------------------------------------------------------------------------------
+
+
+def unshare(flags: int, *, why: str = "") -> None:
+    """unshare(2)"""
+    act("unshare", _unshare, flags, why=why)
+
+
+def setns(fd: int, nstype: int, *, path: str = "", why: str = "") -> None:
+    """setns(2).  `path` is the namespace file `fd` was opened from."""
+    act("setns", _setns, fd, nstype, path=path, why=why, shown=(path or fd, nstype))
+
+
+def sethostname(name: str, *, why: str = "") -> None:
+    """sethostname(2)"""
+    raw = os.fsencode(name)
+    act("sethostname", _sethostname, raw, len(raw), path=name, why=why, shown=(name,))
+
+
+def setdomainname(name: str, *, why: str = "") -> None:
+    """setdomainname(2)"""
+    raw = os.fsencode(name)
+    act("setdomainname", _setdomainname, raw, len(raw), path=name, why=why, shown=(name,))
+
+
+# ---- privileges -------------------------------------------------------------------------------------------
+
+
+def prctl(option: int, arg2: int = 0, arg3: int = 0, *, why: str = "") -> int:
+    """prctl(2).  Returns its result (PR_CAPBSET_READ and the like answer with it)."""
+    return int(act("prctl", _prctl, option, arg2, arg3, 0, 0, why=why, shown=(option, arg2, arg3)))
+
+
+def capbset_drop(capability: int, *, why: str = "") -> None:
+    """Take one capability out of the bounding set: no execve(2) can ever give it back."""
+    prctl(PR_CAPBSET_DROP, capability, why=why)
+
+
+def cap_ambient(operation: int, capability: int = 0, *, why: str = "") -> None:
+    """PR_CAP_AMBIENT_RAISE, or PR_CAP_AMBIENT_CLEAR_ALL: the set that survives execve for non-root users."""
+    prctl(PR_CAP_AMBIENT, operation, capability, why=why)
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _CapData(ctypes.Structure):
+    """The low 32 capabilities and then the high ones, as capget(2) explains under version 3."""
+
+    _fields_ = [
+        (f"{name}{half}", ctypes.c_uint32)
+        for half in (0, 1)
+        for name in ("effective", "permitted", "inheritable")
+    ]
+
+
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def capset(effective: int, permitted: int, inheritable: int, *, why: str = "") -> None:
+    """capset(2) on this thread; each set is a bit mask, bit n for capability number n."""
+    header = _CapHeader(_CAPABILITY_VERSION_3, 0)
+    halves = [(mask >> shift) & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable)]
+    data = _CapData(*halves)
+    shown = (effective, permitted, inheritable)
+    act("capset", _capset, ctypes.byref(header), ctypes.byref(data), why=why, shown=shown)
+
+
+def setgroups(groups: list[int], *, why: str = "") -> None:
+    """setgroups(2)"""
+    act("setgroups", os.setgroups, groups, why=why)
+
+
+def setresgid(rgid: int, egid: int, sgid: int, *, why: str = "") -> None:
+    """setresgid(2)"""
+    act("setresgid", os.setresgid, rgid, egid, sgid, why=why)
+
+
+def setresuid(ruid: int, euid: int, suid: int, *, why: str = "") -> None:
+    """setresuid(2)"""
+    act("setresuid", os.setresuid, ruid, euid, suid, why=why)
+
+
+def prlimit(pid: int, resource: int, soft: int, hard: int, *, name: str, why: str = "") -> None:
+    """prlimit(2); `name` is the limit's name for messages, as RLIMIT_NOFILE."""
+    limits = (ctypes.c_uint64 * 2)(soft & (2**64 - 1), hard & (2**64 - 1))
+    args = (pid, resource, limits, ctypes.c_void_p(None))
+    act("prlimit64", _raw, "prlimit64", *args, path=name, why=why, shown=(name, soft, hard))
+
+
+class _SockFprog(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+def seccomp(program: bytes, flags: int = 0, *, why: str = "") -> int:
+    """seccomp(2) SECCOMP_SET_MODE_FILTER with a classic BPF program, 8 bytes an instruction.
+
+    Returns the listener descriptor when `flags` ask for one, else 0.
+    """
+    fprog = _SockFprog(len(program) // 8, program)
+    args = (SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(fprog))
+    shown = (SECCOMP_SET_MODE_FILTER, flags, f"{len(program) // 8} instructions")
+    return int(act("seccomp", _raw, "seccomp", *args, why=why, shown=shown))
+
+
+def bpf(command: int, attr: bytes, *, shown: Sequence[object] = (), why: str = "") -> int:
+    """bpf(2) with `attr` laid out by the caller (union bpf_attr).  Returns a descriptor, or 0."""
+    buffer = ctypes.create_string_buffer(attr, len(attr))
+    return int(act("bpf", _raw, "bpf", command, buffer, len(attr), why=why, shown=(command, *shown)))
+
+
+def keyctl_join_session_keyring(name: str, *, why: str = "") -> None:
+    """keyctl(2) KEYCTL_JOIN_SESSION_KEYRING: a keyring of our own, not the one of whoever ran us."""
+    act("keyctl", _raw, "keyctl", 1, ctypes.c_char_p(_bytes(name)), path=name, why=why, shown=("join", name))
+
+
+def personality(persona: int, *, why: str = "") -> None:
+    """personality(2)"""
+    act("personality", _personality, persona, why=why)
+
+
+# ---- files and descriptors --------------------------------------------------------------------------------
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "mode", "resolve")]
+
+
+def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """openat2(2).  Returns a close-on-exec descriptor.  Not traced: opening changes no kernel state."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    raw = ctypes.c_char_p(_bytes(path))
+    try:
+        return _raw("openat2", dirfd, raw, ctypes.byref(how), ctypes.sizeof(how))
+    except OSError as error:
+        raise SyscallError(error.errno or 0, "openat2", path) from None
+
+
+def close_range(first: int, last: int = 2**32 - 1, flags: int = CLOSE_RANGE_CLOEXEC, *, why: str = "") -> None:
+    """close_range(2).  With CLOSE_RANGE_CLOEXEC the descriptors close at execve, not now."""
+    args = (ctypes.c_uint(first), ctypes.c_uint(last), flags)
+    act("close_range", _raw, "close_range", *args, why=why, shown=(first, last, flags))
+
+
+def write_file(path: str, text: str, *, why: str = "") -> None:
+    """Write `text` to a file of a kernel file system (/proc, /sys, cgroup) in one write(2)."""
+    act("write", _write_file, path, text, path=path, why=why)
+
+
+def _write_file(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def mkdir(path: str, mode: int = 0o755, *, dir_fd: int | None = None, why: str = "") -> None:
+    """mkdir(2).  FileExistsError is raised as a SyscallError with errno EEXIST."""
+    act("mkdir", _mkdir, path, mode, dir_fd, path=path, why=why, shown=(path, mode))
+
+
+def _mkdir(path: str, mode: int, dir_fd: int | None) -> None:
+    os.mkdir(path, mode, dir_fd=dir_fd)
+
+
+def rmdir(path: str, *, why: str = "") -> None:
+    """rmdir(2)"""
+    act("rmdir", os.rmdir, path, path=path, why=why)
+
+
+def mknod(path: str, mode: int, device: int, *, why: str = "") -> None:
+    """mknod(2); `device` as os.makedev(major, minor) makes it."""
+    shown = (path, mode, f"{os.major(device)}:{os.minor(device)}")
+    act("mknod", os.mknod, path, mode, device, path=path, why=why, shown=shown)
+
+
+def symlink(target: str, path: str, *, why: str = "") -> None:
+    """symlink(2)"""
+    act("symlink", os.symlink, target, path, path=path, why=why)
+
+
+def chdir(path: str, *, why: str = "") -> None:
+    """chdir(2)"""
+    act("chdir", os.chdir, path, path=path, why=why)
+
+
+def fchdir(fd: int, path: str, *, why: str = "") -> None:
+    """fchdir(2); `path` is what `fd` was opened from."""
+    act("fchdir", os.fchdir, fd, path=path, why=why, shown=(path,))
+
+
+def execve(path: str, argv: list[str], environment: dict[str, str], *, why: str = "") -> None:
+    """execve(2).  Announced before it is made: after it, there is nobody left to tell."""
+    if trace.on:
+        trace.before("execve")
+        trace.after("execve", (path, argv), 0, 0, why)
+    try:
+        os.execve(path, argv, environment)
+    except OSError as error:
+        raise SyscallError(error.errno or 0, "execve", path) from None

@@ -1,0 +1,117 @@
+"""The trace: every act that changes kernel state passes here, once.
+
+Off, it costs one attribute test (`if trace.on`).  On, each act is one JSON line, written with one write(2) to a
+descriptor that the child of the fork inherits too; a pipe keeps lines shorter than PIPE_BUF whole, so both
+sides of the fork share it without a lock.  An event is
+
+    {"time": s, "pid": n, "phase": step, "call": name, "args": [raw], "result": n or "errno": n, "why": text}
+
+and a step is {"time", "pid", "step": name, "why"}.  Numbers are raw: teach/ turns flags into names and acts into
+what a person would type, in another process, so that nothing here needs importing after pivot_root.
+
+The same choke point can stop a run at a step (`--step`) or make an act fail (MINIRUN_FAULT, for tests).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+on = False  # the one attribute that callers test
+
+_events = -1  # descriptor the events are written to, or -1
+_replies = -1  # descriptor a stopped step reads its orders from, or -1
+_breakpoints: frozenset[str] = frozenset()  # step names to stop before; "*" is every step
+_fault: list[str] = []  # [call, which one, errno or "kill"]
+_seen: dict[str, int] = {}  # how often each call was made, for the fault
+_phase = ""
+
+_LONGEST = 1024  # characters of one argument; keeps an event under PIPE_BUF (4096 bytes, pipe(7))
+
+
+class Cancelled(Exception):
+    """The person at `--step` typed q."""
+
+
+def start(events: int, replies: int = -1, breakpoints: Sequence[str] = (), fault: str = "") -> None:
+    """Turn the trace on.
+
+    `events` and `replies` are open descriptors or -1.  `fault` is `CALL:N:ERRNO` (the N-th CALL of a process
+    fails) or `CALL:N:kill` (the process is killed just before it).
+    """
+    global on, _events, _replies, _breakpoints, _fault
+    on = True
+    _events, _replies = events, replies
+    _breakpoints = frozenset(breakpoints)
+    _fault = fault.split(":") if fault else []
+
+
+def step(name: str, why: str = "") -> None:
+    """Say that the step `name` begins; stop here if it is a breakpoint.  Raises Cancelled on `q`."""
+    global _phase
+    _phase = name
+    if not on:
+        return
+    stopped = _replies >= 0 and (name in _breakpoints or "*" in _breakpoints)
+    _write({"step": name, "why": why, "stopped": stopped})
+    if stopped and os.read(_replies, 1) != b"c":
+        raise Cancelled(name)
+
+
+def phase() -> str:
+    """The step this process is in, for error messages."""
+    return _phase
+
+
+def before(call: str) -> None:
+    """The fault injection point: raises OSError, or kills this process, when the fault is due."""
+    if not _fault or _fault[0] != call:
+        return
+    _seen[call] = _seen.get(call, 0) + 1
+    if _seen[call] == int(_fault[1]):
+        if _fault[2] == "kill":
+            os.kill(os.getpid(), 9)
+        raise OSError(int(_fault[2]), os.strerror(int(_fault[2])))
+
+
+def after(call: str, args: Sequence[object], result: object, errno: int, why: str) -> None:
+    """Announce that `call(*args)` was made.  `errno` is 0 when it succeeded."""
+    event: dict[str, object] = {"phase": _phase, "call": call, "args": [_show(arg) for arg in args]}
+    if errno:
+        event["errno"] = errno
+    else:
+        event["result"] = result if isinstance(result, int) else 0
+    if why:
+        event["why"] = why
+    _write(event)
+
+
+def announce(call: str, args: Sequence[object], why: str = "") -> None:
+    """Announce an act that was not a system call of ours: a netlink request, an nft transaction."""
+    if on:
+        after(call, args, 0, 0, why)
+
+
+def _show(argument: object) -> object:
+    if isinstance(argument, bytes):
+        argument = argument.decode(errors="replace")
+    if argument is None or isinstance(argument, (int, float)):
+        return argument
+    if isinstance(argument, (list, tuple)):
+        return [_show(part) for part in argument]
+    text = str(argument)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+def _write(event: dict[str, object]) -> None:
+    if _events >= 0:
+        line = json.dumps({"time": round(time.monotonic(), 6), "pid": os.getpid(), **event})
+        try:
+            os.write(_events, line.encode() + b"\n")
+        except BrokenPipeError:
+            pass  # whoever listened has gone; the container must not fail for it

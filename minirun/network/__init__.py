@@ -1,0 +1,1 @@
+"""The default bridge: links, addresses, masquerade, resolv.conf."""

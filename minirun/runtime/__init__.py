@@ -1,0 +1,1 @@
+"""The OCI runtime: a bundle (config.json and a root filesystem) becomes a process."""

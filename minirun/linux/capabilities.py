@@ -24,15 +24,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# /usr/include/linux/capability.h: a name's place in this list is its number.
-NAMES = (
-    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID "
-    "CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW "
-    "CAP_IPC_LOCK CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT "
-    "CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD "
-    "CAP_LEASE CAP_AUDIT_WRITE CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG "
-    "CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
-).split()  # noqa: SIM905 - a list literal would fill the screen
+# /usr/include/linux/capability.h, without the CAP_: a place in this list is a number.
+_LIST = """
+    CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+    NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT
+    SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE
+    AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
+    PERFMON BPF CHECKPOINT_RESTORE
+"""
+NAMES = ["CAP_" + name for name in _LIST.split()]
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
 # moby daemon/pkg/oci/caps/defaults.go: enough for package managers and servers, not enough to leave.
@@ -99,11 +99,10 @@ def effective_set(
     privileged: bool = False,
     bounding: int | None = None,
 ) -> list[str]:
-    """What a container started with these `--cap-add`, `--cap-drop` and `--privileged` may do, as Docker has it.
+    """What a container with these `--cap-add`, `--cap-drop` and `--privileged` may do.
 
-    Docker's rules (moby daemon/pkg/oci/caps, TweakCapabilities), the first that fits: privileged is everything
-    and the two lists say nothing; add ALL is everything but what `drop` names; drop ALL is only what is
-    added; else the defaults, less `drop`, with `add`, which wins.  The result is cut to `bounding` (default:
+    Docker's rules (moby daemon/pkg/oci/caps, TweakCapabilities), the first that fits: privileged is all of
+    them and the two lists say nothing; add ALL is all but what `drop` names; drop ALL is only what is added; else the defaults, less `drop`, with `add`, which wins.  The result is cut to `bounding` (default:
     this process's): a capability the host does not have cannot be given.
     """
     added = {normalise(name) for name in add}

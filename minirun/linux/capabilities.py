@@ -102,8 +102,9 @@ def effective_set(
     """What a container with these `--cap-add`, `--cap-drop` and `--privileged` may do.
 
     Docker's rules (moby daemon/pkg/oci/caps, TweakCapabilities), the first that fits: privileged is all of
-    them and the two lists say nothing; add ALL is all but what `drop` names; drop ALL is only what is added; else the defaults, less `drop`, with `add`, which wins.  The result is cut to `bounding` (default:
-    this process's): a capability the host does not have cannot be given.
+    them and the two lists say nothing; add ALL is all but what `drop` names; drop ALL is only what is added;
+    else the defaults, less `drop`, with `add`, which wins.  The result is cut to `bounding` (default: this
+    process's): a capability the host does not have cannot be given.
     """
     added = {normalise(name) for name in add}
     dropped = {normalise(name) for name in drop}

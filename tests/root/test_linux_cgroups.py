@@ -1,0 +1,139 @@
+"""Groups made and removed for real, on whatever cgroup2 mount this machine has."""
+
+import os
+import signal
+import subprocess
+import uuid
+
+import pytest
+
+from minirun.errors import MinirunError, UnsupportedError, UsageError
+from minirun.linux import cgroups
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def group():
+    """The path of a group that is not there yet, and will not be there afterwards."""
+    path = f"{cgroups.PARENT}/test-{uuid.uuid4().hex[:12]}"
+    yield path
+    cgroups.kill(path)
+    cgroups.delete(path)
+    assert not os.path.exists(cgroups.directory(path))
+
+
+@pytest.fixture
+def sleeper():
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_the_mount_is_a_cgroup2_mount():
+    assert os.path.exists(f"{cgroups.mount_point()}/cgroup.controllers")
+
+
+def test_a_process_moves_in_and_is_listed(group, sleeper):
+    where = cgroups.create(group, {})
+    cgroups.add(group, sleeper.pid)
+    with open(f"/proc/{sleeper.pid}/cgroup") as file:
+        assert f"0::{group}\n" in file.read()
+    assert cgroups.path_of(sleeper.pid) == group
+    assert cgroups.pids(group) == [sleeper.pid]
+    assert where == cgroups.directory(group)
+
+
+def test_kill_ends_all_of_it_below_too(group, sleeper):
+    cgroups.create(group, {})
+    cgroups.create(f"{group}/inner", {})
+    cgroups.add(f"{group}/inner", sleeper.pid)
+    cgroups.kill(group)
+    assert sleeper.wait(5) == -signal.SIGKILL
+    assert cgroups.pids(group) == []
+
+
+def test_kill_works_on_kernels_without_the_file(group, sleeper):
+    cgroups.create(group, {})
+    cgroups.add(group, sleeper.pid)
+    cgroups._kill_each(group)
+    assert sleeper.wait(5) == -signal.SIGKILL
+
+
+def test_delete_takes_the_tree(group):
+    cgroups.create(f"{group}/a/b", {})
+    cgroups.create(f"{group}/c", {})
+    cgroups.delete(group)
+    assert not os.path.exists(cgroups.directory(group))
+
+
+def test_delete_of_a_missing_group_is_success(group):
+    cgroups.delete(group)
+
+
+def test_delete_waits_and_then_names_who_is_in(group, sleeper, monkeypatch):
+    monkeypatch.setattr(cgroups, "_SECONDS_TO_EMPTY", 0.05)
+    cgroups.create(group, {})
+    cgroups.add(group, sleeper.pid)
+    with pytest.raises(MinirunError, match="still in use"):
+        cgroups.delete(group)
+
+
+def test_freeze_stops_and_thaw_lets_run(group, sleeper):
+    cgroups.create(group, {})
+    cgroups.add(group, sleeper.pid)
+    cgroups.freeze(group)
+    assert cgroups.is_frozen(group)
+    cgroups.thaw(group)
+    assert not cgroups.is_frozen(group)
+
+
+def test_a_limit_of_a_missing_controller_makes_nothing(group):
+    if "memory" in cgroups.available():
+        pytest.skip("this host has the memory controller; the case needs one that has not")
+    with pytest.raises(UnsupportedError, match="memory controller"):
+        cgroups.create(group, {"memory.max": "67108864"})
+    assert not os.path.exists(cgroups.directory(group))
+
+
+def test_a_limit_is_written_and_read_back(group):
+    cgroups.create(group, {"cgroup.max.depth": "5"})
+    assert cgroups.read(group, "cgroup.max.depth") == "5"
+
+
+def test_a_value_the_kernel_refuses_leaves_no_group(group):
+    with pytest.raises(UsageError, match=r'"many" for cgroup\.max\.depth'):
+        cgroups.create(group, {"cgroup.max.depth": "many"})
+    assert not os.path.exists(cgroups.directory(group))
+
+
+def test_a_file_this_kernel_lacks_is_named(group):
+    with pytest.raises(UnsupportedError, match=r"no cgroup\.nonsense"):
+        cgroups.create(group, {"cgroup.nonsense": "1"})
+
+
+def test_counts_that_are_not_there_are_none_or_zero(group):
+    cgroups.create(group, {})
+    assert cgroups.oom_kills(group) == 0
+    assert isinstance(cgroups.stat(group), dict)
+
+
+def test_two_at_once_survive_each_others_delete(group):
+    """One process makes and removes groups beside another: the shared parent comes and goes under both."""
+
+    def churn(name):
+        for _ in range(100):
+            cgroups.create(f"{group}-{name}", {})
+            cgroups.delete(f"{group}-{name}")
+
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            churn("child")
+            status = 0
+        finally:
+            os._exit(status)
+    churn("parent")
+    assert os.waitpid(pid, 0)[1] == 0

@@ -1,0 +1,160 @@
+"""config.json's resources as cgroup v2 files, and the messages about controllers that are elsewhere."""
+
+import pytest
+
+from minirun.errors import UnsupportedError, UsageError
+from minirun.linux import cgroups
+
+pytestmark = pytest.mark.unit
+
+MEBIBYTE = 2**20
+HYBRID = [
+    ("/sys/fs/cgroup/memory", "cgroup", "rw,memory"),
+    ("/sys/fs/cgroup/blkio", "cgroup", "rw,blkio"),
+    ("/sys/fs/cgroup/unified", "cgroup2", "rw"),
+]
+
+
+@pytest.fixture
+def hybrid(monkeypatch):
+    """A host whose v1 hierarchies hold memory and blkio; cgroup2 has hugetlb alone."""
+    monkeypatch.setattr(cgroups, "_mount_point", "")
+    monkeypatch.setattr(cgroups, "_cgroup_mounts", lambda: iter(HYBRID))
+    monkeypatch.setattr(cgroups, "available", lambda: {"hugetlb"})
+
+
+@pytest.mark.parametrize(
+    ("resources", "limits"),
+    [
+        ({}, {}),
+        ({"memory": {"limit": 64 * MEBIBYTE}}, {"memory.max": "67108864"}),
+        ({"memory": {"limit": 64, "swap": 128}}, {"memory.max": "64", "memory.swap.max": "64"}),
+        ({"memory": {"limit": 64, "swap": 64}}, {"memory.max": "64", "memory.swap.max": "0"}),
+        ({"memory": {"limit": 64, "swap": -1}}, {"memory.max": "64", "memory.swap.max": "max"}),
+        ({"memory": {"limit": -1}}, {"memory.max": "max", "memory.swap.max": "max"}),
+        ({"memory": {"limit": -1, "swap": 5}}, {"memory.max": "max", "memory.swap.max": "5"}),
+        ({"memory": {"swap": -1}}, {"memory.swap.max": "max"}),
+        ({"memory": {"reservation": 32, "disableOOMKiller": False}}, {"memory.low": "32"}),
+        ({"cpu": {"quota": 50000, "period": 100000}}, {"cpu.max": "50000 100000"}),
+        ({"cpu": {"quota": 50000}}, {"cpu.max": "50000 100000"}),
+        ({"cpu": {"quota": -1, "period": 20000}}, {"cpu.max": "max 20000"}),
+        ({"cpu": {"quota": 9, "burst": 4}}, {"cpu.max": "9 100000", "cpu.max.burst": "4"}),
+        ({"cpu": {"shares": 1024}}, {"cpu.weight": "100"}),
+        ({"cpu": {"idle": 1}}, {"cpu.idle": "1"}),
+        ({"cpu": {"cpus": "0-1", "mems": "0"}}, {"cpuset.mems": "0", "cpuset.cpus": "0-1"}),
+        ({"pids": {"limit": 20}}, {"pids.max": "20"}),
+        ({"pids": {"limit": 0}}, {"pids.max": "max"}),
+        ({"pids": {"limit": -1}}, {"pids.max": "max"}),
+        ({"blockIO": {"weight": 500}}, {"io.bfq.weight": "500"}),
+        (
+            {"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 300}]}},
+            {"io.bfq.weight": "8:0 300"},
+        ),
+        (
+            {
+                "blockIO": {
+                    "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1000}],
+                    "throttleWriteIOPSDevice": [{"major": 8, "minor": 16, "rate": 20}],
+                }
+            },
+            {"io.max": "8:0 rbps=1000\n8:16 wiops=20"},
+        ),
+        ({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MEBIBYTE}]}, {"hugetlb.2MB.max": "4194304"}),
+        (
+            {"rdma": {"mlx5": {"hcaHandles": 3, "hcaObjects": 9}}},
+            {"rdma.max": "mlx5 hca_handle=3 hca_object=9"},
+        ),
+        ({"memory": {"limit": 64}, "unified": {"memory.max": "99"}}, {"memory.max": "99"}),
+        ({"devices": [{"allow": False, "access": "rwm"}]}, {}),
+    ],
+)
+def test_resources_become_files(resources, limits):
+    assert cgroups.limits_from_resources(resources) == limits
+
+
+@pytest.mark.parametrize(
+    ("shares", "weight"),
+    [(0, 1), (2, 1), (512, 59), (1024, 100), (2048, 174), (262144, 10000), (10**9, 10000)],
+)
+def test_cpu_shares_follow_the_new_curve(shares, weight):
+    assert cgroups.cpu_weight(shares) == weight
+
+
+@pytest.mark.parametrize(("weight", "io_weight"), [(10, 1), (500, 4950), (1000, 10000)])
+def test_block_weights_are_stretched(weight, io_weight):
+    assert cgroups.io_weight(weight) == io_weight
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        ({"memory": {"swap": 64}}, "needs --memory"),
+        ({"memory": {"limit": 64, "swap": 32}}, "cannot be below"),
+        ({"unified": {"../memory.max": "1"}}, "not a cgroup file"),
+        ({"unified": {"memory": "1"}}, "not a cgroup file"),
+    ],
+)
+def test_contradictions_are_usage_errors(resources, message):
+    with pytest.raises(UsageError, match=message):
+        cgroups.limits_from_resources(resources)
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"memory": {"swappiness": 10}},
+        {"memory": {"disableOOMKiller": True}},
+        {"cpu": {"realtimeRuntime": 5}},
+        {"blockIO": {"leafWeight": 5}},
+        {"network": {"classID": 5}},
+    ],
+)
+def test_what_v2_does_not_have_is_refused(resources):
+    with pytest.raises(UnsupportedError):
+        cgroups.limits_from_resources(resources)
+
+
+@pytest.mark.usefixtures("hybrid")
+def test_a_missing_controller_is_named_with_its_holder():
+    with pytest.raises(UnsupportedError) as caught:
+        cgroups.require(["hugetlb.2MB.max", "memory.max"])
+    assert caught.value.message == (
+        "the memory controller is not on the cgroup2 mount /sys/fs/cgroup/unified, "
+        "so --memory cannot be applied"
+    )
+    assert "/sys/fs/cgroup/memory holds it" in caught.value.hint
+    assert "cgroup_no_v1=memory" in caught.value.hint
+
+
+@pytest.mark.usefixtures("hybrid")
+def test_a_controller_nobody_holds_is_said_to_be_missing():
+    with pytest.raises(UnsupportedError) as caught:
+        cgroups.require(["pids.max"])
+    assert "kernel does not have it" in caught.value.hint
+
+
+@pytest.mark.usefixtures("hybrid")
+def test_io_was_called_blkio():
+    assert cgroups.v1_holder("io") == "/sys/fs/cgroup/blkio"
+
+
+def test_files_of_the_core_need_no_controller(monkeypatch):
+    monkeypatch.setattr(cgroups, "available", set)
+    cgroups.require(["cgroup.max.depth"])
+
+
+def test_a_path_does_not_leave_the_mount(monkeypatch):
+    monkeypatch.setattr(cgroups, "_mount_point", "/cg")
+    assert cgroups.directory("/minirun/./a") == "/cg/minirun/a"
+    with pytest.raises(UsageError):
+        cgroups.directory("/minirun/../../etc")
+
+
+@pytest.mark.parametrize(("text", "found"), [("0-2,5", {0, 1, 2, 5}), ("", set()), ("3", {3})])
+def test_cpu_lists(text, found):
+    assert cgroups.numbers(text) == found
+
+
+def test_a_bad_cpu_list_is_quoted():
+    with pytest.raises(UsageError, match='"1-x"'):
+        cgroups.numbers("1-x")

@@ -13,12 +13,18 @@ from __future__ import annotations
 import ctypes
 import os
 
+import prctl as _python_prctl
+
 from minirun.linux import trace
 from minirun.linux.constants import (
     AT_EMPTY_PATH,
     CLOSE_RANGE_CLOEXEC,
     PR_CAP_AMBIENT,
     PR_CAPBSET_DROP,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_NAME,
+    PR_SET_NO_NEW_PRIVS,
+    PR_SET_PDEATHSIG,
     SECCOMP_SET_MODE_FILTER,
     SYSCALL_NUMBERS,
 )
@@ -75,6 +81,19 @@ def act(
         trace.after(call, args if shown is None else shown, result, errno, why)
 
 
+class tolerating:  # noqa: N801  (used as a statement)
+    """`with tolerating(errno.EEXIST):` goes on when that is all that went wrong."""
+
+    def __init__(self, *errnos: int) -> None:
+        self.errnos = errnos
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> bool:
+        return isinstance(error, OSError) and error.errno in self.errnos
+
+
 # ---- the C library, declared ------------------------------------------------------------------------------
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -88,7 +107,7 @@ def _check(result: int, _function: object, _args: object) -> int:
 
 
 def _declare(name: str, *types: Any) -> Any:
-    function = getattr(_libc, name)
+    function = _libc[name]  # a new object each time: getattr would share one, and its types
     function.argtypes = types
     function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
     function.errcheck = _check
@@ -108,6 +127,7 @@ _umount2 = _declare("umount2", _char_p, _int)
 _unshare = _declare("unshare", _int)
 _setns = _declare("setns", _int, _int)
 _prctl = _declare("prctl", _int, _ulong, _ulong, _ulong, _ulong)
+_socket = _declare("socket", _int, _int, _int)
 _sethostname = _declare("sethostname", _char_p, ctypes.c_size_t)
 _setdomainname = _declare("setdomainname", _char_p, ctypes.c_size_t)
 _personality = _declare("personality", _ulong)
@@ -201,6 +221,31 @@ def setdomainname(name: str, *, why: str = "") -> None:
 def prctl(option: int, arg2: int = 0, arg3: int = 0, *, why: str = "") -> int:
     """prctl(2).  Returns its result (PR_CAPBSET_READ and the like answer with it)."""
     return int(act("prctl", _prctl, option, arg2, arg3, 0, 0, why=why, shown=(option, arg2, arg3)))
+
+
+def set_no_new_privs(*, why: str = "") -> None:
+    """PR_SET_NO_NEW_PRIVS: from here on no execve(2) gains anything."""
+    act("prctl", _python_prctl.set_no_new_privs, True, why=why, shown=(PR_SET_NO_NEW_PRIVS, 1, 0))
+
+
+def set_pdeathsig(number: int, *, why: str = "") -> None:
+    """PR_SET_PDEATHSIG: the signal this process gets when its parent dies."""
+    act("prctl", _python_prctl.set_pdeathsig, number, why=why, shown=(PR_SET_PDEATHSIG, int(number), 0))
+
+
+def set_child_subreaper(*, why: str = "") -> None:
+    """PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
+    act("prctl", _python_prctl.set_child_subreaper, True, why=why, shown=(PR_SET_CHILD_SUBREAPER, 1, 0))
+
+
+def set_name(name: str) -> None:
+    """PR_SET_NAME: what ps shows for this process, 15 characters at most."""
+    act("prctl", _python_prctl.set_name, name, shown=(PR_SET_NAME, name, 0))
+
+
+def inet_socket() -> int:
+    """socket(2) AF_INET SOCK_DGRAM: what the old network ioctls want.  Without importing `socket`."""
+    return int(_socket(2, 2 | os.O_CLOEXEC, 0))
 
 
 def capbset_drop(capability: int, *, why: str = "") -> None:
@@ -328,9 +373,9 @@ def _write_file(path: str, text: str) -> None:
         os.close(fd)
 
 
-def mkdir(path: str, mode: int = 0o755, *, dir_fd: int | None = None, why: str = "") -> None:
-    """mkdir(2).  FileExistsError is raised as a SyscallError with errno EEXIST."""
-    act("mkdir", _mkdir, path, mode, dir_fd, path=path, why=why, shown=(path, mode))
+def mkdir(path: str, mode: int = 0o755, *, dir_fd: int | None = None, shown: str = "", why: str = "") -> None:
+    """mkdirat(2); `shown` is the whole path, for the trace."""
+    act("mkdir", _mkdir, path, mode, dir_fd, path=shown or path, why=why, shown=(shown or path, mode))
 
 
 def _mkdir(path: str, mode: int, dir_fd: int | None) -> None:
@@ -342,15 +387,23 @@ def rmdir(path: str, *, why: str = "") -> None:
     act("rmdir", os.rmdir, path, path=path, why=why)
 
 
-def mknod(path: str, mode: int, device: int, *, why: str = "") -> None:
-    """mknod(2); `device` as os.makedev(major, minor) makes it."""
-    shown = (path, mode, f"{os.major(device)}:{os.minor(device)}")
-    act("mknod", os.mknod, path, mode, device, path=path, why=why, shown=shown)
+def mknod(path: str, mode: int, device: int, *, dir_fd: int | None = None, shown: str = "", why: str = "") -> None:
+    """mknodat(2); `device` as os.makedev(major, minor) makes it.  `shown` is the whole path, for the trace."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    act("mknod", _mknod, path, mode, device, dir_fd, path=shown or path, why=why, shown=(shown or path, mode, number))
 
 
-def symlink(target: str, path: str, *, why: str = "") -> None:
-    """symlink(2)"""
-    act("symlink", os.symlink, target, path, path=path, why=why)
+def _mknod(path: str, mode: int, device: int, dir_fd: int | None) -> None:
+    os.mknod(path, mode, device, dir_fd=dir_fd)
+
+
+def symlink(target: str, path: str, *, dir_fd: int | None = None, shown: str = "", why: str = "") -> None:
+    """symlinkat(2); `shown` is the whole path, for the trace."""
+    act("symlink", _symlink, target, path, dir_fd, path=shown or path, why=why, shown=(target, shown or path))
+
+
+def _symlink(target: str, path: str, dir_fd: int | None) -> None:
+    os.symlink(target, path, dir_fd=dir_fd)
 
 
 def chdir(path: str, *, why: str = "") -> None:

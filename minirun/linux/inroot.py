@@ -1,0 +1,96 @@
+"""Paths inside a root filesystem that somebody else wrote.
+
+The image decides what `/etc` is: a directory, or a symbolic link to `../../../etc` of the host.  Joining strings
+follows such a link out of the container; openat2(2) with RESOLVE_IN_ROOT resolves every step, `..` and absolute
+links too, as if the directory were `/`, with nobody able to swap a link in between.
+
+See  openat2(2); CVE-2021-30465 (runc mounted through a swapped link), CVE-2019-14271 (docker cp)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+
+from minirun.linux import syscalls
+from minirun.linux.constants import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH, mode: int = 0) -> int:
+    """Open `path` as a process chrooted to the directory `root_fd` would see it.  Returns a descriptor.
+
+    Raises SyscallError; /proc's magic links (ELOOP) are refused, since they ignore any root.
+    """
+    for _ in range(64):
+        try:
+            return syscalls.openat2(root_fd, path or "/", flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:  # something above was renamed while `..` was resolved
+                raise
+    raise syscalls.SyscallError(errno.EAGAIN, "openat2", path)
+
+
+@contextlib.contextmanager
+def opened(root_fd: int, path: str, flags: int = os.O_PATH) -> Iterator[int]:
+    """`open_in_root` for the length of a with block."""
+    fd = open_in_root(root_fd, path, flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def mode_of(root_fd: int, path: str) -> int:
+    """st_mode of what `path` leads to inside the root; 0 when there is nothing."""
+    try:
+        with opened(root_fd, path) as fd:
+            return os.fstat(fd).st_mode
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise
+        return 0
+
+
+def make_directory(root_fd: int, path: str, mode: int = 0o755) -> None:
+    """`mkdir -p path` inside the root."""
+    try:
+        os.close(open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY))
+        return
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
+    parent, name = os.path.split(path.rstrip("/"))
+    make_directory(root_fd, parent or "/", mode)
+    with opened(root_fd, parent or "/") as parent_fd:
+        with syscalls.tolerating(errno.EEXIST):
+            syscalls.mkdir(name, mode, dir_fd=parent_fd, shown=path, why="a mount point the image does not have")
+
+
+def make_file(root_fd: int, path: str, mode: int = 0o644) -> None:
+    """Make an empty file, and the directories above it, unless it is there."""
+    make_directory(root_fd, os.path.dirname(path.rstrip("/")) or "/")
+    os.close(open_in_root(root_fd, path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY, mode))
+
+
+def read_in_root(rootfs: str, path: str) -> str:
+    """The text of a file inside `rootfs`; "" when it is missing or not a regular file.
+
+    It is looked at before it is opened for reading: an image may have a device or a fifo there.
+    """
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with opened(root_fd, path) as fd:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return ""
+            with open(f"/proc/self/fd/{fd}", encoding="utf-8", errors="replace") as file:
+                return file.read()
+    except OSError:
+        return ""
+    finally:
+        os.close(root_fd)

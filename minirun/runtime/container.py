@@ -1,0 +1,256 @@
+"""The OCI runtime: create, start, kill, delete and exec, on a bundle.
+
+Step 5 of `minirun run`, and all of `minirun-oci`.  Neither knows what an image or a bridge is: a bundle is a
+directory with a config.json and a root filesystem, and here it becomes a process.
+
+See      runtime-spec runtime.md "Lifecycle"; the protocol with the child is drawn in sync.py
+By hand  unshare, then what init.py says
+Next     process.py (the fork), init.py (the child)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+
+from minirun import files
+from minirun.errors import ConflictError, InitError, MinirunError, UnsupportedError
+from minirun.linux import cgroups, devices, processes, syscalls, trace
+from minirun.runtime import init, process, state
+from minirun.runtime.plan import NAMESPACES, Plan, limits
+from minirun.runtime.sync import Sync
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from minirun.runtime.config import Config, Linux, Process, State
+
+
+class Created:
+    """A container that is ready to start: its init's pid, and the pipe that will tell whether execve worked."""
+
+    def __init__(self, pid: int, sync: Sync) -> None:
+        self.pid = pid
+        self.sync = sync
+
+
+def load_config(bundle: str) -> Config:
+    """config.json of a bundle.  Raises MinirunError naming the file and what is wrong with it."""
+    path = f"{bundle}/config.json"
+    try:
+        config: Config = files.read_json(path)
+    except OSError as error:
+        raise MinirunError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise MinirunError(str(error)) from None
+    for key in ("process", "root"):
+        if key not in config:
+            raise MinirunError(f"{path}: there is no {key}")
+    if not config["process"].get("args"):
+        raise MinirunError(f"{path}: process.args is empty")
+    if not config["process"].get("cwd", "").startswith("/"):
+        raise MinirunError(f"{path}: process.cwd has to be an absolute path")
+    return config
+
+
+def create(
+    state_root: str,
+    container_id: str,
+    bundle: str,
+    *,
+    cache: str = "",
+    stdio: tuple[int, int, int] | None = None,
+    console: socket.socket | None = None,
+    die_with_parent: bool = False,
+    keyring: bool = True,
+) -> Created:
+    """Make the container of a bundle, all but running: what `minirun-oci create` does.
+
+    `stdio` are descriptors for the program's 0, 1 and 2 (default: ours); `console` is the connected unix socket
+    that gets the master of its terminal.  Raises MinirunError; an error leaves things as they were before.
+    """
+    trace.step("create", "the bundle becomes a process that is ready and waits")
+    directory = state.directory(state_root, container_id)
+    bundle = os.path.abspath(bundle)
+    config = load_config(bundle)
+    linux = config.get("linux", {})
+    plan = Plan(config, bundle, container_id if keyring else "")
+    plan.take_seccomp(linux, cache or f"{state_root}/.seccomp")
+    plan.stdio, plan.die_with_parent = stdio, die_with_parent
+    if console:
+        plan.take_console(console)
+    cgroup = cgroup_path(linux, container_id)
+    with contextlib.ExitStack() as undo:
+        _make_directory(directory, container_id)
+        undo.callback(shutil.rmtree, directory, ignore_errors=True)
+        current = state.new(container_id, config, bundle, plan.rootfs, cgroup)
+        state.write(state_root, current)
+        plan.fifo = _make_fifo(state.fifo_path(state_root, container_id))
+        undo.callback(cgroups.delete, cgroup)
+        plan.cgroup_directory = _make_cgroup(cgroup, linux)
+        created = _spawn(plan, cgroup, undo)
+        os.close(plan.fifo)
+        current.update(status="created", pid=created.pid, start_time=processes.start_time(created.pid))
+        state.write(state_root, current)
+        undo.pop_all()
+    return created
+
+
+def _make_directory(directory: str, container_id: str) -> None:
+    os.makedirs(os.path.dirname(directory), mode=0o711, exist_ok=True)
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        raise ConflictError(f'container ID "{container_id}" is in use already') from None
+
+
+def _make_fifo(path: str) -> int:
+    """exec.fifo, opened for reading and writing: so a read in init waits for a writer, and open never does."""
+    os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def cgroup_path(linux: Linux, container_id: str) -> str:
+    """The container's group below the cgroup2 mount; `/minirun/<id>` unless config.json says."""
+    path = linux.get("cgroupsPath") or f"/minirun/{container_id}"
+    return "/" + path.strip("/")
+
+
+def _make_cgroup(cgroup: str, linux: Linux) -> str:
+    """Make the group with its limits and device rules; returns its directory."""
+    trace.step("cgroup", "limits are set while the group is empty: no process ever runs without them")
+    cgroups.create(cgroup, limits(linux))
+    rules = linux.get("resources", {}).get("devices")
+    if rules:
+        devices.apply(cgroup, rules)  # type: ignore[arg-type]
+    return cgroups.mount_point() + cgroup
+
+
+def _spawn(plan: Plan, cgroup: str, undo: contextlib.ExitStack) -> Created:
+    """Fork the init, put it into its cgroup, and talk to it until it is ready."""
+    trace.step("fork", "PID 1 of the container begins as a copy of this process")
+    sync = Sync()
+    child = lambda: init.main(plan, sync, init.CREATE)  # noqa: E731
+    if plan.pid_namespace is None:
+        pid = process.fork(child)
+    else:
+        pid = process.fork_into_pid_namespace(child, plan.pid_namespace)
+    undo.callback(_reap, pid)
+    sync.in_parent()
+    _lead(sync, pid, cgroup)
+    return Created(pid, sync)
+
+
+def _lead(sync: Sync, pid: int, cgroup: str) -> None:
+    """The parent's half of the protocol in sync.py."""
+    cgroups.add(cgroup, pid)
+    sync.tell("placed")
+    sync.expect("namespaced")
+    sync.tell("go on")
+    sync.expect("ready")
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def start(state_root: str, container_id: str) -> None:
+    """Let a created container's program begin."""
+    current = state.read(state_root, container_id)
+    if current["status"] == "stopped":
+        raise ConflictError(f'cannot start container "{container_id}": process already finished')
+    state.require(current, "created")
+    trace.step("start", "one byte through exec.fifo, and init goes on to execve")
+    path = state.fifo_path(state_root, container_id)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # nobody reads: init died since we looked
+            raise
+        raise ConflictError(f'cannot start container "{container_id}": process already finished') from None
+    os.unlink(path)
+    os.write(fd, b"\n")
+    os.close(fd)
+
+
+def kill(state_root: str, container_id: str, number: int, *, everybody: bool = False) -> None:
+    """Signal the container's first process, or all in its cgroup."""
+    current = state.read(state_root, container_id)
+    if everybody and number == signal.SIGKILL:
+        cgroups.kill(current["cgroup"])
+        return
+    state.require(current, "created", "running")
+    if not processes.send_signal(current["pid"], current["start_time"], number):
+        raise ConflictError(f'container not running: "{container_id}" has just ended')
+
+
+def delete(state_root: str, container_id: str, *, force: bool = False) -> None:
+    """Remove a stopped container's cgroup and state; with `force`, kill what runs first."""
+    current = state.read(state_root, container_id)
+    if current["status"] != "stopped" and not force and current["status"] != "creating":
+        hint = "kill it first, or delete with --force"
+        raise ConflictError(f'cannot delete container "{container_id}" that is not stopped: it is {current["status"]}', hint)
+    remove(state_root, current)
+
+
+def remove(state_root: str, current: State) -> None:
+    """Kill all that is left of a container, and take away its cgroup and its state directory."""
+    cgroups.kill(current["cgroup"])
+    if current["pid"]:
+        processes.send_signal(current["pid"], current["start_time"], signal.SIGKILL)
+        processes.wait_until_gone(current["pid"], current["start_time"], 10)
+    cgroups.delete(current["cgroup"])
+    shutil.rmtree(f"{state_root}/{current['id']}", ignore_errors=True)
+
+
+def execute(
+    state_root: str,
+    container_id: str,
+    spec: Process,
+    *,
+    cache: str = "",
+    stdio: tuple[int, int, int] | None = None,
+    console: socket.socket | None = None,
+) -> Created:
+    """Start one more process in a running container: the same namespaces, cgroup, filter and rules.
+
+    Returns when its program has begun; it is a child of the caller.
+    """
+    current = state.read(state_root, container_id)
+    state.require(current, "running", "created")
+    trace.step("exec", "a second process joins all that makes the container")
+    config = load_config(current["bundle"])
+    plan = Plan({**config, "process": spec}, current["bundle"], container_id, f"/proc/{current['pid']}/root")
+    plan.take_seccomp(config.get("linux", {}), cache or f"{state_root}/.seccomp")
+    plan.stdio = stdio
+    if console:
+        plan.take_console(console)
+    created = _spawn_exec(plan, current, config.get("linux", {}))
+    created.sync.expect_exec()
+    return created
+
+
+def _spawn_exec(plan: Plan, current: State, linux: Linux) -> Created:
+    pidfd = processes.open_pidfd(current["pid"], current["start_time"])
+    if pidfd is None:
+        raise ConflictError(f'container not running: "{current["id"]}" has just ended')
+    plan.target_pid, plan.target_pidfd = current["pid"], pidfd
+    kinds = {namespace["type"] for namespace in linux.get("namespaces", [])}
+    plan.join_flags = sum(NAMESPACES[kind] for kind in kinds if kind != "pid")
+    with contextlib.ExitStack() as undo:
+        sync = Sync()
+        child = lambda: init.main(plan, sync, init.EXEC)  # noqa: E731
+        path = f"/proc/{current['pid']}/ns/pid"
+        pid = process.fork_into_pid_namespace(child, path) if "pid" in kinds else process.fork(child)
+        undo.callback(_reap, pid)
+        sync.in_parent()
+        _lead(sync, pid, current["cgroup"])
+        undo.pop_all()
+    os.close(pidfd)
+    return Created(pid, sync)

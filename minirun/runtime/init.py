@@ -1,0 +1,358 @@
+"""The last step of `minirun run`: the process that becomes PID 1 of the container.
+
+It starts with every privilege and gives them up in the one order the kernel allows.  CREATE below is that order;
+each step says why it stands where it stands, and its name is what `--break before:NAME` and error messages use.
+
+Nothing may be imported here once the root has changed: Python would take it from the image and run it as root of
+the host.  So `main` empties sys.path and sys.meta_path first; all this needs is loaded before the fork.
+
+See      namespaces(7), pivot_root(2), capabilities(7), seccomp(2); runtime-spec config.md "process"
+By hand  unshare --pid --fork --mount --uts --ipc --net sh -c 'mount ...; pivot_root ...; exec setpriv ... sh'
+Left out SELinux and AppArmor labels; user namespaces
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import signal
+import stat
+import struct
+import sys
+
+from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable
+from minirun.linux import capabilities, inroot, syscalls, trace
+from minirun.linux.constants import (
+    CLONE_NEWNET,
+    PR_SET_DUMPABLE,
+    PR_SET_KEEPCAPS,
+    RESOLVE_NO_MAGICLINKS,
+)
+from minirun.runtime import process, rootfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from minirun.runtime.plan import Plan
+    from minirun.runtime.sync import Sync
+
+    Step = Callable[[Plan, Sync], None]
+
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
+
+
+def main(plan: Plan, sync: Sync, steps: Sequence[Step]) -> int:
+    """Make the steps in order; the last one does not return.  Anything that goes wrong is reported and ends it."""
+    gc.disable()  # a collection here would copy pages shared with the parent, for nothing
+    sys.path.clear()
+    sys.meta_path.clear()
+    sync.in_child()
+    for number, step in enumerate(steps, 1):
+        name = step.__name__
+        try:
+            trace.step(name, (step.__doc__ or "").strip())
+            step(plan, sync)
+        except trace.Cancelled:
+            sync.report(kind="error", message=f"stopped before {name}")
+        except syscalls.SyscallError as error:
+            where = f"{name} (step {number} of {len(steps)})"
+            sync.report(
+                kind="call", step=where, call=f"{error.call}(2)", errno=error.errno, path=error.path, hint=_hint(error)
+            )
+        except ProgramError as error:
+            kind = "not found" if isinstance(error, ProgramNotFound) else "not invocable"
+            sync.report(kind=kind, message=error.message, hint=error.hint)
+        except MinirunError as error:
+            sync.report(kind="error", message=error.message, hint=error.hint)
+        except BaseException as error:  # noqa: BLE001  (whatever it is, it must not return into the parent's code)
+            sync.report(kind="error", message=f"{type(error).__name__} in {name}: {error}")
+        else:
+            continue
+        return 1
+    return 1
+
+
+def _hint(error: syscalls.SyscallError) -> str:
+    if error.call == "prlimit64" and error.errno == 1:
+        return "raising a hard limit needs CAP_SYS_RESOURCE, which minirun itself does not have here"
+    if error.path == "/proc/self/oom_score_adj":
+        return "lowering the OOM score needs CAP_SYS_RESOURCE, which minirun itself does not have here"
+    return ""
+
+
+# ---- with every privilege, in the host's tree ---------------------------------------------------------------
+
+
+def await_placement(plan: Plan, sync: Sync) -> None:
+    """The parent puts us into the cgroup first: the cgroup namespace will take that group for its root."""
+    syscalls.prctl(PR_SET_DUMPABLE, 0, why="nobody inside may look at us through /proc/PID before execve")
+    if plan.die_with_parent:
+        syscalls.set_pdeathsig(signal.SIGKILL, why="no container without its shim")
+    syscalls.set_name("minirun:init")
+    os.setsid()
+    sync.hear("placed")
+
+
+def enter_namespaces(plan: Plan, _sync: Sync) -> None:
+    """First namespaces, then what they are to contain: every later step acts on these alone."""
+    for flag, path in plan.joins:
+        process.join(path, flag, why=f"share the namespace at {path}")
+    if plan.unshare_flags:
+        syscalls.unshare(plan.unshare_flags, why="a private view of mounts, names, network and the rest")
+
+
+def await_hooks(_plan: Plan, sync: Sync) -> None:
+    """Prestart and createRuntime hooks run on the host, once the namespaces exist and before the pivot."""
+    sync.say("namespaced")
+    sync.hear("go on")
+
+
+def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
+    """Loopback, sysctls, OOM score: written through the host's /proc, for the container's is sealed soon."""
+    if plan.unshare_flags & CLONE_NEWNET:
+        _raise_loopback()
+    for key, value in plan.sysctl.items():
+        syscalls.write_file("/proc/sys/" + key.replace(".", "/"), value, why="--sysctl, in this namespace only")
+    if plan.oom_score_adj is not None:
+        syscalls.write_file("/proc/self/oom_score_adj", str(plan.oom_score_adj), why="who dies first when memory ends")
+
+
+def _raise_loopback() -> None:
+    request = struct.pack("16sH14x", b"lo", IFF_UP)
+    sock = syscalls.inet_socket()
+    why = "a new network namespace has a loopback link, and it is down"
+    syscalls.act("ioctl", fcntl.ioctl, sock, SIOCSIFFLAGS, request, why=why, shown=("SIOCSIFFLAGS", "lo", "IFF_UP"))
+    os.close(sock)
+
+
+def set_names(plan: Plan, _sync: Sync) -> None:
+    """Needs CAP_SYS_ADMIN in the uts namespace that was just made."""
+    if plan.hostname:
+        syscalls.sethostname(plan.hostname, why="the name the shell's prompt shows")
+    if plan.domainname:
+        syscalls.setdomainname(plan.domainname, why="--domainname")
+
+
+def detach_mounts(plan: Plan, _sync: Sync) -> None:
+    """Our copy of the host's mount table must stop sending mounts back to the host."""
+    rootfs.cut_off(plan.rootfs, plan.propagation)
+
+
+def mount_filesystems(plan: Plan, _sync: Sync) -> None:
+    """/proc shows the pid namespace of whoever mounts it, so it is mounted here and not by the parent."""
+    plan.root_fd = os.open(plan.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    rootfs.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory)
+    inroot.make_directory(plan.root_fd, plan.cwd)
+
+
+def make_devices(plan: Plan, _sync: Sync) -> None:
+    """Into the fresh /dev; a node needs CAP_MKNOD and a mount without nodev, which it still has."""
+    rootfs.make_devices(plan.root_fd, plan.devices)
+
+
+def open_terminal(plan: Plan, _sync: Sync) -> None:
+    """From the container's own devpts, so that its /dev/pts/0 is the terminal the program has."""
+    if plan.console is None:
+        return
+    from_pty = plan.terminal  # the module, imported before the fork
+    assert from_pty is not None
+    master, plan.slave = from_pty.open_pair(plan.root_fd)
+    os.fchown(plan.slave, plan.uid, plan.gid if plan.gid else -1)
+    if plan.console_size:
+        from_pty.set_size(plan.slave, *plan.console_size)
+    from_pty.bind_console(plan.root_fd, plan.slave)
+    from_pty.send_master(plan.console, master)
+    os.close(master)
+
+
+def seal_paths(plan: Plan, _sync: Sync) -> None:
+    """Last of the mounts: nothing after this needs to write there."""
+    rootfs.seal(plan.root_fd, plan.readonly_paths, plan.masked_paths, plan.readonly)
+
+
+def pivot_root(plan: Plan, _sync: Sync) -> None:
+    """All that the host's tree was needed for is done; now it goes out of reach."""
+    os.close(plan.root_fd)
+    rootfs.pivot(plan.rootfs)
+
+
+# ---- an exec, instead of all that ---------------------------------------------------------------------------
+
+
+def join_container(plan: Plan, sync: Sync) -> None:
+    """One setns(2) takes the namespaces of the container's first process, its root directory among them."""
+    sync.say("namespaced")
+    sync.hear("go on")
+    syscalls.setns(plan.target_pidfd, plan.join_flags, path=f"pid {plan.target_pid}", why="all its namespaces at once")
+    os.close(plan.target_pidfd)
+    plan.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def open_exec_terminal(plan: Plan, _sync: Sync) -> None:
+    """A second terminal from the container's devpts; /dev/console stays the first one's."""
+    if plan.console is not None:
+        assert plan.terminal is not None
+        master, plan.slave = plan.terminal.open_pair(plan.root_fd)
+        os.fchown(plan.slave, plan.uid, -1)
+        if plan.console_size:
+            plan.terminal.set_size(plan.slave, *plan.console_size)
+        plan.terminal.send_master(plan.console, master)
+        os.close(master)
+    os.close(plan.root_fd)
+
+
+# ---- inside, giving privileges up ---------------------------------------------------------------------------
+
+
+def take_stdio(plan: Plan, _sync: Sync) -> None:
+    """From here on the container's streams are ours; errors still go through the pipe, not through them."""
+    if plan.slave >= 0:
+        assert plan.terminal is not None
+        plan.terminal.become_controlling(plan.slave)
+    elif plan.stdio:
+        for number, fd in enumerate(plan.stdio):
+            os.dup2(fd, number, inheritable=True)
+
+
+def set_limits(plan: Plan, _sync: Sync) -> None:
+    """Resource limits while CAP_SYS_RESOURCE may still be here to raise one."""
+    for name, number, soft, hard in plan.rlimits:
+        syscalls.prlimit(0, number, soft, hard, name=name, why="--ulimit")
+    if plan.keyring:
+        syscalls.keyctl_join_session_keyring(plan.keyring, why="the keys of whoever started us stay with them")
+    os.umask(plan.umask)
+
+
+def drop_bounding(plan: Plan, _sync: Sync) -> None:
+    """What leaves the bounding set cannot come back through any execve; needs CAP_SETPCAP, so now."""
+    capabilities.limit_bounding(plan.capabilities[0], plan.host_bounding, plan.last_capability)
+
+
+def load_seccomp_as_root(plan: Plan, _sync: Sync) -> None:
+    """Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded before the capabilities go."""
+    if plan.seccomp is not None and not plan.no_new_privs:
+        syscalls.seccomp(plan.seccomp, plan.seccomp_flags, why="most of the kernel's system calls close here")
+
+
+def change_user(plan: Plan, _sync: Sync) -> None:
+    """Groups before the user id: afterwards there is no right left to change them."""
+    syscalls.prctl(PR_SET_KEEPCAPS, 1, why="a change from root to a user would drop all capabilities; we choose")
+    syscalls.setgroups(plan.groups, why="the supplementary groups, and none of the host's")
+    syscalls.setresgid(plan.gid, plan.gid, plan.gid, why="real, effective and saved: no way back")
+    syscalls.setresuid(plan.uid, plan.uid, plan.uid, why="real, effective and saved: no way back")
+
+
+def set_capabilities(plan: Plan, _sync: Sync) -> None:
+    """The sets the program may keep; execve computes its own from them, see capabilities(7)."""
+    _bounding, effective, permitted, inheritable, ambient = plan.capabilities
+    capabilities.set_all(effective, permitted, inheritable, ambient)
+    if plan.no_new_privs:
+        syscalls.set_no_new_privs(why="no set-user-ID program gives a privilege back")
+    if plan.die_with_parent:
+        syscalls.set_pdeathsig(signal.SIGKILL, why="the change of user cleared it")
+
+
+def find_program(plan: Plan, _sync: Sync) -> None:
+    """As the user it will run as, in its directory: only now is it known whether it can be run."""
+    _enter_directory(plan.cwd)
+    plan.program = find_executable(plan.args[0], plan.environment.get("PATH", ""))
+
+
+def _enter_directory(path: str) -> None:
+    """chdir without /proc's magic links: WORKDIR /proc/self/fd/8 was the host's root once (CVE-2024-21626)."""
+    try:
+        fd = syscalls.openat2(-100, path, os.O_PATH | os.O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)
+        syscalls.fchdir(fd, path, why="the working directory")
+        os.close(fd)
+        os.getcwd()  # ENOENT when it lies outside the root
+    except OSError as error:
+        raise MinirunError(f'cannot use "{path}" as the working directory: {os.strerror(error.errno or 0)}') from None
+
+
+def find_executable(name: str, path: str) -> str:
+    """The file that execve(2) is to run.  Raises ProgramNotFound or ProgramNotInvocable in Docker's words."""
+    if "/" in name:
+        _check_executable(name)
+        return name
+    for directory in path.split(":"):
+        candidate = f"{directory or '.'}/{name}"
+        try:
+            _check_executable(candidate)
+        except ProgramError:
+            continue
+        return candidate
+    raise ProgramNotFound(f'exec: "{name}": executable file not found in $PATH')
+
+
+def _check_executable(path: str) -> None:
+    try:
+        fd = syscalls.openat2(-100, path, os.O_PATH, 0, RESOLVE_NO_MAGICLINKS)
+    except OSError as error:
+        if error.errno == 2:
+            raise ProgramNotFound(f'exec: "{path}": stat {path}: no such file or directory') from None
+        raise ProgramNotInvocable(f'exec: "{path}": {os.strerror(error.errno or 0).lower()}') from None
+    mode = os.fstat(fd).st_mode
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise ProgramNotInvocable(f'exec: "{path}": is a directory')
+    if not stat.S_ISREG(mode) or not os.access(path, os.X_OK):
+        raise ProgramNotInvocable(f'exec: "{path}": permission denied')
+
+
+def await_start(plan: Plan, sync: Sync) -> None:
+    """Everything is ready and nothing runs: this is the state `created`.  `start` writes one byte."""
+    syscalls.close_range(3, why="whatever we forgot closes at execve (CVE-2024-21626)")
+    if plan.die_with_parent and sync.parent_is_gone():
+        raise MinirunError("the shim went away")
+    sync.say("ready")
+    if plan.fifo >= 0:
+        os.read(plan.fifo, 1)
+
+
+def load_seccomp(plan: Plan, _sync: Sync) -> None:
+    """With no_new_privs anybody may load a filter; as late as can be, it hinders nothing above."""
+    if plan.seccomp is not None and plan.no_new_privs:
+        syscalls.seccomp(plan.seccomp, plan.seccomp_flags, why="most of the kernel's system calls close here")
+
+
+def execute(plan: Plan, _sync: Sync) -> None:
+    """This process, its pid and its namespaces stay; the program in it becomes the container's."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and ignoring survives execve
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        syscalls.execve(plan.program, plan.args, plan.environment, why="the container's own program begins")
+    except syscalls.SyscallError as error:
+        message = f"exec {plan.args[0]}: {os.strerror(error.errno or 0).lower()}"
+        raise (ProgramNotFound if error.errno == 2 else ProgramNotInvocable)(message) from None
+
+
+_PRIVILEGES: tuple[Step, ...] = (
+    take_stdio,
+    set_limits,
+    drop_bounding,
+    load_seccomp_as_root,
+    change_user,
+    set_capabilities,
+    find_program,
+    await_start,
+    load_seccomp,
+    execute,
+)
+CREATE: tuple[Step, ...] = (
+    await_placement,
+    enter_namespaces,
+    await_hooks,
+    set_kernel_knobs,
+    set_names,
+    detach_mounts,
+    mount_filesystems,
+    make_devices,
+    open_terminal,
+    seal_paths,
+    pivot_root,
+    *_PRIVILEGES,
+)
+EXEC: tuple[Step, ...] = (await_placement, join_container, open_exec_terminal, *_PRIVILEGES)

@@ -1,0 +1,73 @@
+"""The fork: the one place where a second process begins.
+
+CPython runs on in the child with a copy of everything, and two habits of Python are dangerous there: an
+exception unwinds into the parent's code (and may run a container's command on the host), and a normal exit
+flushes the parent's buffers a second time.  So the child is one function call inside `try`, and leaves by
+os._exit(2) whatever happens.
+
+See  fork(2), unshare(2) "CLONE_NEWPID", setns(2), pid_namespaces(7)
+"""
+
+from __future__ import annotations
+
+import os
+
+from minirun.linux import syscalls
+from minirun.linux.constants import CLONE_NEWPID
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def fork(child: Callable[[], int]) -> int:
+    """Run `child` in a new process and return its pid.  What `child` returns is the exit status.
+
+    `child` reports its own failures; one that escapes it becomes status 125 and one line on descriptor 2.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    # ==================================================================================================
+    #  CHILD.  Nothing below returns.
+    # ==================================================================================================
+    status = 125
+    try:
+        status = child()
+    except BaseException as error:  # noqa: BLE001  (there is nobody above to catch it)
+        os.write(2, f"minirun: child process: {type(error).__name__}: {error}\n".encode(errors="replace"))
+    finally:
+        os._exit(status)
+
+
+def fork_into_pid_namespace(child: Callable[[], int], path: str | None) -> int:
+    """Fork a child that is PID 1 of a new pid namespace, or a member of the one at `path`.
+
+    A process never changes its own pid namespace: unshare and setns only choose that of its next children.
+    So this process chooses, forks, and goes back, for its later children are not the container's.
+    """
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if path:
+            join(path, CLONE_NEWPID, why="the child is to live in this pid namespace")
+        else:
+            syscalls.unshare(CLONE_NEWPID, why="the next child becomes PID 1 of a new pid namespace")
+        return fork(child)
+    finally:
+        syscalls.setns(own, CLONE_NEWPID, path="/proc/self/ns/pid", why="our later children stay on the host")
+        os.close(own)
+
+
+def join(path: str, flag: int, why: str) -> None:
+    """setns(2) by a namespace file's path."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(fd, flag, path=path, why=why)
+    finally:
+        os.close(fd)
+
+
+def exit_code(status: int) -> int:
+    """A wait status as a shell would say it: the exit code, or 128 + the signal's number."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,230 @@
+"""The container's file tree, as its first process builds it: mounts, /dev, pivot_root, masks.
+
+Every target is opened with openat2 inside the root and mounted on through its descriptor, so that a symbolic
+link in the image cannot lead a mount to a place of the host (CVE-2019-16884, CVE-2021-30465).
+
+See      mount(2), pivot_root(2), mount_namespaces(7); runtime-spec config-linux.md "Default Devices"
+By hand  mount --bind rootfs rootfs; mount -t proc proc rootfs/proc; cd rootfs; pivot_root . .; umount -l .
+Next     init.py, which calls these in order
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from minirun.linux import inroot, syscalls
+from minirun.linux.constants import (
+    AT_RECURSIVE,
+    MNT_DETACH,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    MS_SLAVE,
+)
+from minirun.runtime.mounts import PER_MOUNT, PROPAGATION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.runtime.config import Device
+    from minirun.runtime.mounts import Mount
+
+# path, major, minor: the nodes every container has (runtime-spec "Default Devices")
+DEFAULT_DEVICES = (
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+)
+DEV_LINKS = (
+    ("/proc/self/fd", "/dev/fd"),
+    ("/proc/self/fd/0", "/dev/stdin"),
+    ("/proc/self/fd/1", "/dev/stdout"),
+    ("/proc/self/fd/2", "/dev/stderr"),
+    ("pts/ptmx", "/dev/ptmx"),
+)
+
+
+def cut_off(rootfs: str, propagation: str) -> None:
+    """Make this mount namespace's mounts stay here, and `rootfs` a mount of its own."""
+    flags = PROPAGATION.get(propagation or "rslave", MS_SLAVE | MS_REC)
+    syscalls.mount(None, "/", None, flags, why="mounts made here must never show on the host")
+    syscalls.mount(rootfs, rootfs, None, MS_BIND | MS_REC, why="pivot_root wants a mount point, not a directory")
+    syscalls.mount(None, rootfs, None, MS_PRIVATE, why="pivot_root refuses a shared mount")
+
+
+def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str) -> None:
+    """Mount all of `mounts` in order; `cgroup` is the host's path of the container's own cgroup."""
+    for mount in mounts:
+        try:
+            _make_mount(root_fd, mount, cgroup)
+        except syscalls.SyscallError as error:
+            raise syscalls.SyscallError(error.errno or 0, error.call, f"{mount.source} on {mount.target}") from None
+
+
+def _make_mount(root_fd: int, mount: Mount, cgroup: str) -> None:
+    _make_target(root_fd, mount)
+    if mount.type == "cgroup":
+        _mount_cgroup(root_fd, mount, cgroup)
+    elif mount.is_bind:
+        _mount_bind(root_fd, mount)
+    else:
+        _mount_on(root_fd, mount.source, mount.target, mount.type, mount.flags, mount.data, WHY.get(mount.type, ""))
+    for flags in mount.propagation:
+        _mount_on(root_fd, None, mount.target, None, flags, None, "propagation asked for in config.json")
+    if mount.recursive:
+        with inroot.opened(root_fd, mount.target) as fd:
+            syscalls.mount_setattr(fd, AT_RECURSIVE, mount.recursive, path=mount.target, why="and all mounts below")
+
+
+WHY = {
+    "proc": "ps and /proc/self need it; it shows this pid namespace only",
+    "sysfs": "the kernel's objects; read-only, they belong to the host",
+    "devpts": "terminals of this container alone: ptmx hands out /dev/pts/0 here",
+    "tmpfs": "memory-backed, gone with the container",
+    "mqueue": "POSIX message queues of this ipc namespace",
+}
+
+
+def _make_target(root_fd: int, mount: Mount) -> None:
+    if mount.is_bind and not os.path.isdir(mount.source):
+        if not os.path.exists(mount.source):
+            raise syscalls.SyscallError(errno.ENOENT, "mount", mount.source)
+        inroot.make_file(root_fd, mount.target)
+    else:
+        inroot.make_directory(root_fd, mount.target)
+
+
+def _mount_on(
+    root_fd: int, source: str | None, target: str, kind: str | None, flags: int, data: str | None, why: str
+) -> None:
+    """mount(2) on `target` inside the root, opened anew each time: a fresh descriptor sees the topmost mount."""
+    with inroot.opened(root_fd, target) as fd:
+        syscalls.mount(source, f"/proc/self/fd/{fd}", kind, flags, data, path=target, why=why)
+
+
+def _mount_bind(root_fd: int, mount: Mount) -> None:
+    recursive = mount.flags & MS_REC
+    _mount_on(root_fd, mount.source, mount.target, None, MS_BIND | recursive, None, "a host path, seen from inside")
+    wanted = mount.flags & PER_MOUNT
+    if wanted or mount.cleared & PER_MOUNT:
+        with inroot.opened(root_fd, mount.target) as fd:
+            kept = os.fstatvfs(fd).f_flag & PER_MOUNT & ~mount.cleared  # ST_* equal MS_* for these
+        why = "a bind mount ignores flags the first time; a remount sets them"
+        _mount_on(root_fd, None, mount.target, None, MS_BIND | MS_REMOUNT | kept | wanted, None, why)
+
+
+def _mount_cgroup(root_fd: int, mount: Mount, cgroup: str) -> None:
+    """cgroup2 in a cgroup namespace shows the container's own group as the root.
+
+    On a hybrid host the kernel may refuse a mount from here (EBUSY, EPERM): then bind that group's directory.
+    """
+    flags = mount.flags & ~MS_RDONLY
+    try:
+        _mount_on(root_fd, "cgroup2", mount.target, "cgroup2", flags, None, "the container's own limits, to look at")
+    except syscalls.SyscallError as error:
+        if error.errno not in (errno.EBUSY, errno.EPERM) or not cgroup:
+            raise
+        _mount_on(root_fd, cgroup, mount.target, None, MS_BIND | MS_REC, None, "the container's own limits")
+    if mount.flags & MS_RDONLY:
+        flags = MS_BIND | MS_REMOUNT | mount.flags
+        _mount_on(root_fd, None, mount.target, None, flags, None, "read-only: nobody raises a limit from inside")
+
+
+# ---- /dev -------------------------------------------------------------------------------------------------
+
+
+def make_devices(root_fd: int, devices: list[Device]) -> None:
+    """The default nodes and links, and config.json's `devices`, in the container's /dev."""
+    previous = os.umask(0)
+    for path, major, minor in DEFAULT_DEVICES:
+        _make_node(root_fd, path, stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0)
+    for device in devices:
+        kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[device["type"]]
+        number = os.makedev(device.get("major", 0), device.get("minor", 0))
+        mode = kind | device.get("fileMode", 0o666)
+        _make_node(root_fd, device["path"], mode, number, device.get("uid", 0), device.get("gid", 0))
+    for target, path in DEV_LINKS:
+        _make_link(root_fd, target, path)
+    os.umask(previous)
+
+
+def _make_node(root_fd: int, path: str, mode: int, device: int, uid: int, gid: int) -> None:
+    parent, name = os.path.split(path)
+    inroot.make_directory(root_fd, parent)
+    with inroot.opened(root_fd, parent) as fd, syscalls.tolerating(errno.EEXIST):
+        syscalls.mknod(name, mode, device, dir_fd=fd, shown=path, why="a device the container may use")
+        os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+
+
+def _make_link(root_fd: int, target: str, path: str) -> None:
+    parent, name = os.path.split(path)
+    with inroot.opened(root_fd, parent) as fd:
+        if name == "ptmx":
+            with syscalls.tolerating(errno.ENOENT):
+                os.unlink(name, dir_fd=fd)  # a node here would open the host's terminals
+        with syscalls.tolerating(errno.EEXIST):
+            syscalls.symlink(target, name, dir_fd=fd, shown=path, why="programs expect it")
+
+
+# ---- what the container may look at, and write ----------------------------------------------------------
+
+
+def seal(root_fd: int, readonly_paths: list[str], masked_paths: list[str], readonly: bool) -> None:
+    """Make some paths unwritable, some secrets invisible and, if asked, the root itself read-only."""
+    for path in readonly_paths:
+        _make_readonly(root_fd, path)
+    for path in masked_paths:
+        _mask(root_fd, path)
+    if readonly:
+        flags = MS_BIND | MS_REMOUNT | MS_RDONLY | (os.fstatvfs(root_fd).f_flag & PER_MOUNT)
+        _mount_on(root_fd, None, "/", None, flags, None, "--read-only: the image's files stay as they are")
+
+
+def _make_readonly(root_fd: int, path: str) -> None:
+    if not inroot.mode_of(root_fd, path):
+        return  # this kernel has no such file: nothing to protect
+    with inroot.opened(root_fd, path) as fd:
+        kept = os.fstatvfs(fd).f_flag & PER_MOUNT
+        source = f"/proc/self/fd/{fd}"
+        syscalls.mount(source, source, None, MS_BIND | MS_REC, path=path, why="a mount of its own, to be sealed")
+    why = "a container's root must not turn the host's knobs"
+    _mount_on(root_fd, None, path, None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, None, why)
+
+
+def _mask(root_fd: int, path: str) -> None:
+    """Cover a directory with an empty read-only tmpfs, a file with /dev/null."""
+    why = "it tells about, or reaches, the host"
+    mode = inroot.mode_of(root_fd, path)
+    if stat.S_ISDIR(mode):
+        flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+        _mount_on(root_fd, "tmpfs", path, "tmpfs", flags, "size=0,nr_inodes=2", why)
+    elif mode:
+        _mount_on(root_fd, "/dev/null", path, None, MS_BIND, None, why)
+
+
+# ---- the switch -------------------------------------------------------------------------------------------
+
+
+def pivot(rootfs: str) -> None:
+    """Make `rootfs` this namespace's `/` and let go of the host's tree.
+
+    pivot_root(".", ".") stacks the old root on the new one, so no directory for it is needed; the lazy umount
+    takes it off again.  chroot(2) would do neither: its old root stays mounted, one escape away.
+    """
+    old_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    syscalls.chdir(rootfs, why="pivot_root(2): put the new root where we stand")
+    syscalls.pivot_root(".", ".", why="from here on / is the image; the host's tree lies on top of it")
+    syscalls.fchdir(old_fd, "/", why="stand in the old root to take it off")
+    os.close(old_fd)
+    syscalls.mount(None, ".", None, MS_SLAVE | MS_REC, why="the umount below must not reach the host")
+    syscalls.umount2(".", MNT_DETACH, why="the host's files are out of reach now")
+    syscalls.chdir("/", why="stand in the new root")

@@ -1,0 +1,103 @@
+"""Step 4 of `minirun run`: the config.json that Docker's defaults and the options of a run come to.
+
+This is the narrow waist: what is above here knows images and flags, what is below knows only this file.  Copy
+it to another machine and `runc run` makes the same container of it.
+
+See      runtime-spec config.md and config-linux.md; moby oci/defaults.go for the same decisions
+By hand  minirun-oci spec; minirun inspect -f '{{json .Spec}}' NAME
+Next     container.py
+"""
+
+from __future__ import annotations
+
+from minirun.linux import capabilities, devices
+from minirun.runtime.state import OCI_VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.runtime.config import Config, MountEntry, Namespace, Process
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def default_mounts() -> list[MountEntry]:
+    """The file systems every container gets, in the order they are mounted."""
+    safe = ["nosuid", "noexec", "nodev"]
+    return [
+        {"destination": "/proc", "type": "proc", "source": "proc", "options": safe},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+        },
+        {
+            "destination": "/dev/pts",
+            "type": "devpts",
+            "source": "devpts",
+            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        },
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": safe},
+        {
+            "destination": "/dev/shm",
+            "type": "tmpfs",
+            "source": "shm",
+            "options": [*safe, "mode=1777", "size=67108864"],
+        },
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*safe, "ro"]},
+        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": [*safe, "relatime", "ro"]},
+    ]
+
+
+def default_namespaces(network: str = "") -> list[Namespace]:
+    """All six kinds, new; `network` is "" for a new one, "host", or the path of one to join."""
+    kinds = ["pid", "ipc", "uts", "mount", "cgroup"]
+    namespaces: list[Namespace] = [{"type": kind} for kind in kinds]
+    if network != "host":
+        namespaces.append({"type": "network", "path": network} if network else {"type": "network"})
+    return namespaces
+
+
+def default_process(args: list[str], names: list[str]) -> Process:
+    """A process with the capabilities `names` in the three sets Docker fills."""
+    return {
+        "args": args,
+        "cwd": "/",
+        "env": [f"PATH={DEFAULT_PATH}", "TERM=xterm"],
+        "user": {"uid": 0, "gid": 0},
+        "capabilities": {"bounding": names, "effective": names, "permitted": names},
+        "noNewPrivileges": True,
+    }
+
+
+def default_config() -> Config:
+    """What `minirun-oci spec` writes: a shell in ./rootfs with Docker's default isolation."""
+    return {
+        "ociVersion": OCI_VERSION,
+        "process": {**default_process(["sh"], list(capabilities.DEFAULT)), "terminal": True},
+        "root": {"path": "rootfs", "readonly": True},
+        "hostname": "minirun",
+        "mounts": default_mounts(),
+        "linux": {
+            "namespaces": default_namespaces(),
+            "resources": {"devices": list(devices.DEFAULT_RULES)},
+            "maskedPaths": list(MASKED_PATHS),
+            "readonlyPaths": list(READONLY_PATHS),
+        },
+    }

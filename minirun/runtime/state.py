@@ -1,0 +1,92 @@
+"""state.json: what the runtime remembers of a container, and how its status is found out.
+
+The file holds facts that do not change (pid, bundle, cgroup); the status is looked up each time, since a
+process can end without telling anybody: a dead pid is `stopped`, a fifo nobody has written to is `created`.
+
+See  runtime-spec runtime.md "State"
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from minirun import files
+from minirun.errors import ConflictError, MinirunError, NotFoundError
+from minirun.linux import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.runtime.config import Config, State
+
+OCI_VERSION = "1.2.0"
+_LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
+
+
+def directory(state_root: str, container_id: str) -> str:
+    """Where a container's state is.  Raises MinirunError for an id that could name another directory."""
+    if not container_id or container_id in (".", "..") or not _LEGAL.issuperset(container_id):
+        raise MinirunError(f'invalid container ID "{container_id}"', "letters, digits and _ + - . are allowed")
+    return f"{state_root}/{container_id}"
+
+
+def fifo_path(state_root: str, container_id: str) -> str:
+    return f"{state_root}/{container_id}/exec.fifo"
+
+
+def new(container_id: str, config: Config, bundle: str, rootfs: str, cgroup: str) -> State:
+    """The state of a container that is being created: no process yet."""
+    return {
+        "ociVersion": OCI_VERSION,
+        "id": container_id,
+        "status": "creating",
+        "pid": 0,
+        "start_time": 0,
+        "bundle": bundle,
+        "rootfs": rootfs,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09d}Z",
+        "annotations": config.get("annotations", {}),
+        "owner": "root",
+        "cgroup": cgroup,
+    }
+
+
+def write(state_root: str, state: State) -> None:
+    files.write_json(f"{state_root}/{state['id']}/state.json", state)
+
+
+def read(state_root: str, container_id: str) -> State:
+    """The state with its true status.  Raises NotFoundError when there is no such container."""
+    path = f"{directory(state_root, container_id)}/state.json"
+    try:
+        state: State = files.read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f'container "{container_id}" does not exist') from None
+    state["status"] = _status(state_root, state)
+    if state["status"] == "stopped":
+        state["pid"] = 0
+    return state
+
+
+def _status(state_root: str, state: State) -> str:
+    if not state["pid"]:
+        return state["status"]
+    if not processes.is_alive(state["pid"], state["start_time"]):
+        return "stopped"
+    return "created" if os.path.exists(fifo_path(state_root, state["id"])) else "running"
+
+
+def all_ids(state_root: str) -> list[str]:
+    """The ids of all containers under `state_root`."""
+    try:
+        names = sorted(os.listdir(state_root))
+    except FileNotFoundError:
+        return []
+    return [name for name in names if os.path.exists(f"{state_root}/{name}/state.json")]
+
+
+def require(state: State, *allowed: str) -> None:
+    """Raises ConflictError unless the status is one of `allowed`."""
+    if state["status"] not in allowed:
+        what = "container not running" if "running" in allowed else f"container is {state['status']}"
+        raise ConflictError(f'{what}: "{state["id"]}" is {state["status"]}')

@@ -1,0 +1,78 @@
+"""Fixtures of all tiers. A tier is a directory here, and a marker of the same name."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import CHECKOUT, Minirun, run
+
+TESTS = Path(__file__).parent
+# Debian's image takes half a minute to make; it is kept from one test run to the next.
+CACHE = Path("/var/cache/minirun-tests")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-leak-check",
+        action="store_true",
+        help="root tier: for a machine where others run containers, too",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        tier = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(tier)
+        if tier in ("root", "interop") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(scope="session")
+def minirun_session(tmp_path_factory: pytest.TempPathFactory, busybox_tar: Path) -> Minirun:
+    """One data root and one state directory for the whole run, with busybox loaded once."""
+    base = tmp_path_factory.mktemp("minirun")
+    made = Minirun(root=base / "root", state=base / "state")
+    made("load", "-i", busybox_tar, check=True)
+    return made
+
+
+@pytest.fixture
+def minirun(minirun_session: Minirun) -> Iterator[Minirun]:
+    """minirun("run", "busybox", "true") -> Result. Containers that the test leaves are removed after it."""
+    yield minirun_session
+    minirun_session.remove_all()
+
+
+@pytest.fixture(scope="session")
+def busybox_tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded image as scripts/setup made it, or made anew; an OCI layout tar."""
+    made = CHECKOUT / ".venv" / "busybox.tar"
+    if made.exists():
+        return made
+    output = tmp_path_factory.mktemp("busybox") / "busybox.tar"
+    run(CHECKOUT / "scripts" / "rootfs", "busybox", "--output", output, check=True)
+    return output
+
+
+@pytest.fixture(scope="session")
+def debian_tar() -> Path:
+    """Debian as an OCI layout tar. The name holds a digest of the recipe, so a changed recipe is built again."""
+    recipe = [CHECKOUT / "rootfs" / name for name in ("debian", "layout.py")]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in recipe)).hexdigest()
+    output = CACHE / f"debian-{digest[:12]}.tar"
+    if not output.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        unfinished = output.with_suffix(f".{os.getpid()}")
+        run(CHECKOUT / "scripts" / "rootfs", "debian", "--output", unfinished, timeout=900, check=True)
+        unfinished.rename(output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def debian(minirun_session: Minirun, debian_tar: Path) -> str:
+    """The name of the Debian image, loaded on first use."""
+    minirun_session("load", "-i", debian_tar, check=True)
+    return "debian"

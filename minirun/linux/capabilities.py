@@ -155,8 +155,7 @@ def limit_bounding(bits: int, present: int | None = None, last: int | None = Non
     last = last_cap() if last is None else last
     for number in range(last + 1):
         if present >> number & 1 and not bits >> number & 1:
-            name = names(1 << number)[0]
-            syscalls.capbset_drop(number, why=f"nothing in the container can ever have {name} again")
+            syscalls.capbset_drop(number, why="nothing in the container can ever have this one again")
 
 
 def set_all(effective: int, permitted: int, inheritable: int, ambient: int) -> None:

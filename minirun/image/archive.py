@@ -1,0 +1,161 @@
+"""`load`: images from a tar that docker save, podman save, skopeo or an OCI tool wrote.
+
+    docker-archive   manifest.json [{"Config", "RepoTags", "Layers"}] and the files it names; plain layers
+    OCI layout       oci-layout, index.json, blobs/sha256/...; docker save writes both since 25: this is taken
+
+The tar is read once, from a file or a pipe, and no member is ever written under its own name: each regular
+file is kept as a blob under its digest, and what no image turns out to need is swept away at the end.
+
+See      image-spec image-layout.md; moby image/spec/v1.2.md
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from minirun.errors import MinirunError, UnsupportedError
+from minirun.image import manifests, reference, tarstream
+from minirun.image.layers import entry_name
+from minirun.image.store import CONTAINERD_NAME, LAYER, REF_NAME
+
+if TYPE_CHECKING:
+    import tarfile
+    from typing import Any, BinaryIO
+
+    from minirun.image.store import Image, Json, Store
+
+    Members = dict[str, Json]  # member name -> {"digest", "size"} or {"link": another member}
+
+
+def load(store: Store, source: str | BinaryIO) -> list[Image]:
+    """Take in every image of the archive `source` (a path or an open binary file)."""
+    if not isinstance(source, str):
+        return _load(store, source)
+    try:
+        with open(source, "rb", buffering=0) as file:
+            return _load(store, file)
+    except OSError as error:
+        raise MinirunError(f"{source}: {error.strerror}") from error
+
+
+def _load(store: Store, file: BinaryIO) -> list[Image]:
+    with store.adding():
+        archive = _Archive(store, _read_members(store, file))
+        if "oci-layout" in archive.members and "index.json" in archive.members:
+            return _load_layout(archive)
+        if "manifest.json" in archive.members:
+            return _load_docker(archive)
+    if "repositories" in archive.members:
+        raise UnsupportedError(
+            "this archive is of Docker's form before 1.10", "load and save it with a newer docker"
+        )
+    raise MinirunError("not an image archive: it has neither manifest.json nor index.json")
+
+
+def _read_members(store: Store, file: BinaryIO) -> Members:
+    members: Members = {}
+    try:
+        with tarstream.Unpacked(file) as unpacked:
+            stream = tarstream.TarStream(iter(unpacked))
+            for info in tarstream.entries(stream):
+                _read_member(store, info, stream, members)
+    except (EOFError, OSError, tarstream.DecompressionError) as error:
+        raise MinirunError(f"the archive cannot be read: {error}") from error
+    return members
+
+
+def _read_member(store: Store, info: tarfile.TarInfo, stream: tarstream.TarStream, members: Members) -> None:
+    try:
+        name = entry_name(info.name)
+        if info.isreg() and info.sparse is None:
+            members[name] = store.add_blob((bytes(part) for part in stream.take(info.size)), size=info.size)
+        elif info.issym() or info.islnk():  # docker-archive names a layer twice that way
+            base = posixpath.dirname(name) if info.issym() else ""
+            members[name] = {"link": entry_name(posixpath.normpath(posixpath.join(base, info.linkname)))}
+        elif not info.isdir():
+            raise MinirunError("neither a file, a directory nor a link")
+    except MinirunError as error:
+        raise MinirunError(f"archive member {info.name!r}: {error.message}") from error
+
+
+class _Archive:
+    """The members of an archive, all of them blobs of the store by now."""
+
+    def __init__(self, store: Store, members: Members) -> None:
+        self.store = store
+        self.members = members
+
+    def blob(self, name: str) -> Json:
+        """The descriptor of member `name`, through links.  Raises MinirunError when it is not there."""
+        for _ in range(8):
+            member = self.members.get(posixpath.normpath(name))
+            if member is None:
+                raise MinirunError(f"the archive has no member {name!r}, which its manifest names")
+            if "link" not in member:
+                return member
+            name = member["link"]
+        raise MinirunError(f"archive member {name!r} is a link in a circle")
+
+    def json(self, name: str) -> Any:
+        blob = self.blob(name)
+        if blob["size"] > manifests.BYTES_MAX:
+            raise MinirunError(f"archive member {name!r} is too large: {blob['size']} bytes")
+        with open(self.store.blob_path(blob["digest"]), "rb") as file:
+            return manifests.parse(file.read(), f"archive member {name!r}")
+
+
+# ---- docker-archive ---------------------------------------------------------------------------------------
+
+
+def _load_docker(archive: _Archive) -> list[Image]:
+    images: list[Image] = []
+    for item in manifests.checked_list(archive.json("manifest.json"), "manifest.json"):
+        config = archive.blob(manifests.text(item, "Config"))
+        layers = [_layer(archive, name) for name in item.get("Layers") or []]
+        for tag in item.get("RepoTags") or [""]:
+            name = reference.parse(tag) if tag else None
+            images.append(archive.store.add_image(config, layers, name))
+    return images
+
+
+def _layer(archive: _Archive, name: str) -> Json:
+    blob = archive.blob(name)
+    with open(archive.store.blob_path(blob["digest"]), "rb") as file:
+        packing = tarstream.packing(file.read(tarstream.MAGIC_BYTES))
+    return {"mediaType": LAYER + packing, "digest": blob["digest"], "size": blob["size"]}
+
+
+# ---- OCI layout -------------------------------------------------------------------------------------------
+
+
+def _load_layout(archive: _Archive) -> list[Image]:
+    for name, member in archive.members.items():
+        if (
+            name.startswith("blobs/sha256/")
+            and "digest" in member
+            and member["digest"][7:] != posixpath.basename(name)
+        ):
+            raise MinirunError(
+                f"archive member {name!r} has the wrong content: its digest is {member['digest']}"
+            )
+    index = archive.json("index.json")
+    return [
+        _load_entry(archive, entry) for entry in manifests.checked_list(index.get("manifests"), "index.json")
+    ]
+
+
+def _load_entry(archive: _Archive, entry: Json) -> Image:
+    def fetch(descriptor: Json) -> bytes:
+        digest = manifests.text(descriptor, "digest")
+        blob = archive.blob(f"blobs/sha256/{digest.removeprefix('sha256:')}")
+        with open(archive.store.blob_path(blob["digest"]), "rb") as file:
+            return file.read(manifests.BYTES_MAX + 1)
+
+    manifest = manifests.for_this_machine(entry, fetch)
+    for layer in manifest["layers"]:
+        archive.blob(f"blobs/sha256/{layer['digest'][7:]}")
+    annotations = entry.get("annotations") or {}
+    name = annotations.get(CONTAINERD_NAME) or annotations.get(REF_NAME)
+    parsed = reference.parse(name) if name else None
+    return archive.store.add_image(manifest["config"], manifest["layers"], parsed, origin=entry["digest"])

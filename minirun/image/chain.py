@@ -1,0 +1,39 @@
+"""Where a layer's directory is.  Two names, because not every layer can be shared by its content alone.
+
+    layers/<diff_id>/          a layer that says all there is to know about itself; every image shares it
+    layers/chain-<chain_id>/   a layer that had to look at the layers below it (layers.py tells why)
+
+See      image-spec config.md, "Layer DiffID" and "Layer ChainID"
+Next     layers.py
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def diff_directory(layers: str, diff_id: str) -> str:
+    return f"{layers}/{diff_id.removeprefix('sha256:')}"
+
+
+def chain_directory(layers: str, diff_ids: list[str]) -> str:
+    """Where the uppermost of `diff_ids` (lowest first) is when it depends on the others."""
+    return f"{layers}/chain-{chain_id(diff_ids).removeprefix('sha256:')}"
+
+
+def chain_id(diff_ids: list[str]) -> str:
+    """The name of a layer together with all below it: a hash over the hashes."""
+    import hashlib  # 2 ms, and most images never ask
+
+    chain = diff_ids[0]
+    for diff_id in diff_ids[1:]:
+        chain = f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}"
+    return chain
+
+
+def find(layers: str, diff_ids: list[str]) -> str | None:
+    """The directory of the uppermost of `diff_ids`, if it is unpacked."""
+    path = diff_directory(layers, diff_ids[-1])
+    if not os.path.isdir(path):
+        path = chain_directory(layers, diff_ids)
+    return path if os.path.isdir(path) else None

@@ -1,0 +1,488 @@
+"""The image store: an OCI image layout on disk, and the layers unpacked from it.
+
+    images/oci-layout        {"imageLayoutVersion": "1.0.0"}
+    images/index.json        one descriptor per name; annotations hold the canonical reference
+    images/blobs/sha256/     manifests, configs, packed layers, each named by its digest
+    images/incoming/         downloads not yet whole; a crash leaves them, `sweep` clears them
+    layers/                  unpacked layers (chain.py)
+
+An index entry without a reference is an image whose name went to a newer one (`<none>`).  Manifests are kept
+in the OCI form, whatever form they came in, so that skopeo and umoci read the store in place; ORIGIN keeps the
+digest under which the registry knows the image.
+
+Finding an image that is here is on the way of every `run`: json and nothing heavier is imported for it.
+
+See      image-spec image-layout.md, manifest.md, config.md
+By hand  skopeo inspect oci:/var/lib/minirun/images:docker.io/library/alpine:latest
+Next     layers.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.files import locked, open_lock, read_json, write_json
+from minirun.image import chain, reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from minirun.image.reference import Reference
+    from minirun.paths import Paths
+
+    Json = dict[str, Any]
+    Progress = Callable[[str], None]
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"  # with +gzip or +zstd when packed
+
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+ORIGIN = "io.minirun.origin"  # digest the registry gave the name, when it is not the manifest's own
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
+_EMPTY_INDEX: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
+
+
+def _quiet(line: str) -> None:
+    pass
+
+
+class Image:
+    """One name in the store and what it stands for.  Files are read when they are first asked for."""
+
+    def __init__(self, store: Store, entry: Json) -> None:
+        self.store = store
+        self.entry = entry
+        self.digest: str = entry["digest"]  # of the manifest
+        self.reference: str = entry.get("annotations", {}).get(
+            REF_NAME, ""
+        )  # canonical, or "" when it lost its name
+        self._manifest: Json | None = None
+        self._document: Json | None = None
+
+    @property
+    def origin(self) -> str:
+        """The digest the registry knows the image by; the manifest's when it came from elsewhere."""
+        return str(self.entry.get("annotations", {}).get(ORIGIN, self.digest))
+
+    @property
+    def manifest(self) -> Json:
+        """image-spec manifest.md"""
+        if self._manifest is None:
+            self._manifest = self.store.read_json_blob(self.digest)
+        return self._manifest
+
+    @property
+    def id(self) -> str:
+        """`sha256:...` of the config: the same for every name and every packing of the image."""
+        return str(self.manifest["config"]["digest"])
+
+    @property
+    def document(self) -> Json:
+        """The whole config file, image-spec config.md: architecture, config, rootfs, history, created."""
+        if self._document is None:
+            self._document = self.store.read_json_blob(self.id)
+        return self._document
+
+    @property
+    def config(self) -> Json:
+        """How to run it: Env, Cmd, Entrypoint, User, WorkingDir, Labels, StopSignal and so on."""
+        return self.document.get("config") or {}
+
+    @property
+    def created(self) -> str:
+        """RFC 3339, or "" when the image does not say."""
+        return str(self.document.get("created") or "")
+
+    @property
+    def diff_ids(self) -> list[str]:
+        """Digests of the unpacked layer tars, lowest first."""
+        return list(self.document["rootfs"]["diff_ids"])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files in its layers; of the packed layers where they were never unpacked."""
+        sizes = zip(self.unpacked(), self.manifest["layers"], strict=True)
+        return sum(_unpacked_size(path) or int(layer["size"]) for path, layer in sizes)
+
+    def unpacked(self) -> list[str | None]:
+        """The directory of each layer, lowest first; None for those not unpacked."""
+        ids = self.diff_ids
+        return [chain.find(self.store.paths.layers, ids[: index + 1]) for index in range(len(ids))]
+
+    def layer_paths(self, done: Callable[[int], None] = lambda index: None) -> list[str]:
+        """Directories for overlayfs's lowerdir, lowest first; what is not unpacked yet is unpacked now.
+
+        A layer an image has twice is there once, at its upper place: overlayfs refuses a directory twice.
+        """
+        found = self.unpacked()
+        paths = [path for path in found if path]
+        if len(paths) < len(found):
+            from minirun.image import layers  # threads and tarfile: 40 ms that a present image does not pay
+
+            paths = layers.unpack_all(self.store.paths.layers, self._blobs(), done)
+        return [path for index, path in enumerate(paths) if path not in paths[index + 1 :]]
+
+    def _blobs(self) -> list[tuple[str, str]]:
+        digests = [str(layer["digest"]) for layer in self.manifest["layers"]]
+        return list(zip(map(self.store.blob_path, digests), self.diff_ids, strict=True))
+
+
+def _unpacked_size(path: str | None) -> int:
+    try:
+        return int(read_json(f"{path}.json")["size"])
+    except OSError:
+        return 0
+
+
+class Store:
+    """All images under one root.  Making one touches nothing; the first image to come makes the layout."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self._index = f"{paths.images}/index.json"
+        self._index_lock = f"{paths.root}/images.lock"
+        self._content_lock = f"{paths.root}/content.lock"
+
+    # ---- finding ----
+
+    def images(self) -> list[Image]:
+        """Every name, in the order they came; an image with two names is there twice."""
+        return [Image(self, entry) for entry in self._read_index()["manifests"]]
+
+    def find(self, text: str) -> Image | None:
+        """The image that `text` names: a reference, name@digest, an id or the beginning of one.
+
+        Raises UsageError when `text` cannot be a name, or begins the ids of several images.
+        """
+        images = self.images()
+        if not text.startswith("sha256:") and (image := _by_name(images, text)):
+            return image
+        return _by_id(images, text) if _ID.fullmatch(text) else None
+
+    def get(self, text: str) -> Image:
+        """As `find`, but raises NotFoundError with Docker's words."""
+        image = self.find(text)
+        if image is None:
+            raise NotFoundError(f"No such image: {text}", "minirun images lists those that are here")
+        return image
+
+    def ensure(self, text: str, pull: str = "missing", progress: Progress | None = None) -> Image:
+        """The image `text`, pulled when `pull` says so: `missing`, `always` or `never`."""
+        image = None if pull == "always" else self.find(text)
+        if image is not None:
+            return image
+        if pull == "never":
+            raise NotFoundError(
+                f"no image {text} here, and --pull never", "minirun images lists those that are here"
+            )
+        from minirun.image import registry  # TLS and HTTP: 75 ms
+
+        name = reference.parse(text)
+        progress = progress or _quiet
+        if pull == "missing":
+            progress(f"Unable to find image '{name.familiar}' locally")
+        try:
+            return registry.pull(name, self, progress)
+        except MinirunError as error:
+            if pull == "always":
+                raise
+            raise type(error)(f"no image {name.familiar} here, and {error.message}", error.hint) from error
+
+    def _read_index(self) -> Json:
+        try:
+            index: Json = read_json(self._index)
+        except FileNotFoundError:
+            return {**_EMPTY_INDEX, "manifests": []}
+        return index
+
+    # ---- blobs ----
+
+    def blob_path(self, digest: str) -> str:
+        """Where the blob `digest` is or would be.  Raises MinirunError for what is not a sha256 digest."""
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise MinirunError(f"{digest!r} is not a sha256 digest")
+        return f"{self.paths.images}/blobs/sha256/{digest[7:]}"
+
+    def has_blob(self, digest: str) -> bool:
+        return os.path.exists(self.blob_path(digest))
+
+    def read_json_blob(self, digest: str) -> Json:
+        """A manifest or config.  Raises MinirunError when it is missing or not a JSON object."""
+        try:
+            value = read_json(self.blob_path(digest))
+        except (OSError, ValueError) as error:
+            raise MinirunError(
+                f"the image store is damaged: {error}", "remove the image and get it again"
+            ) from error
+        if not isinstance(value, dict):
+            raise MinirunError(f"blob {digest} is not a JSON object")
+        return value
+
+    def add_blob(self, chunks: Iterable[bytes], digest: str = "", size: int = -1) -> Json:
+        """Keep a stream as a blob; returns {"digest", "size"}.
+
+        `digest` and `size`, where given, are what it must turn out to be; otherwise nothing is kept and a
+        MinirunError says which differs.
+        """
+        self.make_layout()
+        temporary = f"{self.paths.images}/incoming/{digest[7:] or 'new'}-{os.getpid()}-{os.urandom(4).hex()}"
+        try:
+            found = _write_hashed(temporary, chunks, size)
+            if digest and found["digest"] != digest:
+                raise MinirunError(f"blob {digest} has the wrong content: its digest is {found['digest']}")
+            if size >= 0 and found["size"] != size:
+                raise MinirunError(f"blob {digest} has the wrong size: {found['size']} bytes, not {size}")
+            os.rename(temporary, self.blob_path(found["digest"]))
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        return found
+
+    def add_json(self, value: object) -> Json:
+        """Keep a JSON document as a blob, always in the same bytes for the same value."""
+        return self.add_blob([json.dumps(value, separators=(",", ":"), sort_keys=True).encode()])
+
+    def make_layout(self) -> None:
+        """image-spec image-layout.md: the file and directories every layout has."""
+        if os.path.exists(f"{self.paths.images}/oci-layout"):
+            return
+        for name in ("blobs/sha256", "incoming"):
+            os.makedirs(f"{self.paths.images}/{name}", mode=0o755, exist_ok=True)
+        write_json(f"{self.paths.images}/oci-layout", {"imageLayoutVersion": "1.0.0"})
+
+    # ---- names ----
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """Held while blobs come in that no name refers to yet, so that nobody sweeps them away."""
+        with locked(self._content_lock, shared=True):
+            yield
+        self.sweep()
+
+    def add_image(self, config: Json, layers: list[Json], name: Reference | None, origin: str = "") -> Image:
+        """Put an image whose blobs are here into the index, under `name` or without one.
+
+        `config` and `layers` are descriptors (layers lowest first); `origin` is the registry's digest.
+        """
+        document = self.read_json_blob(config["digest"])
+        _check_config(document, len(layers))
+        config = {"mediaType": CONFIG, "digest": config["digest"], "size": config["size"]}
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
+        entry: Json = {"mediaType": MANIFEST, **self.add_json(manifest)}
+        entry["platform"] = {"architecture": document["architecture"], "os": document["os"]}
+        annotations = {REF_NAME: str(name), CONTAINERD_NAME: str(name)} if name else {}
+        if origin and origin != entry["digest"]:
+            annotations[ORIGIN] = origin
+        if annotations:
+            entry["annotations"] = annotations
+        self._change_index(lambda entries: _named(entries, entry))
+        return Image(self, entry)
+
+    def _change_index(self, change: Callable[[list[Json]], list[Json]]) -> None:
+        with locked(self._index_lock):
+            index = self._read_index()
+            index["manifests"] = change(index["manifests"])
+            write_json(self._index, index, durable=True)
+
+    # ---- removing ----
+
+    def remove(self, text: str, in_use: Mapping[str, str], *, force: bool = False) -> list[str]:
+        """`rmi text`: take the name away, and with the last one the image.  Returns Docker's lines.
+
+        `in_use` maps ids of images to a container that uses each.  Raises ConflictError in Docker's words.
+        """
+        image = self.get(text)
+        names = [other for other in self.images() if other.id == image.id]
+        by_name = _by_name([image], text) is not None if not text.startswith("sha256:") else False
+        going = [image] if by_name else names
+        last = len(going) == len(names)
+        container = in_use.get(image.id, "") if last else ""
+        _check_removable(image, text, going, container, by_name, force)
+        lines = [f"Untagged: {reference.parse(one.reference).familiar}" for one in going if one.reference]
+        if container:  # forced: the name goes, the image stays for its container
+            self._change_index(lambda entries: _without_name(entries, image.entry))
+            return lines
+        before = self._held()
+        entries_going = [one.entry for one in going]
+        self._change_index(lambda entries: [entry for entry in entries if entry not in entries_going])
+        self.sweep()
+        gone = before - self._held()
+        return lines + ([f"Deleted: {image.id}"] if image.id in gone else [])
+
+    def _held(self) -> set[str]:
+        """The digests of all blobs that an image needs."""
+        held: set[str] = set()
+        for image in self.images():
+            held.add(image.digest)
+            held.add(image.id)
+            held.update(str(layer["digest"]) for layer in image.manifest["layers"])
+        return held
+
+    def sweep(self) -> None:
+        """Remove blobs and unpacked layers that no image needs.
+
+        Whoever is adding an image holds the lock; then this does nothing, and they sweep when they are done.
+        """
+        fd = open_lock(self._content_lock)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sweep_blobs()
+            self._sweep_layers()
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(fd)
+
+    def _sweep_blobs(self) -> None:
+        held = {digest[7:] for digest in self._held()}
+        for directory, keep in (("blobs/sha256", held), ("incoming", set[str]())):
+            path = f"{self.paths.images}/{directory}"
+            for name in _names_in(path):
+                if name not in keep:
+                    os.unlink(f"{path}/{name}")
+
+    def _sweep_layers(self) -> None:
+        held: set[str] = set()
+        for image in self.images():
+            ids = image.diff_ids
+            for index, diff_id in enumerate(ids):
+                held.add(diff_id[7:])
+                held.add(os.path.basename(chain.chain_directory("", ids[: index + 1])))
+        gone = [name for name in _names_in(self.paths.layers) if _layer_key(name) not in held]
+        if gone:
+            from minirun.image import layers
+
+            layers.remove(self.paths.layers, gone)
+
+
+def _layer_key(name: str) -> str:
+    return name.removesuffix(".json")
+
+
+def _names_in(path: str) -> list[str]:
+    """What is in a directory, without what starts with a dot; nothing when there is no directory."""
+    try:
+        return [name for name in os.listdir(path) if not name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def _write_hashed(path: str, chunks: Iterable[bytes], limit: int) -> Json:
+    """Write `chunks` to the new file `path`, stopping beyond `limit` bytes (if not negative)."""
+    import hashlib
+
+    hasher, size = hashlib.sha256(), 0
+    with open(path, "xb", buffering=0) as file:
+        for chunk in chunks:
+            size += len(chunk)
+            if 0 <= limit < size:
+                break
+            hasher.update(chunk)
+            file.write(chunk)
+        os.fchmod(file.fileno(), 0o644)
+    return {"digest": f"sha256:{hasher.hexdigest()}", "size": size}
+
+
+# ---- which image is meant ---------------------------------------------------------------------------------
+
+
+def _by_name(images: list[Image], text: str) -> Image | None:
+    name = reference.parse(text)
+    wanted = str(name)
+    for image in images:
+        if image.reference == wanted:
+            return image
+    if not name.digest:
+        return None
+    for image in images:
+        same_name = image.reference.startswith((f"{name.name}:", f"{name.name}@"))
+        if same_name and name.digest in (image.digest, image.origin):
+            return image
+    return None
+
+
+def _by_id(images: list[Image], text: str) -> Image | None:
+    digits = text.removeprefix("sha256:")
+    found = {
+        image.id: image
+        for image in reversed(images)
+        if image.id[7:].startswith(digits) or image.digest[7:].startswith(digits)
+    }
+    if len(found) > 1:
+        raise UsageError(f"{text!r} begins the ids of {len(found)} images", "give more digits")
+    return next(iter(found.values()), None)
+
+
+def _named(entries: list[Json], entry: Json) -> list[Json]:
+    """`entries` with `entry` added; the image that had its name stays, nameless, unless it is the same."""
+    name = entry.get("annotations", {}).get(REF_NAME)
+    kept: list[Json] = []
+    for old in entries:
+        if name and old.get("annotations", {}).get(REF_NAME) == name:
+            if old["digest"] == entry["digest"]:
+                continue
+            old = _nameless(old)
+        if old["digest"] == entry["digest"] and (not name or not old.get("annotations", {}).get(REF_NAME)):
+            if not name:
+                return entries
+            continue
+        kept.append(old)
+    return [*kept, entry]
+
+
+def _without_name(entries: list[Json], entry: Json) -> list[Json]:
+    return [_nameless(old) if old == entry else old for old in entries]
+
+
+def _nameless(entry: Json) -> Json:
+    return {key: value for key, value in entry.items() if key != "annotations"}
+
+
+def _check_config(document: Json, layers: int) -> None:
+    """The parts of a config that the rest relies on; it must list as many layers as the manifest."""
+    try:
+        diff_ids = document["rootfs"]["diff_ids"]
+        sound = all(_DIGEST.fullmatch(diff_id) for diff_id in diff_ids)
+        known = isinstance(document["os"], str) and isinstance(document["architecture"], str)
+    except (KeyError, TypeError) as error:
+        raise MinirunError(f"the image's config is not one: it lacks {error}") from error
+    if not sound or not known or not isinstance(document.get("config") or {}, dict):
+        raise MinirunError(
+            "the image's config is not one: rootfs.diff_ids, os, architecture or config is odd"
+        )
+    if len(diff_ids) != layers:
+        raise MinirunError(f"the image has {layers} layers and its config {len(diff_ids)}: they do not match")
+
+
+def _check_removable(
+    image: Image, text: str, going: list[Image], container: str, by_name: bool, force: bool
+) -> None:
+    short = image.id[7:19]
+    if container and by_name and not force:
+        raise ConflictError(
+            f"conflict: unable to remove repository reference {text!r} (must force)"
+            f" - container {container[:12]} is using its referenced image {short}"
+        )
+    if container and not by_name:
+        raise ConflictError(
+            f"conflict: unable to delete {short} (cannot be forced)"
+            f" - image is being used by container {container[:12]}"
+        )
+    if len(going) > 1 and not force:
+        raise ConflictError(
+            f"conflict: unable to delete {short} (must be forced)"
+            " - image is referenced in multiple repositories"
+        )

@@ -1,15 +1,15 @@
 """Device rules: which device nodes the container may make, read and write, judged by a BPF program.
 
-cgroup v2 has no file for this.  Instead a program of type BPF_PROG_TYPE_CGROUP_DEVICE is attached to the group and
-the kernel runs it at every open(2) and mknod(2) of a device.  The rules are config.json's: a list in which a
-later rule beats an earlier one, for each of r, w and m by itself; what no rule mentions is denied.
+cgroup v2 has no file for this.  Instead a program of type BPF_PROG_TYPE_CGROUP_DEVICE is attached to the
+group, and the kernel runs it at every open(2) and mknod(2) of a device.  The rules are config.json's: a list
+in which a later rule beats an earlier one, for each of r, w and m by itself; what no rule mentions is denied.
 
 The program is written here instruction by instruction.  It walks the rules from the last to the first and
-keeps the accesses that no rule has decided yet in r3: a rule that allows takes its own out and is done when none is
-left, a rule that denies ends it all when one of its own is still there.
+keeps in r3 the accesses that no rule has decided yet: a rule that allows takes its own out and is done when
+none is left, a rule that denies ends it all when one of its own is still there.
 
-See      bpf(2); kernel Documentation/bpf/standardization/instruction-set.rst, cgroup-v2.rst "Device controller";
-         runtime-spec config-linux.md "Allowed Device list"
+See      bpf(2); kernel Documentation/bpf/standardization/instruction-set.rst and
+         admin-guide/cgroup-v2.rst "Device controller"; runtime-spec config-linux.md "Allowed Device list"
 By hand  bpftool cgroup show /sys/fs/cgroup/minirun/ID; bpftool prog dump xlated id N
 Left out replacing the program of a group that runs (two programs must both allow)
 """
@@ -36,7 +36,7 @@ def _allow(kind: str, major: int | None, minor: int | None, access: str = "rwm")
     return {"allow": True, "type": kind, **numbers, "access": access}
 
 
-# What every container may do, as in runc (specconv AllowedDevices), which puts them behind config.json's rules.
+# What every container may do, as in runc (specconv AllowedDevices): it puts them behind config.json's rules.
 ALLOWED: list[dict[str, Any]] = [
     _allow("c", None, None, "m"),  # making a node is harmless: using it is what is judged
     _allow("b", None, None, "m"),
@@ -79,12 +79,12 @@ _ANY = -1
 
 
 def decisions(rules: Sequence[Mapping[str, Any]]) -> tuple[list[tuple[bool, int, int, int, int]], bool]:
-    """The rules that matter, last first, as (allow, type, major, minor, access bits), and what applies after them.
+    """The rules that matter, last first, as (allow, type, major, minor, access bits); and what holds after.
 
     A rule of type `a` is about every device and every access: nothing before it matters.  UsageError for a
     rule that makes no sense.
     """
-    found = []
+    found: list[tuple[bool, int, int, int, int]] = []
     for rule in reversed(rules):
         if rule.get("type") in (None, "", "a"):
             _check_all(rule)
@@ -207,9 +207,8 @@ def _load(code: bytes) -> int:
     except SyscallError as error:
         if not log.value:
             raise _explained(error) from error
-        raise MinirunError(
-            f"{error}: the verifier says: {log.value.decode(errors='replace').strip()}"
-        ) from error
+        words = "; ".join(log.value.decode(errors="replace").splitlines())
+        raise MinirunError(f"{error}: the verifier says: {words}") from error
 
 
 def _prog_load(code: bytes, log: ctypes.Array[ctypes.c_char] | None) -> int:
@@ -248,7 +247,7 @@ def _attach(path: str, loaded: int) -> None:
 def _explained(error: SyscallError) -> Exception:
     if error.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
         return UnsupportedError(
-            f"this kernel cannot judge devices by BPF on cgroup v2 ({error}), so device rules cannot be applied",
+            f"this kernel has no BPF for devices on cgroup v2 ({error}), so device rules cannot be applied",
             "it needs CONFIG_CGROUP_BPF=y and CONFIG_BPF_SYSCALL=y",
         )
     return error

@@ -108,5 +108,5 @@ def test_hundreds_of_rules_pass_the_verifier(group, node):
 
 
 def test_the_verifiers_words_are_in_the_error():
-    with pytest.raises(MinirunError, match="verifier says: .*R0 !read_ok"):
+    with pytest.raises(MinirunError, match=r"verifier says: .*R0 !read_ok"):
         devices._load(devices._op(devices._EXIT))

@@ -153,9 +153,11 @@ def _load_entry(archive: _Archive, entry: Json) -> Image:
             return file.read(manifests.BYTES_MAX + 1)
 
     manifest = manifests.for_this_machine(entry, fetch)
-    for layer in manifest["layers"]:
+    for layer in manifest.layers:
         archive.blob(f"blobs/sha256/{layer['digest'][7:]}")
     annotations = entry.get("annotations") or {}
     name = annotations.get(CONTAINERD_NAME) or annotations.get(REF_NAME)
     parsed = reference.parse(name) if name else None
-    return archive.store.add_image(manifest["config"], manifest["layers"], parsed, origin=entry["digest"])
+    return archive.store.add_image(
+        manifest.config, manifest.layers, parsed, origin=entry["digest"], original=manifest.original
+    )

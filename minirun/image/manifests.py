@@ -42,6 +42,8 @@ _PACKING = {
     "application/vnd.docker.image.rootfs.diff.tar.zstd": "+zstd",
 }
 
+_OCI = (LAYER, f"{LAYER}+gzip", f"{LAYER}+zstd")
+
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64"}
 ARCHITECTURE = _ARCHITECTURES.get(os.uname().machine, os.uname().machine)
 
@@ -71,15 +73,28 @@ def text(item: Json, key: str) -> str:
     return value
 
 
-def for_this_machine(descriptor: Json, fetch: Callable[[Json], bytes], depth: int = 0) -> Json:
-    """The manifest that `descriptor` leads to, through indexes, as {"config", "layers"} with OCI media types.
+class Manifest:
+    """What an image is made of: descriptors with OCI media types, layers lowest first.
+
+    `original` is the document byte for byte when it was of the OCI form, else empty.
+    """
+
+    def __init__(self, config: Json, layers: list[Json], original: bytes) -> None:
+        self.config = config
+        self.layers = layers
+        self.original = original
+
+
+def for_this_machine(descriptor: Json, fetch: Callable[[Json], bytes], depth: int = 0) -> Manifest:
+    """The manifest that `descriptor` leads to, through indexes.
 
     `fetch(descriptor)` gives a document's bytes, its digest checked.  Raises UnsupportedError for schema 1,
     foreign layers and unknown media types; MinirunError for what is not sound.
     """
     if depth > _DEPTH_MAX:
         raise MinirunError("the index leads to indexes without an end")
-    document = parse(fetch(descriptor), f"manifest {descriptor.get('digest', '')}")
+    content = fetch(descriptor)
+    document = parse(content, f"manifest {descriptor.get('digest', '')}")
     if not isinstance(document, dict):
         raise MinirunError("the manifest is not a JSON object")
     media_type = document.get("mediaType") or descriptor.get("mediaType") or ""
@@ -91,7 +106,14 @@ def for_this_machine(descriptor: Json, fetch: Callable[[Json], bytes], depth: in
         return for_this_machine(_choose(document), fetch, depth + 1)
     if media_type not in ("", MANIFEST, DOCKER_MANIFEST):
         raise UnsupportedError(f"a manifest of unknown type {media_type!r}")
-    return {"config": _descriptor(document.get("config")), "layers": _layers(document)}
+    layers = checked_list(document.get("layers"), "the manifest's layers")
+    original = (
+        content if media_type == MANIFEST and all(item.get("mediaType") in _OCI for item in layers) else b""
+    )
+    config = _descriptor(document.get("config"))
+    if config["size"] > BYTES_MAX:
+        raise MinirunError(f"the image's config is larger than {BYTES_MAX} bytes")
+    return Manifest(config, [_layer(item) for item in layers], original)
 
 
 def _choose(index: Json) -> Json:
@@ -111,10 +133,6 @@ def _choose(index: Json) -> Json:
 def _platform(entry: Json) -> str:
     platform = entry["platform"]
     return f"{platform.get('os')}/{platform.get('architecture')}"
-
-
-def _layers(document: Json) -> list[Json]:
-    return [_layer(layer) for layer in checked_list(document.get("layers"), "the manifest's layers")]
 
 
 def _layer(layer: Json) -> Json:

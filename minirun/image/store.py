@@ -7,7 +7,7 @@
     layers/                  unpacked layers (chain.py)
 
 An index entry without a reference is an image whose name went to a newer one (`<none>`).  Manifests are kept
-in the OCI form, whatever form they came in, so that skopeo and umoci read the store in place; ORIGIN keeps the
+in the OCI form, whatever form they came in, so that skopeo and umoci read the store in place; ORIGIN is the
 digest under which the registry knows the image.
 
 Finding an image that is here is on the way of every `run`: json and nothing heavier is imported for it.
@@ -272,16 +272,26 @@ class Store:
             yield
         self.sweep()
 
-    def add_image(self, config: Json, layers: list[Json], name: Reference | None, origin: str = "") -> Image:
+    def add_image(
+        self,
+        config: Json,
+        layers: list[Json],
+        name: Reference | None,
+        *,
+        origin: str = "",
+        original: bytes = b"",
+    ) -> Image:
         """Put an image whose blobs are here into the index, under `name` or without one.
 
-        `config` and `layers` are descriptors (layers lowest first); `origin` is the registry's digest.
+        `config` and `layers` are descriptors (layers lowest first); `origin` is the registry's digest;
+        `original` is the manifest as it came, kept byte for byte, if it is of the OCI form already.
         """
         document = self.read_json_blob(config["digest"])
         _check_config(document, len(layers))
         config = {"mediaType": CONFIG, "digest": config["digest"], "size": config["size"]}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
-        entry: Json = {"mediaType": MANIFEST, **self.add_json(manifest)}
+        kept = self.add_blob([original]) if original else self.add_json(manifest)
+        entry: Json = {"mediaType": MANIFEST, **kept}
         entry["platform"] = {"architecture": document["architecture"], "os": document["os"]}
         annotations = {REF_NAME: str(name), CONTAINERD_NAME: str(name)} if name else {}
         if origin and origin != entry["digest"]:

@@ -3,7 +3,8 @@
     blob ──> thread: decompress, sha256 ──> queue of chunks ──> TarStream: headers by tarfile, data by write
 
 zlib and sha256 run without Python's lock, so the thread on the left costs the one on the right little.
-Nothing is ever read whole: a header may ask for HEADER_BYTES_MAX at most, and what comes out is held against Limits.
+Nothing is ever read whole: a header may ask for HEADER_BYTES_MAX at most, what comes out is held
+against Limits.
 
 See      tar(5), pax(1); RFC 1952 (gzip), RFC 8878 (zstd)
 """

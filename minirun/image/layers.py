@@ -360,7 +360,10 @@ class Unpacking:
         for name in self._whiteouts:
             self._hide(name, below)
         for name, target in self._links:
-            self._link_below(name, target, below)
+            try:
+                self._link_below(name, target, below)
+            except (MinirunError, OSError) as error:
+                raise MinirunError(f"entry {name!r}: {_reason(error)}") from error
         for path, info in self.directories.items():
             self._settle_directory(path, info, below)
 
@@ -382,7 +385,7 @@ class Unpacking:
         if not self._is_there(target):
             source = self._below(target, below)
             if source is None:
-                raise MinirunError(f"entry {name!r}: a hard link to {target!r}, which is nowhere")
+                raise MinirunError(f"a hard link to {target!r}, which is nowhere")
             parent, _, base = target.rpartition("/")
             _copy_up(source, self._enter(parent), base)
             self.names.add(target)

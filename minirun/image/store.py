@@ -50,6 +50,7 @@ CONTAINERD_NAME = "io.containerd.image.name"
 ORIGIN = "io.minirun.origin"  # digest the registry gave the name, when it is not the manifest's own
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")  # never a name
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 _EMPTY_INDEX: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
 
@@ -167,7 +168,7 @@ class Store:
         Raises UsageError when `text` cannot be a name, or begins the ids of several images.
         """
         images = self.images()
-        if not text.startswith("sha256:") and (image := _by_name(images, text)):
+        if not _WHOLE_ID.fullmatch(text) and (image := _by_name(images, text)):
             return image
         return _by_id(images, text) if _ID.fullmatch(text) else None
 
@@ -240,10 +241,11 @@ class Store:
         temporary = f"{self.paths.images}/incoming/{digest[7:] or 'new'}-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             found = _write_hashed(temporary, chunks, size)
+            if size >= 0 and found["size"] != size:
+                relation = "more" if found["size"] > size else "fewer"
+                raise MinirunError(f"blob {digest} has the wrong size: {relation} than {size} bytes")
             if digest and found["digest"] != digest:
                 raise MinirunError(f"blob {digest} has the wrong content: its digest is {found['digest']}")
-            if size >= 0 and found["size"] != size:
-                raise MinirunError(f"blob {digest} has the wrong size: {found['size']} bytes, not {size}")
             os.rename(temporary, self.blob_path(found["digest"]))
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -316,7 +318,7 @@ class Store:
         """
         image = self.get(text)
         names = [other for other in self.images() if other.id == image.id]
-        by_name = _by_name([image], text) is not None if not text.startswith("sha256:") else False
+        by_name = not _WHOLE_ID.fullmatch(text) and _by_name([image], text) is not None
         going = [image] if by_name else names
         last = len(going) == len(names)
         container = in_use.get(image.id, "") if last else ""

@@ -1,0 +1,314 @@
+"""The store: finding, naming, loading and removing images, with layers that need no privilege."""
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.image import archive
+from minirun.image.store import Store
+from tests.image_tars import add_image, digest, docker_archive, entry, store_in, symlink, tar
+
+LAYER = tar(entry("hello", b"hi"))
+OTHER = tar(entry("other", b"ho"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return store_in(tmp_path)
+
+
+# ---- finding ------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_found_by_all_its_names(store: Store) -> None:
+    image = add_image(store, LAYER, name="me/tool:1")
+    names = ["me/tool:1", "docker.io/me/tool:1", image.id, image.id[7:], image.id[7:15], image.digest[7:19]]
+    names.append(f"me/tool@{image.digest}")
+    for name in names:
+        found = store.find(name)
+        assert found is not None
+        assert found.id == image.id
+
+
+def test_what_is_not_there_is_not_found(store: Store) -> None:
+    add_image(store, LAYER, name="me/tool:1")
+    for name in ("me/tool", "tool:1", "ffffffffffff", "sha256:" + "f" * 64, "other@sha256:" + "f" * 64):
+        assert store.find(name) is None
+
+
+def test_an_ambiguous_id_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_image(store, LAYER, name="a")
+    add_image(store, OTHER, name="b")
+    monkeypatch.setattr(
+        "minirun.image.store.Image.id", property(lambda image: "sha256:abcd" + image.digest[7:])
+    )
+    with pytest.raises(UsageError, match="begins the ids of 2 images"):
+        store.find("abcd")
+
+
+def test_pull_never_says_so(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="--pull never"):
+        store.ensure("busybox", pull="never")
+
+
+def test_finding_imports_neither_tarfile_nor_hashlib_nor_http(store: Store) -> None:
+    add_image(store, LAYER, name="a").layer_paths()
+    program = (
+        "import sys; from minirun.paths import Paths; from minirun.image.store import Store\n"
+        f"Store(Paths({store.paths.root!r})).find('a').layer_paths()\n"
+        "print(*(name for name in ('tarfile', 'hashlib', 'threading', 'urllib3', 'typing', 'pathlib', 'dataclasses')"
+        " if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+# ---- layers -------------------------------------------------------------------------------------------------
+
+
+def test_layers_are_lowest_first_and_unpacked_once(store: Store) -> None:
+    image = add_image(store, LAYER, OTHER)
+    lower, upper = image.layer_paths()
+    assert Path(lower, "hello").read_bytes() == b"hi"
+    assert Path(upper, "other").stat().st_mtime == 1_700_000_000
+    before = os.stat(lower).st_ino
+    assert image.layer_paths() == [lower, upper]
+    assert os.stat(lower).st_ino == before
+
+
+def test_a_layer_is_shared_by_images(store: Store) -> None:
+    first = add_image(store, LAYER, OTHER, name="a").layer_paths()
+    second = add_image(store, OTHER, name="b").layer_paths()
+    assert second == first[1:]
+
+
+def test_a_layer_that_depends_on_those_below_is_not_shared(store: Store) -> None:
+    implied = tar(entry("deep/file", b"x"))
+    first = add_image(store, LAYER, implied, name="a").layer_paths()
+    second = add_image(store, OTHER, implied, name="b").layer_paths()
+    third = add_image(store, implied, name="c").layer_paths()
+    assert len({first[1], second[1], third[0]}) == 3
+    assert os.path.basename(third[0]).startswith("chain-")
+
+
+def test_a_layer_an_image_has_twice_is_there_once(store: Store) -> None:
+    image = add_image(store, LAYER, OTHER, LAYER)
+    paths = image.layer_paths()
+    assert [os.path.basename(path) for path in paths] == [digest(OTHER)[7:], digest(LAYER)[7:]]
+
+
+def test_what_a_crash_left_is_cleared(store: Store) -> None:
+    image = add_image(store, LAYER)
+    half = Path(store.paths.layers, f".tmp-{digest(LAYER)[7:]}")
+    half.mkdir(parents=True)
+    (half / "hello").write_text("half")
+    assert Path(image.layer_paths()[0], "hello").read_bytes() == b"hi"
+    assert not half.exists()
+
+
+def test_size_is_that_of_the_files(store: Store) -> None:
+    image = add_image(store, LAYER, OTHER)
+    image.layer_paths()
+    assert image.size == 4
+
+
+# ---- blobs --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [({"digest": "sha256:" + "0" * 64}, "wrong content"), ({"size": 3}, "wrong size")]
+)
+def test_a_wrong_blob_is_not_kept(store: Store, wrong: dict[str, str], message: str) -> None:
+    with pytest.raises(MinirunError, match=message):
+        store.add_blob([b"con", b"tent"], **{"digest": digest(b"content"), "size": 7, **wrong})  # type: ignore[arg-type]
+    assert os.listdir(f"{store.paths.images}/blobs/sha256") == []
+    assert os.listdir(f"{store.paths.images}/incoming") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["sha256:../../../etc/passwd", "sha512:" + "0" * 128, "sha256:" + "A" * 64, ""]
+)
+def test_what_is_not_a_digest_is_no_path(store: Store, text: str) -> None:
+    with pytest.raises(MinirunError, match="not a sha256 digest"):
+        store.blob_path(text)
+
+
+# ---- load ---------------------------------------------------------------------------------------------------
+
+
+def load(store: Store, content: bytes) -> list[str]:
+    return [image.reference for image in archive.load(store, io.BytesIO(content))]
+
+
+def test_a_docker_archive_loads_with_all_its_names(store: Store) -> None:
+    names = load(store, docker_archive(LAYER, OTHER, tags=["tool:1", "other/name:2"]))
+    assert names == ["docker.io/library/tool:1", "docker.io/other/name:2"]
+    image = store.get("tool:1")
+    assert image.config == {"Cmd": ["sh"]}
+    assert image.manifest["layers"][0]["mediaType"] == "application/vnd.oci.image.layer.v1.tar"
+    assert Path(image.layer_paths()[1], "other").exists()
+
+
+def test_a_gzipped_archive_loads(store: Store) -> None:
+    assert load(store, gzip.compress(docker_archive(LAYER, tags=["a:1"]))) == ["docker.io/library/a:1"]
+
+
+def test_an_archive_without_names_loads(store: Store) -> None:
+    assert load(store, docker_archive(LAYER, tags=[])) == [""]
+
+
+def test_a_layer_member_may_be_a_link_to_another(store: Store) -> None:
+    content = docker_archive(LAYER, tags=["a"])
+    again = content.replace(
+        b"/layer.tar", b"/layer.lnk"
+    )  # only in manifest.json would do, but it is all one tar
+    assert again != content
+    linked = tar(entry("one.tar", LAYER), symlink("dir/two.tar", "../one.tar"), *manifest_of("dir/two.tar"))
+    assert load(store, linked) == ["docker.io/library/a:1"]
+
+
+def manifest_of(*layers: str) -> list[tuple[object, bytes]]:
+    config = json.dumps(
+        {"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": [digest(LAYER)] * len(layers)}}
+    )
+    manifest = json.dumps([{"Config": "c.json", "RepoTags": ["a:1"], "Layers": layers}])
+    return [entry("c.json", config.encode()), entry("manifest.json", manifest.encode())]
+
+
+BAD_ARCHIVES = {
+    "dots": (tar(entry("../evil", b"x")), "archive member '../evil'"),
+    "absolute": (tar(entry("/evil", b"x")), "archive member '/evil'"),
+    "device": (tar(entry("dev", type=b"3")), "archive member 'dev'"),
+    "link out": (tar(symlink("a", "../../etc/passwd")), "archive member 'a'"),
+    "nothing": (tar(), "neither manifest.json nor index.json"),
+    "not a tar": (b"x" * 2000, "not a sound tar"),
+    "old": (tar(entry("repositories", b"{}")), "before 1.10"),
+    "not json": (tar(entry("manifest.json", b"{")), "not valid JSON"),
+    "not a list": (tar(entry("manifest.json", b"{}")), "not a list"),
+    "missing member": (tar(entry("manifest.json", b'[{"Config": "x", "Layers": []}]')), "no member 'x'"),
+    "a number as a name": (tar(entry("manifest.json", b'[{"Config": 1}]')), "'Config'"),
+    "more layers than diff_ids": (
+        tar(entry("a.tar", LAYER), *manifest_of("a.tar")).replace(b'["a.tar"]', b"[       ]"),
+        "they do not match",
+    ),
+    "circle": (tar(symlink("x", "x"), *manifest_of("x")), "circle"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ARCHIVES)
+def test_a_bad_archive_is_refused_and_leaves_nothing(store: Store, name: str) -> None:
+    content, message = BAD_ARCHIVES[name]
+    with pytest.raises(MinirunError, match=message):
+        load(store, content)
+    assert store.images() == []
+    store.sweep()
+    assert not os.path.exists(store.paths.images) or os.listdir(f"{store.paths.images}/blobs/sha256") == []
+
+
+def oci_archive(store: Store, name: str) -> bytes:
+    """The store itself as a tar: it is an OCI layout."""
+    members = []
+    for path in sorted(Path(store.paths.images).rglob("*")):
+        if path.is_file():
+            members.append(entry(str(path.relative_to(store.paths.images)), path.read_bytes()))
+    return tar(*members)
+
+
+def test_an_oci_layout_loads_with_the_same_digest(store: Store, tmp_path: Path) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    other = store_in(tmp_path / "other")
+    assert load(other, oci_archive(store, "tool")) == ["docker.io/library/tool:1"]
+    assert other.get("tool:1").digest == image.digest
+
+
+def test_a_wrong_blob_in_an_oci_layout_is_refused(store: Store, tmp_path: Path) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    Path(store.blob_path(image.manifest["layers"][0]["digest"])).write_bytes(b"other")
+    with pytest.raises(MinirunError, match="wrong content"):
+        load(store_in(tmp_path / "other"), oci_archive(store, "tool"))
+
+
+# ---- naming and removing ------------------------------------------------------------------------------------
+
+
+def everything(store: Store) -> list[str]:
+    """Blobs and layers on disk."""
+    blobs = os.listdir(f"{store.paths.images}/blobs/sha256")
+    return blobs + [name for name in os.listdir(store.paths.layers) if name != ".lock"]
+
+
+def test_a_name_moves_to_the_newer_image(store: Store) -> None:
+    old = add_image(store, LAYER, name="a")
+    new = add_image(store, OTHER, name="a")
+    assert [(image.id, image.reference) for image in store.images()] == [
+        (old.id, ""),
+        (new.id, "docker.io/library/a:latest"),
+    ]
+
+
+def test_the_same_image_again_changes_nothing(store: Store) -> None:
+    add_image(store, LAYER, name="a")
+    add_image(store, LAYER, name="a")
+    add_image(store, LAYER, name="")
+    assert [image.reference for image in store.images()] == ["docker.io/library/a:latest"]
+
+
+def test_rmi_removes_name_image_and_bytes(store: Store) -> None:
+    image = add_image(store, LAYER, name="a")
+    image.layer_paths()
+    assert store.remove("a", {}) == ["Untagged: a:latest", f"Deleted: {image.id}"]
+    assert everything(store) == []
+
+
+def test_rmi_of_one_of_two_names_only_untags(store: Store) -> None:
+    add_image(store, LAYER, name="a")
+    add_image(store, LAYER, name="b").layer_paths()
+    before = everything(store)
+    assert store.remove("a", {}) == ["Untagged: a:latest"]
+    assert everything(store) == before
+
+
+def test_rmi_keeps_what_another_image_shares(store: Store) -> None:
+    add_image(store, LAYER, OTHER, name="a").layer_paths()
+    kept = add_image(store, LAYER, name="b")
+    paths = kept.layer_paths()
+    store.remove("a", {})
+    assert os.path.exists(f"{paths[0]}/hello")
+    assert len(everything(store)) == 5  # manifest, config, packed layer; unpacked layer and its .json
+
+
+def test_rmi_by_id_wants_force_for_several_names(store: Store) -> None:
+    image = add_image(store, LAYER, name="a")
+    add_image(store, LAYER, name="b")
+    with pytest.raises(ConflictError, match="must be forced.* referenced in multiple repositories"):
+        store.remove(image.id[7:19], {})
+    assert store.remove(image.id[7:19], {}, force=True)[:2] == ["Untagged: a:latest", "Untagged: b:latest"]
+    assert store.images() == []
+
+
+def test_rmi_refuses_an_image_in_use(store: Store) -> None:
+    image = add_image(store, LAYER, name="a")
+    with pytest.raises(ConflictError, match=r"unable to remove repository reference 'a' \(must force\)"):
+        store.remove("a", {image.id: "c" * 64})
+    with pytest.raises(ConflictError, match="cannot be forced"):
+        store.remove(image.id, {image.id: "c" * 64}, force=True)
+
+
+def test_a_forced_rmi_leaves_the_bytes_to_the_container(store: Store) -> None:
+    image = add_image(store, LAYER, name="a")
+    paths = image.layer_paths()
+    assert store.remove("a", {image.id: "c" * 64}, force=True) == ["Untagged: a:latest"]
+    assert os.path.exists(paths[0])
+    assert store.get(image.id).reference == ""
+
+
+def test_rmi_of_nothing_says_so(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="No such image: nosuch"):
+        store.remove("nosuch", {})

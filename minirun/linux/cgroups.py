@@ -134,7 +134,8 @@ def create(path: str, limits: Mapping[str, str]) -> str:
         set_limits(path, limits)
     except BaseException:
         for group in reversed(made):
-            _rmdir(directory(group))
+            with syscalls.tolerating(errno.EBUSY):  # another container moved in beside ours
+                _rmdir(directory(group))
         raise
     return directory(path)
 
@@ -240,11 +241,9 @@ def delete(path: str) -> None:
         delete(f"{path}/{child}")
     _patiently(lambda: _rmdir(where), where)
     above = os.path.dirname(path)
-    while above.startswith(PARENT) and not _children(directory(above)):
-        try:
+    while f"{above}/".startswith(f"{PARENT}/") and not _children(directory(above)):
+        with syscalls.tolerating(errno.EBUSY):  # somebody was quicker and made another container
             _rmdir(directory(above))
-        except SyscallError:
-            return  # somebody was quicker and made another container
         above = os.path.dirname(above)
 
 
@@ -477,10 +476,11 @@ def limits_from_resources(resources: Mapping[str, Any]) -> dict[str, str]:
     limits.update(_memory(resources.get("memory") or {}))
     limits.update(_cpu(resources.get("cpu") or {}))
     limits.update(_block_io(resources.get("blockIO") or {}))
-    if "limit" in (pids_limit := resources.get("pids") or {}):
-        limits["pids.max"] = _or_max(max(pids_limit["limit"], 0) or -1)
+    if (processes := (resources.get("pids") or {}).get("limit")) is not None:
+        limits["pids.max"] = str(processes) if processes > 0 else "max"
     for huge in resources.get("hugepageLimits") or []:
-        limits[f"hugetlb.{huge['pageSize']}.max"] = str(huge["limit"])
+        for kind in ("max", "rsvd.max"):  # pages in use, and pages set aside by mmap(2)
+            limits[f"hugetlb.{huge['pageSize']}.{kind}"] = str(huge["limit"])
     if rdma := resources.get("rdma") or {}:
         limits["rdma.max"] = "\n".join(_rdma(device, counts) for device, counts in rdma.items())
     if any((resources.get("network") or {}).values()):

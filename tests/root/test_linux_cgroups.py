@@ -137,3 +137,18 @@ def test_two_at_once_survive_each_others_delete(group):
             os._exit(status)
     churn("parent")
     assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_controller_this_host_has_is_passed_down_and_used(group):
+    """Hybrid hosts have at least hugetlb; the root's subtree_control is put back as it was."""
+    if "hugetlb" not in cgroups.available() or not os.path.isdir("/sys/kernel/mm/hugepages/hugepages-2048kB"):
+        pytest.skip("this kernel has no hugetlb controller on cgroup2")
+    before = cgroups.read("/", "cgroup.subtree_control").split()
+    try:
+        cgroups.create(group, {"hugetlb.2MB.max": "4194304"})
+        assert cgroups.read(group, "hugetlb.2MB.max") == "4194304"
+    finally:
+        cgroups.delete(group)
+        if "hugetlb" not in before:
+            with open(f"{cgroups.mount_point()}/cgroup.subtree_control", "w") as file:
+                file.write("-hugetlb")

@@ -44,6 +44,7 @@ def hybrid(monkeypatch):
         ({"cpu": {"cpus": "0-1", "mems": "0"}}, {"cpuset.mems": "0", "cpuset.cpus": "0-1"}),
         ({"pids": {"limit": 20}}, {"pids.max": "20"}),
         ({"pids": {"limit": 0}}, {"pids.max": "max"}),
+        ({"pids": {"limit": None}}, {}),
         ({"pids": {"limit": -1}}, {"pids.max": "max"}),
         ({"blockIO": {"weight": 500}}, {"io.bfq.weight": "500"}),
         (
@@ -59,7 +60,10 @@ def hybrid(monkeypatch):
             },
             {"io.max": "8:0 rbps=1000\n8:16 wiops=20"},
         ),
-        ({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MEBIBYTE}]}, {"hugetlb.2MB.max": "4194304"}),
+        (
+            {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MEBIBYTE}]},
+            {"hugetlb.2MB.max": "4194304", "hugetlb.2MB.rsvd.max": "4194304"},
+        ),
         (
             {"rdma": {"mlx5": {"hcaHandles": 3, "hcaObjects": 9}}},
             {"rdma.max": "mlx5 hca_handle=3 hca_object=9"},
@@ -158,3 +162,12 @@ def test_cpu_lists(text, found):
 def test_a_bad_cpu_list_is_quoted():
     with pytest.raises(UsageError, match='"1-x"'):
         cgroups.numbers("1-x")
+
+
+def test_a_cpu_that_is_not_there_is_an_error(monkeypatch):
+    """The kernel takes the number, and then uses what the group above has."""
+    monkeypatch.setattr(cgroups, "_write", lambda *_: None)
+    monkeypatch.setattr(cgroups, "read", lambda path, file: "0-1")
+    cgroups.set_limits("/x", {"cpuset.cpus": "0,1"})
+    with pytest.raises(UsageError, match="--cpuset-cpus: 7 is not available"):
+        cgroups.set_limits("/x", {"cpuset.cpus": "7"})

@@ -26,6 +26,7 @@ class MinirunError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.step = ""  # what was being done; filled in where that is known
 
 
 class UsageError(MinirunError):

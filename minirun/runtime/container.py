@@ -126,7 +126,7 @@ def _make_cgroup(cgroup: str, linux: Linux) -> str:
     cgroups.create(cgroup, limits(linux))
     rules = linux.get("resources", {}).get("devices")
     if rules:
-        devices.apply(cgroup, rules)  # type: ignore[arg-type]
+        devices.apply(cgroup, [*rules, *devices.ALLOWED])  # the default nodes work in every container
     return cgroups.mount_point() + cgroup
 
 

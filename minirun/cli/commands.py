@@ -1,0 +1,105 @@
+"""The `minirun` command group, and how an error ends a command.
+
+Exit codes are decided here alone: 125 when minirun fails in run, create, start or exec (1 in the other commands),
+127 and 126 when the container's program is not there or cannot be run, 2 or 125 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from minirun import __version__
+from minirun.cli.main import load
+from minirun.errors import InitError, MinirunError, ProgramError, ProgramNotFound
+from minirun.paths import DEFAULT_ROOT, DEFAULT_STATE, Paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.engine.spawn import Spare
+
+_CONTAINER_COMMANDS = {"run", "create", "start", "exec"}  # whose exit code may be the program's own
+
+
+class Session(Paths):
+    """What every command gets: the two trees, and the shim that was forked ahead for `run`."""
+
+    spare: Spare | None = None
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands' names and help lines, and imports the one that is called."""
+
+    def __init__(self, places: dict[str, tuple[str, str]]) -> None:
+        super().__init__("minirun", help="Run containers, and see how they are made.")
+        self.places = places
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.places)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return load(self.places[name][0]) if name in self.places else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.places.items()])
+
+
+def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
+    """Run the command line in sys.argv; returns the exit code."""
+    group = _LazyGroup(places)
+    group.params = [
+        click.Option(["--root"], default=DEFAULT_ROOT, help="Where images and containers are kept."),
+        click.Option(["--state"], default=DEFAULT_STATE, help="Where running state is kept."),
+        click.Option(["--debug"], is_flag=True, help="Show a traceback with an error."),
+    ]
+    click.version_option(__version__, message="minirun version %(version)s")(group)
+
+    @click.pass_context
+    def begin(ctx: click.Context, root: str, state: str, debug: bool) -> None:
+        ctx.obj = Session(root, state)
+        ctx.obj.spare = spare
+
+    group.callback = begin
+    try:
+        result = group.main(prog_name="minirun", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.UsageError as error:
+        error.show()
+        return 125 if _command_name() in _CONTAINER_COMMANDS else 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # nobody reads us any more; no complaint from the interpreter either
+        return 141
+    except (MinirunError, OSError) as error:
+        _show(error)
+        return _exit_code(error)
+
+
+def _command_name() -> str:
+    return next((word for word in sys.argv[1:] if word in _CONTAINER_COMMANDS), "")
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, ProgramNotFound):
+        return 127
+    if isinstance(error, ProgramError):
+        return 126
+    return 125 if _command_name() else 1
+
+
+def _show(error: Exception) -> None:
+    """`minirun: what`, `while: doing what`, `hint: what to try`; each line only where there is something to say."""
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    step = error.step if isinstance(error, (InitError, MinirunError)) else ""
+    hint = error.hint if isinstance(error, MinirunError) else ""
+    lines = [f"minirun: {error}"]
+    lines += [f"  while: {step}"] if step and isinstance(error, InitError) else []
+    lines += [f"  hint:  {hint}"] if hint else []
+    click.echo("\n".join(lines), err=True)

@@ -1,0 +1,65 @@
+"""Step 1 of `minirun run`: the command line, and the one place where an error meets a person.
+
+Each command is loaded when it is called and not before, so that `ps` does not pay for what `pull` imports.
+
+See      click's documentation on lazy loading; Docker's exit codes: 125 minirun failed, 126 and 127 as a shell
+Next     run.py
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from minirun.engine import spawn
+from minirun.linux import interpreter, trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import click
+
+# command -> where it is, and the line about it in `minirun --help` (here, so that help loads nothing)
+COMMANDS = {
+    "run": ("minirun.cli.run:run_command", "Create and run a new container from an image"),
+    "exec": ("minirun.cli.execute:exec_command", "Execute a command in a running container"),
+    "ps": ("minirun.cli.containers:ps_command", "List containers"),
+    "logs": ("minirun.cli.containers:logs_command", "Fetch the logs of a container"),
+    "stop": ("minirun.cli.containers:stop_command", "Stop one or more running containers"),
+    "rm": ("minirun.cli.containers:rm_command", "Remove one or more containers"),
+    "inspect": ("minirun.cli.containers:inspect_command", "Return low-level information on containers"),
+    "pull": ("minirun.cli.images:pull_command", "Download an image from a registry"),
+    "load": ("minirun.cli.images:load_command", "Load an image from a tar archive or STDIN"),
+    "images": ("minirun.cli.images:images_command", "List images"),
+    "rmi": ("minirun.cli.images:rmi_command", "Remove one or more images"),
+}
+_TRACING = ("--explain", "--step", "--break")
+
+
+def main() -> None:
+    """The console script `minirun`."""
+    if os.geteuid() != 0 and not {"--help", "--version"} & set(sys.argv):
+        sys.stderr.write("minirun: this has to run as root\n  hint:  sudo minirun ...\n")
+        sys.exit(125)
+    if os.geteuid() == 0:
+        interpreter.secure()
+    if "MINIRUN_FAULT" in os.environ:
+        trace.start(-1, fault=os.environ["MINIRUN_FAULT"])
+    spare = _spare_shim(sys.argv[1:])
+    from minirun.cli.commands import call  # click, while the shim is already loading the runtime
+
+    sys.exit(call(COMMANDS, spare))
+
+
+def _spare_shim(argv: list[str]) -> spawn.Spare | None:
+    """Fork 1, as early as can be.  A traced run forks later, when it is known where the trace goes."""
+    if "run" not in argv or any(word.startswith(_TRACING) for word in argv):
+        return None
+    return spawn.spawn()
+
+
+def load(place: str) -> click.Command:
+    """The click command at `module:name`."""
+    module, _, name = place.partition(":")
+    command: click.Command = getattr(importlib.import_module(module), name)
+    return command

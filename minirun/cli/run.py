@@ -1,0 +1,117 @@
+"""`minirun run`: from the words of the command line to RunOptions, and in front of the container until it ends.
+
+By hand  docker run has the same options
+Next     engine/run.py
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from minirun.cli import attach
+from minirun.cli.commands import Session
+from minirun.engine import options as parse
+from minirun.engine import run as engine
+from minirun.engine.options import RunOptions
+from minirun.engine.spawn import Spare, spawn
+from minirun.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+@click.command(
+    "run",
+    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
+    short_help="Create and run a new container from an image",
+)
+@click.option("-i", "--interactive", is_flag=True, help="Keep STDIN open.")
+@click.option("-t", "--tty", is_flag=True, help="Give the container a terminal.")
+@click.option("-d", "--detach", is_flag=True, help="Run in the background and print the container's ID.")
+@click.option("--rm", is_flag=True, help="Remove the container when it exits.")
+@click.option("--name", default="", help="Name of the container.")
+@click.option("-e", "--env", multiple=True, help="NAME=VALUE, or NAME for the value it has here.")
+@click.option("--env-file", multiple=True, help="File with one NAME=VALUE a line.")
+@click.option("-w", "--workdir", default="", help="Working directory; made if missing.")
+@click.option("-u", "--user", default="", help="NAME or UID, and :GROUP or :GID.")
+@click.option("--entrypoint", help="Program to run instead of the image's.")
+@click.option("-h", "--hostname", default="", help="Name of the host inside.")
+@click.option("-l", "--label", multiple=True, help="KEY=VALUE to remember.")
+@click.option("-v", "--volume", multiple=True, help="/HOST:/CONTAINER[:ro]: share a directory or file.")
+@click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory.")
+@click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem.")
+@click.option("--network", "--net", default="bridge", help="bridge, host or none.")
+@click.option("-m", "--memory", help="Most memory: 64m, 1g.")
+@click.option("--memory-swap", help="Most memory and swap together; -1: no limit on swap.")
+@click.option("--cpus", help="How many CPUs' time: 0.5.")
+@click.option("-c", "--cpu-shares", type=int, help="Weight against others: 1024 is normal.")
+@click.option("--cpuset-cpus", default="", help="CPUs to run on: 0-1,3.")
+@click.option("--pids-limit", type=int, help="Most processes; -1: no limit.")
+@click.option("--cap-add", multiple=True, help="Give a capability, or ALL.")
+@click.option("--cap-drop", multiple=True, help="Take a capability, or ALL.")
+@click.option("--security-opt", multiple=True, help="no-new-privileges, seccomp=FILE, seccomp=unconfined.")
+@click.option("--privileged", is_flag=True, help="All capabilities, all devices, no filter.")
+@click.option("--ulimit", multiple=True, help="NAME=SOFT[:HARD], as nofile=1024.")
+@click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1.")
+@click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull.")
+@click.option("--explain", is_flag=False, flag_value="text", help="Narrate every kernel act; =json, =sh for other forms.")
+@click.option("--step", is_flag=True, help="Stop before each step: what to look at, then c or q.")
+@click.option("--break", "breakpoints", multiple=True, help="before:STEP: stop before one step.")
+@click.argument("image")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def run_command(session: Session, image: str, args: tuple[str, ...], **words: Any) -> int:
+    """Create and run a new container from IMAGE; what comes after it is the command and its arguments."""
+    detach, explain, step, breakpoints = (words.pop(name) for name in ("detach", "explain", "step", "breakpoints"))
+    options = parse_options(image, list(args), words)
+    if options.tty and options.interactive and not detach and not os.isatty(0):
+        raise UsageError("the input device is not a TTY", "leave -t out when input comes from a pipe or a file")
+    if explain or step or breakpoints:
+        from minirun.cli import explained
+
+        return explained.run(session, options, explain, step, breakpoints, detach)
+    return run(session, options, session.spare or spawn(), detach)
+
+
+def run(session: Session, options: RunOptions, spare: Spare, detach: bool) -> int:
+    """Prepare, start and, unless detached, stay until the end.  Returns the exit code."""
+    record = engine.prepare(session, options, progress=lambda line: click.echo(line, err=True))
+    size = attach.own_size() if options.tty else (0, 0)
+    engine.order(session, record, spare, size)
+    if detach:
+        engine.wait_until_running(spare)
+        click.echo(record["id"])
+        return 0
+    sys.stdout.flush()
+    code, killed = attach.attach(spare.sock, interactive=options.interactive, tty=options.tty)
+    spare.wait()
+    if killed:
+        click.echo(f"minirun: the container was killed: it used all of its --memory {words_of(options)}", err=True)
+    return code
+
+
+def words_of(options: RunOptions) -> str:
+    """The memory limit, for a message."""
+    limit = options.resources.get("memory", {}).get("limit", 0)
+    return f"({limit // 1024**2} MiB)" if limit else ""
+
+
+def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
+    """The words of the command line as RunOptions.  Raises UsageError quoting the bad one."""
+    options = RunOptions(image, args)
+    for name in ("name", "hostname", "workdir", "user", "entrypoint", "tty", "interactive", "rm", "init", "privileged"):
+        setattr(options, name, words[name])
+    options.readonly, options.pull = words["read_only"], words["pull"]
+    options.env = parse.environment(words["env"], words["env_file"])
+    options.labels = parse.labels(words["label"])
+    options.mounts = [parse.volume(text) for text in words["volume"]] + [parse.tmpfs(text) for text in words["tmpfs"]]
+    options.network = parse.network(words["network"])
+    options.rlimits = [parse.ulimit(text) for text in words["ulimit"]]
+    options.cap_add, options.cap_drop = list(words["cap_add"]), list(words["cap_drop"])
+    options.resources = parse.resources(words)
+    parse.security(options, words["security_opt"])
+    parse.check(options)
+    return options

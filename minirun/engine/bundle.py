@@ -1,0 +1,179 @@
+"""From a container's record to its OCI bundle: config.json, and the three files of /etc that are its own.
+
+Made in the shim each time the container starts, since the image's passwd (for `-u`) can only be read once the
+overlay is mounted.  Docker's defaults meet the options here; below here nobody knows either.
+
+See      runtime/spec.py for the defaults; runtime-spec config.md
+Next     runtime/container.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from minirun import files
+from minirun.engine import users
+from minirun.errors import UnsupportedError
+from minirun.linux import capabilities, cgroups, devices, inroot, seccomp
+from minirun.network import resolve
+from minirun.runtime import spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minirun.engine.record_types import Record
+    from minirun.paths import Paths
+    from minirun.runtime.config import Config, Device, MountEntry, Process, State
+
+INIT_IN_CONTAINER = "/sbin/docker-init"
+_INIT_PROGRAMS = ("/usr/bin/tini-static", "/usr/bin/catatonit", "/usr/bin/docker-init", "/usr/libexec/podman/catatonit")
+
+
+def write(paths: Paths, record: Record, rootfs: str, network_namespace: str) -> None:
+    """Write config.json and the /etc files into the container's directory, which is its bundle.
+
+    `rootfs` is the mounted overlay; `network_namespace` is the path of the one to join, or "".
+    """
+    directory = paths.container(record["id"])
+    _write_etc(directory, record)
+    files.write_json(f"{directory}/config.json", configure(record, directory, rootfs, network_namespace))
+
+
+def configure(record: Record, directory: str, rootfs: str, network_namespace: str) -> Config:
+    """config.json for the record."""
+    privileged = record["privileged"]
+    network = "host" if record["network"] == "host" else network_namespace
+    config: Config = {
+        "ociVersion": spec.OCI_VERSION,
+        "process": process(record, rootfs),
+        "root": {"path": rootfs, "readonly": record["readonly"]},
+        "hostname": record["hostname"],
+        "mounts": list(_mounts(record, directory)),
+        "annotations": {"io.minirun.name": record["name"], "io.minirun.image": record["image"]},
+        "linux": {
+            "namespaces": spec.default_namespaces(network),
+            "cgroupsPath": f"/minirun/{record['id']}",
+            "resources": {**record["resources"], "devices": [] if privileged else list(devices.DEFAULT_RULES)},
+            "devices": list(_host_devices()) if privileged else [],
+            "maskedPaths": [] if privileged else list(spec.MASKED_PATHS),
+            "readonlyPaths": [] if privileged else list(spec.READONLY_PATHS),
+        },
+    }
+    if record["seccomp"] is not None:
+        profile = record["seccomp"] or seccomp.default_profile()
+        arch = seccomp.native_arch()
+        config["linux"]["seccomp"] = seccomp.docker_profile_to_oci(profile, record["capabilities"], arch)
+    return config
+
+
+def process(record: Record, rootfs: str) -> Process:
+    """The main program: who, where, with what."""
+    made = spec.default_process(record["args"], record["capabilities"])
+    user, home = users.resolve(
+        record["user"], inroot.read_in_root(rootfs, "/etc/passwd"), inroot.read_in_root(rootfs, "/etc/group")
+    )
+    made["user"] = user
+    made["cwd"] = record["cwd"]
+    made["env"] = environment(record["env"], home, record["hostname"], record["tty"])
+    made["terminal"] = record["tty"]
+    made["noNewPrivileges"] = record["no_new_privileges"]
+    made["rlimits"] = record["rlimits"]
+    if record["init"]:
+        made["args"] = [INIT_IN_CONTAINER, "--", *record["args"]]
+    return made
+
+
+def environment(entries: list[str], home: str, hostname: str, tty: bool) -> list[str]:
+    """PATH, HOSTNAME, TERM and HOME as Docker sets them, unless `entries` does."""
+    defaults = [f"PATH={spec.DEFAULT_PATH}", f"HOSTNAME={hostname}"]
+    defaults += ["TERM=xterm"] if tty else []
+    given = {entry.partition("=")[0] for entry in entries}
+    kept = [entry for entry in [*defaults, f"HOME={home}"] if entry.partition("=")[0] not in given]
+    return [*kept, *entries]
+
+
+def _mounts(record: Record, directory: str) -> Iterator[MountEntry]:
+    """The default file systems, our /etc files, and what `-v` and `--tmpfs` add; a user's mount replaces ours."""
+    wanted = {"/" + mount["destination"].strip("/") for mount in record["mounts"]}
+    for mount in spec.default_mounts():
+        if mount["destination"] in wanted:
+            continue
+        if record["privileged"]:
+            mount["options"] = [option for option in mount.get("options", []) if option != "ro"]
+        yield mount
+    for name in ("resolv.conf", "hostname", "hosts"):
+        if f"/etc/{name}" not in wanted:
+            yield _bind(f"{directory}/{name}", f"/etc/{name}", "rprivate")
+    if record["init"]:
+        yield _bind(_init_program(), INIT_IN_CONTAINER, "ro")
+    yield from record["mounts"]
+
+
+def _bind(source: str, destination: str, *options: str) -> MountEntry:
+    return {"destination": destination, "type": "bind", "source": source, "options": ["rbind", *options]}
+
+
+def _init_program() -> str:
+    """A static init of the host that reaps zombies and passes signals on."""
+    for path in _INIT_PROGRAMS:
+        if os.path.exists(path):
+            return path
+    raise UnsupportedError("--init needs tini or catatonit on this machine", "apt-get install tini")
+
+
+def _host_devices() -> Iterator[Device]:
+    """--privileged: every device node of the host's /dev, terminals and what is a mount of ours left out."""
+    for directory, names, nodes in os.walk("/dev"):
+        names[:] = [name for name in names if f"{directory}/{name}" not in ("/dev/pts", "/dev/shm", "/dev/mqueue")]
+        for name in sorted(nodes):
+            path = f"{directory}/{name}"
+            status = os.lstat(path)
+            if name in ("console", "ptmx") or not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+                continue
+            yield {
+                "path": path,
+                "type": "b" if stat.S_ISBLK(status.st_mode) else "c",
+                "major": os.major(status.st_rdev),
+                "minor": os.minor(status.st_rdev),
+                "fileMode": stat.S_IMODE(status.st_mode),
+                "uid": status.st_uid,
+                "gid": status.st_gid,
+            }
+
+
+def _write_etc(directory: str, record: Record) -> None:
+    """hostname, hosts and resolv.conf; with the host's network, the host's own resolv.conf."""
+    endpoint = record["endpoint"] or {}
+    host_resolv = _read_or_empty("/etc/resolv.conf")
+    resolv = host_resolv if record["network"] == "host" else resolve.resolv_conf(host_resolv)
+    hosts = resolve.hosts_file(record["hostname"], endpoint.get("ip_address"))
+    files.write_whole(f"{directory}/hostname", record["hostname"].encode() + b"\n")
+    files.write_whole(f"{directory}/hosts", hosts.encode())
+    files.write_whole(f"{directory}/resolv.conf", resolv.encode())
+
+
+def _read_or_empty(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+
+def all_capabilities() -> list[str]:
+    """Every capability that the host can give: its bounding set."""
+    return capabilities.effective_set(privileged=True)
+
+
+def kernel_view(state: State) -> dict[str, object]:
+    """What the kernel holds for a running container: its limits and the capability sets of its first process."""
+    limits = {}
+    for file in ("memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "cpuset.cpus", "pids.max"):
+        with contextlib.suppress(OSError):
+            limits[file] = cgroups.read(state["cgroup"], file).strip()
+    sets = {name: f"{mask:016x}" for name, mask in capabilities.read_sets(state["pid"]).items()}
+    return {"Limits": limits, "Capabilities": sets}

@@ -1,0 +1,67 @@
+"""What a container printed: one JSON object a line, the format of Docker's json-file driver.
+
+    {"log": "hello\\n", "stream": "stdout", "time": "2026-11-23T20:00:00.000000000Z"}
+
+A piece without a newline is the beginning of a longer line; readers join them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from minirun.engine import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypedDict
+
+    class Line(TypedDict):
+        log: str
+        stream: str
+        time: str
+
+
+PARTIAL = 16384  # bytes: a line longer than this is written in pieces
+
+
+class Writer:
+    """Appends the output of one container.  A line is written when it is whole, or has PARTIAL bytes."""
+
+    def __init__(self, path: str) -> None:
+        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self.pending = {"stdout": b"", "stderr": b""}
+
+    def write(self, stream: str, data: bytes) -> None:
+        text = self.pending[stream] + data
+        *whole, rest = text.split(b"\n")
+        lines = [line + b"\n" for line in whole]
+        while len(rest) >= PARTIAL:
+            lines.append(rest[:PARTIAL])
+            rest = rest[PARTIAL:]
+        self.pending[stream] = rest
+        self._append(stream, lines)
+
+    def close(self) -> None:
+        """Write what has no newline at its end, and close."""
+        for stream, rest in self.pending.items():
+            self._append(stream, [rest] if rest else [])
+        os.close(self.file)
+
+    def _append(self, stream: str, lines: list[bytes]) -> None:
+        if lines:
+            time = records.now()
+            entries = ({"log": line.decode(errors="replace"), "stream": stream, "time": time} for line in lines)
+            os.write(self.file, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+
+
+def read(path: str) -> Iterator[Line]:
+    """The lines written so far, oldest first.  A line cut off by a crash is passed over."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            for text in file:
+                if text.endswith("\n"):
+                    yield json.loads(text)
+    except FileNotFoundError:
+        return

@@ -1,0 +1,234 @@
+"""What `minirun run` was asked for, parsed: plain values that the engine understands.
+
+The words of the command line are turned into these here, without click, so that Compose and tests can use the
+same parsers.  Each raises UsageError quoting the bad part.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from minirun.engine import records
+from minirun.errors import MinirunError, UsageError
+from minirun.linux import capabilities, seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from minirun.runtime.config import MountEntry, Rlimit
+
+NETWORKS = ("bridge", "none", "host")
+CPU_PERIOD = 100_000  # microseconds: the kernel's default, cpu.max in cgroup-v2.rst
+
+
+class RunOptions:
+    """Defaults are Docker's; cli/run.py fills in the rest."""
+
+    def __init__(self, image: str, args: list[str]) -> None:
+        self.image, self.args = image, args
+        self.name = self.hostname = self.workdir = self.user = ""
+        self.entrypoint: str | None = None
+        self.env: list[str] = []
+        self.labels: dict[str, str] = {}
+        self.tty = self.interactive = self.rm = self.init = self.readonly = self.privileged = False
+        self.mounts: list[MountEntry] = []
+        self.network = "bridge"
+        self.resources: dict[str, Any] = {}
+        self.rlimits: list[Rlimit] = []
+        self.cap_add: list[str] = []
+        self.cap_drop: list[str] = []
+        self.no_new_privileges = False
+        self.seccomp: dict[str, Any] | None = {}  # {} is the default profile, None unconfined
+        self.pull = "missing"
+
+
+def size(text: str, option: str) -> int:
+    """`64m` -> bytes: b, k, m, g, t, powers of 1024, any case, a trailing b or ib allowed; -1 is kept."""
+    if text == "-1":
+        return -1
+    digits = text.lower().removesuffix("b").removesuffix("i")
+    unit = digits[-1:] if digits[-1:] in ("k", "m", "g", "t") else ""
+    try:
+        value = float(digits.removesuffix(unit))
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise UsageError(f'invalid size "{text}" for {option}', "as in 512k, 64m or 1.5g")
+    return int(value * 1024 ** " kmgt".index(unit or " "))
+
+
+def memory(limit: str | None, swap: str | None) -> dict[str, int]:
+    """linux.resources.memory.  `--memory-swap` is memory and swap together; unset it is twice the memory."""
+    if limit is None:
+        if swap is not None:
+            raise UsageError("--memory-swap needs --memory beside it")
+        return {}
+    wanted = size(limit, "--memory")
+    if wanted < 6 * 1024**2:
+        raise UsageError("Minimum memory limit allowed is 6MB", f"--memory {limit} is less")
+    total = 2 * wanted if swap is None or size(swap, "--memory-swap") == 0 else size(swap, "--memory-swap")
+    if 0 <= total < wanted:
+        hint = "--memory-swap is memory and swap together"
+        raise UsageError("Minimum memoryswap limit should be larger than memory limit", hint)
+    return {"limit": wanted, "swap": total}
+
+
+def cpu(cpus: str | None, shares: int | None, cpuset: str | None) -> dict[str, Any]:
+    """linux.resources.cpu; `--cpus 1.5` is a quota of 150000 microseconds in each 100000."""
+    made: dict[str, Any] = {}
+    if cpus is not None:
+        made.update(quota=_quota(cpus), period=CPU_PERIOD)
+    if shares is not None:
+        made["shares"] = shares
+    if cpuset:
+        made["cpus"] = cpuset
+    return made
+
+
+def _quota(cpus: str) -> int:
+    try:
+        value = float(cpus)
+    except ValueError:
+        raise UsageError(f'invalid number of CPUs "{cpus}"', "as in 0.5 or 2") from None
+    there = os.cpu_count() or 1
+    if not 0.01 <= value <= there:
+        raise UsageError(f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available")
+    return round(value * CPU_PERIOD)
+
+
+def environment(entries: Iterable[str], env_files: Iterable[str]) -> list[str]:
+    """`-e K=V` as it is, `-e K` with our own value if we have one; files first, so that -e wins."""
+    lines = [line for path in env_files for line in _env_file(path)]
+    made = []
+    for entry in [*lines, *entries]:
+        name, equals, _ = entry.partition("=")
+        if not name:
+            raise UsageError(f'invalid environment variable: "{entry}"', "as in NAME=value")
+        if equals:
+            made.append(entry)
+        elif name in os.environ:
+            made.append(f"{name}={os.environ[name]}")
+    return made
+
+
+def _env_file(path: str) -> list[str]:
+    """The lines of an --env-file: values are raw, without quotes or expansion; # begins a comment line."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.rstrip("\n").lstrip() for line in file]
+    except OSError as error:
+        raise UsageError(f"--env-file {path}: {error.strerror}") from None
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def labels(entries: Iterable[str]) -> dict[str, str]:
+    return dict(entry.partition("=")[::2] for entry in entries)
+
+
+def volume(text: str) -> MountEntry:
+    """`-v /host:/container[:ro,rshared...]`: a bind mount; the host's directory is made when it is missing."""
+    source, destination, options = (text.split(":", 2) + ["", ""])[:3]
+    if not source.startswith("/"):
+        hint = "named volumes come with a later version; give the absolute path of a host directory"
+        raise UsageError(f'invalid volume specification: "{text}"', hint)
+    if not destination.startswith("/") or destination == "/":
+        raise UsageError(f'invalid volume specification: "{text}": the destination has to be an absolute path, not "/"')
+    chosen = options.split(",") if options else []
+    bad = [option for option in chosen if option not in _VOLUME_OPTIONS]
+    if bad:
+        raise UsageError(f'invalid volume specification: "{text}": unknown option "{bad[0]}"')
+    propagation = [] if set(chosen) & _PROPAGATIONS else ["rprivate"]
+    kept = [option for option in chosen if option not in ("z", "Z")]  # SELinux labels, which we have none of
+    return {"destination": destination, "type": "bind", "source": source, "options": ["rbind", *propagation, *kept]}
+
+
+_PROPAGATIONS = {"private", "rprivate", "shared", "rshared", "slave", "rslave"}
+_VOLUME_OPTIONS = _PROPAGATIONS | {"ro", "rw", "z", "Z"}
+
+
+def make_sources(mounts: list[MountEntry]) -> None:
+    """`-v` makes a host directory that is not there, as Docker does."""
+    for mount in mounts:
+        source = mount.get("source", "")
+        if mount.get("type") == "bind" and not os.path.exists(source):
+            try:
+                os.makedirs(source)
+            except OSError as error:
+                raise MinirunError(f"cannot make the directory {source} for -v: {error.strerror}") from None
+
+
+def tmpfs(text: str) -> MountEntry:
+    """`--tmpfs /path[:size=64m,mode=1777,...]`"""
+    destination, _, options = text.partition(":")
+    if not destination.startswith("/"):
+        raise UsageError(f'invalid tmpfs mount: "{text}": the path has to be absolute')
+    given = options.split(",") if options else []
+    return {"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": [*_TMPFS, *given]}
+
+
+_TMPFS = ["nosuid", "nodev", "noexec"]
+
+
+def ulimit(text: str) -> Rlimit:
+    """`--ulimit nofile=1024[:2048]`; -1 is unlimited."""
+    name, equals, values = text.partition("=")
+    kind = f"RLIMIT_{name.upper()}"
+    if not equals or not hasattr(resource, kind):
+        raise UsageError(f'invalid ulimit: "{text}"', "as in nofile=1024:2048")
+    soft, _, hard = values.partition(":")
+    try:
+        low, high = int(soft), int(hard or soft)
+    except ValueError:
+        raise UsageError(f'invalid ulimit: "{text}"', "as in nofile=1024:2048") from None
+    if high != -1 and (low > high or low == -1):
+        raise UsageError(f'invalid ulimit: "{text}": the soft limit is above the hard one')
+    return {"type": kind, "soft": low, "hard": high}
+
+
+def network(text: str) -> str:
+    if text not in NETWORKS:
+        raise UsageError(f'network "{text}" not found', "there are bridge, host and none")
+    return text
+
+
+def security(options: RunOptions, entries: Iterable[str]) -> None:
+    """`--security-opt no-new-privileges[=true]`, `seccomp=unconfined|FILE`."""
+    for entry in entries:
+        key, _, value = entry.replace(":", "=", 1).partition("=")
+        if key == "no-new-privileges" and value in ("", "true", "false"):
+            options.no_new_privileges = value != "false"
+        elif key == "seccomp" and value:
+            options.seccomp = None if value == "unconfined" else seccomp.load_profile(value)
+        elif entry in ("apparmor=unconfined", "label=disable"):
+            continue  # there is none to take away
+        else:
+            raise UsageError(f'invalid --security-opt: "{entry}"', "no-new-privileges, seccomp=unconfined, seccomp=FILE")
+
+
+def resources(words: dict[str, Any]) -> dict[str, Any]:
+    """linux.resources from the limits among the options; only what was asked for is in it."""
+    made: dict[str, Any] = {}
+    wanted_memory = memory(words["memory"], words["memory_swap"])
+    wanted_cpu = cpu(words["cpus"], words["cpu_shares"], words["cpuset_cpus"])
+    if wanted_memory:
+        made["memory"] = wanted_memory
+    if wanted_cpu:
+        made["cpu"] = wanted_cpu
+    if words["pids_limit"] is not None and words["pids_limit"] > 0:
+        made["pids"] = {"limit": words["pids_limit"]}
+    return made
+
+
+def check(options: RunOptions) -> None:
+    """What can be wrong without looking at the machine.  Raises UsageError."""
+    if options.name:
+        records.check_name(options.name)
+    if options.workdir and not options.workdir.startswith("/"):
+        raise UsageError(f'the working directory "{options.workdir}" is invalid', "it has to be an absolute path")
+    for name in [*options.cap_add, *options.cap_drop]:
+        capabilities.normalise(name)
+    if len(options.hostname) > 64:
+        raise UsageError(f'invalid hostname "{options.hostname}": more than 64 characters')

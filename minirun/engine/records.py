@@ -1,0 +1,149 @@
+"""Containers as the engine remembers them: one container.json each, and who may change it.
+
+A record has what the person asked for, fixed at creation, and `state`, which only the shim writes while it lives.
+Whether it lives is not written down but asked: the shim holds a lock on a file as long as it runs, and the kernel
+lets go of it when the shim dies, however it dies.
+
+    created -> running -> exited            a record "running" without a shim: its shim was killed ("shim lost")
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+from minirun import files
+from minirun.errors import ConflictError, NotFoundError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.engine.record_types import Record, RunState
+    from minirun.paths import Paths
+
+_NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_NAME_REST = _NAME_START | frozenset("_.-")
+
+# for those who give no --name: words of a container's trade, two together are easy to say
+_ADJECTIVES = "amber brave calm clever crisp eager fair fresh gentle keen light lucky nimble quick quiet sunny".split()
+_NOUNS = "anchor barge beacon buoy captain cargo crane dock ferry harbour keel lantern mast pilot sail tug".split()
+
+
+def now() -> str:
+    """This moment in RFC 3339 with nanoseconds, as Docker writes times."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"
+
+
+def new_state() -> RunState:
+    """The state of a container that has never run."""
+    return {
+        "status": "created",
+        "pid": 0,
+        "exit_code": 0,
+        "started": "",
+        "finished": "",
+        "oom_killed": False,
+        "error": "",
+    }
+
+
+def path(paths: Paths, container_id: str) -> str:
+    return f"{paths.container(container_id)}/container.json"
+
+
+def new_id() -> str:
+    """64 hexadecimal digits, as Docker's ids."""
+    return os.urandom(32).hex()
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for a name Docker would refuse."""
+    if len(name) < 2 or name[0] not in _NAME_START or not _NAME_REST.issuperset(name):
+        raise UsageError(f'invalid container name "{name}"', "letters, digits, _ . and -, two or more, not first a sign")
+
+
+def add(paths: Paths, record: Record) -> None:
+    """Write a new record, with a name nobody has.  Raises ConflictError when the name asked for is taken."""
+    with files.locked(f"{paths.containers}/.lock"):
+        taken = {other["name"]: other["id"] for other in everything(paths)}
+        if record["name"] in taken:
+            raise ConflictError(
+                f'the container name "/{record["name"]}" is already in use by container "{taken[record["name"]]}"',
+                "remove or rename that container, or choose another name",
+            )
+        record["name"] = record["name"] or _random_name(taken)
+        os.mkdir(paths.container(record["id"]), 0o711)
+        write(paths, record)
+
+
+def _random_name(taken: dict[str, str]) -> str:
+    while True:
+        name = f"{random.choice(_ADJECTIVES)}_{random.choice(_NOUNS)}"
+        if name not in taken:
+            return name
+        name += str(random.randrange(1000))
+        if name not in taken:
+            return name
+
+
+def write(paths: Paths, record: Record) -> None:
+    files.write_json(path(paths, record["id"]), record)
+
+
+def read(paths: Paths, container_id: str) -> Record:
+    """Raises NotFoundError when the record went away in between."""
+    try:
+        record: Record = files.read_json(path(paths, container_id))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f"No such container: {container_id}") from None
+    return record
+
+
+def everything(paths: Paths) -> list[Record]:
+    """All records, oldest first.  A directory whose record is not written yet, or not any more, is passed over."""
+    found = []
+    for name in _listdir(paths.containers):
+        try:
+            found.append(files.read_json(path(paths, name)))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return sorted(found, key=lambda record: str(record["created"]))
+
+
+def _listdir(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
+def find(paths: Paths, text: str) -> Record:
+    """The container that `text` names: a whole id, a name, or the beginning of one id.
+
+    Raises NotFoundError, or UsageError when several ids begin like that.
+    """
+    if text and os.path.exists(path(paths, text)):
+        return read(paths, text)
+    records = everything(paths)
+    for record in records:
+        if record["name"] == text.removeprefix("/"):
+            return record
+    matching = [record for record in records if text and record["id"].startswith(text)]
+    if len(matching) > 1:
+        raise UsageError(f'several container ids begin with "{text}"', "give more digits, or a name")
+    if not matching:
+        raise NotFoundError(f"No such container: {text}", "`minirun ps -a` lists them all")
+    return matching[0]
+
+
+# ---- the shim's lock ----------------------------------------------------------------------------------------
+
+
+def shim_lock(paths: Paths, container_id: str) -> str:
+    return f"{paths.run(container_id)}/shim.lock"
+
+
+def has_shim(paths: Paths, container_id: str) -> bool:
+    """Whether a living shim looks after the container."""
+    return files.is_locked(shim_lock(paths, container_id))

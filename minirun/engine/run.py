@@ -1,0 +1,127 @@
+"""Step 2 of `minirun run`: from options to a running container.
+
+    image     find the image, pull it if it is not here, unpack its layers
+    record    container.json: everything asked for, with the image's own settings below it
+    order     the shim does the rest: network, overlay, bundle, runtime
+
+By hand  what scripts of `minirun run --explain=sh` do
+Next     image/store.py, then shim.py
+"""
+
+from __future__ import annotations
+
+import os
+
+from minirun.engine import channel, records
+from minirun.engine import options as parse
+from minirun.errors import MinirunError, UsageError
+from minirun.linux import capabilities, cgroups, trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from minirun.engine.options import RunOptions
+    from minirun.engine.record_types import Record
+    from minirun.engine.spawn import Spare
+    from minirun.image.store import Image
+    from minirun.paths import Paths
+
+
+def prepare(paths: Paths, options: RunOptions, progress: Callable[[str], None]) -> Record:
+    """Everything that can fail before anything exists; then the record, under its name, on disk."""
+    _check_limits(options)
+    image = _find_image(paths, options, progress)
+    trace.step("record", "what was asked for, written down: container.json")
+    record = make_record(options, image)
+    parse.make_sources(record["mounts"])
+    records.add(paths, record)
+    return record
+
+
+def _check_limits(options: RunOptions) -> None:
+    """A limit this host cannot apply is an error now, before an image is pulled for nothing."""
+    cgroups.require(cgroups.limits_from_resources(options.resources))
+
+
+def _find_image(paths: Paths, options: RunOptions, progress: Callable[[str], None]) -> Image:
+    from minirun.image.store import Store
+
+    trace.step("image", "a name becomes a manifest, a config and layers, each checked against its digest")
+    image = Store(paths).ensure(options.image, options.pull, progress)
+    image.layer_paths()
+    return image
+
+
+def make_record(options: RunOptions, image: Image) -> Record:
+    """The options over the image's config, Docker's way."""
+    config = image.config
+    container_id = records.new_id()
+    return {
+        "id": container_id,
+        "name": options.name,
+        "created": records.now(),
+        "image": image.reference or options.image,
+        "image_id": image.id,
+        "layers": image.layer_paths(),
+        "args": command(options, config),
+        "env": environment(config.get("Env") or [], options.env),
+        "cwd": options.workdir or config.get("WorkingDir") or "/",
+        "user": options.user or config.get("User") or "",
+        "hostname": options.hostname or (os.uname().nodename if options.network == "host" else container_id[:12]),
+        "labels": {**(config.get("Labels") or {}), **options.labels},
+        "tty": options.tty,
+        "interactive": options.interactive,
+        "auto_remove": options.rm,
+        "init": options.init,
+        "mounts": options.mounts,
+        "readonly": options.readonly,
+        "network": options.network,
+        "resources": options.resources,
+        "rlimits": options.rlimits,
+        "capabilities": capabilities.effective_set(options.cap_add, options.cap_drop, options.privileged),
+        "privileged": options.privileged,
+        "no_new_privileges": options.no_new_privileges,
+        "seccomp": None if options.privileged and not options.seccomp else options.seccomp,
+        "stop_signal": config.get("StopSignal") or "SIGTERM",
+        "endpoint": None,
+        "state": records.new_state(),
+    }
+
+
+def command(options: RunOptions, config: dict[str, Any]) -> list[str]:
+    """Entrypoint and command.  `--entrypoint` takes the image's Cmd away with its Entrypoint, as in Docker."""
+    if options.entrypoint is not None:
+        args = ([options.entrypoint] if options.entrypoint else []) + options.args
+    else:
+        args = (config.get("Entrypoint") or []) + (options.args or config.get("Cmd") or [])
+    if not args:
+        raise UsageError("no command specified", f"the image {options.image} names none: add one after the image")
+    return args
+
+
+def environment(image: list[str], given: list[str]) -> list[str]:
+    """The image's variables with those of the command line over them, each name once."""
+    merged = dict(entry.partition("=")[::2] for entry in image)
+    merged.update(entry.partition("=")[::2] for entry in given)
+    return [f"{name}={value}" for name, value in merged.items()]
+
+
+def order(paths: Paths, record: Record, spare: Spare, size: tuple[int, int]) -> None:
+    """Tell the shim to start it.  `size` is the terminal's (rows, columns), (0, 0) without one."""
+    trace.step("order", "from here on the shim is the container's parent")
+    content = {"root": paths.root, "state": paths.state, "id": record["id"], "rows": size[0], "columns": size[1]}
+    channel.send_json(spare.sock, channel.ORDER, content)
+
+
+def wait_until_running(spare: Spare) -> None:
+    """For `-d`: return when the program has begun.  Raises what went wrong otherwise."""
+    while True:
+        kind, content = channel.receive(spare.sock)
+        if kind == channel.RUNNING:
+            return
+        if kind == channel.FAILED:
+            raise channel.error(content)
+        if not kind:
+            raise MinirunError("the shim ended before the container ran", "see `minirun ps -a`, and `dmesg` for a crash")

@@ -1,0 +1,314 @@
+"""Step 4b of `minirun run`: the container's parent, one small process for each container.
+
+There is no daemon.  The shim mounts the container's overlay in a mount namespace of its own, has the network made,
+calls the runtime, then sits between the container and the world: it holds the terminal or the pipes, writes the log,
+passes signals on, waits, records the exit and cleans up.  It outlives the `minirun run` that started it.
+
+What is the shim's own dies with it: the overlay (the kernel drops a mount namespace with its last process), the
+pinned network namespace, and the container (PR_SET_PDEATHSIG).  So `kill -9` leaks nothing that needs a mount table.
+
+See      prctl(2), mount_namespaces(7), Documentation/filesystems/overlayfs.rst
+By hand  unshare -m; mount -t overlay overlay -o lowerdir=L2:L1,upperdir=U,workdir=W merged
+Next     bundle.py, then runtime/container.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+
+from minirun import files
+from minirun.engine import bundle, channel, cleanup, logs, records
+from minirun.errors import MinirunError
+from minirun.linux import cgroups, syscalls, trace
+from minirun.linux.constants import CLONE_NEWNS, MS_REC, MS_SLAVE
+from minirun.paths import Paths
+from minirun.runtime import container, process, terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.engine.record_types import Record
+
+
+def main(client: socket.socket) -> int:
+    """Wait for an order and see one container through its life.  Runs in a process of its own (fork 1)."""
+    _settle(client)
+    kind, content = channel.receive(client)
+    if kind != channel.ORDER:
+        return 0  # the command line was wrong, or only asked for help
+    order = json.loads(content)
+    paths = Paths(order["root"], order["state"])
+    try:
+        shim = Shim(paths, records.read(paths, order["id"]), client)
+        shim.start((order["rows"], order["columns"]))
+    except (MinirunError, OSError) as error:
+        cleanup.abandon(paths, order["id"], error)
+        _tell_failure(client, error)
+        return 125
+    except trace.Cancelled as error:
+        cleanup.abandon(paths, order["id"], MinirunError(f"stopped before {error}"))
+        channel.send_json(client, channel.FAILED, ["MinirunError", f"stopped before {error}", ""])
+        return 125
+    shim.attend()
+    return 0
+
+
+def _settle(client: socket.socket) -> None:
+    """Become a process of its own: no terminal, no streams of the caller, only its trace and this socket."""
+    os.setsid()
+    syscalls.set_name("minirun:shim")
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd, inheritable=True)
+    os.close(null)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _tell_failure(client: socket.socket, error: Exception) -> None:
+    hint = getattr(error, "hint", "")
+    step = getattr(error, "step", "") or trace.phase()
+    channel.send_json(client, channel.FAILED, [type(error).__name__, str(error), hint, step])
+
+
+class Shim:
+    """One container and what is held open for it."""
+
+    def __init__(self, paths: Paths, record: Record, client: socket.socket) -> None:
+        self.paths = paths
+        self.record = record
+        self.id = record["id"]
+        self.clients = [client]
+        self.directory = paths.container(self.id)
+        self.run_directory = paths.run(self.id)
+        self.rootfs = f"{self.directory}/merged"
+        self.outputs: dict[int, str] = {}  # descriptor -> stream name
+        self.input = -1  # the program's stdin, or the terminal's master
+        self.master = -1
+
+    # ---- until the program runs -----------------------------------------------------------------------------
+
+    def start(self, size: tuple[int, int]) -> None:
+        """Everything up to execve.  Raises what went wrong, with nothing undone yet."""
+        self._lock()
+        self._own_mounts()
+        network = self._begin_network()
+        self._mount_overlay()
+        self._finish_network(network)
+        self._write_bundle()
+        self._create(size)
+        self._begin()
+
+    def _lock(self) -> None:
+        os.makedirs(self.run_directory, mode=0o700, exist_ok=True)
+        self.lock = files.open_lock(records.shim_lock(self.paths, self.id))
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        os.write(self.lock, f"{os.getpid()}\n".encode())  # for people; nobody relies on it
+        self.listener = channel.listen(f"{self.run_directory}/shim.sock")
+
+    def _own_mounts(self) -> None:
+        trace.step("own_mounts", "what the shim mounts vanishes with the shim, and nobody else sees it")
+        syscalls.unshare(CLONE_NEWNS, why="a mount table of the shim's own")
+        syscalls.mount(None, "/", None, MS_SLAVE | MS_REC, why="mounts made here do not travel to the host")
+
+    def _begin_network(self) -> int:
+        """Start a short-lived child that makes the network beside us; 0 when there is nothing to make."""
+        if self.record["network"] != "bridge":
+            return 0
+        trace.step("network", "made before the container exists; the runtime joins it by its path")
+        reader, self.network_writer = os.pipe()
+        self.network_reader = reader
+        return process.fork(self._network_child)
+
+    def _network_child(self) -> int:
+        """CHILD: pyroute2 is heavy, so it lives and dies here."""
+        try:
+            from minirun.network import bridge
+
+            endpoint = bridge.attach(self.paths, self.id, self._network_namespace(), self.record["hostname"])
+            answer: object = {"endpoint": endpoint}
+        except (MinirunError, OSError) as error:
+            answer = {"error": str(error), "hint": getattr(error, "hint", "")}
+        os.write(self.network_writer, json.dumps(answer).encode())
+        return 0
+
+    def _network_namespace(self) -> str:
+        return f"{self.run_directory}/netns" if self.record["network"] == "bridge" else ""
+
+    def _finish_network(self, pid: int) -> None:
+        if not pid:
+            return
+        os.close(self.network_writer)
+        with open(self.network_reader, "rb") as reader:
+            answer = json.loads(reader.read() or b'{"error": "the process that makes the network died"}')
+        os.waitpid(pid, 0)
+        if "error" in answer:
+            raise MinirunError(answer["error"], answer.get("hint", ""))
+        self.record["endpoint"] = answer["endpoint"]
+
+    def _mount_overlay(self) -> None:
+        trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
+        for name in ("upper", "work", "merged"):
+            os.makedirs(f"{self.directory}/{name}", exist_ok=True)
+        lower = ":".join(reversed(self.record["layers"]))
+        data = f"lowerdir={lower},upperdir={self.directory}/upper,workdir={self.directory}/work"
+        try:
+            syscalls.mount("overlay", self.rootfs, "overlay", 0, data, why="one tree out of all the layers")
+        except syscalls.SyscallError as error:
+            hint = "an overlay needs ext4, xfs or tmpfs below it, not another overlay; put --root on one"
+            raise MinirunError(str(error), hint if error.errno == 22 else "") from None
+
+    def _write_bundle(self) -> None:
+        trace.step("bundle", "config.json: all that the runtime will know about this container")
+        namespace = self._network_namespace()
+        bundle.write(self.paths, self.record, self.rootfs, namespace)
+
+    def _create(self, size: tuple[int, int]) -> None:
+        cache = f"{self.paths.cache}/seccomp"
+        if self.record["tty"]:
+            ours, theirs = socket.socketpair()
+            self.created = self._call_create(cache, console=theirs, stdio=None)
+            theirs.close()
+            self.master = self.input = terminal.receive_master(ours)
+            if any(size):
+                terminal.set_size(self.master, *size)
+            self.outputs[self.master] = "stdout"
+        else:
+            pipes = self._pipes()
+            self.created = self._call_create(cache, console=None, stdio=pipes)
+            for fd in set(pipes):
+                os.close(fd)
+
+    def _call_create(
+        self, cache: str, console: socket.socket | None, stdio: tuple[int, int, int] | None
+    ) -> container.Created:
+        return container.create(
+            self.paths.state, self.id, self.directory, cache=cache, console=console, stdio=stdio, die_with_parent=True
+        )
+
+    def _pipes(self) -> tuple[int, int, int]:
+        """The program's ends of its three streams; ours are kept for the loop."""
+        out_reader, out_writer = os.pipe()
+        err_reader, err_writer = os.pipe()
+        self.outputs = {out_reader: "stdout", err_reader: "stderr"}
+        if self.record["interactive"]:
+            in_reader, self.input = os.pipe()
+        else:
+            in_reader = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        return in_reader, out_writer, err_writer
+
+    def _begin(self) -> None:
+        self.log = logs.Writer(f"{self.directory}/log.json")
+        container.start(self.paths.state, self.id)
+        self.created.sync.expect_exec()
+        self.created.sync.close()
+        self.record["state"].update(status="running", pid=self.created.pid, started=records.now())
+        records.write(self.paths, self.record)
+        channel.send(self.clients[0], channel.RUNNING)
+
+    # ---- while it runs --------------------------------------------------------------------------------------
+
+    def attend(self) -> None:
+        """Pass bytes, signals and sizes about until the program has ended, then put everything away."""
+        self.poll = select.poll()
+        pidfd = os.pidfd_open(self.created.pid)
+        for fd in (pidfd, self.listener.fileno(), *self.outputs, *(client.fileno() for client in self.clients)):
+            self.poll.register(fd, select.POLLIN)
+        ended = False
+        while not ended:
+            for fd, _events in self.poll.poll():
+                if fd == pidfd:
+                    ended = True
+                elif fd in self.outputs:
+                    self._take_output(fd)
+                elif fd == self.listener.fileno():
+                    self._accept()
+                else:
+                    self._take_message(fd)
+        self._drain()
+        self._finish()
+
+    def _accept(self) -> None:
+        client, _ = self.listener.accept()
+        self.clients.append(client)
+        self.poll.register(client.fileno(), select.POLLIN)
+
+    def _take_output(self, fd: int) -> bool:
+        """Move what the program printed to the log and to everyone attached.  False at its end."""
+        try:
+            data = os.read(fd, channel.LARGEST)
+        except OSError:  # EIO: the terminal's last holder has gone
+            data = b""
+        if not data:
+            self.poll.unregister(fd)
+            del self.outputs[fd]
+            os.close(fd)
+            return False
+        stream = self.outputs[fd]
+        self.log.write(stream, data)
+        for client in self.clients:
+            channel.send(client, channel.STDERR if stream == "stderr" else channel.STDOUT, data)
+        return True
+
+    def _drain(self) -> None:
+        """The program has ended: what it printed before may still lie in the pipes.  Nobody can add to them."""
+        for fd in list(self.outputs):
+            os.set_blocking(fd, False)
+            with contextlib.suppress(BlockingIOError):
+                while self._take_output(fd):
+                    pass
+
+    def _take_message(self, fd: int) -> None:
+        client = next(client for client in self.clients if client.fileno() == fd)
+        kind, content = channel.receive(client)
+        if not kind:
+            self._lose(client)
+        elif kind == channel.STDIN and self.input >= 0:
+            self._give_input(content)
+        elif kind == channel.STDIN_END and self.input >= 0 and self.master < 0:
+            os.close(self.input)
+            self.input = -1
+        elif kind == channel.RESIZE and self.master >= 0:
+            terminal.set_size(self.master, *json.loads(content))
+        elif kind == channel.SIGNAL:
+            with contextlib.suppress(MinirunError):
+                container.kill(self.paths.state, self.id, json.loads(content))
+
+    def _give_input(self, content: bytes) -> None:
+        try:
+            while content:
+                content = content[os.write(self.input, content) :]
+        except OSError:  # the program has closed its stdin
+            if self.master < 0:
+                os.close(self.input)
+            self.input = -1
+
+    def _lose(self, client: socket.socket) -> None:
+        self.poll.unregister(client.fileno())
+        self.clients.remove(client)
+        client.close()
+
+    # ---- afterwards -----------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        _, status = os.waitpid(self.created.pid, 0)
+        state = self.record["state"]
+        state.update(status="exited", pid=0, exit_code=process.exit_code(status), finished=records.now())
+        state["oom_killed"] = bool(cgroups.oom_kills(f"/minirun/{self.id}"))
+        self.log.close()
+        cleanup.release(self.paths, self.record, keep=("shim.lock",))
+        self.record["endpoint"] = None
+        records.write(self.paths, self.record)
+        if self.record["auto_remove"]:
+            cleanup.remove_files(self.paths, self.id)
+        else:
+            cleanup.remove_run_directory(self.paths, self.id)
+        for client in self.clients:
+            channel.send_json(client, channel.EXITED, {"code": state["exit_code"], "oom": state["oom_killed"]})
+
+

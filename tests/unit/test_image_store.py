@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
     return store_in(tmp_path)
 
 
-# ---- finding ------------------------------------------------------------------------------------------------
+# ---- finding ----------------------------------------------------------------------------------------------
 
 
 def test_an_image_is_found_by_all_its_names(store: Store) -> None:
@@ -60,17 +60,17 @@ def test_pull_never_says_so(store: Store) -> None:
 
 def test_finding_imports_neither_tarfile_nor_hashlib_nor_http(store: Store) -> None:
     add_image(store, LAYER, name="a").layer_paths()
+    heavy = ("tarfile", "hashlib", "threading", "urllib3", "typing", "pathlib", "dataclasses")
     program = (
         "import sys; from minirun.paths import Paths; from minirun.image.store import Store\n"
         f"Store(Paths({store.paths.root!r})).find('a').layer_paths()\n"
-        "print(*(name for name in ('tarfile', 'hashlib', 'threading', 'urllib3', 'typing', 'pathlib', 'dataclasses')"
-        " if name in sys.modules))"
+        f"print(*(name for name in {heavy} if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
-# ---- layers -------------------------------------------------------------------------------------------------
+# ---- layers -----------------------------------------------------------------------------------------------
 
 
 def test_layers_are_lowest_first_and_unpacked_once(store: Store) -> None:
@@ -119,7 +119,7 @@ def test_size_is_that_of_the_files(store: Store) -> None:
     assert image.size == 4
 
 
-# ---- blobs --------------------------------------------------------------------------------------------------
+# ---- blobs ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_is_not_a_digest_is_no_path(store: Store, text: str) -> None:
         store.blob_path(text)
 
 
-# ---- load ---------------------------------------------------------------------------------------------------
+# ---- load -------------------------------------------------------------------------------------------------
 
 
 def load(store: Store, content: bytes) -> list[str]:
@@ -165,11 +165,6 @@ def test_an_archive_without_names_loads(store: Store) -> None:
 
 
 def test_a_layer_member_may_be_a_link_to_another(store: Store) -> None:
-    content = docker_archive(LAYER, tags=["a"])
-    again = content.replace(
-        b"/layer.tar", b"/layer.lnk"
-    )  # only in manifest.json would do, but it is all one tar
-    assert again != content
     linked = tar(entry("one.tar", LAYER), symlink("dir/two.tar", "../one.tar"), *manifest_of("dir/two.tar"))
     assert load(store, linked) == ["docker.io/library/a:1"]
 
@@ -235,7 +230,7 @@ def test_a_wrong_blob_in_an_oci_layout_is_refused(store: Store, tmp_path: Path) 
         load(store_in(tmp_path / "other"), oci_archive(store, "tool"))
 
 
-# ---- naming and removing ------------------------------------------------------------------------------------
+# ---- naming and removing ----------------------------------------------------------------------------------
 
 
 def everything(store: Store) -> list[str]:
@@ -287,7 +282,7 @@ def test_rmi_keeps_what_another_image_shares(store: Store) -> None:
 def test_rmi_by_id_wants_force_for_several_names(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
     add_image(store, LAYER, name="b")
-    with pytest.raises(ConflictError, match="must be forced.* referenced in multiple repositories"):
+    with pytest.raises(ConflictError, match=r"must be forced.* referenced in multiple repositories"):
         store.remove(image.id[7:19], {})
     assert store.remove(image.id[7:19], {}, force=True)[:2] == ["Untagged: a:latest", "Untagged: b:latest"]
     assert store.images() == []

@@ -334,8 +334,8 @@ def _pause(response: urllib3.BaseHTTPResponse, attempt: int) -> float:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether another try may go better: not when the name is unknown, or the certificate wrong."""
-    return not isinstance(error, (urllib3.exceptions.NameResolutionError, urllib3.exceptions.SSLError))
+    """Whether another try may go better: not for an unknown name, a closed port or a bad certificate."""
+    return not isinstance(error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.SSLError))
 
 
 def _origin(url: str) -> tuple[str, str]:

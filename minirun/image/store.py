@@ -49,6 +49,8 @@ REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
 ORIGIN = "io.minirun.origin"  # digest the registry gave the name, when it is not the manifest's own
 
+# Another tool may put an index into the layout (skopeo copy --all): kept, but not an image to run.
+_INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")  # never a name
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
@@ -160,7 +162,8 @@ class Store:
 
     def images(self) -> list[Image]:
         """Every name, in the order they came; an image with two names is there twice."""
-        return [Image(self, entry) for entry in self._read_index()["manifests"]]
+        entries = self._read_index()["manifests"]
+        return [Image(self, entry) for entry in entries if entry.get("mediaType") not in _INDEXES]
 
     def find(self, text: str) -> Image | None:
         """The image that `text` names: a reference, name@digest, an id or the beginning of one.
@@ -190,6 +193,8 @@ class Store:
             )
         from minirun.image import registry  # TLS and HTTP: 75 ms
 
+        if _WHOLE_ID.fullmatch(text):
+            raise NotFoundError(f"no image {text} here, and a registry is asked for names only")
         name = reference.parse(text)
         progress = progress or _quiet
         if pull == "missing":
@@ -225,7 +230,7 @@ class Store:
             value = read_json(self.blob_path(digest))
         except (OSError, ValueError) as error:
             raise MinirunError(
-                f"the image store is damaged: {error}", "remove the image and get it again"
+                f"the image store is damaged: {error}", "minirun rmi the image and pull it again"
             ) from error
         if not isinstance(value, dict):
             raise MinirunError(f"blob {digest} is not a JSON object")
@@ -269,10 +274,15 @@ class Store:
 
     @contextlib.contextmanager
     def adding(self) -> Iterator[None]:
-        """Held while blobs come in that no name refers to yet, so that nobody sweeps them away."""
-        with locked(self._content_lock, shared=True):
-            yield
-        self.sweep()
+        """Held while blobs come in that no name refers to yet, so that nobody sweeps them away.
+
+        Afterwards this sweeps what no name came to refer to: of a failure nothing is left.
+        """
+        try:
+            with locked(self._content_lock, shared=True):
+                yield
+        finally:
+            self.sweep()
 
     def add_image(
         self,
@@ -317,12 +327,13 @@ class Store:
         `in_use` maps ids of images to a container that uses each.  Raises ConflictError in Docker's words.
         """
         image = self.get(text)
-        names = [other for other in self.images() if other.id == image.id]
+        names = [other for other in self.images() if other.digest == image.digest or _same(other, image)]
         by_name = not _WHOLE_ID.fullmatch(text) and _by_name([image], text) is not None
         going = [image] if by_name else names
         last = len(going) == len(names)
-        container = in_use.get(image.id, "") if last else ""
+        container = in_use.get(_id_of(image), "") if last else ""
         _check_removable(image, text, going, container, by_name, force)
+        image_id = _id_of(image)
         lines = [f"Untagged: {reference.parse(one.reference).familiar}" for one in going if one.reference]
         if container:  # forced: the name goes, the image stays for its container
             self._change_index(lambda entries: _without_name(entries, image.entry))
@@ -332,16 +343,26 @@ class Store:
         self._change_index(lambda entries: [entry for entry in entries if entry not in entries_going])
         self.sweep()
         gone = before - self._held()
-        return lines + ([f"Deleted: {image.id}"] if image.id in gone else [])
+        return lines + ([f"Deleted: {image_id}"] if image_id in gone else [])
 
     def _held(self) -> set[str]:
         """The digests of all blobs that an image needs."""
         held: set[str] = set()
-        for image in self.images():
-            held.add(image.digest)
-            held.add(image.id)
-            held.update(str(layer["digest"]) for layer in image.manifest["layers"])
+        for entry in self._read_index()["manifests"]:
+            self._hold(entry, held)
         return held
+
+    def _hold(self, descriptor: Json, held: set[str]) -> None:
+        """Add to `held` what `descriptor` leads to; an index may list manifests that are not here."""
+        digest = str(descriptor["digest"])
+        if digest in held or not self.has_blob(digest):
+            return
+        held.add(digest)
+        document = self.read_json_blob(digest)
+        for child in document.get("manifests", []):
+            self._hold(child, held)
+        if "config" in document:
+            held.update(str(blob["digest"]) for blob in [document["config"], *document["layers"]])
 
     def sweep(self) -> None:
         """Remove blobs and unpacked layers that no image needs.
@@ -369,7 +390,7 @@ class Store:
     def _sweep_layers(self) -> None:
         held: set[str] = set()
         for image in self.images():
-            ids = image.diff_ids
+            ids = _diff_ids_of(image)
             for index, diff_id in enumerate(ids):
                 held.add(diff_id[7:])
                 held.add(os.path.basename(chain.chain_directory("", ids[: index + 1])))
@@ -378,6 +399,25 @@ class Store:
             from minirun.image import layers
 
             layers.remove(self.paths.layers, gone)
+
+
+def _id_of(image: Image) -> str:
+    """The image's id; "" when its files are damaged, which must not keep it from being removed."""
+    try:
+        return image.id
+    except MinirunError:
+        return ""
+
+
+def _same(one: Image, other: Image) -> bool:
+    return _id_of(one) == _id_of(other) != ""
+
+
+def _diff_ids_of(image: Image) -> list[str]:
+    try:
+        return image.diff_ids
+    except MinirunError:
+        return []
 
 
 def _layer_key(name: str) -> str:
@@ -482,7 +522,7 @@ def _check_config(document: Json, layers: int) -> None:
 def _check_removable(
     image: Image, text: str, going: list[Image], container: str, by_name: bool, force: bool
 ) -> None:
-    short = image.id[7:19]
+    short = (_id_of(image) or image.digest)[7:19]
     if container and by_name and not force:
         raise ConflictError(
             f"conflict: unable to remove repository reference {text!r} (must force)"

@@ -235,8 +235,8 @@ def test_a_wrong_blob_in_an_oci_layout_is_refused(store: Store, tmp_path: Path) 
 
 def everything(store: Store) -> list[str]:
     """Blobs and layers on disk."""
-    blobs = os.listdir(f"{store.paths.images}/blobs/sha256")
-    return blobs + [name for name in os.listdir(store.paths.layers) if name != ".lock"]
+    found = [f"{store.paths.images}/blobs/sha256", f"{store.paths.images}/incoming", store.paths.layers]
+    return [name for path in found if os.path.exists(path) for name in os.listdir(path) if name != ".lock"]
 
 
 def test_a_name_moves_to_the_newer_image(store: Store) -> None:
@@ -302,6 +302,21 @@ def test_a_forced_rmi_leaves_the_bytes_to_the_container(store: Store) -> None:
     assert store.remove("a", {image.id: "c" * 64}, force=True) == ["Untagged: a:latest"]
     assert os.path.exists(paths[0])
     assert store.get(image.id).reference == ""
+
+
+def test_a_damaged_image_can_be_removed(store: Store) -> None:
+    image = add_image(store, LAYER, name="a")
+    add_image(store, OTHER, name="b")
+    os.unlink(store.blob_path(image.digest))
+    with pytest.raises(MinirunError, match="damaged"):
+        store.get("a").layer_paths()
+    assert store.remove("a", {}) == ["Untagged: a:latest"]
+    assert len(everything(store)) == 3
+
+
+def test_an_id_is_not_asked_of_a_registry(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="names only"):
+        store.ensure("sha256:" + "0" * 64)
 
 
 def test_rmi_of_nothing_says_so(store: Store) -> None:

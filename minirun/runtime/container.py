@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import signal
 
 from minirun import files
@@ -74,7 +73,6 @@ def create(
     that gets the master of its terminal.  Raises MinirunError; an error leaves things as they were before.
     """
     trace.step("create", "the bundle becomes a process that is ready and waits")
-    directory = state.directory(state_root, container_id)
     bundle = os.path.abspath(bundle)
     config = load_config(bundle)
     linux = config.get("linux", {})
@@ -85,11 +83,10 @@ def create(
         plan.take_console(console)
     cgroup = cgroup_path(linux, container_id)
     with contextlib.ExitStack() as undo:
-        _make_directory(directory, container_id)
-        undo.callback(shutil.rmtree, directory, ignore_errors=True)
+        plan.fifo = state.claim(state_root, container_id)
+        undo.callback(state.discard, state_root, container_id)
         current = state.new(container_id, config, bundle, plan.rootfs, cgroup)
         state.write(state_root, current)
-        plan.fifo = _make_fifo(state.fifo_path(state_root, container_id))
         undo.callback(cgroups.delete, cgroup)
         plan.cgroup_directory = _make_cgroup(cgroup, linux)
         created = _spawn(plan, cgroup, undo)
@@ -98,20 +95,6 @@ def create(
         state.write(state_root, current)
         undo.pop_all()
     return created
-
-
-def _make_directory(directory: str, container_id: str) -> None:
-    os.makedirs(os.path.dirname(directory), mode=0o711, exist_ok=True)
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        raise ConflictError(f'container ID "{container_id}" is in use already') from None
-
-
-def _make_fifo(path: str) -> int:
-    """exec.fifo, opened for reading and writing: so a read in init waits for a writer, and open never does."""
-    os.mkfifo(path, 0o600)
-    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
 
 def cgroup_path(linux: Linux, container_id: str) -> str:
@@ -206,7 +189,7 @@ def remove(state_root: str, current: State) -> None:
         processes.send_signal(current["pid"], current["start_time"], signal.SIGKILL)
         processes.wait_until_gone(current["pid"], current["start_time"], 10)
     cgroups.delete(current["cgroup"])
-    shutil.rmtree(f"{state_root}/{current['id']}", ignore_errors=True)
+    state.discard(state_root, current["id"])
 
 
 def execute(

@@ -8,6 +8,7 @@ See  runtime-spec runtime.md "State"
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -32,6 +33,34 @@ def directory(state_root: str, container_id: str) -> str:
 
 def fifo_path(state_root: str, container_id: str) -> str:
     return f"{state_root}/{container_id}/exec.fifo"
+
+
+def claim(state_root: str, container_id: str) -> int:
+    """Make the container's directory and exec.fifo: whoever makes the fifo has the id.  Returns it, open.
+
+    It is open for reading and writing, so that init's read waits for a writer and no open ever does.
+    Raises ConflictError when the id is in use.
+    """
+    os.makedirs(directory(state_root, container_id), mode=0o700, exist_ok=True)
+    path = fifo_path(state_root, container_id)
+    try:
+        os.mkfifo(path, 0o600)
+    except FileExistsError:
+        raise ConflictError(f'container ID "{container_id}" is in use already') from None
+    if os.path.exists(f"{state_root}/{container_id}/state.json"):  # a running container has no fifo any more
+        os.unlink(path)
+        raise ConflictError(f'container ID "{container_id}" is in use already')
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def discard(state_root: str, container_id: str) -> None:
+    """Forget the container.  The directory goes too, unless an engine keeps things of its own in it."""
+    path = f"{state_root}/{container_id}"
+    for name in ("state.json", "exec.fifo"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}/{name}")
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
 
 
 def new(container_id: str, config: Config, bundle: str, rootfs: str, cgroup: str) -> State:

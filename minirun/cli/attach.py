@@ -37,7 +37,9 @@ def attach(sock: socket.socket, *, interactive: bool, tty: bool) -> tuple[int, b
 
 def _pass_signals(sock: socket.socket, tty: bool) -> None:
     for number in FORWARDED:
-        if not (tty and number in (signal.SIGTERM, signal.SIGHUP)):  # those end us, with the terminal put right
+        if not (
+            tty and number in (signal.SIGTERM, signal.SIGHUP)
+        ):  # those end us, with the terminal put right
             signal.signal(number, lambda caught, _frame: channel.send_json(sock, channel.SIGNAL, caught))
     if tty:
         signal.signal(signal.SIGWINCH, lambda *_: channel.send_json(sock, channel.RESIZE, own_size()))
@@ -62,7 +64,9 @@ def _pump(sock: socket.socket, interactive: bool) -> tuple[int, bool]:
             elif kind == channel.FAILED:
                 raise channel.error(content)
             elif not kind:
-                raise MinirunError("the shim of the container was killed", "`minirun ps -a` has cleaned up after it")
+                raise MinirunError(
+                    "the shim of the container was killed", "`minirun ps -a` has cleaned up after it"
+                )
 
 
 def _send_input(sock: socket.socket) -> bool:

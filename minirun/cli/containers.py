@@ -114,7 +114,9 @@ def logs_command(session: Session, tail: str, timestamps: bool, container: str) 
 
 
 @click.command("stop")
-@click.option("-t", "--time", "--timeout", "timeout", type=int, default=lifecycle.STOP_TIMEOUT, help="Seconds to wait.")
+@click.option(
+    "-t", "--time", "--timeout", "timeout", type=int, default=lifecycle.STOP_TIMEOUT, help="Seconds to wait."
+)
 @click.argument("containers", nargs=-1, required=True)
 @click.pass_obj
 def stop_command(session: Session, timeout: int, containers: tuple[str, ...]) -> int:
@@ -175,7 +177,9 @@ def fill(template: str, value: object) -> str:
         part = value
         for name in filter(None, match["path"].split(".")):
             if not isinstance(part, dict) or name not in part:
-                raise MinirunError(f'template: there is no "{match["path"]}"', "`minirun inspect` without -f shows all")
+                raise MinirunError(
+                    f'template: there is no "{match["path"]}"', "`minirun inspect` without -f shows all"
+                )
             part = part[name]
         return json.dumps(part) if match["json"] or isinstance(part, (dict, list)) else _plain(part)
 

@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 @click.argument("container")
 @click.argument("args", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
-def exec_command(session: Session, container: str, args: tuple[str, ...], detach: bool, **words: Any) -> int:
+def exec_command(
+    session: Session, /, container: str, args: tuple[str, ...], detach: bool, **words: Any
+) -> int:
     """Execute a command in a running container."""
     if words["tty"] and words["interactive"] and not detach and not os.isatty(0):
-        raise UsageError("the input device is not a TTY", "leave -t out when input comes from a pipe or a file")
+        raise UsageError(
+            "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
+        )
     words["env"] = options.environment(words["env"], words["env_file"])
     record = lifecycle.find(session, container)
     lifecycle.require_running(record)

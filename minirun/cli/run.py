@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+
 @click.command(
     "run",
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
@@ -56,19 +57,30 @@ if TYPE_CHECKING:
 @click.option("--privileged", is_flag=True, help="All capabilities, all devices, no filter.")
 @click.option("--ulimit", multiple=True, help="NAME=SOFT[:HARD], as nofile=1024.")
 @click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1.")
-@click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull.")
-@click.option("--explain", is_flag=False, flag_value="text", help="Narrate every kernel act; =json, =sh for other forms.")
+@click.option(
+    "--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull."
+)
+@click.option(
+    "--explain",
+    is_flag=False,
+    flag_value="text",
+    help="Narrate every kernel act; =json, =sh for other forms.",
+)
 @click.option("--step", is_flag=True, help="Stop before each step: what to look at, then c or q.")
 @click.option("--break", "breakpoints", multiple=True, help="before:STEP: stop before one step.")
 @click.argument("image")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def run_command(session: Session, image: str, args: tuple[str, ...], **words: Any) -> int:
+def run_command(session: Session, /, image: str, args: tuple[str, ...], **words: Any) -> int:
     """Create and run a new container from IMAGE; what comes after it is the command and its arguments."""
-    detach, explain, step, breakpoints = (words.pop(name) for name in ("detach", "explain", "step", "breakpoints"))
+    detach, explain, step, breakpoints = (
+        words.pop(name) for name in ("detach", "explain", "step", "breakpoints")
+    )
     options = parse_options(image, list(args), words)
     if options.tty and options.interactive and not detach and not os.isatty(0):
-        raise UsageError("the input device is not a TTY", "leave -t out when input comes from a pipe or a file")
+        raise UsageError(
+            "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
+        )
     if explain or step or breakpoints:
         from minirun.cli import explained
 
@@ -89,7 +101,9 @@ def run(session: Session, options: RunOptions, spare: Spare, detach: bool) -> in
     code, killed = attach.attach(spare.sock, interactive=options.interactive, tty=options.tty)
     spare.wait()
     if killed:
-        click.echo(f"minirun: the container was killed: it used all of its --memory {words_of(options)}", err=True)
+        click.echo(
+            f"minirun: the container was killed: it used all of its --memory {words_of(options)}", err=True
+        )
     return code
 
 
@@ -102,12 +116,25 @@ def words_of(options: RunOptions) -> str:
 def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
     """The words of the command line as RunOptions.  Raises UsageError quoting the bad one."""
     options = RunOptions(image, args)
-    for name in ("name", "hostname", "workdir", "user", "entrypoint", "tty", "interactive", "rm", "init", "privileged"):
+    for name in (
+        "name",
+        "hostname",
+        "workdir",
+        "user",
+        "entrypoint",
+        "tty",
+        "interactive",
+        "rm",
+        "init",
+        "privileged",
+    ):
         setattr(options, name, words[name])
     options.readonly, options.pull = words["read_only"], words["pull"]
     options.env = parse.environment(words["env"], words["env_file"])
     options.labels = parse.labels(words["label"])
-    options.mounts = [parse.volume(text) for text in words["volume"]] + [parse.tmpfs(text) for text in words["tmpfs"]]
+    options.mounts = [parse.volume(text) for text in words["volume"]] + [
+        parse.tmpfs(text) for text in words["tmpfs"]
+    ]
     options.network = parse.network(words["network"])
     options.rlimits = [parse.ulimit(text) for text in words["ulimit"]]
     options.cap_add, options.cap_drop = list(words["cap_add"]), list(words["cap_drop"])

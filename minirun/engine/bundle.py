@@ -19,6 +19,7 @@ from minirun.errors import UnsupportedError
 from minirun.linux import capabilities, cgroups, devices, inroot, seccomp
 from minirun.network import resolve
 from minirun.runtime import spec
+from minirun.runtime.state import OCI_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from minirun.runtime.config import Config, Device, MountEntry, Process, State
 
 INIT_IN_CONTAINER = "/sbin/docker-init"
-_INIT_PROGRAMS = ("/usr/bin/tini-static", "/usr/bin/catatonit", "/usr/bin/docker-init", "/usr/libexec/podman/catatonit")
+_INIT_PROGRAMS = (
+    "/usr/bin/tini-static",
+    "/usr/bin/catatonit",
+    "/usr/bin/docker-init",
+    "/usr/libexec/podman/catatonit",
+)
 
 
 def write(paths: Paths, record: Record, rootfs: str, network_namespace: str) -> None:
@@ -47,7 +53,7 @@ def configure(record: Record, directory: str, rootfs: str, network_namespace: st
     privileged = record["privileged"]
     network = "host" if record["network"] == "host" else network_namespace
     config: Config = {
-        "ociVersion": spec.OCI_VERSION,
+        "ociVersion": OCI_VERSION,
         "process": process(record, rootfs),
         "root": {"path": rootfs, "readonly": record["readonly"]},
         "hostname": record["hostname"],
@@ -56,7 +62,10 @@ def configure(record: Record, directory: str, rootfs: str, network_namespace: st
         "linux": {
             "namespaces": spec.default_namespaces(network),
             "cgroupsPath": f"/minirun/{record['id']}",
-            "resources": {**record["resources"], "devices": [] if privileged else list(devices.DEFAULT_RULES)},
+            "resources": {
+                **record["resources"],
+                "devices": [] if privileged else list(devices.DEFAULT_RULES),
+            },
             "devices": list(_host_devices()) if privileged else [],
             "maskedPaths": [] if privileged else list(spec.MASKED_PATHS),
             "readonlyPaths": [] if privileged else list(spec.READONLY_PATHS),
@@ -127,11 +136,15 @@ def _init_program() -> str:
 def _host_devices() -> Iterator[Device]:
     """--privileged: every device node of the host's /dev, terminals and what is a mount of ours left out."""
     for directory, names, nodes in os.walk("/dev"):
-        names[:] = [name for name in names if f"{directory}/{name}" not in ("/dev/pts", "/dev/shm", "/dev/mqueue")]
+        names[:] = [
+            name for name in names if f"{directory}/{name}" not in ("/dev/pts", "/dev/shm", "/dev/mqueue")
+        ]
         for name in sorted(nodes):
             path = f"{directory}/{name}"
             status = os.lstat(path)
-            if name in ("console", "ptmx") or not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+            if name in ("console", "ptmx") or not (
+                stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+            ):
                 continue
             yield {
                 "path": path,
@@ -161,7 +174,6 @@ def _read_or_empty(path: str) -> str:
             return file.read()
     except OSError:
         return ""
-
 
 
 def all_capabilities() -> list[str]:

@@ -41,7 +41,9 @@ def release(paths: Paths, record: Record, keep: tuple[str, ...] = ()) -> None:
 def remove_run_directory(paths: Paths, container_id: str) -> None:
     """The container's directory under the state tree, and what may still be mounted in it."""
     with contextlib.suppress(OSError):
-        syscalls.umount2(f"{paths.run(container_id)}/netns", MNT_DETACH, why="let go of the network namespace")
+        syscalls.umount2(
+            f"{paths.run(container_id)}/netns", MNT_DETACH, why="let go of the network namespace"
+        )
     shutil.rmtree(paths.run(container_id), ignore_errors=True)
 
 
@@ -75,7 +77,7 @@ def abandon(paths: Paths, container_id: str, error: Exception) -> None:
         remove_files(paths, container_id)
         return
     exit_code = 127 if isinstance(error, ProgramNotFound) else 126 if isinstance(error, ProgramError) else 128
-    record["state"].update(status="created", error=str(error), exit_code=exit_code)
+    record["state"].update({"status": "created", "error": str(error), "exit_code": exit_code})
     records.write(paths, record)
     remove_run_directory(paths, container_id)
 
@@ -90,8 +92,10 @@ def reconcile(paths: Paths, record: Record) -> Record:
         if record["state"]["status"] != "running" or records.has_shim(paths, record["id"]):
             return record
         release(paths, record)
-        now = records.now()
-        record["state"].update(status="exited", pid=0, exit_code=SHIM_LOST, finished=now, error="shim lost")
+        record["state"].update(
+            {"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()}
+        )
+        record["state"]["error"] = "shim lost"
         record["endpoint"] = None
         records.write(paths, record)
         remove_run_directory(paths, record["id"])

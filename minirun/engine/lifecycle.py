@@ -70,7 +70,9 @@ def kill(paths: Paths, record: Record, sock: socket.socket | None = None) -> Non
     with contextlib.suppress(NotFoundError):
         container.kill(paths.state, record["id"], signal.SIGKILL, everybody=True)
     if sock is not None and not _ended(sock, _DEATH_TIMEOUT):
-        raise MinirunError(f"container {record['name']} does not end though it was killed", "a process hangs in the kernel")
+        raise MinirunError(
+            f"container {record['name']} does not end though it was killed", "a process hangs in the kernel"
+        )
 
 
 def _shim(paths: Paths, record: Record) -> socket.socket | None:
@@ -119,7 +121,9 @@ def signal_number(name: str) -> int:
 
 def require_running(record: Record) -> None:
     if record["state"]["status"] != "running":
-        raise ConflictError(f"container {record['name']} is not running", "`minirun ps -a` shows how it ended")
+        raise ConflictError(
+            f"container {record['name']} is not running", "`minirun ps -a` shows how it ended"
+        )
 
 
 def exec_process(record: Record, args: list[str], changes: dict[str, Any]) -> Process:
@@ -208,12 +212,22 @@ def _overlay(paths: Paths, record: Record) -> dict[str, str]:
 
 def _mount(mount: Any) -> dict[str, Any]:
     writable = "ro" not in mount.get("options", [])
-    return {"Type": mount["type"], "Source": mount["source"], "Destination": mount["destination"], "RW": writable}
+    return {
+        "Type": mount["type"],
+        "Source": mount["source"],
+        "Destination": mount["destination"],
+        "RW": writable,
+    }
 
 
 def _network(record: Record) -> dict[str, Any]:
     endpoint = record["endpoint"] or {}
-    names = {"IPAddress": "ip_address", "IPPrefixLen": "prefix_length", "Gateway": "gateway", "MacAddress": "mac_address"}
+    names = {
+        "IPAddress": "ip_address",
+        "IPPrefixLen": "prefix_length",
+        "Gateway": "gateway",
+        "MacAddress": "mac_address",
+    }
     return {name: endpoint.get(key, "") for name, key in names.items()}
 
 

@@ -52,7 +52,9 @@ class Writer:
     def _append(self, stream: str, lines: list[bytes]) -> None:
         if lines:
             time = records.now()
-            entries = ({"log": line.decode(errors="replace"), "stream": stream, "time": time} for line in lines)
+            entries = (
+                {"log": line.decode(errors="replace"), "stream": stream, "time": time} for line in lines
+            )
             os.write(self.file, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
 

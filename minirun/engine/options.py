@@ -95,7 +95,9 @@ def _quota(cpus: str) -> int:
         raise UsageError(f'invalid number of CPUs "{cpus}"', "as in 0.5 or 2") from None
     there = os.cpu_count() or 1
     if not 0.01 <= value <= there:
-        raise UsageError(f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available")
+        raise UsageError(
+            f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available"
+        )
     return round(value * CPU_PERIOD)
 
 
@@ -130,19 +132,26 @@ def labels(entries: Iterable[str]) -> dict[str, str]:
 
 def volume(text: str) -> MountEntry:
     """`-v /host:/container[:ro,rshared...]`: a bind mount; the host's directory is made when it is missing."""
-    source, destination, options = (text.split(":", 2) + ["", ""])[:3]
+    source, destination, options = [*text.split(":", 2), "", ""][:3]
     if not source.startswith("/"):
         hint = "named volumes come with a later version; give the absolute path of a host directory"
         raise UsageError(f'invalid volume specification: "{text}"', hint)
     if not destination.startswith("/") or destination == "/":
-        raise UsageError(f'invalid volume specification: "{text}": the destination has to be an absolute path, not "/"')
+        raise UsageError(
+            f'invalid volume specification: "{text}": the destination has to be an absolute path, not "/"'
+        )
     chosen = options.split(",") if options else []
     bad = [option for option in chosen if option not in _VOLUME_OPTIONS]
     if bad:
         raise UsageError(f'invalid volume specification: "{text}": unknown option "{bad[0]}"')
     propagation = [] if set(chosen) & _PROPAGATIONS else ["rprivate"]
     kept = [option for option in chosen if option not in ("z", "Z")]  # SELinux labels, which we have none of
-    return {"destination": destination, "type": "bind", "source": source, "options": ["rbind", *propagation, *kept]}
+    return {
+        "destination": destination,
+        "type": "bind",
+        "source": source,
+        "options": ["rbind", *propagation, *kept],
+    }
 
 
 _PROPAGATIONS = {"private", "rprivate", "shared", "rshared", "slave", "rslave"}
@@ -205,7 +214,9 @@ def security(options: RunOptions, entries: Iterable[str]) -> None:
         elif entry in ("apparmor=unconfined", "label=disable"):
             continue  # there is none to take away
         else:
-            raise UsageError(f'invalid --security-opt: "{entry}"', "no-new-privileges, seccomp=unconfined, seccomp=FILE")
+            raise UsageError(
+                f'invalid --security-opt: "{entry}"', "no-new-privileges, seccomp=unconfined, seccomp=FILE"
+            )
 
 
 def resources(words: dict[str, Any]) -> dict[str, Any]:
@@ -227,7 +238,9 @@ def check(options: RunOptions) -> None:
     if options.name:
         records.check_name(options.name)
     if options.workdir and not options.workdir.startswith("/"):
-        raise UsageError(f'the working directory "{options.workdir}" is invalid', "it has to be an absolute path")
+        raise UsageError(
+            f'the working directory "{options.workdir}" is invalid', "it has to be an absolute path"
+        )
     for name in [*options.cap_add, *options.cap_drop]:
         capabilities.normalise(name)
     if len(options.hostname) > 64:

@@ -25,8 +25,8 @@ _NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 _NAME_REST = _NAME_START | frozenset("_.-")
 
 # for those who give no --name: words of a container's trade, two together are easy to say
-_ADJECTIVES = "amber brave calm clever crisp eager fair fresh gentle keen light lucky nimble quick quiet sunny".split()
-_NOUNS = "anchor barge beacon buoy captain cargo crane dock ferry harbour keel lantern mast pilot sail tug".split()
+_ADJECTIVES = "amber brave calm clever crisp eager fair gentle keen light lucky nimble quick quiet sunny"
+_NOUNS = "anchor barge beacon buoy captain cargo crane dock ferry harbour keel lantern mast pilot sail tug"
 
 
 def now() -> str:
@@ -60,7 +60,9 @@ def new_id() -> str:
 def check_name(name: str) -> None:
     """Raises UsageError for a name Docker would refuse."""
     if len(name) < 2 or name[0] not in _NAME_START or not _NAME_REST.issuperset(name):
-        raise UsageError(f'invalid container name "{name}"', "letters, digits, _ . and -, two or more, not first a sign")
+        raise UsageError(
+            f'invalid container name "{name}"', "letters, digits, _ . and -, two or more, not first a sign"
+        )
 
 
 def add(paths: Paths, record: Record) -> None:
@@ -79,7 +81,7 @@ def add(paths: Paths, record: Record) -> None:
 
 def _random_name(taken: dict[str, str]) -> str:
     while True:
-        name = f"{random.choice(_ADJECTIVES)}_{random.choice(_NOUNS)}"
+        name = f"{random.choice(_ADJECTIVES.split())}_{random.choice(_NOUNS.split())}"
         if name not in taken:
             return name
         name += str(random.randrange(1000))

@@ -69,7 +69,8 @@ def make_record(options: RunOptions, image: Image) -> Record:
         "env": environment(config.get("Env") or [], options.env),
         "cwd": options.workdir or config.get("WorkingDir") or "/",
         "user": options.user or config.get("User") or "",
-        "hostname": options.hostname or (os.uname().nodename if options.network == "host" else container_id[:12]),
+        "hostname": options.hostname
+        or (os.uname().nodename if options.network == "host" else container_id[:12]),
         "labels": {**(config.get("Labels") or {}), **options.labels},
         "tty": options.tty,
         "interactive": options.interactive,
@@ -97,7 +98,9 @@ def command(options: RunOptions, config: dict[str, Any]) -> list[str]:
     else:
         args = (config.get("Entrypoint") or []) + (options.args or config.get("Cmd") or [])
     if not args:
-        raise UsageError("no command specified", f"the image {options.image} names none: add one after the image")
+        raise UsageError(
+            "no command specified", f"the image {options.image} names none: add one after the image"
+        )
     return args
 
 
@@ -111,7 +114,13 @@ def environment(image: list[str], given: list[str]) -> list[str]:
 def order(paths: Paths, record: Record, spare: Spare, size: tuple[int, int]) -> None:
     """Tell the shim to start it.  `size` is the terminal's (rows, columns), (0, 0) without one."""
     trace.step("order", "from here on the shim is the container's parent")
-    content = {"root": paths.root, "state": paths.state, "id": record["id"], "rows": size[0], "columns": size[1]}
+    content = {
+        "root": paths.root,
+        "state": paths.state,
+        "id": record["id"],
+        "rows": size[0],
+        "columns": size[1],
+    }
     channel.send_json(spare.sock, channel.ORDER, content)
 
 
@@ -124,4 +133,6 @@ def wait_until_running(spare: Spare) -> None:
         if kind == channel.FAILED:
             raise channel.error(content)
         if not kind:
-            raise MinirunError("the shim ended before the container ran", "see `minirun ps -a`, and `dmesg` for a crash")
+            raise MinirunError(
+                "the shim ended before the container ran", "see `minirun ps -a`, and `dmesg` for a crash"
+            )

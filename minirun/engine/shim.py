@@ -188,7 +188,13 @@ class Shim:
         self, cache: str, console: socket.socket | None, stdio: tuple[int, int, int] | None
     ) -> container.Created:
         return container.create(
-            self.paths.state, self.id, self.directory, cache=cache, console=console, stdio=stdio, die_with_parent=True
+            self.paths.state,
+            self.id,
+            self.directory,
+            cache=cache,
+            console=console,
+            stdio=stdio,
+            die_with_parent=True,
         )
 
     def _pipes(self) -> tuple[int, int, int]:
@@ -207,7 +213,7 @@ class Shim:
         container.start(self.paths.state, self.id)
         self.created.sync.expect_exec()
         self.created.sync.close()
-        self.record["state"].update(status="running", pid=self.created.pid, started=records.now())
+        self.record["state"].update({"status": "running", "pid": self.created.pid, "started": records.now()})
         records.write(self.paths, self.record)
         channel.send(self.clients[0], channel.RUNNING)
 
@@ -217,7 +223,12 @@ class Shim:
         """Pass bytes, signals and sizes about until the program has ended, then put everything away."""
         self.poll = select.poll()
         pidfd = os.pidfd_open(self.created.pid)
-        for fd in (pidfd, self.listener.fileno(), *self.outputs, *(client.fileno() for client in self.clients)):
+        for fd in (
+            pidfd,
+            self.listener.fileno(),
+            *self.outputs,
+            *(client.fileno() for client in self.clients),
+        ):
             self.poll.register(fd, select.POLLIN)
         ended = False
         while not ended:
@@ -298,7 +309,9 @@ class Shim:
     def _finish(self) -> None:
         _, status = os.waitpid(self.created.pid, 0)
         state = self.record["state"]
-        state.update(status="exited", pid=0, exit_code=process.exit_code(status), finished=records.now())
+        state.update(
+            {"status": "exited", "pid": 0, "exit_code": process.exit_code(status), "finished": records.now()}
+        )
         state["oom_killed"] = bool(cgroups.oom_kills(f"/minirun/{self.id}"))
         self.log.close()
         cleanup.release(self.paths, self.record, keep=("shim.lock",))
@@ -309,6 +322,6 @@ class Shim:
         else:
             cleanup.remove_run_directory(self.paths, self.id)
         for client in self.clients:
-            channel.send_json(client, channel.EXITED, {"code": state["exit_code"], "oom": state["oom_killed"]})
-
-
+            channel.send_json(
+                client, channel.EXITED, {"code": state["exit_code"], "oom": state["oom_killed"]}
+            )

@@ -29,7 +29,9 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH, mode: int = 0)
     """
     for _ in range(64):
         try:
-            return syscalls.openat2(root_fd, path or "/", flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+            return syscalls.openat2(
+                root_fd, path or "/", flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+            )
         except OSError as error:
             if error.errno != errno.EAGAIN:  # something above was renamed while `..` was resolved
                 raise
@@ -67,9 +69,10 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> None:
             raise
     parent, name = os.path.split(path.rstrip("/"))
     make_directory(root_fd, parent or "/", mode)
-    with opened(root_fd, parent or "/") as parent_fd:
-        with syscalls.tolerating(errno.EEXIST):
-            syscalls.mkdir(name, mode, dir_fd=parent_fd, shown=path, why="a mount point the image does not have")
+    with opened(root_fd, parent or "/") as parent_fd, syscalls.tolerating(errno.EEXIST):
+        syscalls.mkdir(
+            name, mode, dir_fd=parent_fd, shown=path, why="a mount point the image does not have"
+        )
 
 
 def make_file(root_fd: int, path: str, mode: int = 0o644) -> None:

@@ -55,7 +55,9 @@ def _make_copy(original: str) -> None:
         syscalls.mount("minirun-python", DIRECTORY, "tmpfs", flags, "mode=755", why=why)
         shutil.copy2(original, COPY)
         flags |= MS_REMOUNT | MS_RDONLY
-        syscalls.mount("minirun-python", DIRECTORY, "tmpfs", flags, why="nobody changes the copy, root included")
+        syscalls.mount(
+            "minirun-python", DIRECTORY, "tmpfs", flags, why="nobody changes the copy, root included"
+        )
 
 
 def _interpreter_arguments() -> list[str]:

@@ -81,7 +81,7 @@ def act(
         trace.after(call, args if shown is None else shown, result, errno, why)
 
 
-class tolerating:  # noqa: N801  (used as a statement)
+class tolerating:
     """`with tolerating(errno.EEXIST):` goes on when that is all that went wrong."""
 
     def __init__(self, *errnos: int) -> None:
@@ -110,7 +110,7 @@ def _declare(name: str, *types: Any) -> Any:
     function = _libc[name]  # a new object each time: getattr would share one, and its types
     function.argtypes = types
     function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
-    function.errcheck = _check
+    function.errcheck = _check  # type: ignore[assignment]
     return function
 
 
@@ -182,7 +182,9 @@ class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
-def mount_setattr(dirfd: int, flags: int, attr_set: int, attr_clr: int = 0, *, path: str, why: str = "") -> None:
+def mount_setattr(
+    dirfd: int, flags: int, attr_set: int, attr_clr: int = 0, *, path: str, why: str = ""
+) -> None:
     """mount_setattr(2) on the mount that `dirfd` (O_PATH) is in.  Linux 5.12; ENOSYS before."""
     attr = _MountAttr(attr_set, attr_clr, 0, 0)
     args = (dirfd, ctypes.c_char_p(b""), flags | AT_EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr))
@@ -278,7 +280,9 @@ _CAPABILITY_VERSION_3 = 0x20080522
 def capset(effective: int, permitted: int, inheritable: int, *, why: str = "") -> None:
     """capset(2) on this thread; each set is a bit mask, bit n for capability number n."""
     header = _CapHeader(_CAPABILITY_VERSION_3, 0)
-    halves = [(mask >> shift) & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable)]
+    halves = [
+        (mask >> shift) & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable)
+    ]
     data = _CapData(*halves)
     shown = (effective, permitted, inheritable)
     act("capset", _capset, ctypes.byref(header), ctypes.byref(data), why=why, shown=shown)
@@ -354,7 +358,9 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
         raise SyscallError(error.errno or 0, "openat2", path) from None
 
 
-def close_range(first: int, last: int = 2**32 - 1, flags: int = CLOSE_RANGE_CLOEXEC, *, why: str = "") -> None:
+def close_range(
+    first: int, last: int = 2**32 - 1, flags: int = CLOSE_RANGE_CLOEXEC, *, why: str = ""
+) -> None:
     """close_range(2).  With CLOSE_RANGE_CLOEXEC the descriptors close at execve, not now."""
     args = (ctypes.c_uint(first), ctypes.c_uint(last), flags)
     act("close_range", _raw, "close_range", *args, why=why, shown=(first, last, flags))
@@ -387,10 +393,22 @@ def rmdir(path: str, *, why: str = "") -> None:
     act("rmdir", os.rmdir, path, path=path, why=why)
 
 
-def mknod(path: str, mode: int, device: int, *, dir_fd: int | None = None, shown: str = "", why: str = "") -> None:
+def mknod(
+    path: str, mode: int, device: int, *, dir_fd: int | None = None, shown: str = "", why: str = ""
+) -> None:
     """mknodat(2); `device` as os.makedev(major, minor) makes it.  `shown` is the whole path, for the trace."""
     number = f"{os.major(device)}:{os.minor(device)}"
-    act("mknod", _mknod, path, mode, device, dir_fd, path=shown or path, why=why, shown=(shown or path, mode, number))
+    act(
+        "mknod",
+        _mknod,
+        path,
+        mode,
+        device,
+        dir_fd,
+        path=shown or path,
+        why=why,
+        shown=(shown or path, mode, number),
+    )
 
 
 def _mknod(path: str, mode: int, device: int, dir_fd: int | None) -> None:

@@ -6,11 +6,14 @@ See https://github.com/opencontainers/runtime-spec/blob/main/config.md
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
-User = TypedDict(
-    "User", {"uid": int, "gid": int, "umask": NotRequired[int], "additionalGids": NotRequired[list[int]]}
-)
+
+class User(TypedDict):
+    uid: int
+    gid: int
+    umask: NotRequired[int]
+    additionalGids: NotRequired[list[int]]
 
 
 class ConsoleSize(TypedDict):
@@ -76,8 +79,8 @@ class Linux(TypedDict, total=False):
     namespaces: list[Namespace]
     devices: list[Device]
     cgroupsPath: str
-    resources: dict[str, object]
-    seccomp: dict[str, object]
+    resources: dict[str, Any]
+    seccomp: dict[str, Any]
     rootfsPropagation: str
     maskedPaths: list[str]
     readonlyPaths: list[str]

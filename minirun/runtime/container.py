@@ -16,8 +16,8 @@ import os
 import signal
 
 from minirun import files
-from minirun.errors import ConflictError, InitError, MinirunError, UnsupportedError
-from minirun.linux import cgroups, devices, processes, syscalls, trace
+from minirun.errors import ConflictError, MinirunError
+from minirun.linux import cgroups, devices, processes, trace
 from minirun.runtime import init, process, state
 from minirun.runtime.plan import NAMESPACES, Plan, limits
 from minirun.runtime.sync import Sync
@@ -91,7 +91,9 @@ def create(
         plan.cgroup_directory = _make_cgroup(cgroup, linux)
         created = _spawn(plan, cgroup, undo)
         os.close(plan.fifo)
-        current.update(status="created", pid=created.pid, start_time=processes.start_time(created.pid))
+        current.update(
+            {"status": "created", "pid": created.pid, "start_time": processes.start_time(created.pid)}
+        )
         state.write(state_root, current)
         undo.pop_all()
     return created
@@ -178,7 +180,9 @@ def delete(state_root: str, container_id: str, *, force: bool = False) -> None:
     current = state.read(state_root, container_id)
     if current["status"] != "stopped" and not force and current["status"] != "creating":
         hint = "kill it first, or delete with --force"
-        raise ConflictError(f'cannot delete container "{container_id}" that is not stopped: it is {current["status"]}', hint)
+        raise ConflictError(
+            f'cannot delete container "{container_id}" that is not stopped: it is {current["status"]}', hint
+        )
     remove(state_root, current)
 
 

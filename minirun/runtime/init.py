@@ -59,14 +59,19 @@ def main(plan: Plan, sync: Sync, steps: Sequence[Step]) -> int:
         except syscalls.SyscallError as error:
             where = f"{name} (step {number} of {len(steps)})"
             sync.report(
-                kind="call", step=where, call=f"{error.call}(2)", errno=error.errno, path=error.path, hint=_hint(error)
+                kind="call",
+                step=where,
+                call=f"{error.call}(2)",
+                errno=error.errno,
+                path=error.path,
+                hint=_hint(error),
             )
         except ProgramError as error:
             kind = "not found" if isinstance(error, ProgramNotFound) else "not invocable"
             sync.report(kind=kind, message=error.message, hint=error.hint)
         except MinirunError as error:
             sync.report(kind="error", message=error.message, hint=error.hint)
-        except BaseException as error:  # noqa: BLE001  (whatever it is, it must not return into the parent's code)
+        except BaseException as error:
             sync.report(kind="error", message=f"{type(error).__name__} in {name}: {error}")
         else:
             continue
@@ -114,16 +119,22 @@ def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
     if plan.unshare_flags & CLONE_NEWNET:
         _raise_loopback()
     for key, value in plan.sysctl.items():
-        syscalls.write_file("/proc/sys/" + key.replace(".", "/"), value, why="--sysctl, in this namespace only")
+        syscalls.write_file(
+            "/proc/sys/" + key.replace(".", "/"), value, why="--sysctl, in this namespace only"
+        )
     if plan.oom_score_adj is not None:
-        syscalls.write_file("/proc/self/oom_score_adj", str(plan.oom_score_adj), why="who dies first when memory ends")
+        syscalls.write_file(
+            "/proc/self/oom_score_adj", str(plan.oom_score_adj), why="who dies first when memory ends"
+        )
 
 
 def _raise_loopback() -> None:
     request = struct.pack("16sH14x", b"lo", IFF_UP)
     sock = syscalls.inet_socket()
     why = "a new network namespace has a loopback link, and it is down"
-    syscalls.act("ioctl", fcntl.ioctl, sock, SIOCSIFFLAGS, request, why=why, shown=("SIOCSIFFLAGS", "lo", "IFF_UP"))
+    syscalls.act(
+        "ioctl", fcntl.ioctl, sock, SIOCSIFFLAGS, request, why=why, shown=("SIOCSIFFLAGS", "lo", "IFF_UP")
+    )
     os.close(sock)
 
 
@@ -185,7 +196,9 @@ def join_container(plan: Plan, sync: Sync) -> None:
     """One setns(2) takes the namespaces of the container's first process, its root directory among them."""
     sync.say("namespaced")
     sync.hear("go on")
-    syscalls.setns(plan.target_pidfd, plan.join_flags, path=f"pid {plan.target_pid}", why="all its namespaces at once")
+    syscalls.setns(
+        plan.target_pidfd, plan.join_flags, path=f"pid {plan.target_pid}", why="all its namespaces at once"
+    )
     os.close(plan.target_pidfd)
     plan.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -221,7 +234,9 @@ def set_limits(plan: Plan, _sync: Sync) -> None:
     for name, number, soft, hard in plan.rlimits:
         syscalls.prlimit(0, number, soft, hard, name=name, why="--ulimit")
     if plan.keyring:
-        syscalls.keyctl_join_session_keyring(plan.keyring, why="the keys of whoever started us stay with them")
+        syscalls.keyctl_join_session_keyring(
+            plan.keyring, why="the keys of whoever started us stay with them"
+        )
     os.umask(plan.umask)
 
 
@@ -238,7 +253,9 @@ def load_seccomp_as_root(plan: Plan, _sync: Sync) -> None:
 
 def change_user(plan: Plan, _sync: Sync) -> None:
     """Groups before the user id: afterwards there is no right left to change them."""
-    syscalls.prctl(PR_SET_KEEPCAPS, 1, why="a change from root to a user would drop all capabilities; we choose")
+    syscalls.prctl(
+        PR_SET_KEEPCAPS, 1, why="a change from root to a user would drop all capabilities; we choose"
+    )
     syscalls.setgroups(plan.groups, why="the supplementary groups, and none of the host's")
     syscalls.setresgid(plan.gid, plan.gid, plan.gid, why="real, effective and saved: no way back")
     syscalls.setresuid(plan.uid, plan.uid, plan.uid, why="real, effective and saved: no way back")
@@ -268,7 +285,9 @@ def _enter_directory(path: str) -> None:
         os.close(fd)
         os.getcwd()  # ENOENT when it lies outside the root
     except OSError as error:
-        raise MinirunError(f'cannot use "{path}" as the working directory: {os.strerror(error.errno or 0)}') from None
+        raise MinirunError(
+            f'cannot use "{path}" as the working directory: {os.strerror(error.errno or 0)}'
+        ) from None
 
 
 def find_executable(name: str, path: str) -> str:

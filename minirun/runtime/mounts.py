@@ -96,7 +96,17 @@ class Mount:
     what was there.
     """
 
-    __slots__ = ("cleared", "data", "flags", "propagation", "recursive", "source", "target", "tmpcopyup", "type")
+    __slots__ = (
+        "cleared",
+        "data",
+        "flags",
+        "propagation",
+        "recursive",
+        "source",
+        "target",
+        "tmpcopyup",
+        "type",
+    )
 
     def __init__(self, source: str, target: str, type: str, flags: int = 0, data: str = "") -> None:
         self.source, self.target, self.type = source, target, type

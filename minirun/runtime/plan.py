@@ -84,7 +84,9 @@ class Plan:
         if "HOME" not in self.environment:
             self.environment["HOME"] = home_directory(self.rootfs, self.uid)
         self.no_new_privs = bool(process.get("noNewPrivileges"))
-        self.rlimits = [_rlimit(entry["type"], entry["soft"], entry["hard"]) for entry in process.get("rlimits", [])]
+        self.rlimits = [
+            _rlimit(entry["type"], entry["soft"], entry["hard"]) for entry in process.get("rlimits", [])
+        ]
         self.oom_score_adj = process.get("oomScoreAdj")
         size = process.get("consoleSize")
         self.console_size = (size["height"], size["width"]) if size else None

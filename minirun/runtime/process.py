@@ -34,7 +34,7 @@ def fork(child: Callable[[], int]) -> int:
     status = 125
     try:
         status = child()
-    except BaseException as error:  # noqa: BLE001  (there is nobody above to catch it)
+    except BaseException as error:
         os.write(2, f"minirun: child process: {type(error).__name__}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(status)

@@ -57,7 +57,9 @@ def cut_off(rootfs: str, propagation: str) -> None:
     """Make this mount namespace's mounts stay here, and `rootfs` a mount of its own."""
     flags = PROPAGATION.get(propagation or "rslave", MS_SLAVE | MS_REC)
     syscalls.mount(None, "/", None, flags, why="mounts made here must never show on the host")
-    syscalls.mount(rootfs, rootfs, None, MS_BIND | MS_REC, why="pivot_root wants a mount point, not a directory")
+    syscalls.mount(
+        rootfs, rootfs, None, MS_BIND | MS_REC, why="pivot_root wants a mount point, not a directory"
+    )
     syscalls.mount(None, rootfs, None, MS_PRIVATE, why="pivot_root refuses a shared mount")
 
 
@@ -67,7 +69,9 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str) -> None:
         try:
             _make_mount(root_fd, mount, cgroup)
         except syscalls.SyscallError as error:
-            raise syscalls.SyscallError(error.errno or 0, error.call, f"{mount.source} on {mount.target}") from None
+            raise syscalls.SyscallError(
+                error.errno or 0, error.call, f"{mount.source} on {mount.target}"
+            ) from None
 
 
 def _make_mount(root_fd: int, mount: Mount, cgroup: str) -> None:
@@ -77,12 +81,16 @@ def _make_mount(root_fd: int, mount: Mount, cgroup: str) -> None:
     elif mount.is_bind:
         _mount_bind(root_fd, mount)
     else:
-        _mount_on(root_fd, mount.source, mount.target, mount.type, mount.flags, mount.data, WHY.get(mount.type, ""))
+        _mount_on(
+            root_fd, mount.source, mount.target, mount.type, mount.flags, mount.data, WHY.get(mount.type, "")
+        )
     for flags in mount.propagation:
         _mount_on(root_fd, None, mount.target, None, flags, None, "propagation asked for in config.json")
     if mount.recursive:
         with inroot.opened(root_fd, mount.target) as fd:
-            syscalls.mount_setattr(fd, AT_RECURSIVE, mount.recursive, path=mount.target, why="and all mounts below")
+            syscalls.mount_setattr(
+                fd, AT_RECURSIVE, mount.recursive, path=mount.target, why="and all mounts below"
+            )
 
 
 WHY = {
@@ -113,7 +121,9 @@ def _mount_on(
 
 def _mount_bind(root_fd: int, mount: Mount) -> None:
     recursive = mount.flags & MS_REC
-    _mount_on(root_fd, mount.source, mount.target, None, MS_BIND | recursive, None, "a host path, seen from inside")
+    _mount_on(
+        root_fd, mount.source, mount.target, None, MS_BIND | recursive, None, "a host path, seen from inside"
+    )
     wanted = mount.flags & PER_MOUNT
     if wanted or mount.cleared & PER_MOUNT:
         with inroot.opened(root_fd, mount.target) as fd:
@@ -129,14 +139,18 @@ def _mount_cgroup(root_fd: int, mount: Mount, cgroup: str) -> None:
     """
     flags = mount.flags & ~MS_RDONLY
     try:
-        _mount_on(root_fd, "cgroup2", mount.target, "cgroup2", flags, None, "the container's own limits, to look at")
+        _mount_on(
+            root_fd, "cgroup2", mount.target, "cgroup2", flags, None, "the container's own limits, to look at"
+        )
     except syscalls.SyscallError as error:
         if error.errno not in (errno.EBUSY, errno.EPERM) or not cgroup:
             raise
         _mount_on(root_fd, cgroup, mount.target, None, MS_BIND | MS_REC, None, "the container's own limits")
     if mount.flags & MS_RDONLY:
         flags = MS_BIND | MS_REMOUNT | mount.flags
-        _mount_on(root_fd, None, mount.target, None, flags, None, "read-only: nobody raises a limit from inside")
+        _mount_on(
+            root_fd, None, mount.target, None, flags, None, "read-only: nobody raises a limit from inside"
+        )
 
 
 # ---- /dev -------------------------------------------------------------------------------------------------
@@ -195,7 +209,9 @@ def _make_readonly(root_fd: int, path: str) -> None:
     with inroot.opened(root_fd, path) as fd:
         kept = os.fstatvfs(fd).f_flag & PER_MOUNT
         source = f"/proc/self/fd/{fd}"
-        syscalls.mount(source, source, None, MS_BIND | MS_REC, path=path, why="a mount of its own, to be sealed")
+        syscalls.mount(
+            source, source, None, MS_BIND | MS_REC, path=path, why="a mount of its own, to be sealed"
+        )
     why = "a container's root must not turn the host's knobs"
     _mount_on(root_fd, None, path, None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, None, why)
 

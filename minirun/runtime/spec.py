@@ -61,7 +61,12 @@ def default_mounts() -> list[MountEntry]:
             "options": [*safe, "mode=1777", "size=67108864"],
         },
         {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*safe, "ro"]},
-        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": [*safe, "relatime", "ro"]},
+        {
+            "destination": "/sys/fs/cgroup",
+            "type": "cgroup",
+            "source": "cgroup",
+            "options": [*safe, "relatime", "ro"],
+        },
     ]
 
 

@@ -27,7 +27,9 @@ _LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def directory(state_root: str, container_id: str) -> str:
     """Where a container's state is.  Raises MinirunError for an id that could name another directory."""
     if not container_id or container_id in (".", "..") or not _LEGAL.issuperset(container_id):
-        raise MinirunError(f'invalid container ID "{container_id}"', "letters, digits and _ + - . are allowed")
+        raise MinirunError(
+            f'invalid container ID "{container_id}"', "letters, digits and _ + - . are allowed"
+        )
     return f"{state_root}/{container_id}"
 
 

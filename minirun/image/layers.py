@@ -172,10 +172,8 @@ def publish(layers: str, unpacking: Unpacking, diff_ids: list[str], below: list[
     """The second half: settle the layer on those `below` (uppermost first), and rename it into its place."""
     try:
         unpacking.settle(below)
-        if unpacking.depends:
-            final = chain_directory(layers, diff_ids)
-        else:
-            final = diff_directory(layers, diff_ids[-1])
+        shared = diff_directory(layers, diff_ids[-1])
+        final = chain_directory(layers, diff_ids) if unpacking.depends else shared
         write_json(f"{final}.json", {"diff_id": diff_ids[-1], "size": unpacking.size})
         os.rename(unpacking.path, final)
     except Exception as error:

@@ -10,7 +10,6 @@ lets go of it when the shim dies, however it dies.
 from __future__ import annotations
 
 import os
-import random
 import time
 
 from minirun import files
@@ -81,12 +80,17 @@ def add(paths: Paths, record: Record) -> None:
 
 def _random_name(taken: dict[str, str]) -> str:
     while True:
-        name = f"{random.choice(_ADJECTIVES.split())}_{random.choice(_NOUNS.split())}"
+        name = f"{_pick(_ADJECTIVES)}_{_pick(_NOUNS)}"
         if name not in taken:
             return name
-        name += str(random.randrange(1000))
+        name += str(os.urandom(1)[0])
         if name not in taken:
             return name
+
+
+def _pick(words: str) -> str:
+    choices = words.split()
+    return choices[os.urandom(1)[0] % len(choices)]
 
 
 def write(paths: Paths, record: Record) -> None:

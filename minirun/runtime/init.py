@@ -40,6 +40,15 @@ if TYPE_CHECKING:
 
     Step = Callable[[Plan, Sync], None]
 
+# Python ignores the last two, the shim the others
+_IGNORED_ABOVE = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 
@@ -338,8 +347,8 @@ def load_seccomp(plan: Plan, _sync: Sync) -> None:
 
 def execute(plan: Plan, _sync: Sync) -> None:
     """This process, its pid and its namespaces stay; the program in it becomes the container's."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and ignoring survives execve
+    for number in _IGNORED_ABOVE:
+        signal.signal(number, signal.SIG_DFL)  # ignoring a signal survives execve
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
         syscalls.execve(plan.program, plan.args, plan.environment, why="the container's own program begins")

@@ -90,6 +90,7 @@ class Shim:
         self.outputs: dict[int, str] = {}  # descriptor -> stream name
         self.input = -1  # the program's stdin, or the terminal's master
         self.master = -1
+        syscalls.set_name("minirun:shim", f"minirun:shim {record['name']}")
 
     # ---- until the program runs -----------------------------------------------------------------------------
 

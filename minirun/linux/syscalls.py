@@ -240,9 +240,10 @@ def set_child_subreaper(*, why: str = "") -> None:
     act("prctl", _python_prctl.set_child_subreaper, True, why=why, shown=(PR_SET_CHILD_SUBREAPER, 1, 0))
 
 
-def set_name(name: str) -> None:
-    """PR_SET_NAME: what ps shows for this process, 15 characters at most."""
+def set_name(name: str, title: str = "") -> None:
+    """PR_SET_NAME: what ps shows for this process, 15 characters at most; `title` is what `ps -f` shows."""
     act("prctl", _python_prctl.set_name, name, shown=(PR_SET_NAME, name, 0))
+    _python_prctl.set_proctitle(title or name)  # over argv, where the command line that began us still stands
 
 
 def inet_socket() -> int:

@@ -1,6 +1,6 @@
 """Makes an OCI image layout tar out of a root filesystem; what the recipes in this directory share.
 
-The result does not depend on the day or the machine it is made: entries are sorted, times are fixed, owners are numbers.
+The same input makes the same bytes on any day: times are fixed, owners are numbers, entries keep their order.
 
 See      image-spec image-layout.md, manifest.md, config.md
 By hand  umoci init --layout x; umoci new --image x:latest; umoci insert --image x:latest rootfs /
@@ -74,7 +74,7 @@ def write_image(output: Path, name: str, layer: bytes, command: list[str]) -> No
         "schemaVersion": 2,
         "mediaType": f"{OCI}.manifest.v1+json",
         "config": blob(f"{OCI}.config.v1+json", _json(config)),
-        "layers": [blob(f"{OCI}.layer.v1.tar+gzip", gzip.compress(layer, mtime=0))],
+        "layers": [blob(f"{OCI}.layer.v1.tar+gzip", gzip.compress(layer, compresslevel=6, mtime=0))],
     }
     descriptor = blob(f"{OCI}.manifest.v1+json", _json(manifest))
     descriptor["platform"] = system
@@ -87,12 +87,16 @@ def write_image(output: Path, name: str, layer: bytes, command: list[str]) -> No
     files = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": _json(index)}
     files |= {f"blobs/sha256/{digest}": content for digest, content in sorted(blobs.items())}
     parents = [directory("blobs"), directory("blobs/sha256")]
-    output.write_bytes(layer_tar([*parents, *(entry(path, 0o644, content=data) for path, data in files.items())]))
+    output.write_bytes(
+        layer_tar([*parents, *(entry(path, 0o644, content=data) for path, data in files.items())])
+    )
 
 
 def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     """The command line all recipes have; a recipe adds its own options."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     made.add_argument("--output", type=Path, default=Path(f"{name}.tar"), help="the OCI layout tar to write")
     return made
 

@@ -1,10 +1,11 @@
 """The root tier: real containers, and nothing may stay of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from tests import leaks
+from tests import containers, leaks
 from tests.support import Minirun
 
 
@@ -17,3 +18,9 @@ def leak_check(request: pytest.FixtureRequest, minirun_session: Minirun) -> Iter
     before = leaks.snapshot(minirun_session)
     yield
     assert leaks.leaked(before, minirun_session) == {}
+
+
+@pytest.fixture
+def start(minirun: Minirun) -> Callable[..., containers.Container]:
+    """start("-e", "A=b", "busybox", "sleep", "100") runs it detached, without a network, and returns it running."""
+    return partial(containers.start, minirun)

@@ -15,6 +15,7 @@ Next     bundle.py, then runtime/container.py
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -61,6 +62,7 @@ def main(client: socket.socket) -> int:
 def _settle(client: socket.socket) -> None:
     """Become a process of its own: no terminal, no streams of the caller, only its trace and this socket."""
     os.setsid()
+    os.chdir("/")  # the caller's directory may be unmounted while we live
     syscalls.set_name("minirun:shim")
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2):
@@ -74,6 +76,9 @@ def _tell_failure(client: socket.socket, error: Exception) -> None:
     hint = getattr(error, "hint", "")
     step = getattr(error, "step", "") or trace.phase()
     channel.send_json(client, channel.FAILED, [type(error).__name__, str(error), hint, step])
+
+
+PAGE = 4096  # bytes of data that mount(2) takes
 
 
 class Shim:
@@ -154,15 +159,36 @@ class Shim:
 
     def _mount_overlay(self) -> None:
         trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
-        for name in ("upper", "work", "merged"):
-            os.makedirs(f"{self.directory}/{name}", exist_ok=True)
-        lower = ":".join(reversed(self.record["layers"]))
-        data = f"lowerdir={lower},upperdir={self.directory}/upper,workdir={self.directory}/work"
+        if not os.path.isdir(f"{self.directory}/upper"):
+            self._make_upper()
         try:
-            syscalls.mount("overlay", self.rootfs, "overlay", 0, data, why="one tree out of all the layers")
+            syscalls.mount(
+                "overlay", self.rootfs, "overlay", 0, self._overlay_data(), why="one tree of all layers"
+            )
         except syscalls.SyscallError as error:
             hint = "an overlay needs ext4, xfs or tmpfs below it, not another overlay; put --root on one"
-            raise MinirunError(str(error), hint if error.errno == 22 else "") from None
+            raise MinirunError(str(error), hint if error.errno == errno.EINVAL else "") from None
+
+    def _overlay_data(self) -> str:
+        """The options of the overlay; mount(2) takes one page of them, so many layers are named relatively."""
+        layers = list(reversed(self.record["layers"]))
+        data = f"lowerdir={{}},upperdir={self.directory}/upper,workdir={self.directory}/work"
+        text = data.format(":".join(layers))
+        if len(text) < PAGE:
+            return text
+        syscalls.chdir(self.paths.layers, why="so that each layer's name is short")
+        text = data.format(":".join(os.path.basename(layer) for layer in layers))
+        if len(text) >= PAGE:
+            raise MinirunError(f"the image has {len(layers)} layers, more than one mount(2) can name")
+        return text
+
+    def _make_upper(self) -> None:
+        """The merged root shows the mode and owner of the upper directory, so those come from the image."""
+        for name in ("work", "merged", "upper"):
+            os.makedirs(f"{self.directory}/{name}", exist_ok=True)
+        root = os.stat(self.record["layers"][0])
+        os.chown(f"{self.directory}/upper", root.st_uid, root.st_gid)
+        os.chmod(f"{self.directory}/upper", root.st_mode & 0o7777)
 
     def _write_bundle(self) -> None:
         trace.step("bundle", "config.json: all that the runtime will know about this container")

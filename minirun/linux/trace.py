@@ -1,8 +1,8 @@
 """The trace: every act that changes kernel state passes here, once.
 
-Off, it costs one attribute test (`if trace.on`).  On, each act is one JSON line, written with one write(2) to a
-descriptor that the child of the fork inherits too; a pipe keeps lines shorter than PIPE_BUF whole, so both
-sides of the fork share it without a lock.  An event is
+Off, it costs one attribute test (`if trace.on`).  On, each act is one JSON message, written with one write(2) to a
+descriptor that the child of the fork inherits too; it is a SOCK_SEQPACKET socket, which keeps messages whole, so
+both sides of the fork share it without a lock.  An event is
 
     {"time": s, "pid": n, "phase": step, "call": name, "args": [raw], "result": n or "errno": n, "why": text}
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 on = False  # the one attribute that callers test
 
 _events = -1  # descriptor the events are written to, or -1
-_replies = -1  # descriptor a stopped step reads its orders from, or -1
+_replies = -1  # descriptor (read and write) a stopped step reads its orders from, or -1
 _breakpoints: frozenset[str] = frozenset()  # step names to stop before; "*" is every step
 _fault: list[str] = []  # [call, which one, errno or "kill"]
 _seen: dict[str, int] = {}  # how often each call was made, for the fault
 _phase = ""
 
-_LONGEST = 1024  # characters of one argument; keeps an event under PIPE_BUF (4096 bytes, pipe(7))
+_LONGEST = 8192  # characters of one argument; mount(2) takes no more than a page of options
 
 
 class Cancelled(Exception):
@@ -51,15 +51,33 @@ def start(events: int, replies: int = -1, breakpoints: Sequence[str] = (), fault
     _fault = fault.split(":") if fault else []
 
 
+def stop() -> None:
+    """Turn it off in this process; those forked from it go on."""
+    global on, _events, _replies
+    on, _events, _replies = False, -1, -1
+
+
 def step(name: str, why: str = "") -> None:
     """Say that the step `name` begins; stop here if it is a breakpoint.  Raises Cancelled on `q`."""
     global _phase
     _phase = name
     if not on:
         return
-    stopped = _replies >= 0 and (name in _breakpoints or "*" in _breakpoints)
-    _write({"step": name, "why": why, "stopped": stopped})
-    if stopped and os.read(_replies, 1) != b"c":
+    if _replies >= 0 and (name in _breakpoints or "*" in _breakpoints):
+        _stop_here(name, why)
+    else:
+        _write({"step": name, "why": why})
+
+
+def _stop_here(name: str, why: str) -> None:
+    """Say so and wait for one byte: b"c" goes on.  The lock makes processes beside each other stop in turn."""
+    os.lockf(_replies, os.F_LOCK, 0)
+    try:
+        _write({"step": name, "why": why, "stopped": True})
+        answer = os.read(_replies, 1)
+    finally:
+        os.lockf(_replies, os.F_ULOCK, 0)
+    if answer != b"c":
         raise Cancelled(name)
 
 
@@ -110,8 +128,8 @@ def _show(argument: object) -> object:
 
 def _write(event: dict[str, object]) -> None:
     if _events >= 0:
-        line = json.dumps({"time": round(time.monotonic(), 6), "pid": os.getpid(), **event})
+        message = json.dumps({"time": round(time.monotonic(), 6), "pid": os.getpid(), **event})
         try:
-            os.write(_events, line.encode() + b"\n")
-        except BrokenPipeError:
+            os.write(_events, message.encode())
+        except (BrokenPipeError, ConnectionResetError):
             pass  # whoever listened has gone; the container must not fail for it

@@ -35,7 +35,9 @@ def test_a_path_that_is_not_there_is_127(minirun):
     assert 'exec: "/bin/nosuch": stat /bin/nosuch: no such file or directory' in result.stderr
 
 
-@pytest.mark.parametrize(("program", "reason"), [("/etc", "is a directory"), ("/etc/passwd", "permission denied")])
+@pytest.mark.parametrize(
+    ("program", "reason"), [("/etc", "is a directory"), ("/etc/passwd", "permission denied")]
+)
 def test_what_cannot_be_run_is_126(minirun, program, reason):
     result = minirun(*NONE, "busybox", program)
     assert result.code == 126
@@ -172,7 +174,10 @@ def test_a_program_that_does_not_read_its_input_ends_all_the_same(minirun):
 def test_much_input_goes_through_whole(minirun):
     text = "0123456789abcde\n" * 2**18  # 4 MiB
     result = subprocess.run(
-        minirun.command(*NONE, "-i", "busybox", "md5sum"), input=text.encode(), stdout=subprocess.PIPE, timeout=60
+        minirun.command(*NONE, "-i", "busybox", "md5sum"),
+        input=text.encode(),
+        stdout=subprocess.PIPE,
+        timeout=60,
     )
     assert result.stdout.split()[0].decode() == hashlib.md5(text.encode()).hexdigest()
 

@@ -32,6 +32,9 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 0x1, 0x2, 0x4
 RESOLVE_BENEATH, RESOLVE_IN_ROOT = 0x8, 0x10
 
+# clone3(2)
+CLONE_INTO_CGROUP = 0x200000000
+
 CLOSE_RANGE_CLOEXEC = 4
 SECCOMP_SET_MODE_FILTER = 1
 
@@ -41,6 +44,7 @@ _X86_64 = {
     "prlimit64": 302,
     "seccomp": 317,
     "bpf": 321,
+    "clone3": 435,
     "close_range": 436,
     "openat2": 437,
     "mount_setattr": 442,
@@ -51,6 +55,7 @@ _ARM64 = {
     "prlimit64": 261,
     "seccomp": 277,
     "bpf": 280,
+    "clone3": 435,
     "close_range": 436,
     "openat2": 437,
     "mount_setattr": 442,

@@ -120,10 +120,7 @@ def _spawn(plan: Plan, cgroup: str, undo: contextlib.ExitStack) -> Created:
     trace.step("fork", "PID 1 of the container begins as a copy of this process")
     sync = Sync()
     child = lambda: init.main(plan, sync, init.CREATE)  # noqa: E731
-    if plan.pid_namespace is None:
-        pid = process.fork(child)
-    else:
-        pid = process.fork_into_pid_namespace(child, plan.pid_namespace)
+    pid = process.fork_into_pid_namespace(child, plan.pid_namespace, cgroup)
     undo.callback(_reap, pid)
     sync.in_parent()
     _lead(sync, pid, cgroup)
@@ -132,7 +129,8 @@ def _spawn(plan: Plan, cgroup: str, undo: contextlib.ExitStack) -> Created:
 
 def _lead(sync: Sync, pid: int, cgroup: str) -> None:
     """The parent's half of the protocol in sync.py."""
-    cgroups.add(cgroup, pid)
+    if cgroups.path_of(pid) != cgroup:
+        cgroups.add(cgroup, pid)
     sync.tell("placed")
     sync.expect("namespaced")
     sync.tell("go on")
@@ -233,8 +231,8 @@ def _spawn_exec(plan: Plan, current: State, linux: Linux) -> Created:
     with contextlib.ExitStack() as undo:
         sync = Sync()
         child = lambda: init.main(plan, sync, init.EXEC)  # noqa: E731
-        path = f"/proc/{current['pid']}/ns/pid"
-        pid = process.fork_into_pid_namespace(child, path) if "pid" in kinds else process.fork(child)
+        path = f"/proc/{current['pid']}/ns/pid" if "pid" in kinds else None
+        pid = process.fork_into_pid_namespace(child, path, current["cgroup"])
         undo.callback(_reap, pid)
         sync.in_parent()
         _lead(sync, pid, current["cgroup"])

@@ -163,7 +163,7 @@ def detach_mounts(plan: Plan, _sync: Sync) -> None:
 def mount_filesystems(plan: Plan, _sync: Sync) -> None:
     """/proc shows the pid namespace of whoever mounts it, so it is mounted here and not by the parent."""
     plan.root_fd = os.open(plan.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    rootfs.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory)
+    rootfs.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory, plan.host_cgroups)
     inroot.make_directory(plan.root_fd, plan.cwd)
 
 

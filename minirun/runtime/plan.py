@@ -60,6 +60,8 @@ class Plan:
         self.hostname = config.get("hostname", "")
         self.domainname = config.get("domainname", "")
         self.cgroup_directory = ""
+        shares_cgroups = "cgroup" not in [namespace["type"] for namespace in linux.get("namespaces", [])]
+        self.host_cgroups = cgroups.mount_point() if shares_cgroups else ""
         self.keyring = container_id
         self.root_fd = self.slave = self.fifo = -1
         self.stdio: tuple[int, int, int] | None = None

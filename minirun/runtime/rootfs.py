@@ -63,20 +63,25 @@ def cut_off(rootfs: str, propagation: str) -> None:
     syscalls.mount(None, rootfs, None, MS_PRIVATE, why="pivot_root refuses a shared mount")
 
 
-def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str) -> None:
-    """Mount all of `mounts` in order; `cgroup` is the host's path of the container's own cgroup."""
+def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: str) -> None:
+    """Mount all of `mounts` in order; `cgroup` is the host's path of the container's own cgroup.
+
+    `host_cgroups` is the host's cgroup2 mount for a container that shares its cgroup namespace, else "".
+    """
     for mount in mounts:
         try:
-            _make_mount(root_fd, mount, cgroup)
+            _make_mount(root_fd, mount, cgroup, host_cgroups)
         except syscalls.SyscallError as error:
             raise syscalls.SyscallError(
                 error.errno or 0, error.call, f"{mount.source} on {mount.target}"
             ) from None
 
 
-def _make_mount(root_fd: int, mount: Mount, cgroup: str) -> None:
+def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> None:
     _make_target(root_fd, mount)
-    if mount.type == "cgroup":
+    if mount.type == "cgroup" and host_cgroups:
+        _bind_host_cgroups(root_fd, mount, host_cgroups)
+    elif mount.type == "cgroup":
         _mount_cgroup(root_fd, mount, cgroup)
     elif mount.is_bind:
         _mount_bind(root_fd, mount)
@@ -151,6 +156,17 @@ def _mount_cgroup(root_fd: int, mount: Mount, cgroup: str) -> None:
         _mount_on(
             root_fd, None, mount.target, None, flags, None, "read-only: nobody raises a limit from inside"
         )
+
+
+def _bind_host_cgroups(root_fd: int, mount: Mount, host_cgroups: str) -> None:
+    """The host's groups for a container without a cgroup namespace.
+
+    Not a new mount: from the host's namespace that sets the host's own cgroup2 options anew (nsdelegate is lost,
+    cgroups(7)), and takes the kernel 10 ms.
+    """
+    _mount_on(root_fd, host_cgroups, mount.target, None, MS_BIND, None, "the namespace is the host's too")
+    flags = MS_BIND | MS_REMOUNT | mount.flags
+    _mount_on(root_fd, None, mount.target, None, flags, None, "with the flags of config.json")
 
 
 # ---- /dev -------------------------------------------------------------------------------------------------

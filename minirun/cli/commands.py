@@ -13,7 +13,7 @@ import click
 
 from minirun import __version__
 from minirun.cli.main import load
-from minirun.errors import InitError, MinirunError, ProgramError, ProgramNotFound
+from minirun.errors import MinirunError, ProgramError, ProgramNotFound
 from minirun.paths import DEFAULT_ROOT, DEFAULT_STATE, Paths
 
 TYPE_CHECKING = False
@@ -97,9 +97,9 @@ def _show(error: Exception) -> None:
     """`minirun: what`, `while: doing what`, `hint: what to try`; each line only where there is something to say."""
     if "--debug" in sys.argv:
         traceback.print_exception(error)
-    step = error.step if isinstance(error, (InitError, MinirunError)) else ""
+    step = error.step if isinstance(error, MinirunError) else ""
     hint = error.hint if isinstance(error, MinirunError) else ""
     lines = [f"minirun: {error}"]
-    lines += [f"  while: {step}"] if step and isinstance(error, InitError) else []
+    lines += [f"  while: {step}"] if step else []
     lines += [f"  hint:  {hint}"] if hint else []
     click.echo("\n".join(lines), err=True)

@@ -47,13 +47,11 @@ def main(client: socket.socket) -> int:
     try:
         shim = Shim(paths, records.read(paths, order["id"]), client)
         shim.start((order["rows"], order["columns"]))
-    except (MinirunError, OSError) as error:
-        cleanup.abandon(paths, order["id"], error)
-        _tell_failure(client, error)
-        return 125
     except trace.Cancelled as error:
-        cleanup.abandon(paths, order["id"], MinirunError(f"stopped before {error}"))
-        channel.send_json(client, channel.FAILED, ["MinirunError", f"stopped before {error}", ""])
+        _give_up(paths, order["id"], client, MinirunError(f"stopped before {error}"))
+        return 125
+    except Exception as error:  # whatever it is: nothing may stay of the container, and the person has to hear of it
+        _give_up(paths, order["id"], client, error)
         return 125
     shim.attend()
     return 0
@@ -72,10 +70,20 @@ def _settle(client: socket.socket) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _tell_failure(client: socket.socket, error: Exception) -> None:
-    hint = getattr(error, "hint", "")
-    step = getattr(error, "step", "") or trace.phase()
-    channel.send_json(client, channel.FAILED, [type(error).__name__, str(error), hint, step])
+def _give_up(paths: Paths, container_id: str, client: socket.socket, error: Exception) -> None:
+    """Undo a start that failed, then say why: even when undoing fails, too."""
+    try:
+        cleanup.abandon(paths, container_id, error)
+    finally:
+        channel.send_json(client, channel.FAILED, _report(error))
+
+
+def _report(error: Exception) -> list[str]:
+    """[class name, message, hint, step] as channel.error() reads it.  An OSError knows no step: it was this process's."""
+    if isinstance(error, MinirunError):
+        return [type(error).__name__, str(error), error.hint, error.step]
+    message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    return ["MinirunError", message, "", trace.phase()]
 
 
 PAGE = 4096  # bytes of data that mount(2) takes

@@ -1,0 +1,89 @@
+"""One netlink request at a time: send it, wait for the kernel's answer, raise what it says.
+
+Two messages are packed here by hand because they are all that `detach` needs: taking a container's network
+away then costs no import of pyroute2.  All others are in links.py.
+
+See      netlink(7), rtnetlink(7), linux/rtnetlink.h
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+
+from minirun.linux import syscalls
+
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_RTM_DELLINK = 17
+_IFLA_IFNAME, _IFLA_GROUP = 3, 27
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+
+
+def open_socket() -> socket.socket:
+    """A routing socket.  It speaks to the network namespace this thread is in now, for as long as it lives."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    sock.bind((0, 0))
+    return sock
+
+
+def request(sock: socket.socket, message: bytes, command: str, why: str) -> None:
+    """Send one message that asks for an acknowledgement.  `command` is the ip(8) command that sends the same.
+
+    Raises SyscallError with the errno of the kernel's answer and the command as its path.
+    """
+    syscalls.act("netlink", _exchange, sock, message, path=command, why=why, shown=(command,))
+
+
+def _exchange(sock: socket.socket, message: bytes) -> None:
+    sock.send(message)
+    _raise_error(sock.recv(65536))
+
+
+def _raise_error(answer: bytes) -> None:
+    if _HEADER.unpack_from(answer)[1] == _NLMSG_ERROR:  # also the acknowledgement: an error of 0
+        (code,) = struct.unpack_from("=i", answer, _HEADER.size)
+        if code:
+            raise OSError(-code, os.strerror(-code))
+
+
+def dump(sock: socket.socket, message: bytes) -> list[bytes]:
+    """Send a message with NLM_F_DUMP; all the messages that answer, each with its header."""
+    sock.send(message)
+    messages: list[bytes] = []
+    while True:
+        answer = sock.recv(1 << 20)
+        while answer:
+            length, kind = _HEADER.unpack_from(answer)[:2]
+            _raise_error(answer)
+            if kind == _NLMSG_DONE:
+                return messages
+            messages.append(answer[:length])
+            answer = answer[(length + 3) & ~3 :]
+
+
+def delete_link(sock: socket.socket, name: str, why: str) -> None:
+    """Remove one interface (and a veth's other end with it).  It may be gone already."""
+    _delete(sock, _IFLA_IFNAME, name.encode() + b"\0", f"ip link delete dev {name}", why)
+
+
+def delete_group(sock: socket.socket, group: int, why: str) -> None:
+    """Remove every interface that carries the number `group`, in one step.  There may be none.
+
+    One request instead of one for each: the kernel waits for all processors to have let go of an interface
+    (RCU), 20 to 40 ms, once for all of them.
+    """
+    _delete(sock, _IFLA_GROUP, struct.pack("=I", group), f"ip link delete group {group}", why)
+
+
+def _delete(sock: socket.socket, attribute: int, value: bytes, command: str, why: str) -> None:
+    which = struct.pack("=HH", 4 + len(value), attribute) + value + b"\0" * (-len(value) % 4)
+    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + which  # struct ifinfomsg: any family, no index
+    header = _HEADER.pack(_HEADER.size + len(body), _RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
+    try:
+        request(sock, header + body, command, why)
+    except syscalls.SyscallError as error:
+        if error.errno != errno.ENODEV:
+            raise

@@ -86,7 +86,7 @@ def reconcile(paths: Paths, record: Record) -> Record:
     """The record as it truly is: one that says "running" but has lost its shim is recorded as killed."""
     if record["state"]["status"] != "running" or records.has_shim(paths, record["id"]):
         return record
-    with locked(f"{paths.containers}/.reconcile"):
+    with locked(f"{paths.containers}/.reconcile.lock"):
         with contextlib.suppress(NotFoundError):
             record = records.read(paths, record["id"])
         if record["state"]["status"] != "running" or records.has_shim(paths, record["id"]):

@@ -102,7 +102,7 @@ def remove(paths: Paths, record: Record, *, force: bool) -> None:
                 "stop the container before removing or force remove"
             )
         kill(paths, record)
-    with files.locked(f"{paths.containers}/.reconcile"):
+    with files.locked(f"{paths.containers}/.reconcile.lock"):
         with contextlib.suppress(NotFoundError):
             record = records.read(paths, record["id"])
             cleanup.release(paths, record)

@@ -27,7 +27,7 @@ PARTIAL = 16384  # bytes: a line longer than this is written in pieces
 
 
 class Writer:
-    """Appends the output of one container.  A line is written when it is whole, or has PARTIAL bytes."""
+    """Appends the output of one container.  A line is written when it is whole, or has more than PARTIAL bytes."""
 
     def __init__(self, path: str) -> None:
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
@@ -37,9 +37,12 @@ class Writer:
         text = self.pending[stream] + data
         *whole, rest = text.split(b"\n")
         lines = [line + b"\n" for line in whole]
-        while len(rest) >= PARTIAL:
-            lines.append(rest[:PARTIAL])
-            rest = rest[PARTIAL:]
+        while len(rest) > PARTIAL:
+            cut = PARTIAL
+            while rest[cut] & 0xC0 == 0x80 and cut > PARTIAL - 4:
+                cut -= 1  # not within a character of UTF-8
+            lines.append(rest[:cut])
+            rest = rest[cut:]
         self.pending[stream] = rest
         self._append(stream, lines)
 
@@ -59,7 +62,18 @@ class Writer:
 
 
 def read(path: str) -> Iterator[Line]:
-    """The lines written so far, oldest first.  A line cut off by a crash is passed over."""
+    """The lines written so far, oldest first, each whole again and with the time of its first piece."""
+    open_lines: dict[str, Line] = {}
+    for piece in _pieces(path):
+        line = open_lines.setdefault(piece["stream"], {**piece, "log": ""})
+        line["log"] += piece["log"]
+        if piece["log"].endswith("\n"):
+            yield open_lines.pop(piece["stream"])
+    yield from open_lines.values()
+
+
+def _pieces(path: str) -> Iterator[Line]:
+    """What is in the file.  A piece cut off by a crash is passed over."""
     try:
         with open(path, encoding="utf-8") as file:
             for text in file:

@@ -79,7 +79,7 @@ def _give_up(paths: Paths, container_id: str, client: socket.socket, error: Exce
 
 
 def _report(error: Exception) -> list[str]:
-    """[class name, message, hint, step] as channel.error() reads it.  An OSError knows no step: it was this process's."""
+    """[class name, message, hint, step] as channel.error() reads it.  An OSError knows no step: it was ours."""
     if isinstance(error, MinirunError):
         return [type(error).__name__, str(error), error.hint, error.step]
     message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
@@ -87,6 +87,13 @@ def _report(error: Exception) -> list[str]:
 
 
 PAGE = 4096  # bytes of data that mount(2) takes
+
+
+_WHY_DIRECTORY = {
+    "work": "scratch space that overlayfs wants beside the upper directory",
+    "merged": "where the container's tree will be seen",
+    "upper": "what the container changes lands here",
+}
 
 
 class Shim:
@@ -112,8 +119,10 @@ class Shim:
         self._lock()
         self._own_mounts()
         network = self._begin_network()
-        self._mount_overlay()
-        self._finish_network(network)
+        try:
+            self._mount_overlay()
+        finally:
+            self._finish_network(network)  # whatever happened: nobody may undo a network that is still being made
         self._write_bundle()
         self._create(size)
         self._begin()
@@ -148,6 +157,8 @@ class Shim:
             answer: object = {"endpoint": endpoint}
         except (MinirunError, OSError) as error:
             answer = {"error": str(error), "hint": getattr(error, "hint", "")}
+        except trace.Cancelled as error:
+            answer = {"cancelled": str(error)}
         os.write(self.network_writer, json.dumps(answer).encode())
         return 0
 
@@ -161,6 +172,8 @@ class Shim:
         with open(self.network_reader, "rb") as reader:
             answer = json.loads(reader.read() or b'{"error": "the process that makes the network died"}')
         os.waitpid(pid, 0)
+        if "cancelled" in answer:
+            raise trace.Cancelled(answer["cancelled"])
         if "error" in answer:
             raise MinirunError(answer["error"], answer.get("hint", ""))
         self.record["endpoint"] = answer["endpoint"]
@@ -193,7 +206,8 @@ class Shim:
     def _make_upper(self) -> None:
         """The merged root shows the mode and owner of the upper directory, so those come from the image."""
         for name in ("work", "merged", "upper"):
-            os.makedirs(f"{self.directory}/{name}", exist_ok=True)
+            with syscalls.tolerating(errno.EEXIST):
+                syscalls.mkdir(f"{self.directory}/{name}", why=_WHY_DIRECTORY[name])
         root = os.stat(self.record["layers"][0])
         os.chown(f"{self.directory}/upper", root.st_uid, root.st_gid)
         os.chmod(f"{self.directory}/upper", root.st_mode & 0o7777)

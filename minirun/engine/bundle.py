@@ -16,7 +16,7 @@ import stat
 from minirun import files
 from minirun.engine import users
 from minirun.errors import UnsupportedError
-from minirun.linux import capabilities, cgroups, devices, inroot, seccomp
+from minirun.linux import capabilities, cgroups, devices, inroot, seccomp, trace
 from minirun.network import resolve
 from minirun.runtime import spec
 from minirun.runtime.state import OCI_VERSION
@@ -163,9 +163,14 @@ def _write_etc(directory: str, record: Record) -> None:
     host_resolv = _read_or_empty("/etc/resolv.conf")
     resolv = host_resolv if record["network"] == "host" else resolve.resolv_conf(host_resolv)
     hosts = resolve.hosts_file(record["hostname"], endpoint.get("ip_address"))
-    files.write_whole(f"{directory}/hostname", record["hostname"].encode() + b"\n")
-    files.write_whole(f"{directory}/hosts", hosts.encode())
-    files.write_whole(f"{directory}/resolv.conf", resolv.encode())
+    _write_text(f"{directory}/hostname", record["hostname"] + "\n", "to be /etc/hostname")
+    _write_text(f"{directory}/hosts", hosts, "to be /etc/hosts: names that need no server")
+    _write_text(f"{directory}/resolv.conf", resolv, "to be /etc/resolv.conf: the servers to ask for names")
+
+
+def _write_text(path: str, text: str, why: str) -> None:
+    files.write_whole(path, text.encode())
+    trace.announce("creat", [path, text], why)
 
 
 def _read_or_empty(path: str) -> str:

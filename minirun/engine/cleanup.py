@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHIM_LOST = 137  # as if killed: it was
 
 
-def release(paths: Paths, record: Record, keep: tuple[str, ...] = ()) -> None:
+def release(paths: Paths, record: Record) -> None:
     """Give back what only a running container needs: processes, cgroup, network."""
     container_id = record["id"]
     try:

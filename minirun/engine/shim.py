@@ -19,12 +19,12 @@ import errno
 import fcntl
 import json
 import os
-import select
 import signal
 import socket
 
 from minirun import files
 from minirun.engine import bundle, channel, cleanup, logs, records
+from minirun.engine.streams import Client, Input, Streams
 from minirun.errors import MinirunError
 from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import CLONE_NEWNS, MS_REC, MS_SLAVE
@@ -50,7 +50,9 @@ def main(client: socket.socket) -> int:
     except trace.Cancelled as error:
         _give_up(paths, order["id"], client, MinirunError(f"stopped before {error}"))
         return 125
-    except Exception as error:  # whatever it is: nothing may stay of the container, and the person has to hear of it
+    except (
+        Exception
+    ) as error:  # whatever it is: nothing may stay of the container, and the person has to hear of it
         _give_up(paths, order["id"], client, error)
         return 125
     shim.attend()
@@ -103,13 +105,10 @@ class Shim:
         self.paths = paths
         self.record = record
         self.id = record["id"]
-        self.clients = [client]
+        self.client = client
         self.directory = paths.container(self.id)
         self.run_directory = paths.run(self.id)
         self.rootfs = f"{self.directory}/merged"
-        self.outputs: dict[int, str] = {}  # descriptor -> stream name
-        self.input = -1  # the program's stdin, or the terminal's master
-        self.master = -1
         syscalls.set_name("minirun:shim", f"minirun:shim {record['name']}")
 
     # ---- until the program runs -----------------------------------------------------------------------------
@@ -122,7 +121,9 @@ class Shim:
         try:
             self._mount_overlay()
         finally:
-            self._finish_network(network)  # whatever happened: nobody may undo a network that is still being made
+            self._finish_network(
+                network
+            )  # whatever happened: nobody may undo a network that is still being made
         self._write_bundle()
         self._create(size)
         self._begin()
@@ -218,159 +219,77 @@ class Shim:
         bundle.write(self.paths, self.record, self.rootfs, namespace)
 
     def _create(self, size: tuple[int, int]) -> None:
-        cache = f"{self.paths.cache}/seccomp"
+        """The container, all but running, and its streams: the master of its terminal, or three pipes."""
         if self.record["tty"]:
             ours, theirs = socket.socketpair()
-            self.created = self._call_create(cache, console=theirs, stdio=None)
+            self._call_create(console=theirs, stdio=None)
             theirs.close()
-            self.master = self.input = terminal.receive_master(ours)
+            master = terminal.receive_master(ours)
             if any(size):
-                terminal.set_size(self.master, *size)
-            self.outputs[self.master] = "stdout"
+                terminal.set_size(master, *size)
+            outputs, source = {master: "stdout"}, Input(master, is_terminal=True)
         else:
-            pipes = self._pipes()
-            self.created = self._call_create(cache, console=None, stdio=pipes)
-            for fd in set(pipes):
+            stdio, outputs, source = self._pipes()
+            self._call_create(console=None, stdio=stdio)
+            for fd in stdio:
                 os.close(fd)
+        self.streams = Streams(outputs, source, logs.Writer(f"{self.directory}/log.json"))
 
-    def _call_create(
-        self, cache: str, console: socket.socket | None, stdio: tuple[int, int, int] | None
-    ) -> container.Created:
-        return container.create(
+    def _call_create(self, console: socket.socket | None, stdio: tuple[int, int, int] | None) -> None:
+        self.created = container.create(
             self.paths.state,
             self.id,
             self.directory,
-            cache=cache,
+            cache=f"{self.paths.cache}/seccomp",
             console=console,
             stdio=stdio,
             die_with_parent=True,
         )
 
-    def _pipes(self) -> tuple[int, int, int]:
-        """The program's ends of its three streams; ours are kept for the loop."""
+    def _pipes(self) -> tuple[tuple[int, int, int], dict[int, str], Input]:
+        """The program's ends of its three streams, and ours."""
         out_reader, out_writer = os.pipe()
         err_reader, err_writer = os.pipe()
-        self.outputs = {out_reader: "stdout", err_reader: "stderr"}
         if self.record["interactive"]:
-            in_reader, self.input = os.pipe()
+            in_reader, in_writer = os.pipe()
         else:
-            in_reader = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        return in_reader, out_writer, err_writer
+            in_reader, in_writer = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
+        outputs = {out_reader: "stdout", err_reader: "stderr"}
+        return (in_reader, out_writer, err_writer), outputs, Input(in_writer, is_terminal=False)
 
     def _begin(self) -> None:
-        self.log = logs.Writer(f"{self.directory}/log.json")
         container.start(self.paths.state, self.id)
         self.created.sync.expect_exec()
         self.created.sync.close()
         self.record["state"].update({"status": "running", "pid": self.created.pid, "started": records.now()})
         records.write(self.paths, self.record)
-        channel.send(self.clients[0], channel.RUNNING)
+        first = Client(self.client)
+        first.send(channel.RUNNING)
+        self.streams.clients.append(first)
 
-    # ---- while it runs --------------------------------------------------------------------------------------
+    # ---- while it runs, and afterwards ------------------------------------------------------------------------
 
     def attend(self) -> None:
-        """Pass bytes, signals and sizes about until the program has ended, then put everything away."""
-        self.poll = select.poll()
-        pidfd = os.pidfd_open(self.created.pid)
-        for fd in (
-            pidfd,
-            self.listener.fileno(),
-            *self.outputs,
-            *(client.fileno() for client in self.clients),
-        ):
-            self.poll.register(fd, select.POLLIN)
-        ended = False
-        while not ended:
-            for fd, _events in self.poll.poll():
-                if fd == pidfd:
-                    ended = True
-                elif fd in self.outputs:
-                    self._take_output(fd)
-                elif fd == self.listener.fileno():
-                    self._accept()
-                else:
-                    self._take_message(fd)
-        self._drain()
-        self._finish()
-
-    def _accept(self) -> None:
-        client, _ = self.listener.accept()
-        self.clients.append(client)
-        self.poll.register(client.fileno(), select.POLLIN)
-
-    def _take_output(self, fd: int) -> bool:
-        """Move what the program printed to the log and to everyone attached.  False at its end."""
-        try:
-            data = os.read(fd, channel.LARGEST)
-        except OSError:  # EIO: the terminal's last holder has gone
-            data = b""
-        if not data:
-            self.poll.unregister(fd)
-            del self.outputs[fd]
-            os.close(fd)
-            return False
-        stream = self.outputs[fd]
-        self.log.write(stream, data)
-        for client in self.clients:
-            channel.send(client, channel.STDERR if stream == "stderr" else channel.STDOUT, data)
-        return True
-
-    def _drain(self) -> None:
-        """The program has ended: what it printed before may still lie in the pipes.  Nobody can add to them."""
-        for fd in list(self.outputs):
-            os.set_blocking(fd, False)
-            with contextlib.suppress(BlockingIOError):
-                while self._take_output(fd):
-                    pass
-
-    def _take_message(self, fd: int) -> None:
-        client = next(client for client in self.clients if client.fileno() == fd)
-        kind, content = channel.receive(client)
-        if not kind:
-            self._lose(client)
-        elif kind == channel.STDIN and self.input >= 0:
-            self._give_input(content)
-        elif kind == channel.STDIN_END and self.input >= 0 and self.master < 0:
-            os.close(self.input)
-            self.input = -1
-        elif kind == channel.RESIZE and self.master >= 0:
-            terminal.set_size(self.master, *json.loads(content))
-        elif kind == channel.SIGNAL:
-            with contextlib.suppress(MinirunError):
-                container.kill(self.paths.state, self.id, json.loads(content))
-
-    def _give_input(self, content: bytes) -> None:
-        try:
-            while content:
-                content = content[os.write(self.input, content) :]
-        except OSError:  # the program has closed its stdin
-            if self.master < 0:
-                os.close(self.input)
-            self.input = -1
-
-    def _lose(self, client: socket.socket) -> None:
-        self.poll.unregister(client.fileno())
-        self.clients.remove(client)
-        client.close()
-
-    # ---- afterwards -----------------------------------------------------------------------------------------
-
-    def _finish(self) -> None:
+        """Serve those attached until the program has ended, then put everything away."""
+        self.streams.attend(os.pidfd_open(self.created.pid), self.listener, self._signal)
         _, status = os.waitpid(self.created.pid, 0)
         state = self.record["state"]
-        state.update(
-            {"status": "exited", "pid": 0, "exit_code": process.exit_code(status), "finished": records.now()}
-        )
+        code = process.exit_code(status)
+        state.update({"status": "exited", "pid": 0, "exit_code": code, "finished": records.now()})
         state["oom_killed"] = bool(cgroups.oom_kills(f"/minirun/{self.id}"))
-        self.log.close()
-        cleanup.release(self.paths, self.record, keep=("shim.lock",))
+        self._put_away()
+        self.streams.finish(channel.EXITED, {"code": code, "oom": state["oom_killed"]})
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(MinirunError):  # it has just ended
+            container.kill(self.paths.state, self.id, number)
+
+    def _put_away(self) -> None:
+        self.streams.log.close()
+        cleanup.release(self.paths, self.record)
         self.record["endpoint"] = None
         records.write(self.paths, self.record)
         if self.record["auto_remove"]:
             cleanup.remove_files(self.paths, self.id)
         else:
             cleanup.remove_run_directory(self.paths, self.id)
-        for client in self.clients:
-            channel.send_json(
-                client, channel.EXITED, {"code": state["exit_code"], "oom": state["oom_killed"]}
-            )

@@ -74,17 +74,13 @@ _IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
 def attach(paths: Paths, container_id: str, netns_path: str, hostname: str = "") -> Endpoint:
     """Put a new network namespace, pinned at `netns_path`, on the bridge.  Doing it again repairs what is there.
 
-    The container's run directory must exist: an entry in the ledger without one counts as dead.  On an error
-    all is undone.  Raises MinirunError; a SyscallError of the kernel's comes with its command and a hint.
+    The container's run directory must exist: an entry in the ledger without one counts as dead.  After an error
+    call `detach`, as after a crash: it undoes whatever part was done, and from a process that is surely at home
+    in the host's namespace.  Raises MinirunError; a refusal of the kernel's names the ip(8) command, with a hint.
     """
-    try:
-        with _explained():
-            namespace.pin(netns_path)
-            return _connect(paths, container_id, netns_path)
-    except BaseException:
-        with contextlib.suppress(MinirunError):  # the first error is the one to tell
-            detach(paths, container_id, netns_path)
-        raise
+    with _explained():
+        namespace.pin(netns_path)
+        return _connect(paths, container_id, netns_path)
 
 
 def detach(paths: Paths, container_id: str, netns_path: str) -> None:

@@ -1,0 +1,75 @@
+"""Subnets, addresses and the names made of them."""
+
+import pytest
+
+from minirun.errors import ConflictError
+from minirun.network import addresses
+from minirun.network.addresses import choose_subnet, lowest_free, parse_subnet, show_subnet
+
+SUBNET = parse_subnet("172.17.0.0/16")
+
+
+def chosen(*routes: str, preferred: str = "") -> str:
+    return show_subnet(
+        choose_subnet([parse_subnet(route) for route in routes], preferred and parse_subnet(preferred))
+    )
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        ([], "172.17.0.0/16"),
+        (["0.0.0.0/0", "192.0.2.0/24"], "172.17.0.0/16"),
+        (["172.17.0.0/16"], "172.18.0.0/16"),
+        (["172.17.200.0/24", "172.18.0.1/32"], "172.19.0.0/16"),
+        (["172.16.0.0/12"], "192.168.0.0/20"),
+        (["172.16.0.0/12", "192.168.0.0/16"], "10.0.0.0/16"),
+        (["172.16.0.0/12", "192.168.0.0/24", "192.168.16.0/20"], "192.168.32.0/20"),
+    ],
+)
+def test_the_subnet_overlaps_no_route(routes, expected):
+    assert chosen(*routes) == expected
+
+
+def test_the_subnet_of_last_time_comes_first_while_it_is_free():
+    assert chosen(preferred="172.20.0.0/16") == "172.20.0.0/16"
+    assert chosen("172.20.5.0/24", preferred="172.20.0.0/16") == "172.17.0.0/16"
+
+
+def test_a_host_that_routes_all_private_addresses_leaves_none():
+    with pytest.raises(ConflictError, match="no private subnet") as caught:
+        chosen("172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/8")
+    assert "ip route" in caught.value.hint
+
+
+def test_candidates_are_private_and_apart():
+    found = list(addresses.candidates())
+    assert len(found) == 15 + 16 + 256
+    assert not any(addresses.overlap(a, b) for i, a in enumerate(found) for b in found[i + 1 :])
+
+
+def test_the_first_container_gets_the_address_after_the_gateway():
+    assert addresses.gateway(SUBNET) == "172.17.0.1"
+    assert lowest_free(SUBNET, []) == "172.17.0.2"
+
+
+def test_a_gap_is_filled_before_the_end_is_extended():
+    assert lowest_free(SUBNET, ["172.17.0.2", "172.17.0.4"]) == "172.17.0.3"
+
+
+def test_addresses_of_another_subnet_take_nothing_away():
+    assert lowest_free(SUBNET, ["172.18.0.2"]) == "172.17.0.2"
+
+
+def test_a_full_subnet_is_said_to_be_full():
+    subnet = parse_subnet("10.0.0.0/29")  # .0 network, .1 gateway, .7 broadcast
+    taken = [f"10.0.0.{host}" for host in range(2, 7)]
+    assert lowest_free(subnet, taken[:-1]) == "10.0.0.6"
+    with pytest.raises(ConflictError, match=r"all addresses of 10\.0\.0\.0/29 are taken"):
+        lowest_free(subnet, taken)
+
+
+def test_names_made_of_an_address_fit_an_interface():
+    assert addresses.mac_address("172.17.0.2") == "02:42:ac:11:00:02"
+    assert addresses.veth_name("10.255.255.254") == "veth0afffffe"
+    assert len(addresses.veth_name("10.255.255.254")) <= 15

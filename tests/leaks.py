@@ -90,7 +90,10 @@ def processes(state: Path) -> Iterator[str]:
             command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        ours = int(rest.split()[1]) == os.getpid()
+        state_letter, parent = rest.split()[:2]
+        ours = int(parent) == os.getpid()
+        if state_letter == "Z" and not ours:
+            continue  # it has ended; some machines' PID 1 takes seconds to notice its adopted children
         if ours or name.startswith("minirun") or str(state) in command:
             yield f"{directory.name} {name} {command}".rstrip()
 

@@ -102,6 +102,8 @@ def create(
 def cgroup_path(linux: Linux, container_id: str) -> str:
     """The container's group below the cgroup2 mount; `/minirun/<id>` unless config.json says."""
     path = linux.get("cgroupsPath") or f"/minirun/{container_id}"
+    if ":" in path:
+        raise UnsupportedError(f'config.json: cgroupsPath "{path}": only paths, not systemd slices, are supported yet')
     return "/" + path.strip("/")
 
 

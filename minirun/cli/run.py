@@ -21,6 +21,7 @@ from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -88,13 +89,25 @@ def run_command(session: Session, /, image: str, args: tuple[str, ...], **words:
     return run(session, options, session.spare or spawn(), detach)
 
 
-def run(session: Session, options: RunOptions, spare: Spare, detach: bool) -> int:
-    """Prepare, start and, unless detached, stay until the end.  Returns the exit code."""
+def run(
+    session: Session,
+    options: RunOptions,
+    spare: Spare,
+    detach: bool,
+    began: Callable[[], None] | None = None,
+) -> int:
+    """Prepare, start and, unless detached, stay until the end.  Returns the exit code.
+
+    `began`, if given, is called when the program has begun, before a word of it is passed on.
+    """
     record = engine.prepare(session, options, progress=lambda line: click.echo(line, err=True))
     size = attach.own_size() if options.tty else (0, 0)
     engine.order(session, record, spare, size)
-    if detach:
+    if detach or began:
         engine.wait_until_running(spare)
+    if began:
+        began()
+    if detach:
         click.echo(record["id"])
         return 0
     sys.stdout.flush()

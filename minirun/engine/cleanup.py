@@ -12,7 +12,7 @@ import shutil
 from minirun.engine import records
 from minirun.errors import NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import locked
-from minirun.linux import cgroups, syscalls
+from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.runtime import container, state
 
@@ -67,13 +67,14 @@ def _remove(path: str) -> None:
 
 
 def abandon(paths: Paths, container_id: str, error: Exception) -> None:
-    """A start that failed: undo what it did.  With --rm nothing stays; else a record that says why."""
+    """A start that failed: undo what it did.  With --rm, or after a `q` at --step, nothing stays; else a record
+    that says why."""
     try:
         record = records.read(paths, container_id)
     except NotFoundError:
         return
     release(paths, record)
-    if record["auto_remove"]:
+    if record["auto_remove"] or isinstance(error, trace.Cancelled):
         remove_files(paths, container_id)
         return
     exit_code = 127 if isinstance(error, ProgramNotFound) else 126 if isinstance(error, ProgramError) else 128

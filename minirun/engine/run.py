@@ -113,7 +113,15 @@ def environment(image: list[str], given: list[str]) -> list[str]:
 
 def order(paths: Paths, record: Record, spare: Spare, size: tuple[int, int]) -> None:
     """Tell the shim to start it.  `size` is the terminal's (rows, columns), (0, 0) without one."""
-    trace.step("order", "from here on the shim is the container's parent")
+    try:
+        trace.step("order", "from here on the shim is the container's parent")
+    except trace.Cancelled as error:
+        from minirun.engine import (
+            cleanup,
+        )  # it knows the whole runtime, which a run has no other use for here
+
+        cleanup.abandon(paths, record["id"], error)
+        raise
     content = {
         "root": paths.root,
         "state": paths.state,

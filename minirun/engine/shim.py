@@ -47,9 +47,6 @@ def main(client: socket.socket) -> int:
     try:
         shim = Shim(paths, records.read(paths, order["id"]), client)
         shim.start((order["rows"], order["columns"]))
-    except trace.Cancelled as error:
-        _give_up(paths, order["id"], client, MinirunError(f"stopped before {error}"))
-        return 125
     except (
         Exception
     ) as error:  # whatever it is: nothing may stay of the container, and the person has to hear of it
@@ -84,7 +81,9 @@ def _report(error: Exception) -> list[str]:
     """[class name, message, hint, step] as channel.error() reads it.  An OSError knows no step: it was ours."""
     if isinstance(error, MinirunError):
         return [type(error).__name__, str(error), error.hint, error.step]
-    message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    message = (
+        str(error) if isinstance(error, (OSError, trace.Cancelled)) else f"{type(error).__name__}: {error}"
+    )
     return ["MinirunError", message, "", trace.phase()]
 
 
@@ -210,8 +209,13 @@ class Shim:
             with syscalls.tolerating(errno.EEXIST):
                 syscalls.mkdir(f"{self.directory}/{name}", why=_WHY_DIRECTORY[name])
         root = os.stat(self.record["layers"][0])
-        os.chown(f"{self.directory}/upper", root.st_uid, root.st_gid)
-        os.chmod(f"{self.directory}/upper", root.st_mode & 0o7777)
+        upper = f"{self.directory}/upper"
+        os.chown(upper, root.st_uid, root.st_gid)
+        trace.announce(
+            "chown", [upper, root.st_uid, root.st_gid], "the container's / belongs to whom the image says"
+        )
+        os.chmod(upper, root.st_mode & 0o7777)
+        trace.announce("chmod", [upper, root.st_mode & 0o7777], "and who may enter it")
 
     def _write_bundle(self) -> None:
         trace.step("bundle", "config.json: all that the runtime will know about this container")

@@ -19,8 +19,8 @@ import prctl as _python_prctl
 from minirun.linux import trace
 from minirun.linux.constants import (
     AT_EMPTY_PATH,
-    CLOSE_RANGE_CLOEXEC,
     CLONE_INTO_CGROUP,
+    CLOSE_RANGE_CLOEXEC,
     PR_CAP_AMBIENT,
     PR_CAPBSET_DROP,
     PR_SET_CHILD_SUBREAPER,
@@ -135,8 +135,8 @@ _setdomainname = _declare("setdomainname", _char_p, ctypes.c_size_t)
 _personality = _declare("personality", _ulong)
 _capset = _declare("capset", _void_p, _void_p)
 _capget = _declare("capget", _void_p, _void_p)
-_syscall = _declare("syscall")  # glibc has no wrapper for the calls in SYSCALL_NUMBERS
 _SIGCHLD = 17
+_syscall = _declare("syscall")  # glibc has no wrapper for the calls in SYSCALL_NUMBERS
 
 
 def _raw(name: str, *args: Any) -> int:
@@ -161,11 +161,12 @@ def mount(
     data: str | None = None,
     *,
     path: str = "",
+    origin: str = "",
     why: str = "",
 ) -> None:
-    """mount(2).  `path` is the name to show when `target` is a /proc/self/fd one."""
+    """mount(2).  `path` and `origin` are what to show for a `target` and a `source` in /proc/self/fd."""
     raw = (_bytes(source), _bytes(target), _bytes(filesystemtype), mountflags, _bytes(data))
-    shown = (source, path or target, filesystemtype, mountflags, data)
+    shown = (origin or source, path or target, filesystemtype, mountflags, data)
     act("mount", _mount, *raw, path=path or target, why=why, shown=shown)
 
 
@@ -220,8 +221,6 @@ def setdomainname(name: str, *, why: str = "") -> None:
     act("setdomainname", _setdomainname, raw, len(raw), path=name, why=why, shown=(name,))
 
 
-# ---- privileges -------------------------------------------------------------------------------------------
-
 def clone3_into_cgroup(cgroup: int) -> int:
     """clone3(2) as fork(2), but the child starts in the group `cgroup` is a descriptor of.  Linux 5.7.
 
@@ -239,6 +238,8 @@ def clone3_into_cgroup(cgroup: int) -> int:
         raise SyscallError(ctypes.get_errno(), "clone3")
     return pid
 
+
+# ---- privileges -------------------------------------------------------------------------------------------
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0, *, why: str = "") -> int:
@@ -460,7 +461,8 @@ def execve(path: str, argv: list[str], environment: dict[str, str], *, why: str 
     """execve(2).  Announced before it is made: after it, there is nobody left to tell."""
     if trace.on:
         trace.before("execve")
-        trace.after("execve", (path, argv), 0, 0, why)
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        trace.after("execve", (path, argv, variables), 0, 0, why)
     try:
         os.execve(path, argv, environment)
     except OSError as error:

@@ -35,7 +35,7 @@ _LONGEST = 8192  # characters of one argument; mount(2) takes no more than a pag
 
 
 class Cancelled(Exception):
-    """The person at `--step` typed q."""
+    """The person at `--step` typed q.  The text says before which step that was."""
 
 
 def start(events: int, replies: int = -1, breakpoints: Sequence[str] = (), fault: str = "") -> None:
@@ -78,7 +78,7 @@ def _stop_here(name: str, why: str) -> None:
     finally:
         os.lockf(_replies, os.F_ULOCK, 0)
     if answer != b"c":
-        raise Cancelled(name)
+        raise Cancelled(f"stopped before {name}")
 
 
 def phase() -> str:

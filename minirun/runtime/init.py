@@ -63,8 +63,8 @@ def main(plan: Plan, sync: Sync, steps: Sequence[Step]) -> int:
         try:
             trace.step(name, (step.__doc__ or "").strip())
             step(plan, sync)
-        except trace.Cancelled:
-            sync.report(kind="error", message=f"stopped before {name}")
+        except trace.Cancelled as error:
+            sync.report(kind="cancelled", message=str(error))
         except syscalls.SyscallError as error:
             where = f"{name} (step {number} of {len(steps)})"
             sync.report(

@@ -28,6 +28,8 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
     """
     pid = _clone_into(cgroup) if cgroup else os.fork()
     if pid:
+        if trace.on:
+            trace.after("fork", (), pid, 0, "from here on there are two of us")
         return pid
     # ==================================================================================================
     #  CHILD.  Nothing below returns.

@@ -225,9 +225,8 @@ def _make_readonly(root_fd: int, path: str) -> None:
     with inroot.opened(root_fd, path) as fd:
         kept = os.fstatvfs(fd).f_flag & PER_MOUNT
         source = f"/proc/self/fd/{fd}"
-        syscalls.mount(
-            source, source, None, MS_BIND | MS_REC, path=path, why="a mount of its own, to be sealed"
-        )
+        why = "a mount of its own, to be sealed"
+        syscalls.mount(source, source, None, MS_BIND | MS_REC, path=path, origin=path, why=why)
     why = "a container's root must not turn the host's knobs"
     _mount_on(root_fd, None, path, None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, None, why)
 

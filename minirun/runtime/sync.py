@@ -24,6 +24,7 @@ import json
 import os
 
 from minirun.errors import InitError, MinirunError, ProgramNotFound, ProgramNotInvocable
+from minirun.linux import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class Sync:
 
 def _raise_report(report: dict[str, str]) -> NoReturn:
     kind, message, hint = report["kind"], report.get("message", ""), report.get("hint", "")
+    if kind == "cancelled":
+        raise trace.Cancelled(message)
     if kind == "call":
         raise InitError(report["step"], report["call"], int(report["errno"]), report["path"], hint)
     raise _ERRORS[kind](message, hint)

@@ -36,7 +36,7 @@ def bind_console(root_fd: int, slave: int) -> None:
     with inroot.opened(root_fd, "/dev/console") as fd:
         why = "the console is this terminal"
         source, target = f"/proc/self/fd/{slave}", f"/proc/self/fd/{fd}"
-        syscalls.mount(source, target, None, MS_BIND, path="/dev/console", why=why)
+        syscalls.mount(source, target, None, MS_BIND, path="/dev/console", origin="/dev/pts/0", why=why)
 
 
 def send_master(sock: socket.socket, master: int) -> None:

@@ -115,20 +115,23 @@ def _disconnect(paths: Paths, container_id: str) -> None:
 
 def _lower_bridge(ledger: Ledger) -> None:
     """Nobody is left: the bridge goes, whatever is still plugged into it, and the table."""
-    started = None
     try:
         started = firewall.begin(
             firewall.removal(ledger["table"]), why="no container is left to translate for"
         )
     except UnsupportedError:
-        pass  # no nft, so it has made no table either; it must not keep the rest from going
+        return _delete_links(ledger)
     try:
-        with contextlib.closing(netlink.open_socket()) as sock:
-            group = _group(addresses.parse_subnet(ledger["subnet"]))
-            netlink.delete_group(sock, group, why="no container is left: the bridge goes, and all its cables")
+        _delete_links(ledger)  # nft works meanwhile
     finally:
-        if started:
+        with contextlib.suppress(UnsupportedError):  # without nftables there is no table to delete
             firewall.finish(started)
+
+
+def _delete_links(ledger: Ledger) -> None:
+    with contextlib.closing(netlink.open_socket()) as sock:
+        group = _group(addresses.parse_subnet(ledger["subnet"]))
+        netlink.delete_group(sock, group, why="no container is left: the bridge goes, and all its cables")
 
 
 def names(root: str) -> tuple[str, str]:

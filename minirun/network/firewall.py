@@ -67,16 +67,21 @@ def begin(text: str, why: str) -> tuple[int, int]:
 
 
 def finish(started: tuple[int, int]) -> None:
-    """Wait for what `begin` started.  Raises MinirunError with nft's own words."""
+    """Wait for what `begin` started.  Raises MinirunError with nft's first words; UnsupportedError when the kernel
+    has no nftables for IP."""
     pid, errors = started
     with open(errors, "rb") as file:
         said = file.read().decode(errors="replace").strip()
     _, status = os.waitpid(pid, 0)
-    if status:
-        raise MinirunError(
-            f"nft: {said or f'ended with status {os.waitstatus_to_exitcode(status)}'}",
-            "the kernel needs nf_tables, nft_masq, nft_nat and nft_ct: try `modprobe -a` with these",
+    if not status:
+        return
+    reason = said.splitlines()[0] if said else f"ended with status {os.waitstatus_to_exitcode(status)}"
+    if "Operation not supported" in said:
+        raise UnsupportedError(
+            f"this kernel has no nftables for IP: nft: {reason}",
+            "the bridge needs CONFIG_NF_TABLES_INET; --network host and --network none do not",
         )
+    raise MinirunError(f"nft: {reason}", "modprobe -a nf_tables nft_ct nft_masq nft_nat nft_chain_nat")
 
 
 def removal(table: str) -> str:

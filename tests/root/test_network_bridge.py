@@ -17,7 +17,7 @@ import pytest
 
 from minirun.errors import UnsupportedError
 from minirun.linux import trace
-from minirun.network import bridge, links, namespace, netlink
+from minirun.network import bridge, firewall, links, namespace, netlink
 from minirun.paths import Paths
 from tests.support import CHECKOUT, run
 
@@ -226,6 +226,19 @@ def test_the_bridge_stays_until_the_last_container_goes(host):
     assert host.table not in tables()
     assert not os.path.exists(host.netns("two"))
     assert host.holders() == {}
+
+
+def test_without_nft_detach_still_removes_the_rest(host, monkeypatch):
+    host.attach("one")
+    monkeypatch.setattr(firewall, "_find", _no_nft)
+    host.detach("one")
+    assert not links_named(host.bridge)
+    assert host.holders() == {}
+    run("nft", "delete", "table", "inet", host.table, check=True)
+
+
+def _no_nft(program: str) -> str:
+    raise UnsupportedError(f"{program} is not installed")
 
 
 def test_an_address_given_back_is_given_again(host):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from minirun.errors import UnsupportedError
+from minirun.errors import MinirunError, UnsupportedError
 from minirun.linux import trace
 from minirun.network import bridge, firewall
 from tests.support import CHECKOUT, run
@@ -43,6 +43,24 @@ def test_a_missing_nft_is_said_with_what_to_install(monkeypatch):
     with pytest.raises(UnsupportedError, match="nft is not installed") as caught:
         firewall.begin("", why="")
     assert "nftables" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "message"),
+    [
+        ("Error: Could not process rule: Operation not supported", UnsupportedError, "no nftables for IP"),
+        ("Error: syntax error\\nsecond line", MinirunError, "^nft: Error: syntax error$"),
+        ("", MinirunError, "^nft: ended with status 3$"),
+    ],
+)
+def test_what_nft_says_becomes_one_sentence(tmp_path, monkeypatch, said, error, message):
+    fake = tmp_path / "nft"
+    fake.write_text(f"#!/bin/sh\nprintf '{said}'\nexit 3\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(error, match=message) as caught:
+        firewall.finish(firewall.begin("", why=""))
+    assert caught.value.hint
 
 
 def test_detach_needs_neither_pyroute2_nor_other_heavy_modules():

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
+
+from minirun import jsontext
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING; importing typing costs 5 ms
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ def read_json(path: str) -> Any:
     with open(path, "rb") as file:
         text = file.read()
     try:
-        return json.loads(text)
+        return jsontext.loads(text)
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
 
 
 def write_json(path: str, value: object, *, durable: bool = False) -> None:
     """Write `value` to `path`, indented, in one rename.  `durable`: fsync first, so it survives a power cut."""
-    write_whole(path, json.dumps(value, indent=2).encode() + b"\n", durable=durable)
+    write_whole(path, jsontext.dumps(value, indent=2).encode() + b"\n", durable=durable)
 
 
 def write_whole(path: str, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:

@@ -7,11 +7,10 @@ content, and no framing is needed.  Each direction has its own kinds.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 
-from minirun import errors
+from minirun import errors, jsontext
 from minirun.errors import MinirunError
 
 TYPE_CHECKING = False
@@ -52,7 +51,7 @@ def send(sock: socket.socket, kind: bytes, content: bytes = b"") -> None:
 
 
 def send_json(sock: socket.socket, kind: bytes, value: object) -> None:
-    send(sock, kind, json.dumps(value).encode())
+    send(sock, kind, jsontext.dumps(value).encode())
 
 
 def receive(sock: socket.socket) -> tuple[bytes, bytes]:
@@ -101,7 +100,7 @@ def connect(path: str) -> socket.socket | None:
 
 def error(content: bytes) -> MinirunError:
     """The exception that a FAILED message stands for."""
-    name, message, hint, step = json.loads(content)
+    name, message, hint, step = jsontext.loads(content)
     made: MinirunError = _KINDS.get(name, MinirunError)(message, hint)
     made.step = step
     return made
@@ -109,5 +108,5 @@ def error(content: bytes) -> MinirunError:
 
 def exited(content: bytes) -> tuple[int, bool]:
     """(exit code, killed for memory) of an EXITED message."""
-    value = json.loads(content)
+    value = jsontext.loads(content)
     return int(value["code"]), bool(value["oom"])

@@ -7,9 +7,9 @@ A piece without a newline is the beginning of a longer line; readers join them.
 
 from __future__ import annotations
 
-import json
 import os
 
+from minirun import jsontext
 from minirun.engine import records
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ class Writer:
             entries = (
                 {"log": line.decode(errors="replace"), "stream": stream, "time": time} for line in lines
             )
-            os.write(self.file, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+            os.write(self.file, "".join(jsontext.dumps(entry) + "\n" for entry in entries).encode())
 
 
 def read(path: str) -> Iterator[Line]:
@@ -78,6 +78,6 @@ def _pieces(path: str) -> Iterator[Line]:
         with open(path, encoding="utf-8") as file:
             for text in file:
                 if text.endswith("\n"):
-                    yield json.loads(text)
+                    yield jsontext.loads(text)
     except FileNotFoundError:
         return

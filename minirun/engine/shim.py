@@ -17,12 +17,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import signal
 import socket
 
-from minirun import files
+from minirun import files, jsontext
 from minirun.engine import bundle, channel, cleanup, logs, records
 from minirun.engine.streams import Client, Input, Streams
 from minirun.errors import MinirunError
@@ -42,7 +41,7 @@ def main(client: socket.socket) -> int:
     kind, content = channel.receive(client)
     if kind != channel.ORDER:
         return 0  # the command line was wrong, or only asked for help
-    order = json.loads(content)
+    order = jsontext.loads(content)
     paths = Paths(order["root"], order["state"])
     try:
         shim = Shim(paths, records.read(paths, order["id"]), client)
@@ -159,7 +158,7 @@ class Shim:
             answer = {"error": str(error), "hint": getattr(error, "hint", "")}
         except trace.Cancelled as error:
             answer = {"cancelled": str(error)}
-        os.write(self.network_writer, json.dumps(answer).encode())
+        os.write(self.network_writer, jsontext.dumps(answer).encode())
         return 0
 
     def _network_namespace(self) -> str:
@@ -170,7 +169,7 @@ class Shim:
             return
         os.close(self.network_writer)
         with open(self.network_reader, "rb") as reader:
-            answer = json.loads(reader.read() or b'{"error": "the process that makes the network died"}')
+            answer = jsontext.loads(reader.read() or b'{"error": "the process that makes the network died"}')
         os.waitpid(pid, 0)
         if "cancelled" in answer:
             raise trace.Cancelled(answer["cancelled"])

@@ -13,11 +13,11 @@ See  poll(2), pipe(7), pidfd_open(2); channel.py for the messages
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import socket
 
+from minirun import jsontext
 from minirun.engine import channel
 from minirun.runtime import terminal
 
@@ -56,7 +56,7 @@ class Client:
     def finish(self, kind: bytes, value: object) -> None:
         """Send the rest and a last message, however long it takes the client to read."""
         self.sock.setblocking(True)
-        self.send(kind, json.dumps(value).encode())
+        self.send(kind, jsontext.dumps(value).encode())
 
 
 class Input:
@@ -188,9 +188,9 @@ class Streams:
             self.input.end()
         elif kind == channel.RESIZE and self.input.is_terminal:
             with contextlib.suppress(OSError):
-                terminal.set_size(self.input.fd, *json.loads(content))
+                terminal.set_size(self.input.fd, *jsontext.loads(content))
         elif kind == channel.SIGNAL:
-            signal(json.loads(content))
+            signal(jsontext.loads(content))
 
     def finish(self, kind: bytes, value: object) -> None:
         """The last message to all; those who are behind come last, for they may take their time."""

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import binascii
 import ctypes
-import json
 import os
 import struct
 
-from minirun import files
+from minirun import files, jsontext
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 
 TYPE_CHECKING = False
@@ -192,7 +191,7 @@ def compile(oci: Mapping[str, Any], cache_dir: str) -> bytes:
 
 def _key(oci: Mapping[str, Any]) -> bytes:
     """All that the program depends on.  The cache compares the whole of it, so it needs no strong hash."""
-    text = json.dumps(oci, sort_keys=True, separators=(",", ":"))
+    text = jsontext.dumps(oci, sort_keys=True)
     return f"{os.uname().machine} {_library_file()} {text}".encode()
 
 

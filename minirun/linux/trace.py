@@ -14,9 +14,10 @@ The same choke point can stop a run at a step (`--step`) or make an act fail (MI
 
 from __future__ import annotations
 
-import json
 import os
 import time
+
+from minirun import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _show(argument: object) -> object:
 
 def _write(event: dict[str, object]) -> None:
     if _events >= 0:
-        message = json.dumps({"time": round(time.monotonic(), 6), "pid": os.getpid(), **event})
+        message = jsontext.dumps({"time": round(time.monotonic(), 6), "pid": os.getpid(), **event})
         try:
             os.write(_events, message.encode())
         except (BrokenPipeError, ConnectionResetError):

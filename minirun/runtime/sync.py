@@ -20,9 +20,9 @@ An execve that fails is reported the same way.  (CPython's subprocess finds out 
 
 from __future__ import annotations
 
-import json
 import os
 
+from minirun import jsontext
 from minirun.errors import InitError, MinirunError, ProgramNotFound, ProgramNotInvocable
 from minirun.linux import trace
 
@@ -69,14 +69,14 @@ class Sync:
         if line == word:
             return
         if line.startswith("{"):
-            _raise_report(json.loads(line))
+            _raise_report(jsontext.loads(line))
         raise MinirunError(f'the first process of the container ended before it was "{word}"')
 
     def expect_exec(self) -> None:
         """Wait until execve has closed the child's end.  Raises its report if execve failed."""
         line = self._read_line(self._parent_reads)
         if line:
-            _raise_report(json.loads(line))
+            _raise_report(jsontext.loads(line))
 
     # ---- the child's side
 
@@ -91,7 +91,7 @@ class Sync:
     def report(self, **report: object) -> None:
         """Tell the parent what went wrong; nobody listening is no reason to stay."""
         try:
-            os.write(self._child_writes, json.dumps(report).encode() + b"\n")
+            os.write(self._child_writes, jsontext.dumps(report).encode() + b"\n")
         except BrokenPipeError:
             pass
 

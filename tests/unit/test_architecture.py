@@ -20,6 +20,7 @@ LAYERS = [
     {"image", "network", "runtime"},
     {"linux"},
     {"errors", "paths", "files"},
+    {"jsontext"},
 ]
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 GROUND = LEVEL["errors"]

@@ -160,7 +160,7 @@ def _host_devices() -> Iterator[Device]:
 def _write_etc(directory: str, record: Record) -> None:
     """hostname, hosts and resolv.conf; with the host's network, the host's own resolv.conf."""
     endpoint = record["endpoint"] or {}
-    host_resolv = _read_or_empty("/etc/resolv.conf")
+    host_resolv = resolve.host_resolv_conf()
     resolv = host_resolv if record["network"] == "host" else resolve.resolv_conf(host_resolv)
     hosts = resolve.hosts_file(record["hostname"], endpoint.get("ip_address"))
     _write_text(f"{directory}/hostname", record["hostname"] + "\n", "to be /etc/hostname")
@@ -171,14 +171,6 @@ def _write_etc(directory: str, record: Record) -> None:
 def _write_text(path: str, text: str, why: str) -> None:
     files.write_whole(path, text.encode())
     trace.announce("creat", [path, text], why)
-
-
-def _read_or_empty(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def all_capabilities() -> list[str]:

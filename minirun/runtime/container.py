@@ -16,7 +16,7 @@ import os
 import signal
 
 from minirun import files
-from minirun.errors import ConflictError, MinirunError
+from minirun.errors import ConflictError, MinirunError, UnsupportedError
 from minirun.linux import cgroups, devices, processes, trace
 from minirun.runtime import init, process, state
 from minirun.runtime.plan import NAMESPACES, Plan, limits
@@ -103,7 +103,9 @@ def cgroup_path(linux: Linux, container_id: str) -> str:
     """The container's group below the cgroup2 mount; `/minirun/<id>` unless config.json says."""
     path = linux.get("cgroupsPath") or f"/minirun/{container_id}"
     if ":" in path:
-        raise UnsupportedError(f'config.json: cgroupsPath "{path}": only paths, not systemd slices, are supported yet')
+        raise UnsupportedError(
+            f'config.json: cgroupsPath "{path}": only paths, not systemd slices, are supported yet'
+        )
     return "/" + path.strip("/")
 
 

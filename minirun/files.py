@@ -6,7 +6,6 @@ one filesystem).  A crash leaves at worst a `.tmp-` file, which the next writer 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 
@@ -14,7 +13,6 @@ from minirun import jsontext
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING; importing typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 
@@ -45,23 +43,34 @@ def write_whole(path: str, content: bytes, mode: int = 0o644, *, durable: bool =
                 os.fsync(fd)
         os.rename(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(temporary)
+        except FileNotFoundError:
+            pass
         raise
 
 
-@contextlib.contextmanager
-def locked(path: str, *, shared: bool = False) -> Iterator[int]:
+class locked:
     """Hold flock(2) on `path` (made if missing, with its directory) for the length of a with block.
 
     The kernel drops the lock when the process dies, so there are no stale locks to clear.
     """
-    fd = open_lock(path)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield fd
-    finally:
-        os.close(fd)
+
+    def __init__(self, path: str, *, shared: bool = False) -> None:
+        self.path = path
+        self.operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+
+    def __enter__(self) -> int:
+        self.fd = open_lock(self.path)
+        try:
+            fcntl.flock(self.fd, self.operation)
+        except BaseException:
+            os.close(self.fd)
+            raise
+        return self.fd
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
 
 
 def open_lock(path: str) -> int:

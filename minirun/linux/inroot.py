@@ -9,17 +9,12 @@ See  openat2(2); CVE-2021-30465 (runc mounted through a swapped link), CVE-2019-
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
 
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH, mode: int = 0) -> int:
@@ -38,14 +33,18 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH, mode: int = 0)
     raise syscalls.SyscallError(errno.EAGAIN, "openat2", path)
 
 
-@contextlib.contextmanager
-def opened(root_fd: int, path: str, flags: int = os.O_PATH) -> Iterator[int]:
+class opened:
     """`open_in_root` for the length of a with block."""
-    fd = open_in_root(root_fd, path, flags)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+
+    def __init__(self, root_fd: int, path: str, flags: int = os.O_PATH) -> None:
+        self.arguments = (root_fd, path, flags)
+
+    def __enter__(self) -> int:
+        self.fd = open_in_root(*self.arguments)
+        return self.fd
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
 
 
 def mode_of(root_fd: int, path: str) -> int:
@@ -70,9 +69,7 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> None:
     parent, name = os.path.split(path.rstrip("/"))
     make_directory(root_fd, parent or "/", mode)
     with opened(root_fd, parent or "/") as parent_fd, syscalls.tolerating(errno.EEXIST):
-        syscalls.mkdir(
-            name, mode, dir_fd=parent_fd, shown=path, why="a mount point the image does not have"
-        )
+        syscalls.mkdir(name, mode, dir_fd=parent_fd, shown=path, why="a mount point the image does not have")
 
 
 def make_file(root_fd: int, path: str, mode: int = 0o644) -> None:

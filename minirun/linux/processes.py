@@ -5,10 +5,10 @@ A pid is reused sooner or later; a pid with the start time beside it is not.  Se
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
+
+from minirun.linux import signals
 
 ZOMBIE_STATES = "ZX"
 
@@ -52,8 +52,10 @@ def send_signal(pid: int, started: int, number: int) -> bool:
     pidfd = open_pidfd(pid, started)
     if pidfd is None:
         return False
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, number)
+    try:
+        signals.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass
     os.close(pidfd)
     return True
 

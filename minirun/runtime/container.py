@@ -10,14 +10,12 @@ Next     process.py (the fork), init.py (the child)
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import signal
 
 from minirun import files
 from minirun.errors import ConflictError, MinirunError, UnsupportedError
-from minirun.linux import cgroups, devices, processes, trace
+from minirun.linux import cgroups, devices, processes, signals, trace
 from minirun.runtime import init, process, state
 from minirun.runtime.plan import NAMESPACES, Plan, limits
 from minirun.runtime.sync import Sync
@@ -25,6 +23,8 @@ from minirun.runtime.sync import Sync
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
+    from typing import Any
 
     from minirun.runtime.config import Config, Linux, Process, State
 
@@ -35,6 +35,26 @@ class Created:
     def __init__(self, pid: int, sync: Sync) -> None:
         self.pid = pid
         self.sync = sync
+
+
+class Undo:
+    """What to take back, last first, when a with block fails.  (contextlib.ExitStack costs 3 ms to import.)"""
+
+    def __init__(self) -> None:
+        self.acts: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+
+    def add(self, function: Callable[..., object], *args: Any) -> None:
+        self.acts.append((function, args))
+
+    def __enter__(self) -> Undo:
+        return self
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        for function, args in reversed(self.acts) if error else ():
+            try:
+                function(*args)
+            except (MinirunError, OSError):
+                pass  # the error to tell is the first one
 
 
 def load_config(bundle: str) -> Config:
@@ -82,12 +102,12 @@ def create(
     if console:
         plan.take_console(console)
     cgroup = cgroup_path(linux, container_id)
-    with contextlib.ExitStack() as undo:
+    with Undo() as undo:
         plan.fifo = state.claim(state_root, container_id)
-        undo.callback(state.discard, state_root, container_id)
+        undo.add(state.discard, state_root, container_id)
         current = state.new(container_id, config, bundle, plan.rootfs, cgroup)
         state.write(state_root, current)
-        undo.callback(cgroups.delete, cgroup)
+        undo.add(cgroups.delete, cgroup)
         plan.cgroup_directory = _make_cgroup(cgroup, linux)
         created = _spawn(plan, cgroup, undo)
         os.close(plan.fifo)
@@ -95,7 +115,6 @@ def create(
             {"status": "created", "pid": created.pid, "start_time": processes.start_time(created.pid)}
         )
         state.write(state_root, current)
-        undo.pop_all()
     return created
 
 
@@ -119,13 +138,13 @@ def _make_cgroup(cgroup: str, linux: Linux) -> str:
     return cgroups.mount_point() + cgroup
 
 
-def _spawn(plan: Plan, cgroup: str, undo: contextlib.ExitStack) -> Created:
+def _spawn(plan: Plan, cgroup: str, undo: Undo) -> Created:
     """Fork the init, put it into its cgroup, and talk to it until it is ready."""
     trace.step("fork", "PID 1 of the container begins as a copy of this process")
     sync = Sync()
     child = lambda: init.main(plan, sync, init.CREATE)  # noqa: E731
     pid = process.fork_into_pid_namespace(child, plan.pid_namespace, cgroup)
-    undo.callback(_reap, pid)
+    undo.add(_reap, pid)
     sync.in_parent()
     _lead(sync, pid, cgroup)
     return Created(pid, sync)
@@ -142,9 +161,11 @@ def _lead(sync: Sync, pid: int, cgroup: str) -> None:
 
 
 def _reap(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(pid, signal.SIGKILL)
+    try:
+        os.kill(pid, signals.SIGKILL)
         os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
 
 
 def start(state_root: str, container_id: str) -> None:
@@ -169,7 +190,7 @@ def start(state_root: str, container_id: str) -> None:
 def kill(state_root: str, container_id: str, number: int, *, everybody: bool = False) -> None:
     """Signal the container's first process, or all in its cgroup."""
     current = state.read(state_root, container_id)
-    if everybody and number == signal.SIGKILL:
+    if everybody and number == signals.SIGKILL:
         cgroups.kill(current["cgroup"])
         return
     state.require(current, "created", "running")
@@ -192,7 +213,7 @@ def remove(state_root: str, current: State) -> None:
     """Kill all that is left of a container, and take away its cgroup and its state directory."""
     cgroups.kill(current["cgroup"])
     if current["pid"]:
-        processes.send_signal(current["pid"], current["start_time"], signal.SIGKILL)
+        processes.send_signal(current["pid"], current["start_time"], signals.SIGKILL)
         processes.wait_until_gone(current["pid"], current["start_time"], 10)
     cgroups.delete(current["cgroup"])
     state.discard(state_root, current["id"])
@@ -232,14 +253,13 @@ def _spawn_exec(plan: Plan, current: State, linux: Linux) -> Created:
     plan.target_pid, plan.target_pidfd = current["pid"], pidfd
     kinds = {namespace["type"] for namespace in linux.get("namespaces", [])}
     plan.join_flags = sum(NAMESPACES[kind] for kind in kinds if kind != "pid")
-    with contextlib.ExitStack() as undo:
+    with Undo() as undo:
         sync = Sync()
         child = lambda: init.main(plan, sync, init.EXEC)  # noqa: E731
         path = f"/proc/{current['pid']}/ns/pid" if "pid" in kinds else None
         pid = process.fork_into_pid_namespace(child, path, current["cgroup"])
-        undo.callback(_reap, pid)
+        undo.add(_reap, pid)
         sync.in_parent()
         _lead(sync, pid, current["cgroup"])
-        undo.pop_all()
     os.close(pidfd)
     return Created(pid, sync)

@@ -16,13 +16,12 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import signal
 import stat
 import struct
 import sys
 
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable
-from minirun.linux import capabilities, inroot, syscalls, trace
+from minirun.linux import capabilities, inroot, signals, syscalls, trace
 from minirun.linux.constants import (
     CLONE_NEWNET,
     PR_SET_DUMPABLE,
@@ -42,12 +41,12 @@ if TYPE_CHECKING:
 
 # Python ignores the last two, the shim the others
 _IGNORED_ABOVE = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
+    signals.SIGHUP,
+    signals.SIGINT,
+    signals.SIGQUIT,
+    signals.SIGTERM,
+    signals.SIGPIPE,
+    signals.SIGXFSZ,
 )
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
@@ -103,7 +102,7 @@ def await_placement(plan: Plan, sync: Sync) -> None:
     """The parent puts us into the cgroup first: the cgroup namespace will take that group for its root."""
     syscalls.prctl(PR_SET_DUMPABLE, 0, why="nobody inside may look at us through /proc/PID before execve")
     if plan.die_with_parent:
-        syscalls.set_pdeathsig(signal.SIGKILL, why="no container without its shim")
+        syscalls.set_pdeathsig(signals.SIGKILL, why="no container without its shim")
     syscalls.set_name("minirun:init")
     os.setsid()
     sync.hear("placed")
@@ -277,7 +276,7 @@ def set_capabilities(plan: Plan, _sync: Sync) -> None:
     if plan.no_new_privs:
         syscalls.set_no_new_privs(why="no set-user-ID program gives a privilege back")
     if plan.die_with_parent:
-        syscalls.set_pdeathsig(signal.SIGKILL, why="the change of user cleared it")
+        syscalls.set_pdeathsig(signals.SIGKILL, why="the change of user cleared it")
 
 
 def find_program(plan: Plan, _sync: Sync) -> None:
@@ -348,8 +347,8 @@ def load_seccomp(plan: Plan, _sync: Sync) -> None:
 def execute(plan: Plan, _sync: Sync) -> None:
     """This process, its pid and its namespaces stay; the program in it becomes the container's."""
     for number in _IGNORED_ABOVE:
-        signal.signal(number, signal.SIG_DFL)  # ignoring a signal survives execve
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        signals.signal(number, signals.SIG_DFL)  # ignoring a signal survives execve
+    signals.pthread_sigmask(signals.SIG_SETMASK, ())
     try:
         syscalls.execve(plan.program, plan.args, plan.environment, why="the container's own program begins")
     except syscalls.SyscallError as error:

@@ -8,7 +8,6 @@ See  runtime-spec runtime.md "State"
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 
@@ -59,10 +58,14 @@ def discard(state_root: str, container_id: str) -> None:
     """Forget the container.  The directory goes too, unless an engine keeps things of its own in it."""
     path = f"{state_root}/{container_id}"
     for name in ("state.json", "exec.fifo"):
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(f"{path}/{name}")
-    with contextlib.suppress(OSError):
+        except FileNotFoundError:
+            pass
+    try:
         os.rmdir(path)
+    except OSError:
+        pass
 
 
 def new(container_id: str, config: Config, bundle: str, rootfs: str, cgroup: str) -> State:

@@ -27,6 +27,7 @@ SHIM_LOST = 137  # as if killed: it was
 def release(paths: Paths, record: Record) -> None:
     """Give back what only a running container needs: processes, cgroup, network."""
     container_id = record["id"]
+    trace.step("cleanup", "what only a running container needs is given back", stops=False)
     try:
         container.remove(paths.state, state.read(paths.state, container_id))
     except NotFoundError:  # killed before state.json was written: the cgroup may be there
@@ -40,10 +41,10 @@ def release(paths: Paths, record: Record) -> None:
 
 def remove_run_directory(paths: Paths, container_id: str) -> None:
     """The container's directory under the state tree, and what may still be mounted in it."""
-    with contextlib.suppress(OSError):
-        syscalls.umount2(
-            f"{paths.run(container_id)}/netns", MNT_DETACH, why="let go of the network namespace"
-        )
+    netns = f"{paths.run(container_id)}/netns"
+    if os.path.exists(netns):
+        with contextlib.suppress(OSError):
+            syscalls.umount2(netns, MNT_DETACH, why="let go of the network namespace")
     shutil.rmtree(paths.run(container_id), ignore_errors=True)
 
 

@@ -130,6 +130,7 @@ def order(paths: Paths, record: Record, spare: Spare, size: tuple[int, int]) -> 
         "columns": size[1],
     }
     channel.send_json(spare.sock, channel.ORDER, content)
+    trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")
 
 
 def wait_until_running(spare: Spare) -> None:

@@ -70,10 +70,11 @@ def _settle(client: socket.socket) -> None:
 
 def _give_up(paths: Paths, container_id: str, client: socket.socket, error: Exception) -> None:
     """Undo a start that failed, then say why: even when undoing fails, too."""
+    report = _report(error)  # before undoing begins, while the trace knows the step
     try:
         cleanup.abandon(paths, container_id, error)
     finally:
-        channel.send_json(client, channel.FAILED, _report(error))
+        channel.send_json(client, channel.FAILED, report)
 
 
 def _report(error: Exception) -> list[str]:

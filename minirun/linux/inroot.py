@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 
-from minirun.linux import syscalls
+from minirun.linux import syscalls, trace
 from minirun.linux.constants import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS
 
 
@@ -75,6 +75,8 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> None:
 def make_file(root_fd: int, path: str, mode: int = 0o644) -> None:
     """Make an empty file, and the directories above it, unless it is there."""
     make_directory(root_fd, os.path.dirname(path.rstrip("/")) or "/")
+    if trace.on and not mode_of(root_fd, path):
+        trace.announce("creat", [path, ""], "a file to mount on, which the image does not have")
     os.close(open_in_root(root_fd, path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY, mode))
 
 

@@ -58,13 +58,16 @@ def stop() -> None:
     on, _events, _replies = False, -1, -1
 
 
-def step(name: str, why: str = "") -> None:
-    """Say that the step `name` begins; stop here if it is a breakpoint.  Raises Cancelled on `q`."""
+def step(name: str, why: str = "", *, stops: bool = True) -> None:
+    """Say that the step `name` begins; stop here if it is a breakpoint.  Raises Cancelled on `q`.
+
+    With `stops` False it is no place to stop: putting away has to run to its end.
+    """
     global _phase
     _phase = name
     if not on:
         return
-    if _replies >= 0 and (name in _breakpoints or "*" in _breakpoints):
+    if stops and _replies >= 0 and (name in _breakpoints or "*" in _breakpoints):
         _stop_here(name, why)
     else:
         _write({"step": name, "why": why})

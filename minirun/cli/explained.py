@@ -1,0 +1,151 @@
+"""`minirun run --explain`, `--step` and `--break`: the same run, with its trace read aloud.
+
+The trace is on before the fork, so the shim and everything below it inherits the socket; a thread reads the
+other end and hands the events to whoever was asked for: the narrator, the JSON lines, the script.
+
+See      teach/ for what is said, linux/trace.py for the protocol
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import socket
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from minirun.cli import run as plain
+from minirun.cli.prompt import Prompt
+from minirun.engine.spawn import spawn
+from minirun.errors import MinirunError, UsageError
+from minirun.linux import trace
+from minirun.teach import jsonlines, narrate, stepping
+from minirun.teach.events import Register
+from minirun.teach.names import Names
+from minirun.teach.reader import Reader, Teller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minirun.cli.commands import Session
+    from minirun.engine.options import RunOptions
+    from minirun.engine.spawn import Spare
+    from minirun.teach.events import Act, Step
+
+FORMS = ("text", "json", "sh")
+_BUFFER_BYTES = 1 << 20  # of the socket: no message is larger
+
+
+def run(
+    session: Session,
+    options: RunOptions,
+    explain: str | None,
+    step: bool,
+    breaks: tuple[str, ...],
+    detach: bool,
+) -> int:
+    """Run as `minirun run` does, and tell about it.  Returns the exit code."""
+    if explain and explain not in FORMS:
+        raise UsageError(f"--explain={explain}: no such form", f"there are {', '.join(FORMS)}")
+    stops = stepping.breakpoints(step, breaks)
+    names = Names(session)
+    prompt = Prompt(names, own_stdin=options.interactive) if stops else None
+    with _output(explain) as out:
+        teller = _teller(explain, out, names, options)
+        return _run(session, options, detach, _Listening(teller, stops, prompt))
+
+
+@contextlib.contextmanager
+def _output(explain: str | None) -> Iterator[TextIO]:
+    """Where to write: standard error; for a script standard output, and the program's output goes to the other."""
+    if explain != "sh":
+        yield sys.stderr
+        return
+    sys.stdout.flush()
+    with open(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        yield out
+
+
+def _teller(explain: str | None, out: TextIO, names: Names, options: RunOptions) -> Teller:
+    words = "minirun " + shlex.join(sys.argv[1:])
+    if explain == "json":
+        return jsonlines.Writer(out)
+    if explain == "sh":
+        from minirun.teach import script
+
+        return script.Writer(out, names, words)
+    if explain == "text":
+        colour = out.isatty() and not os.environ.get("NO_COLOR")
+        return narrate.Narrator(out, names, words, colour)
+    return _Silent(names)
+
+
+class _Silent:
+    """For --step alone: only listens for the container's id."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+
+    def take(self, event: Step | Act) -> None:
+        self.names.learn(repr(getattr(event, "args", "")))
+
+    def finish(self) -> None:
+        pass
+
+
+class _Listening:
+    """The two sockets of the trace, and what is wanted of it."""
+
+    def __init__(self, teller: Teller, stops: list[str], prompt: Prompt | None) -> None:
+        self.teller, self.prompt = teller, prompt
+        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.ours.setsockopt(
+            socket.SOL_SOCKET, socket.SO_PASSCRED, 1
+        )  # each message comes with its sender's pid
+        self.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self.answers, self.questions = socket.socketpair()
+        replies = self.questions.fileno() if stops else -1
+        trace.start(self.theirs.fileno(), replies, stops, os.environ.get("MINIRUN_FAULT", ""))
+
+    def begin(self, spare: Spare) -> Reader:
+        """Start reading.  Only now, for a process with threads must not fork."""
+        register = Register(os.getpid(), spare.pid)
+        ask = self.prompt.ask if self.prompt else lambda _step: b"c"
+        reader = Reader(self.ours, register, self.teller, ask, self.answers.fileno())
+        reader.start()
+        return reader
+
+    def end(self) -> None:
+        """Close this process's ends, so that the last of the others to go ends the reading."""
+        trace.stop()
+        self.theirs.close()
+        self.questions.close()
+
+
+def _run(session: Session, options: RunOptions, detach: bool, listening: _Listening) -> int:
+    spare = spawn()
+    reader = listening.begin(spare)
+    left = False  # whether the container goes on without us
+
+    def began() -> None:
+        reader.catch_up()
+
+    try:
+        code = plain.run(session, options, spare, detach, began)
+        left = detach
+        return code
+    except trace.Cancelled as error:
+        raise MinirunError(str(error)) from None
+    except KeyboardInterrupt:
+        if listening.prompt:
+            listening.prompt.give_up()
+        raise
+    finally:
+        spare.sock.close()
+        if not left:
+            with contextlib.suppress(ChildProcessError):  # a run that went well has waited already
+                spare.wait()
+        listening.end()
+        reader.finish(at_end=not left)

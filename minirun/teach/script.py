@@ -1,0 +1,377 @@
+"""`--explain=sh`: a shell script that makes the same container by hand, written from the acts of the real run.
+
+Three shells one after the other, as there are three processes in minirun, and each act stands where it stood:
+
+    the script   names of its own, a trap that puts everything away
+    shim         its own mount namespace; network, overlay, files of /etc, control group
+    init         PID 1: namespaces, mounts, pivot_root, privileges, exec
+
+A shell cannot run the host's programs once the host's tree is out of reach.  So it stays with its working directory
+in the old tree, which the kernel keeps as long as somebody stands in it, and names the programs from there; their
+interpreter too, because ELF files name it by an absolute path.
+
+See  unshare(1), pivot_root(8), setpriv(1), ld.so(8)
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from typing import TYPE_CHECKING
+
+from minirun.linux import cgroups
+from minirun.teach import acts, flags, narrate
+from minirun.teach.events import Act, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import TextIO
+
+    from minirun.teach.names import Names
+
+# Acts of init that the last command of the script makes all at once, or that only concern minirun itself.
+_BY_SETPRIV = frozenset(("prctl", "capset", "setgroups", "setresgid", "setresuid", "close_range", "execve"))
+_COMMENTS = {
+    "bpf": "Device rules are a BPF program; no command of Debian's loads one, so this container may open any device.",
+    "seccomp": "A seccomp filter would be loaded here; no command does that, so every system call stays open.",
+    "keyctl": "A keyring of its own: keyctl session (package keyutils).",
+}
+_WIDTH = 100
+
+
+class Writer:
+    """Collects the acts and writes the script to `out` when the run is over."""
+
+    def __init__(self, out: TextIO, names: Names, words: str) -> None:
+        self.out, self.names, self.words = out, names, words
+        self.acts: list[Act] = []
+        self.whys: dict[str, str] = {}
+
+    def take(self, event: Step | Act) -> None:
+        if isinstance(event, Step):
+            self.whys[event.name] = event.why
+            return
+        self.names.learn(repr(event.args))
+        if not event.errno:
+            self.acts.append(event)
+
+    def finish(self) -> None:
+        """Write it, unless the run ended before its program began."""
+        if any(act.call == "execve" for act in self.acts):
+            self.out.write("\n".join(Script(self.acts, self.names, self.whys, self.words).lines()) + "\n")
+        self.out.flush()
+
+
+class Script:
+    """The text, part by part."""
+
+    def __init__(self, made: list[Act], names: Names, whys: dict[str, str], words: str) -> None:
+        self.acts, self.names, self.whys, self.words = made, names, whys, words
+        self.network = Network([act for act in made if act.role == "net"])
+
+    def lines(self) -> Iterator[str]:
+        """All of it."""
+        yield from self._opening()
+        yield from self.network.variables()
+        yield from self._trap()
+        yield from _file("shim", self._shim())
+        yield from _file("init", self._init())
+        yield from _file("inside", self._inside())
+        yield ""
+        yield from _comment(
+            "The shim's mounts go with its mount namespace, when the last process in there ends."
+        )
+        yield 'unshare --mount --propagation slave sh -eu "$C/shim"'
+
+    def _opening(self) -> Iterator[str]:
+        yield "#!/bin/sh"
+        yield f"# The container of   {self.words}"
+        yield "#"
+        yield from _comment(
+            "made without minirun.  Every command stands for an act of that run, as `minirun run --explain` tells "
+            "it.  The names are this script's own, so that it can run beside the original or after it.  It needs "
+            "root, util-linux, iproute2, nftables, and the image's layers where they are now.  minirun resolves "
+            "each path inside the image with openat2(2), which a shell cannot: use it with images you trust."
+        )
+        yield from (
+            "set -eu",
+            "umask 022",
+            "PATH=$PATH:/usr/sbin:/sbin",
+            "",
+            f"ID={self.names.id[:12]}-$$",
+            'C=$(mktemp -d "/var/tmp/$ID.XXXXXX")',
+            "R=$C/merged",
+            "S=$C/run",
+            f"G={self.names.cgroups}/minirun/$ID",
+            f"L={self.names.paths.layers}",
+            "export ID C R S G L",
+            'mkdir "$S"',
+        )
+
+    def _trap(self) -> Iterator[str]:
+        yield from (
+            "",
+            "put_away() {",
+            "    code=$?",
+            '    if [ -d "$G" ]; then',
+            '        echo 1 > "$G/cgroup.kill"',
+            '        until rmdir "$G" 2> /dev/null; do sleep 0.1; done',
+            "    fi",
+            '    rmdir "${G%/*}" 2> /dev/null || true   # the last container takes it along',
+        )
+        yield from (f"    {line}" for line in self.network.put_away())
+        yield from ('    rm -rf "$C"', '    exit "$code"', "}")
+        yield from ("trap put_away EXIT", "trap 'exit 130' INT", "trap 'exit 143' TERM")
+
+    # ---- the shim
+
+    def _shim(self) -> Iterator[str]:
+        if self.network.acts:
+            yield from self._heading("network")
+            yield from self.network.commands(self.names)
+        yield from self._told(self._of("shim", "overlay"))
+        yield from self._heading("bundle")
+        for act in self._of("shim", "bundle"):
+            yield from self._write(act)
+        yield from self._cgroup()
+        yield from self._heading("fork")
+        yield 'exec unshare --pid --fork --kill-child sh -eu "$C/init"'
+
+    def _write(self, act: Act) -> Iterator[str]:
+        """A file of /etc, with this container's own address in it."""
+        path, text = act.args
+        yield f"# {act.why}"
+        yield f"cat > {self.names.substitute(path)} <<END"
+        yield from self.network.rename(re.sub(r"([$`\\])", r"\\\1", text)).splitlines()
+        yield "END"
+
+    def _cgroup(self) -> Iterator[str]:
+        made = self._of("shim", "cgroup")
+        limits = [act for act in made if act.call == "write" and self.names.id in act.args[0]]
+        yield from self._heading("cgroup")
+        controllers = _controllers(made, limits)
+        yield 'mkdir -p "${G%/*}"'
+        if controllers:
+            yield from _comment("groups below can only use what is passed down to them")
+            text = shlex.quote(" ".join(f"+{name}" for name in controllers))
+            yield f"echo {text} > {self.names.cgroups}/cgroup.subtree_control"
+            yield f'echo {text} > "${{G%/*}}/cgroup.subtree_control"'
+        yield 'mkdir "$G"   # a directory is a cgroup'
+        yield from self._commands(limits)
+        if any(act.call == "bpf" for act in made):
+            yield from _comment(_COMMENTS["bpf"])
+
+    # ---- init
+
+    def _init(self) -> Iterator[str]:
+        """PID 1 until it has its namespaces."""
+        yield from _comment("PID 1 of the new pid namespace.  0 stands for whoever writes it.")
+        yield 'echo 0 > "$G/cgroup.procs"'
+        entered = self._of("init", "enter_namespaces")
+        yield from self._heading("enter_namespaces")
+        words = ["exec"]
+        for act in entered:
+            if act.call == "setns":
+                words.append(acts.command(act))
+        for act in entered:
+            if act.call == "unshare":
+                words.append(acts.command(act).replace("--mount", "--mount --propagation unchanged"))
+        yield f'{self.names.substitute(" ".join(words))} sh -eu "$C/inside"'
+
+    def _inside(self) -> Iterator[str]:
+        """PID 1 in its namespaces, to the end."""
+        for phase in ("set_kernel_knobs", "set_names", "detach_mounts", "mount_filesystems", "make_devices"):
+            yield from self._told(self._of("init", phase))
+        yield from self._terminal()
+        yield from self._told(self._of("init", "seal_paths"))
+        yield from self._told([act for act in self._of("init", "set_limits") if act.call == "prlimit64"])
+        yield from self._pivot()
+        yield from self._privileges()
+
+    def _terminal(self) -> Iterator[str]:
+        if made := self._of("init", "open_terminal"):
+            yield from self._heading("open_terminal")
+            yield from _comment("minirun makes a new terminal; a script uses the one that it is run from")
+            yield from self._commands([act for act in made if act.call != "mount"])
+            yield 'mount --bind "$(tty)" $R/dev/console'
+
+    def _pivot(self) -> Iterator[str]:
+        yield from self._heading("pivot_root")
+        yield from _comment(
+            "We stand in the host's /usr while the root changes, and so its programs stay within reach: by names "
+            "without a / in front, and with their own loader and libraries."
+        )
+        yield "cd /usr"
+        yield 'pivot_root "$R" "$R"'
+        yield "loader=$(echo lib/*/ld-linux-*.so.*)"
+        yield 'host="$loader --library-path ${loader%/*}"'
+        yield "$host bin/umount -l ..   # the host's tree; nothing leads there any more but where we stand"
+
+    def _privileges(self) -> Iterator[str]:
+        made = [act for act in self.acts if act.role == "init"]
+        for call in ("keyctl", "seccomp"):
+            if any(act.call == call for act in made):
+                yield from _comment(_COMMENTS[call])
+        for phase in ("drop_bounding", "change_user", "set_capabilities", "execute"):
+            yield from self._heading(phase)
+        yield ""
+        yield "exec $host bin/setpriv \\"
+        yield from (f"    {option} \\" for option in _setpriv_options(made))
+        execve = next(act for act in made if act.call == "execve")
+        directory = next(act.args[0] for act in made if act.phase == "find_program" and act.call == "fchdir")
+        yield f"    $host bin/env -i -C {shlex.quote(directory)} \\"
+        yield from (f"    {shlex.quote(variable)} \\" for variable in execve.args[2])
+        yield f"    {shlex.join(execve.args[1])}"
+
+    # ---- pieces
+
+    def _of(self, role: str, phase: str) -> list[Act]:
+        return [act for act in self.acts if act.role == role and act.phase == phase]
+
+    def _heading(self, phase: str) -> Iterator[str]:
+        yield ""
+        yield f"# ---- {phase} ".ljust(_WIDTH, "-")
+        yield from _comment(self.whys.get(phase, ""))
+
+    def _told(self, made: list[Act]) -> Iterator[str]:
+        """The commands of one step, under its heading."""
+        if made:
+            yield from self._heading(made[0].phase)
+            yield from self._commands(made)
+
+    def _commands(self, made: Iterable[Act]) -> Iterator[str]:
+        """Commands with their reasons; those with the same reason together."""
+        group: list[Act] = []
+        for act in made:
+            if group and (group[0].call, group[0].why) != (act.call, act.why):
+                yield from self._one(group)
+                group = []
+            group.append(act)
+        if group:
+            yield from self._one(group)
+
+    def _one(self, group: list[Act]) -> Iterator[str]:
+        if group[0].why:
+            yield from _comment(group[0].why)
+        yield from narrate.fold([self.names.substitute(acts.command(act)) for act in group])
+
+
+class Network:
+    """A bridge, a cable and a table as those of the run, under other names and, if need be, in another subnet.
+
+    The run may have found the bridge made already.  The script makes its own in any case: minirun takes a bridge
+    away with its last container, and does not know of this one.
+    """
+
+    def __init__(self, made: list[Act]) -> None:
+        self.acts = made
+        self.texts = [act.args[0] for act in made if act.call in ("netlink", "nft")]
+        self.bridge = self._find(r"master (\S+)")
+        self.cable = self._find(r"ip link add (\S+) up group \d+ master")
+        self.table = self._find(r"add table inet (\S+)")
+        self.prefix = self._net(
+            self._find(r"via (\S+)"), int(self._find(r"ip address replace [\d.]+/(\d+)") or 24)
+        )
+
+    def _find(self, pattern: str) -> str:
+        return next((found[1] for text in self.texts if (found := re.search(pattern, text))), "")
+
+    def _net(self, gateway: str, length: int) -> str:
+        """The part of the addresses that all in the subnet share, as 172.17 of a /16."""
+        return ".".join(gateway.split(".")[: length // 8])
+
+    def rename(self, text: str) -> str:
+        """`text` with the script's names and addresses for the run's."""
+        if not self.acts:
+            return text
+        text = re.sub(r"\bgroup \d+", "group $GROUP", text)
+        for old, new in ((self.cable, "$CABLE"), (self.bridge, "$BRIDGE"), (self.table, "$TABLE")):
+            text = re.sub(rf"(?<![\w/$-]){re.escape(old)}(?![\w-])", lambda _found, new=new: new, text)  # type: ignore[misc]
+        return re.sub(rf"(?<![\d.]){re.escape(self.prefix)}\.(?=\d)", lambda _found: "$NET.", text)
+
+    def variables(self) -> Iterator[str]:
+        if not self.acts:
+            return
+        upper, _, last = self.prefix.rpartition(".")
+        end = 31 if upper == "172" else 254
+        others = f"$(seq {int(last) + 1 if int(last) < end else 1} {end})"
+        yield from (
+            "",
+            "BRIDGE=shbr$$ CABLE=shve$$ TABLE=minirun-sh-$$ GROUP=$$",
+            f"for last in {last} {others}; do   # the first subnet that this host has no route to",
+            f"    NET={upper + '.' if upper else ''}$last",
+            '    ip route show table all | grep -q "\\(^\\|[^0-9.]\\)$NET\\." || break',
+            "done",
+            "export BRIDGE CABLE TABLE GROUP NET",
+        )
+
+    def put_away(self) -> Iterator[str]:
+        if self.acts:
+            yield 'ip link delete "$CABLE" 2> /dev/null || true'
+            yield 'ip link delete "$BRIDGE" 2> /dev/null || true'
+            yield 'nft delete table inet "$TABLE" 2> /dev/null || true'
+
+    def commands(self, names: Names) -> Iterator[str]:
+        """The commands of the run's network process, without those that only moved that process about."""
+        if not any("type bridge" in text for text in self.texts):
+            yield from _comment("the run found its bridge made already")
+            yield "ip link add $BRIDGE up group $GROUP type bridge"
+        for act in self.acts:
+            if act.call == "unshare":
+                yield from _comment(act.why)
+                yield "touch $S/netns"
+                yield "unshare --net=$S/netns true"
+            elif act.call in ("netlink", "nft", "write") and " link delete " not in str(act.args[0]):
+                yield from _comment(act.why)
+                yield from (line.removeprefix("    ") for line in self._renamed(act, names).splitlines())
+
+    def _renamed(self, act: Act, names: Names) -> str:
+        return self.rename(names.substitute(acts.command(act)))
+
+
+# ---- small parts ----------------------------------------------------------------------------------------------
+
+
+def _comment(text: str) -> Iterator[str]:
+    return (f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2))
+
+
+def _file(name: str, lines: Iterable[str]) -> Iterator[str]:
+    """A here-document that writes one of the three shells' scripts."""
+    yield ""
+    yield f"cat > \"$C/{name}\" <<'END_OF_{name.upper()}'"
+    yield from lines
+    yield f"END_OF_{name.upper()}"
+
+
+def _controllers(made: list[Act], limits: list[Act]) -> list[str]:
+    """What the group needs passed down: what its limits ask for, what the run switched on, what is always on."""
+    found = {act.args[0].rpartition("/")[2].partition(".")[0] for act in limits}
+    for act in made:
+        if act.call == "write" and act.args[0].endswith("/cgroup.subtree_control"):
+            found |= {word.lstrip("+") for word in act.args[1].split()}
+    return sorted((found - {"cgroup"}) | (cgroups.ACCOUNTED & cgroups.available()))
+
+
+def _setpriv_options(made: list[Act]) -> Iterator[str]:
+    """The options of setpriv(1) that do what these acts did."""
+    dropped, raised, quiet = [], [], False
+    for act in made:
+        option = acts.arguments(act).get("option") if act.call == "prctl" else ""
+        if option == "PR_CAPBSET_DROP":
+            dropped.append(acts.setpriv_name(act.args[1]))
+        elif option == "PR_CAP_AMBIENT" and flags.AMBIENT.get(act.args[1], "").endswith("RAISE"):
+            raised.append(acts.setpriv_name(act.args[2]))
+        quiet = quiet or option == "PR_SET_NO_NEW_PRIVS"
+    for act in made:
+        if act.call in ("setgroups", "setresgid", "setresuid"):
+            yield acts.command(act).removeprefix("setpriv ")
+        elif act.call == "capset":
+            names = [acts.setpriv_name(number) for number in range(64) if act.args[2] >> number & 1]
+            yield ",".join(["--inh-caps=-all", *(f"+{name}" for name in names)])
+    yield ",".join(["--ambient-caps=-all", *(f"+{name}" for name in raised)])
+    if dropped:
+        yield "--bounding-set=" + ",".join(f"-{name}" for name in dropped)
+    if quiet:
+        yield "--no-new-privs"

@@ -10,7 +10,8 @@ import os
 import select
 import signal
 
-from minirun.cli.foreground import FORWARDED, raw_terminal
+from minirun.cli.foreground import FORWARDED
+from minirun.cli.screen import raw_terminal
 from minirun.engine import channel
 from minirun.errors import MinirunError
 from minirun.runtime import terminal

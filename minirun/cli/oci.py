@@ -8,28 +8,46 @@ See  features of runc(8); runtime-spec runtime.md "Operations"
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import sys
 
-from minirun import __version__, files
+from minirun import __version__, files, jsontext
+from minirun.cli import foreground
+from minirun.cli.arguments import Command, Given, HelpWanted, Option, parse
 from minirun.errors import InitError, MinirunError, ProgramNotFound, ProgramNotInvocable, UsageError
-from minirun.linux import interpreter, syscalls
-from minirun.runtime import container, process, spec, state
+from minirun.linux import interpreter, signals
+from minirun.runtime import container, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from minirun.runtime.config import Process
 
 DEFAULT_STATE = "/run/minirun"
 
 
 def main() -> None:
-    sys.exit(_run(sys.argv[1:]))
+    code = _run(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # nothing is left to do, and Python's own way out takes 2 ms of taking itself apart
 
 
 def _run(argv: list[str]) -> int:
-    options = _parser().parse_args(argv)
+    if argv[:1] in (["--version"], ["-v"]):  # what engines ask first
+        argv = ["version"]
+    try:
+        options = parse("minirun-oci", argv, OPTIONS, COMMANDS)
+    except HelpWanted as text:
+        print(text)
+        return 0
+    except UsageError as error:
+        _report(None, error)
+        return 1
     try:
         interpreter.secure()
-        return int(options.command(options) or 0)
+        return options.command.function(options) or 0
     except (MinirunError, OSError) as error:
         _report(options, error)
         return _exit_code(error)
@@ -41,40 +59,39 @@ def _exit_code(error: Exception) -> int:
     return 126 if isinstance(error, ProgramNotInvocable) else 1
 
 
-def _report(options: argparse.Namespace, error: Exception) -> None:
+def _report(options: Given | None, error: Exception) -> None:
     """To the log that the engine named, and to stderr for people."""
     text = str(error)
     if isinstance(error, InitError):
         text += f" (while: {error.step})"
     hint = getattr(error, "hint", "")
     print(f"minirun-oci: {text}" + (f"\n  hint: {hint}" if hint else ""), file=sys.stderr)
-    if options.log:
+    if options and options.log:
         _log(options, text)
 
 
-def _log(options: argparse.Namespace, text: str) -> None:
-    import json
+def _log(options: Given, text: str) -> None:
     import time
 
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = {"level": "error", "msg": text, "time": now}
     with open(options.log, "a") as log:
         if options.log_format == "json":
-            log.write(json.dumps(line) + "\n")
+            log.write(jsontext.dumps(line) + "\n")
         else:
-            log.write(f'time="{now}" level=error msg={json.dumps(text)}\n')
+            log.write(f'time="{now}" level=error msg={jsontext.dumps(text)}\n')
 
 
 # ---- the commands -------------------------------------------------------------------------------------------
 
 
-def create(options: argparse.Namespace) -> int:
+def create(options: Given) -> int:
     created = _create(options)
     _write_pid_file(options, created.pid)
     return 0
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Given) -> int:
     """create and start; unless detached also wait, pass signals on, and delete."""
     master = -1
     if options.detach or not _wants_terminal(options.bundle):
@@ -87,27 +104,25 @@ def run(options: argparse.Namespace) -> int:
         created.sync.expect_exec()
         if options.detach:
             return 0
-        from minirun.cli import foreground  # select and termios, for those who stay
-
         return foreground.wait(created.pid, master)
     finally:
         if not options.detach and not options.keep:
             container.delete(options.root, options.id, force=True)
 
 
-def start(options: argparse.Namespace) -> None:
+def start(options: Given) -> None:
     container.start(options.root, options.id)
 
 
-def show_state(options: argparse.Namespace) -> None:
+def show_state(options: Given) -> None:
     _print_json(state.read(options.root, options.id))
 
 
-def kill(options: argparse.Namespace) -> None:
+def kill(options: Given) -> None:
     container.kill(options.root, options.id, signal_number(options.signal), everybody=options.all)
 
 
-def delete(options: argparse.Namespace) -> None:
+def delete(options: Given) -> None:
     try:
         container.delete(options.root, options.id, force=options.force)
     except MinirunError as error:
@@ -115,17 +130,15 @@ def delete(options: argparse.Namespace) -> None:
             raise
 
 
-def execute(options: argparse.Namespace) -> int:
+def execute(options: Given) -> int:
     created, master = _execute(options)
     _write_pid_file(options, created.pid)
     if options.detach:
         return 0
-    from minirun.cli import foreground
-
     return foreground.wait(created.pid, master)
 
 
-def list_containers(options: argparse.Namespace) -> None:
+def list_containers(options: Given) -> None:
     states = [state.read(options.root, name) for name in state.all_ids(options.root)]
     if options.quiet:
         print("".join(f"{one['id']}\n" for one in states), end="")
@@ -137,7 +150,9 @@ def list_containers(options: argparse.Namespace) -> None:
             print(f"{one['id']:<20} {one['pid']:<8} {one['status']:<10} {one['bundle']:<30} {one['created']}")
 
 
-def write_spec(options: argparse.Namespace) -> None:
+def write_spec(options: Given) -> None:
+    from minirun.runtime import spec
+
     path = os.path.join(options.bundle, "config.json")
     if os.path.exists(path):
         raise MinirunError(f"{path} exists already", "move it away first")
@@ -147,7 +162,7 @@ def write_spec(options: argparse.Namespace) -> None:
 # ---- what they share ----------------------------------------------------------------------------------------
 
 
-def _create(options: argparse.Namespace) -> container.Created:
+def _create(options: Given) -> container.Created:
     wants = _wants_terminal(options.bundle)
     if wants != bool(options.console_socket):
         raise UsageError(
@@ -160,7 +175,7 @@ def _create(options: argparse.Namespace) -> container.Created:
     return container.create(options.root, options.id, options.bundle, console=console, keyring=keyring)
 
 
-def _create_with_own_terminal(options: argparse.Namespace) -> tuple[container.Created, int]:
+def _create_with_own_terminal(options: Given) -> tuple[container.Created, int]:
     import socket
 
     from minirun.runtime import terminal
@@ -171,7 +186,7 @@ def _create_with_own_terminal(options: argparse.Namespace) -> tuple[container.Cr
     return created, terminal.receive_master(ours)
 
 
-def _execute(options: argparse.Namespace) -> tuple[container.Created, int]:
+def _execute(options: Given) -> tuple[container.Created, int]:
     process_spec = _exec_process(options)
     if not process_spec.get("terminal"):
         return container.execute(options.root, options.id, process_spec), -1
@@ -188,14 +203,16 @@ def _execute(options: argparse.Namespace) -> tuple[container.Created, int]:
     return created, terminal.receive_master(ours)
 
 
-def _exec_process(options: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _exec_process(options: Given) -> Process:
     """The process to start: a whole one from --process, or the container's with some things changed."""
     if options.process:
-        return files.read_json(options.process)
+        whole: Process = files.read_json(options.process)
+        return whole
     base = container.load_config(state.read(options.root, options.id)["bundle"])["process"]
     if not options.args:
         raise UsageError("exec needs a command, or --process FILE")
-    changed = {**base, "args": options.args, "terminal": options.tty, "env": base.get("env", []) + options.env}
+    changed = base.copy()
+    changed.update({"args": options.args, "terminal": options.tty, "env": base.get("env", []) + options.env})
     if options.cwd:
         changed["cwd"] = options.cwd
     if options.user:
@@ -204,7 +221,7 @@ def _exec_process(options: argparse.Namespace):  # type: ignore[no-untyped-def]
     return changed
 
 
-def _connect(path: str):  # type: ignore[no-untyped-def]
+def _connect(path: str) -> socket.socket:
     import socket
 
     sock = socket.socket(socket.AF_UNIX)
@@ -219,86 +236,81 @@ def _wants_terminal(bundle: str) -> bool:
     return bool(container.load_config(bundle)["process"].get("terminal"))
 
 
-def _write_pid_file(options: argparse.Namespace, pid: int) -> None:
+def _write_pid_file(options: Given, pid: int) -> None:
     if options.pid_file:
         files.write_whole(os.path.abspath(options.pid_file), str(pid).encode())
 
 
 def _print_json(value: object) -> None:
-    import json
-
-    print(json.dumps(value, indent=2))
+    print(jsontext.dumps(value, indent=2))
 
 
 def signal_number(text: str) -> int:
     """9, KILL and SIGKILL are the same signal.  UsageError for what is none."""
-    name = text.upper().removeprefix("SIG")
-    if name.isdigit() and 0 <= int(name) <= 64:
-        return int(name)
-    try:
-        return int(signal.Signals[f"SIG{name}"])
-    except KeyError:
-        raise UsageError(f'unknown signal "{text}"') from None
+    number = signals.named(text)
+    if number is None:
+        raise UsageError(f'unknown signal "{text}"')
+    return number
 
 
 # ---- the command line ---------------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="minirun-oci", description="Run containers from OCI bundles.")
-    version = f"minirun-oci version {__version__}\nspec: {state.OCI_VERSION}"
-    parser.add_argument("--version", "-v", action="version", version=version)
-    parser.add_argument("--root", default=DEFAULT_STATE, help="directory of the containers' state")
-    parser.add_argument("--log", help="file that gets error messages")
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
-    parser.add_argument("--debug", action="store_true", help="accepted; errors are always told in full")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_create(commands, "create", create, "make a container that waits for start")
-    run_parser = _add_create(commands, "run", run, "create, start, wait and delete")
-    run_parser.add_argument("--detach", "-d", action="store_true")
-    run_parser.add_argument("--keep", action="store_true", help="leave the container's state behind")
-    _add(commands, "start", start, "let a created container's program begin")
-    _add(commands, "state", show_state, "print the state as JSON")
-    kill_parser = _add(commands, "kill", kill, "send a signal (default TERM)")
-    kill_parser.add_argument("--all", "-a", action="store_true", help="to every process of the container")
-    kill_parser.add_argument("signal", nargs="?", default="TERM")
-    delete_parser = _add(commands, "delete", delete, "remove a stopped container")
-    delete_parser.add_argument("--force", "-f", action="store_true", help="kill it first")
-    _add_exec(commands)
-    list_parser = commands.add_parser("list", help="list the containers")
-    list_parser.add_argument("--format", "-f", choices=("table", "json"), default="table")
-    list_parser.add_argument("--quiet", "-q", action="store_true")
-    list_parser.set_defaults(command=list_containers)
-    spec_parser = commands.add_parser("spec", help="write a config.json to start from")
-    spec_parser.add_argument("--bundle", "-b", default=".")
-    spec_parser.set_defaults(command=write_spec)
-    return parser
+def _print_version(_options: Given) -> None:
+    print(f"minirun-oci version {__version__}\nspec: {state.OCI_VERSION}")
 
 
-def _add(commands, name, command, text):  # type: ignore[no-untyped-def]
-    parser = commands.add_parser(name, help=text)
-    parser.add_argument("id")
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _add_create(commands, name, command, text):  # type: ignore[no-untyped-def]
-    parser = _add(commands, name, command, text)
-    parser.add_argument("--bundle", "-b", default=".")
-    parser.add_argument("--console-socket")
-    parser.add_argument("--pid-file")
-    parser.add_argument("--no-new-keyring", action="store_true")
-    return parser
-
-
-def _add_exec(commands):  # type: ignore[no-untyped-def]
-    parser = _add(commands, "exec", execute, "start another process in a running container")
-    parser.add_argument("--process", "-p", help="file with the process as JSON")
-    parser.add_argument("--detach", "-d", action="store_true")
-    parser.add_argument("--tty", "-t", action="store_true")
-    parser.add_argument("--console-socket")
-    parser.add_argument("--pid-file")
-    parser.add_argument("--cwd")
-    parser.add_argument("--user", "-u", help="UID[:GID]")
-    parser.add_argument("--env", "-e", action="append", default=[])
-    parser.add_argument("args", nargs=argparse.REMAINDER)
+OPTIONS = (
+    Option("--root", "DIR", f"directory of the containers' state (default {DEFAULT_STATE})", DEFAULT_STATE),
+    Option("--log", "FILE", "file that gets error messages"),
+    Option("--log-format", "FORMAT", "text or json", "text", ("text", "json")),
+    Option("--debug", text="accepted; errors are always told in full"),
+)
+_BUNDLE = Option("--bundle -b", "DIR", "directory with config.json (default: this one)", ".")
+_CONSOLE = Option("--console-socket", "PATH", "socket that gets the master of the terminal")
+_PID_FILE = Option("--pid-file", "FILE", "gets the pid of the process")
+_NO_KEYRING = Option("--no-new-keyring", text="keep the session keyring of the caller")
+_DETACH = Option("--detach -d", text="do not wait for the end")
+_CREATE = (_BUNDLE, _CONSOLE, _PID_FILE, _NO_KEYRING)
+COMMANDS = {
+    "create": Command(create, "id", "make a container that waits for start", *_CREATE),
+    "run": Command(
+        run,
+        "id",
+        "create, start, wait and delete",
+        *_CREATE,
+        _DETACH,
+        Option("--keep", text="leave the container's state behind"),
+    ),
+    "start": Command(start, "id", "let a created container's program begin"),
+    "state": Command(show_state, "id", "print the state as JSON"),
+    "kill": Command(
+        kill,
+        "id signal=TERM",
+        "send a signal (default TERM)",
+        Option("--all -a", text="to every process of the container"),
+    ),
+    "delete": Command(delete, "id", "remove a stopped container", Option("--force -f", text="kill it first")),
+    "exec": Command(
+        execute,
+        "id args...",
+        "start another process in a running container",
+        Option("--process -p", "FILE", "the process as JSON"),
+        _DETACH,
+        Option("--tty -t", text="give it a terminal"),
+        _CONSOLE,
+        _PID_FILE,
+        Option("--cwd", "DIR", "working directory"),
+        Option("--user -u", "UID[:GID]", "who it runs as"),
+        Option("--env -e", "NAME=VALUE", "one more variable", []),
+    ),
+    "list": Command(
+        list_containers,
+        "",
+        "list the containers",
+        Option("--format -f", "FORMAT", "table or json", "table", ("table", "json")),
+        Option("--quiet -q", text="only the ids"),
+    ),
+    "spec": Command(write_spec, "", "write a config.json to start from", _BUNDLE),
+    "version": Command(_print_version, "", "print the version"),
+}

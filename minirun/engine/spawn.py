@@ -6,6 +6,7 @@ is a third smaller for all of the container's life.
 
 from __future__ import annotations
 
+import gc
 import os
 
 from minirun.engine import channel
@@ -36,6 +37,8 @@ def spawn() -> Spare:
         ours.close()
         from minirun.engine import shim  # in the child, beside the parent's own imports
 
+        gc.freeze()  # what is loaded stays: a collection would only copy the pages it is on
+        gc.enable()  # off since the launcher
         return shim.main(theirs)
 
     pid = process.fork(child)

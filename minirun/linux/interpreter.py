@@ -11,7 +11,6 @@ See  CVE-2019-5736; runc libcontainer/dmz
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 
 from minirun import files
@@ -53,6 +52,8 @@ def _make_copy(original: str) -> None:
         flags = MS_NOSUID | MS_NODEV
         why = "a file system of its own, so that it can be sealed"
         syscalls.mount("minirun-python", DIRECTORY, "tmpfs", flags, "mode=755", why=why)
+        import shutil  # once a boot; it loads five compressors
+
         shutil.copy2(original, COPY)
         flags |= MS_REMOUNT | MS_RDONLY
         syscalls.mount(

@@ -14,7 +14,7 @@ import ctypes
 import os
 import struct
 
-import prctl as _python_prctl
+import _prctl as _python_prctl  # the C half of python-prctl; the other makes an object of every capability, 1 ms
 
 from minirun.linux import trace
 from minirun.linux.constants import (
@@ -249,22 +249,36 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0, *, why: str = "") -> int:
 
 def set_no_new_privs(*, why: str = "") -> None:
     """PR_SET_NO_NEW_PRIVS: from here on no execve(2) gains anything."""
-    act("prctl", _python_prctl.set_no_new_privs, True, why=why, shown=(PR_SET_NO_NEW_PRIVS, 1, 0))
+    act("prctl", _python_prctl.prctl, PR_SET_NO_NEW_PRIVS, True, why=why, shown=(PR_SET_NO_NEW_PRIVS, 1, 0))
 
 
 def set_pdeathsig(number: int, *, why: str = "") -> None:
     """PR_SET_PDEATHSIG: the signal this process gets when its parent dies."""
-    act("prctl", _python_prctl.set_pdeathsig, number, why=why, shown=(PR_SET_PDEATHSIG, int(number), 0))
+    act(
+        "prctl",
+        _python_prctl.prctl,
+        PR_SET_PDEATHSIG,
+        number,
+        why=why,
+        shown=(PR_SET_PDEATHSIG, int(number), 0),
+    )
 
 
 def set_child_subreaper(*, why: str = "") -> None:
     """PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
-    act("prctl", _python_prctl.set_child_subreaper, True, why=why, shown=(PR_SET_CHILD_SUBREAPER, 1, 0))
+    act(
+        "prctl",
+        _python_prctl.prctl,
+        PR_SET_CHILD_SUBREAPER,
+        True,
+        why=why,
+        shown=(PR_SET_CHILD_SUBREAPER, 1, 0),
+    )
 
 
 def set_name(name: str, title: str = "") -> None:
     """PR_SET_NAME: what ps shows for this process, 15 characters at most; `title` is what `ps -f` shows."""
-    act("prctl", _python_prctl.set_name, name, shown=(PR_SET_NAME, name, 0))
+    act("prctl", _python_prctl.prctl, PR_SET_NAME, name, shown=(PR_SET_NAME, name, 0))
     _python_prctl.set_proctitle(title or name)  # over argv, where the command line that began us still stands
 
 

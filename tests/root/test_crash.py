@@ -1,0 +1,190 @@
+"""Death at any moment: of the command line, of the shim, of the container's first process.
+
+Afterwards the next command tells the truth, and `rm -f` leaves nothing (the leak check around each test looks).
+"""
+
+import contextlib
+import errno
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import Minirun, run
+
+ROUNDS = 50
+WORDS = ("run", "--name", "victim", "busybox", "sh", "-c", "while :; do echo tick; sleep 0.01; done")
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def descendants(pid: int) -> Iterator[int]:
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def truth_about(minirun: Minirun) -> tuple[str, int]:
+    """What `inspect` says of the container: (status, pid)."""
+    told = minirun("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", "victim")
+    if told.code:
+        return "absent", 0
+    status, pid = told.stdout.split()
+    return status, int(pid)
+
+
+def settle(pids: list[int]) -> None:
+    """Wait until those that are to die with another have died."""
+    deadline = time.monotonic() + 5
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("victim", ["command line", "shim", "init"])
+def test_kill_9_at_a_random_moment_leaves_true_states_and_nothing_after_rm(
+    minirun: Minirun, victim: str
+) -> None:
+    """ROUNDS times in all.  A network is part of it, so that there is more to leak."""
+    chance = random.Random(f"seed of {victim}")
+    for _ in range(ROUNDS // 3 + 1):
+        process = minirun.spawn(
+            *WORDS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(0.0, 0.35))
+        below = list(descendants(process.pid))
+        depth = {"command line": [process.pid], "shim": below[:1], "init": below[1:2]}[victim]
+        for pid in depth:
+            kill(pid)
+        if victim == "shim":
+            settle(below)
+        elif victim == "init":
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+        if victim != "command line" and not depth:
+            kill(process.pid)  # it had not come so far
+        if victim == "command line":
+            process.wait()
+            time.sleep(0.3)  # the shim goes on starting what it was told to
+        status, pid = truth_about(minirun)
+        assert status in ("absent", "created", "running", "exited")
+        assert (status == "running") == is_alive(pid) if pid else status != "running"
+        if status != "absent":
+            minirun("rm", "-f", "victim", check=True)
+        kill(process.pid)
+        process.wait()
+        for orphan in below:
+            settle([orphan])
+
+
+def test_a_container_that_lost_its_shim_is_listed_as_killed(minirun: Minirun) -> None:
+    minirun("run", "-d", "--name", "victim", "busybox", "sleep", "100", check=True)
+    init = truth_about(minirun)[1]
+    shim = int(Path(f"/proc/{init}/stat").read_text().rpartition(")")[2].split()[1])
+    kill(shim)
+    settle([init])
+    assert not is_alive(init), "the container has to die with its shim"
+    assert "Exited (137)" in minirun("ps", "-a", check=True).stdout
+    assert minirun("inspect", "-f", "{{.State.Error}}", "victim", check=True).stdout == "shim lost\n"
+
+
+def test_a_container_outlives_the_command_line_that_began_it(minirun: Minirun) -> None:
+    process = minirun.spawn(*WORDS, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert process.stdout
+    assert process.stdout.readline() == b"tick\n"
+    kill(process.pid)
+    process.communicate()
+    before = minirun("logs", "victim", check=True).stdout.count("tick")
+    time.sleep(0.3)
+    assert minirun("logs", "victim", check=True).stdout.count("tick") > before
+
+
+# the calls of a run in their order; each is made to fail, once early and once late
+FAULTS = [
+    "unshare:1",
+    "unshare:2",
+    "mount:1",
+    "mount:2",
+    "mount:3",
+    "mount:5",
+    "mount:9",
+    "mount:14",
+    "setns:1",
+    "mkdir:1",
+    "mkdir:4",
+    "write:1",
+    "bpf:1",
+    "bpf:2",
+    "mknod:1",
+    "mknod:4",
+    "symlink:1",
+    "pivot_root:1",
+    "umount2:1",
+    "chdir:1",
+    "fchdir:1",
+    "sethostname:1",
+    "prctl:1",
+    "prctl:3",
+    "prctl:9",
+    "keyctl:1",
+    "setgroups:1",
+    "setresgid:1",
+    "setresuid:1",
+    "capset:1",
+    "seccomp:1",
+    "close_range:1",
+    "netlink:1",
+    "netlink:3",
+]
+
+
+# The shim makes these calls again to clean up, as its first of the kind: a record stays, for `rm` to take away.
+HIT_TWICE = ["umount2:1", "prctl:1", "netlink:1"]
+
+
+def run_with_fault(minirun: Minirun, fault: str):
+    command = minirun.command("run", "--rm", "busybox", "true")
+    return run(*command, env={"MINIRUN_FAULT": fault})
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_call_that_fails_fails_the_run_in_one_sentence(minirun: Minirun, fault: str) -> None:
+    result = run_with_fault(minirun, f"{fault}:{errno.EPERM}")
+    call = fault.partition(":")[0]
+    assert result.code == 125, "this fault has to hit something that a run needs"
+    assert result.stderr.startswith("minirun: ")
+    assert "Traceback" not in result.stderr
+    assert "not permitted" in result.stderr
+    assert call in result.stderr or call in ("netlink", "bpf")
+    assert minirun("ps", "-a", "-q", check=True).stdout == "" or fault in HIT_TWICE
+
+
+@pytest.mark.parametrize(
+    "call", ["unshare:2", "mount:4", "mkdir:2", "pivot_root:1", "capset:1", "execve:1", "netlink:2"]
+)
+def test_death_in_the_middle_of_a_start_is_told_and_cleared(minirun: Minirun, call: str) -> None:
+    result = run_with_fault(minirun, f"{call}:kill")
+    assert result.code in (125, 137)
+    assert "Traceback" not in result.stderr
+    minirun.remove_all()

@@ -6,6 +6,7 @@ Next     engine/run.py
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 
@@ -21,12 +22,45 @@ from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
+
+
+class _RunCommand(click.Command):
+    """`--explain` alone means `--explain=text`; click by itself would take the image for its value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        valued = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag and option.name != "explain"
+            for name in option.opts
+        }
+        return super().parse_args(ctx, list(spell_out(args, valued)))
+
+
+def spell_out(args: list[str], valued: set[str]) -> Iterator[str]:
+    """`args` with a bare --explain spelt out.  `valued` are the options that take the next word as their value."""
+    words = iter(args)
+    for word in words:
+        yield "--explain=text" if word == "--explain" else word
+        if not word.startswith("-") or word == "--":
+            yield from words  # the image, and what is its own
+        elif takes_next(word, valued):
+            yield from itertools.islice(words, 1)
+
+
+def takes_next(word: str, valued: set[str]) -> bool:
+    """Whether an option's value is the next word: `--name x`, `-e x`, `-ite x`; not `--name=x`, `-ex`."""
+    if word.startswith("--"):
+        return word in valued
+    first = next((letter for letter in word[1:] if f"-{letter}" in valued), None)
+    return first is not None and word.endswith(first) and word.index(first) == len(word) - 1
 
 
 @click.command(
     "run",
+    cls=_RunCommand,
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     short_help="Create and run a new container from an image",
 )

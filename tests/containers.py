@@ -1,9 +1,14 @@
 """A container that runs while a test looks at it from outside."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.support import Minirun, Result
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,4 +56,13 @@ def mounts_of(pid: int | str) -> dict[str, tuple[str, set[str]]]:
     for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
         left, right = line.split(" - ")
         found[left.split()[4]] = (right.split()[0], set(left.split()[5].split(",")))
+    return found
+
+
+def eventually(look: Callable[[], T], seconds: float = 10) -> T:
+    """Looks again and again until it finds something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.02)
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import process_status
+from tests.containers import eventually, process_status
 
 KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
@@ -18,15 +18,16 @@ def sleeper(start):
     return start("-e", "OWN=1", "-w", "/tmp", "busybox", "sleep", "1000")
 
 
-def host_pid(sleeper, name, seconds=5):
+def host_pid(container, name):
     """The pid, as the host counts, of the process `name` in the container's cgroup."""
-    procs = Path(sleeper.inspect("{{.Kernel.Cgroup}}")) / "cgroup.procs"
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for pid in procs.read_text().split():
-            if Path(f"/proc/{pid}/comm").read_text() == f"{name}\n":
-                return int(pid)
-    raise AssertionError(f"no {name} in {procs}")
+    procs = Path(container.inspect("{{.Kernel.Cgroup}}"), "cgroup.procs")
+
+    def look():
+        return [
+            pid for pid in procs.read_text().split() if Path(f"/proc/{pid}/comm").read_text() == f"{name}\n"
+        ]
+
+    return int(eventually(look)[-1])
 
 
 def test_output_streams_and_exit_code(sleeper):
@@ -156,9 +157,8 @@ def test_usage_errors_are_125(minirun, sleeper):
 
 def test_when_pid_1_ends_so_does_an_exec(sleeper, minirun):
     process = minirun.spawn("exec", sleeper.id, "sleep", "1000")
-    host_pid(sleeper, "sleep")
-    while len(Path(sleeper.inspect("{{.Kernel.Cgroup}}") + "/cgroup.procs").read_text().split()) < 2:
-        time.sleep(0.01)
+    procs = Path(sleeper.inspect("{{.Kernel.Cgroup}}"), "cgroup.procs")
+    eventually(lambda: len(procs.read_text().split()) == 2)
     minirun("rm", "-f", sleeper.id, check=True)
     assert process.wait(10) == 137
 

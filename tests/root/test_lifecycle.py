@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers import eventually
+
 RUN = ("run", "--network", "none")
 
 
@@ -85,9 +87,7 @@ def test_logs_with_times(minirun, printed):
 
 def test_logs_of_one_that_runs(minirun, start):
     container = start("busybox", "sh", "-c", "echo started; sleep 1000")
-    deadline = time.monotonic() + 5
-    while container.logs().stdout != "started\n":
-        assert time.monotonic() < deadline
+    assert eventually(lambda: container.logs().stdout) == "started\n"
 
 
 def test_the_log_has_dockers_format(minirun, printed):
@@ -119,19 +119,13 @@ def test_a_character_cut_by_a_read_is_whole_in_the_log(minirun):
 def test_stop_lets_the_program_end_itself(minirun, start):
     script = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
     container = start("--name", "polite", "busybox", "sh", "-c", script)
-    wait_for_log(container, "ready\n")
+    eventually(lambda: container.logs().stdout == "ready\n")
     began = time.monotonic()
     result = minirun("stop", "polite")
     assert (result.stdout, result.stderr, result.code) == ("polite\n", "", 0)
     assert time.monotonic() - began < 5
     assert container.logs().stdout == "ready\nbye\n"
     assert container.inspect("{{.State.Status}} {{.State.ExitCode}}") == "exited 0"
-
-
-def wait_for_log(container, text):
-    deadline = time.monotonic() + 5
-    while container.logs().stdout != text:
-        assert time.monotonic() < deadline
 
 
 def test_stop_kills_what_ignores_it_and_says_why(minirun, sleeper):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import mounts_of, process_status
+from tests.containers import eventually, mounts_of, process_status
 
 
 @pytest.fixture
@@ -148,8 +148,7 @@ def test_what_is_written_stays_in_the_containers_own_layer(start, minirun):
     container = start("busybox", "sh", "-c", "echo mine > /file; rm /etc/group; sleep 1000")
     container.exec("true")
     upper = Path(container.inspect("{{.GraphDriver.Data.UpperDir}}"))
-    while not (upper / "etc" / "group").exists():
-        assert container.proc("status").exists()
+    eventually((upper / "etc" / "group").exists)
     assert (upper / "file").read_text() == "mine\n"
     assert os.stat(upper / "etc" / "group").st_rdev == 0  # a whiteout
     assert minirun("run", "--rm", "--network", "none", "busybox", "ls", "/file").code == 1
@@ -206,17 +205,17 @@ def test_a_container_answers_at_the_address_inspect_tells(start):
 
 
 def fetch(address, port):
-    """The answer to GET / over HTTP; tries until somebody listens."""
-    import time
+    """The answer to GET /index.html over HTTP/1.0, once somebody listens."""
 
-    for _ in range(100):
+    def look():
         try:
-            with socket.create_connection((address, port), timeout=5) as sock:
-                sock.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
-                return b"".join(iter(lambda: sock.recv(4096), b""))
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    raise AssertionError("nobody answers")
+            return socket.create_connection((address, port), timeout=5)
+        except OSError:
+            return None
+
+    with eventually(look) as sock:
+        sock.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
+        return b"".join(iter(lambda: sock.recv(4096), b""))
 
 
 # ---- limits that need no controller

@@ -5,10 +5,10 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
+from tests.containers import eventually
 from tests.leaks import cgroup2_mount
 
 NONE = ("run", "--rm", "--network", "none")
@@ -135,14 +135,8 @@ def test_pid_1_killed_from_outside_is_137(minirun):
     assert "Exited (137)" in minirun("ps", "-a").stdout
 
 
-def wait_for_pid(minirun, name, seconds=10):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        pid = minirun("inspect", "-f", "{{.State.Pid}}", name).stdout.strip()
-        if pid not in ("", "0"):
-            return int(pid)
-        time.sleep(0.02)
-    raise AssertionError(f"{name} does not run")
+def wait_for_pid(minirun, name):
+    return eventually(lambda: int(minirun("inspect", "-f", "{{.State.Pid}}", name).stdout or 0))
 
 
 def test_signals_reach_the_program(minirun):
@@ -233,9 +227,7 @@ def test_detached_is_told_what_cannot_be_started(minirun):
 
 def test_detached_and_rm_removes_itself(minirun):
     minirun("run", "-d", "--rm", "--network", "none", "busybox", "sleep", "0.1", check=True)
-    deadline = time.monotonic() + 5
-    while minirun("ps", "-a", "-q").stdout:
-        assert time.monotonic() < deadline
+    eventually(lambda: minirun("ps", "-a", "-q").stdout == "")
     assert list((minirun.root / "containers").glob("*/container.json")) == []
 
 

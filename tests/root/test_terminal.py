@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import process_status
+from tests.containers import eventually, process_status
 from tests.terminals import Terminal
 
 RUN = ("run", "--rm", "-it", "--network", "none", "busybox")
@@ -177,8 +177,7 @@ def test_a_killed_container_leaves_the_terminal_as_it_was(it, minirun):
 
 def test_the_container_outlives_a_minirun_that_is_ended(run_it, minirun):
     terminal = run_it("sleep", "1000")
-    while not minirun("ps", "-q").stdout:
-        time.sleep(0.05)
+    eventually(lambda: minirun("ps", "-q").stdout)
     terminal.process.send_signal(signal.SIGTERM)
     terminal.wait()
     assert minirun("ps").stdout.count("Up") == 1
@@ -196,9 +195,7 @@ def test_input_that_is_no_terminal_is_refused(minirun):
 
 def test_a_detached_container_may_have_a_terminal(start):
     container = start("-dt", "busybox", "sh", "-c", "tty; sleep 1000")
-    while not container.logs().stdout:
-        time.sleep(0.02)
-    assert container.logs().stdout == "/dev/pts/0\n"
+    assert eventually(lambda: container.logs().stdout) == "/dev/pts/0\n"
     assert os.readlink(container.proc("fd/0")) == "/dev/pts/0"
 
 

@@ -286,9 +286,10 @@ class Network:
         if not self.acts:
             return text
         text = re.sub(r"\bgroup \d+", "group $GROUP", text)
-        for old, new in ((self.cable, "$CABLE"), (self.bridge, "$BRIDGE"), (self.table, "$TABLE")):
-            text = re.sub(rf"(?<![\w/$-]){re.escape(old)}(?![\w-])", lambda _found, new=new: new, text)  # type: ignore[misc]
-        return re.sub(rf"(?<![\d.]){re.escape(self.prefix)}\.(?=\d)", lambda _found: "$NET.", text)
+        text = re.sub(rf"\binet {re.escape(self.table)}(?![\w-])", "inet $TABLE", text)
+        for old, new in ((self.cable, "$CABLE"), (self.bridge, "$BRIDGE")):
+            text = re.sub(rf"(?<![\w/$-]){re.escape(old)}(?![\w-])", new, text)
+        return re.sub(rf"(?<![\d.]){re.escape(self.prefix)}\.(?=\d)", "$NET.", text)
 
     def variables(self) -> Iterator[str]:
         if not self.acts:

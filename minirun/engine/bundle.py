@@ -16,7 +16,7 @@ import stat
 from minirun import files
 from minirun.engine import users
 from minirun.errors import UnsupportedError
-from minirun.linux import capabilities, cgroups, devices, inroot, seccomp, trace
+from minirun.linux import capabilities, cgroups, inroot, seccomp, trace
 from minirun.network import resolve
 from minirun.runtime import spec
 from minirun.runtime.state import OCI_VERSION
@@ -64,7 +64,7 @@ def configure(record: Record, directory: str, rootfs: str, network_namespace: st
             "cgroupsPath": f"/minirun/{record['id']}",
             "resources": {
                 **record["resources"],
-                "devices": [] if privileged else list(devices.DEFAULT_RULES),
+                "devices": [] if privileged else [{"allow": False, "access": "rwm"}],
             },
             "devices": list(_host_devices()) if privileged else [],
             "maskedPaths": [] if privileged else list(spec.MASKED_PATHS),

@@ -134,7 +134,7 @@ def _make_cgroup(cgroup: str, linux: Linux) -> str:
     cgroups.create(cgroup, limits(linux))
     rules = linux.get("resources", {}).get("devices")
     if rules:
-        devices.apply(cgroup, [*rules, *devices.ALLOWED])  # the default nodes work in every container
+        devices.apply(cgroup, [*rules, *devices.ALLOWED])  # later rules win: the default nodes always work
     return cgroups.mount_point() + cgroup
 
 

@@ -163,7 +163,10 @@ def mount_filesystems(plan: Plan, _sync: Sync) -> None:
     """/proc shows the pid namespace of whoever mounts it, so it is mounted here and not by the parent."""
     plan.root_fd = os.open(plan.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     rootfs.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory, plan.host_cgroups)
-    inroot.make_directory(plan.root_fd, plan.cwd)
+    try:
+        inroot.make_directory(plan.root_fd, plan.cwd)
+    except OSError as error:
+        raise _bad_directory(plan.cwd, error) from None
 
 
 def make_devices(plan: Plan, _sync: Sync) -> None:
@@ -293,9 +296,11 @@ def _enter_directory(path: str) -> None:
         os.close(fd)
         os.getcwd()  # ENOENT when it lies outside the root
     except OSError as error:
-        raise MinirunError(
-            f'cannot use "{path}" as the working directory: {os.strerror(error.errno or 0)}'
-        ) from None
+        raise _bad_directory(path, error) from None
+
+
+def _bad_directory(path: str, error: OSError) -> MinirunError:
+    return MinirunError(f'cannot use "{path}" as the working directory: {os.strerror(error.errno or 0)}')
 
 
 def find_executable(name: str, path: str) -> str:

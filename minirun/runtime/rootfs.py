@@ -28,6 +28,7 @@ from minirun.linux.constants import (
     MS_REMOUNT,
     MS_SLAVE,
 )
+from minirun.linux.devices import DEFAULT_NODES
 from minirun.runtime.mounts import PER_MOUNT, PROPAGATION
 
 TYPE_CHECKING = False
@@ -35,15 +36,6 @@ if TYPE_CHECKING:
     from minirun.runtime.config import Device
     from minirun.runtime.mounts import Mount
 
-# path, major, minor: the nodes every container has (runtime-spec "Default Devices")
-DEFAULT_DEVICES = (
-    ("/dev/null", 1, 3),
-    ("/dev/zero", 1, 5),
-    ("/dev/full", 1, 7),
-    ("/dev/random", 1, 8),
-    ("/dev/urandom", 1, 9),
-    ("/dev/tty", 5, 0),
-)
 DEV_LINKS = (
     ("/proc/self/fd", "/dev/fd"),
     ("/proc/self/fd/0", "/dev/stdin"),
@@ -175,9 +167,7 @@ def _bind_host_cgroups(root_fd: int, mount: Mount, host_cgroups: str) -> None:
 def make_devices(root_fd: int, devices: list[Device]) -> None:
     """The default nodes and links, and config.json's `devices`, in the container's /dev."""
     previous = os.umask(0)
-    for path, major, minor in DEFAULT_DEVICES:
-        _make_node(root_fd, path, stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0)
-    for device in devices:
+    for device in [*DEFAULT_NODES, *devices]:
         kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[device["type"]]
         number = os.makedev(device.get("major", 0), device.get("minor", 0))
         mode = kind | device.get("fileMode", 0o666)

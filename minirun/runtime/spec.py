@@ -10,7 +10,7 @@ Next     container.py
 
 from __future__ import annotations
 
-from minirun.linux import capabilities, devices
+from minirun.linux import capabilities
 from minirun.runtime.state import OCI_VERSION
 
 TYPE_CHECKING = False
@@ -101,7 +101,7 @@ def default_config() -> Config:
         "mounts": default_mounts(),
         "linux": {
             "namespaces": default_namespaces(),
-            "resources": {"devices": list(devices.DEFAULT_RULES)},
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
             "maskedPaths": list(MASKED_PATHS),
             "readonlyPaths": list(READONLY_PATHS),
         },

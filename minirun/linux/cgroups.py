@@ -25,7 +25,7 @@ from minirun.linux.syscalls import SyscallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 PARENT = "/minirun"  # the group above our groups; it goes when the last of them does
@@ -127,7 +127,7 @@ def create(path: str, limits: Mapping[str, str]) -> str:
     UnsupportedError, before anything is made, for a limit whose controller this host does not have;
     UsageError for a value the kernel refuses.  An error leaves no new group behind.
     """
-    require(limits)
+    limits = require(limits)
     made: list[str] = []
     try:
         _make(path, {controller_of(file) for file in limits}, made)
@@ -140,18 +140,24 @@ def create(path: str, limits: Mapping[str, str]) -> str:
     return directory(path)
 
 
-def require(limits: Iterable[str]) -> None:
-    """Check that this host has the controllers of these files.  UnsupportedError: one is missing, and why."""
-    here = None
-    for file in limits:
+def require(limits: Mapping[str, str]) -> dict[str, str]:
+    """The limits that are to be written.  UnsupportedError: this host has no controller for one, and why.
+
+    "max" where there is no controller is what already holds, and is left out; engines send it for "no limit".
+    """
+    here = available() if limits else set()
+    to_write = {}
+    for file, value in limits.items():
         controller = controller_of(file)
-        here = available() if here is None else here
-        if controller != "cgroup" and controller not in here:
+        if controller == "cgroup" or controller in here:
+            to_write[file] = value
+        elif value != "max":
             raise UnsupportedError(
                 f"the {controller} controller is not on the cgroup2 mount {mount_point()}, "
                 f"so {_OPTIONS.get(file, file)} cannot be applied",
                 _how_to_get(controller),
             )
+    return to_write
 
 
 def controller_of(file: str) -> str:

@@ -174,7 +174,8 @@ def _capability_sets(process: Process, host: int) -> tuple[int, int, int, int, i
             wanted.get("ambient", []),
         )
     )
-    return bounding, effective, permitted, inheritable, ambient
+    # the kernel refuses an ambient capability that is not inheritable (capabilities(7)); `runc spec` writes some
+    return bounding, effective, permitted, inheritable, ambient & permitted & inheritable
 
 
 def _refuse_unsupported(config: Config, linux: Linux) -> None:

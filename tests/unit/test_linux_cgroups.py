@@ -121,7 +121,7 @@ def test_what_v2_does_not_have_is_refused(resources):
 @pytest.mark.usefixtures("hybrid")
 def test_a_missing_controller_is_named_with_its_holder():
     with pytest.raises(UnsupportedError) as caught:
-        cgroups.require(["hugetlb.2MB.max", "memory.max"])
+        cgroups.require({"hugetlb.2MB.max": "max", "memory.max": "1000000"})
     assert caught.value.message == (
         "the memory controller is not on the cgroup2 mount /sys/fs/cgroup/unified, "
         "so --memory cannot be applied"
@@ -133,7 +133,7 @@ def test_a_missing_controller_is_named_with_its_holder():
 @pytest.mark.usefixtures("hybrid")
 def test_a_controller_nobody_holds_is_said_to_be_missing():
     with pytest.raises(UnsupportedError) as caught:
-        cgroups.require(["pids.max"])
+        cgroups.require({"pids.max": "20"})
     assert "kernel does not have it" in caught.value.hint
 
 
@@ -144,7 +144,7 @@ def test_io_was_called_blkio():
 
 def test_files_of_the_core_need_no_controller(monkeypatch):
     monkeypatch.setattr(cgroups, "available", set)
-    cgroups.require(["cgroup.max.depth"])
+    assert cgroups.require({"cgroup.max.depth": "5"}) == {"cgroup.max.depth": "5"}
 
 
 def test_a_path_does_not_leave_the_mount(monkeypatch):

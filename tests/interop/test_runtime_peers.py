@@ -1,0 +1,111 @@
+"""The narrow waist from both sides: runc on our bundles, minirun-oci on runc's, Podman on minirun-oci."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import CHECKOUT, Minirun, Result, run
+
+MINIRUN_OCI = CHECKOUT / "scripts" / "minirun-oci"
+IMAGE = "docker.io/library/busybox"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, minirun: Minirun) -> Path:
+    """A directory with busybox's files in rootfs/, and no config.json."""
+    container = minirun(
+        "run", "-d", "--network", "none", "busybox", "sleep", "100", check=True
+    ).stdout.strip()
+    lower = minirun("inspect", "-f", "{{.GraphDriver.Data.LowerDir}}", container, check=True).stdout.strip()
+    run("cp", "-a", lower, tmp_path / "rootfs", check=True)
+    minirun("rm", "-f", container, check=True)
+    return tmp_path
+
+
+def edit(bundle: Path, **process: object) -> None:
+    """Change config.json's process; the limits that only cgroup v1 could apply here are left out."""
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"].update(terminal=False, **process)
+    config["process"].pop("rlimits", None)
+    (bundle / "config.json").write_text(json.dumps(config))
+
+
+def test_runc_spec_runs_under_minirun_oci(bundle: Path, program: Callable[[str], str]) -> None:
+    run(program("runc"), "spec", "--bundle", bundle, check=True)
+    edit(bundle, args=["sh", "-c", "hostname; exit 5"])
+    result = run(MINIRUN_OCI, "--root", bundle / "state", "run", "--bundle", bundle, "peer")
+    assert (result.stdout, result.code) == ("runc\n", 5)
+
+
+def test_minirun_oci_spec_runs_under_runc(bundle: Path, program: Callable[[str], str]) -> None:
+    run(MINIRUN_OCI, "spec", "--bundle", bundle, check=True)
+    edit(bundle, args=["sh", "-c", "hostname; exit 5"])
+    result = run(program("runc"), "--root", bundle / "state", "run", "--bundle", bundle, "minirun-peer")
+    assert (result.stdout, result.code) == ("minirun\n", 5)
+
+
+def test_the_config_of_a_minirun_container_runs_under_runc(
+    bundle: Path, minirun: Minirun, program: Callable[[str], str]
+) -> None:
+    script = "grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; id -u"
+    made = minirun(
+        "run", "--name", "original", "--network", "none", "-u", "1000", "busybox", "sh", "-c", script
+    )
+    config = json.loads(minirun("inspect", "-f", "{{json .Spec}}", "original", check=True).stdout)
+    config["root"] = {"path": "rootfs"}
+    del config["linux"]["cgroupsPath"]
+    (bundle / "config.json").write_text(json.dumps(config))
+    copy = run(program("runc"), "--root", bundle / "state", "run", "--bundle", bundle, "minirun-copy")
+    assert made.code == 0
+    assert copy == made
+
+
+@pytest.fixture
+def podman(program: Callable[[str], str], busybox_tar: Path) -> Iterator[Callable[..., Result]]:
+    """podman(WORDS...) with directories of its own and minirun-oci for its runtime, busybox loaded."""
+    tmp_path = Path(tempfile.mkdtemp(prefix="podman."))  # Podman refuses paths of more than 50 letters
+    base = [program("podman"), "--root", tmp_path / "root", "--runroot", tmp_path / "run"]
+    base += ["--tmpdir", tmp_path / "tmp", "--cgroup-manager=cgroupfs", "--events-backend=file"]
+    base += ["--storage-driver=overlay", "--runtime", MINIRUN_OCI]
+    archive = tmp_path / "busybox.tar"
+    run(
+        program("skopeo"),
+        "copy",
+        "-q",
+        f"oci-archive:{busybox_tar}",
+        f"docker-archive:{archive}:busybox:latest",
+    )
+    run(*base, "load", "-q", "-i", archive, check=True)
+    yield lambda *words: run(*base, *words)
+    run(*base, "rm", "-f", "-a", "-t", "0")
+    subprocess.run(["umount", "-l", tmp_path / "root" / "overlay"], check=False, capture_output=True)
+    shutil.rmtree(tmp_path)
+
+
+# This host's cgroup v1 holds pids, and it may not raise limits: Podman asks for both unless told not to.
+PLAIN = ("--network=none", "--pids-limit=0", "--ulimit=nofile=1000:1000", "--ulimit=nproc=1000:1000")
+
+
+def test_podman_runs_a_container_with_it(podman: Callable[..., Result]) -> None:
+    result = podman("run", "--rm", *PLAIN, IMAGE, "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (result.stdout, result.code) == ("out\n", 3)
+    assert "err\n" in result.stderr
+
+
+def test_podman_finds_out_that_a_program_is_not_there(podman: Callable[..., Result]) -> None:
+    result = podman("run", "--rm", *PLAIN, IMAGE, "nosuch")
+    assert result.code == 127
+    assert "executable file not found" in result.stderr
+
+
+def test_podman_execs_and_kills_in_a_container_of_it(podman: Callable[..., Result]) -> None:
+    assert podman("run", "-d", "--name", "peer", *PLAIN, IMAGE, "sleep", "100").code == 0
+    joined = podman("exec", "peer", "sh", "-c", "echo joined; exit 4")
+    assert (joined.stdout, joined.code) == ("joined\n", 4)
+    assert podman("kill", "peer").code == 0
+    assert podman("wait", "peer").stdout == "137\n"

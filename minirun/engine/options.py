@@ -131,7 +131,7 @@ def labels(entries: Iterable[str]) -> dict[str, str]:
 
 
 def volume(text: str) -> MountEntry:
-    """`-v /host:/container[:ro,rshared...]`: a bind mount; the host's directory is made when it is missing."""
+    """`-v /host:/container[:ro,rslave...]`: a bind mount; the host's directory is made when it is missing."""
     source, destination, options = [*text.split(":", 2), "", ""][:3]
     if not source.startswith("/"):
         hint = "named volumes come with a later version; give the absolute path of a host directory"
@@ -154,7 +154,8 @@ def volume(text: str) -> MountEntry:
     }
 
 
-_PROPAGATIONS = {"private", "rprivate", "shared", "rshared", "slave", "rslave"}
+# not shared and rshared: the shim's mount namespace between host and container passes mounts on in one direction only
+_PROPAGATIONS = {"private", "rprivate", "slave", "rslave"}
 _VOLUME_OPTIONS = _PROPAGATIONS | {"ro", "rw", "z", "Z"}
 
 

@@ -49,10 +49,19 @@ def cut_off(rootfs: str, propagation: str) -> None:
     """Make this mount namespace's mounts stay here, and `rootfs` a mount of its own."""
     flags = PROPAGATION.get(propagation or "rslave", MS_SLAVE | MS_REC)
     syscalls.mount(None, "/", None, flags, why="mounts made here must never show on the host")
+    if propagation in ("shared", "rshared"):
+        syscalls.mount(None, _mount_point(rootfs), None, MS_PRIVATE, why="pivot_root refuses a shared parent")
     syscalls.mount(
         rootfs, rootfs, None, MS_BIND | MS_REC, why="pivot_root wants a mount point, not a directory"
     )
     syscalls.mount(None, rootfs, None, MS_PRIVATE, why="pivot_root refuses a shared mount")
+
+
+def _mount_point(path: str) -> str:
+    """Where the file system that holds `path` is mounted."""
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: str) -> None:
@@ -70,6 +79,7 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: st
 
 
 def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> None:
+    covered = inroot.mode_of(root_fd, mount.target) if mount.type == "tmpfs" else 0
     _make_target(root_fd, mount)
     if mount.type == "cgroup" and host_cgroups:
         _bind_host_cgroups(root_fd, mount, host_cgroups)
@@ -77,6 +87,8 @@ def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> N
         _mount_cgroup(root_fd, mount, cgroup)
     elif mount.is_bind:
         _mount_bind(root_fd, mount)
+    elif mount.type == "tmpfs":
+        _mount_tmpfs(root_fd, mount, covered)
     else:
         _mount_on(
             root_fd, mount.source, mount.target, mount.type, mount.flags, mount.data, WHY.get(mount.type, "")
@@ -127,6 +139,54 @@ def _mount_bind(root_fd: int, mount: Mount) -> None:
             kept = os.fstatvfs(fd).f_flag & PER_MOUNT & ~mount.cleared  # ST_* equal MS_* for these
         why = "a bind mount ignores flags the first time; a remount sets them"
         _mount_on(root_fd, None, mount.target, None, MS_BIND | MS_REMOUNT | kept | wanted, None, why)
+
+
+def _mount_tmpfs(root_fd: int, mount: Mount, covered: int) -> None:
+    """With the mode of the directory it covers, if there was one and no option says; filled with its files if asked."""
+    with inroot.opened(root_fd, mount.target, os.O_RDONLY | os.O_DIRECTORY) as below:
+        mode = [f"mode={stat.S_IMODE(covered):04o}"] if covered else []
+        data = ",".join([*mode, mount.data] if mount.data else mode)
+        late = mount.flags & MS_RDONLY if mount.tmpcopyup else 0
+        _mount_on(root_fd, mount.source, mount.target, "tmpfs", mount.flags & ~late, data, WHY["tmpfs"])
+        if mount.tmpcopyup:
+            with inroot.opened(root_fd, mount.target, os.O_RDONLY | os.O_DIRECTORY) as top:
+                _copy_up(below, top)
+    if late:
+        flags = MS_BIND | MS_REMOUNT | mount.flags
+        _mount_on(root_fd, None, mount.target, None, flags, None, "read-only, now that it is filled")
+
+
+def _copy_up(source: int, target: int) -> None:
+    """Directories, files and links below one directory descriptor to another; not what is neither."""
+    for name in os.listdir(source):
+        status = os.stat(name, dir_fd=source, follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+        elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+            _copy_one(source, target, name, stat.S_ISDIR(status.st_mode))
+        else:
+            continue
+        os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target)
+
+
+def _copy_one(source: int, target: int, name: str, is_directory: bool) -> None:
+    flags, making = (
+        os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
+        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+    )
+    old = os.open(name, flags, dir_fd=source)
+    if is_directory:
+        os.mkdir(name, 0o700, dir_fd=target)
+        new = os.open(name, flags, dir_fd=target)
+        _copy_up(old, new)
+    else:
+        new = os.open(name, making, 0o600, dir_fd=target)
+        while os.sendfile(new, old, None, 1 << 20):
+            pass
+    os.close(old)
+    os.close(new)
 
 
 def _mount_cgroup(root_fd: int, mount: Mount, cgroup: str) -> None:

@@ -163,6 +163,13 @@ def test_a_tmpfs_has_its_options_and_hides_what_was_there(start):
     assert "No space left on device" in result.stderr
 
 
+def test_a_tmpfs_has_the_mode_of_the_directory_it_covers(sh):
+    result = sh(
+        "stat -c %a /root /new /tmp", "--tmpfs", "/root", "--tmpfs", "/new", "--tmpfs", "/tmp:mode=711"
+    )
+    assert result.stdout.split() == ["700", "1777", "711"]
+
+
 def test_a_read_only_root_leaves_the_tmpfs_writable(sh):
     result = sh(
         "touch /x; touch /etc/x; touch /data/x && touch /dev/shm/x && echo fine",

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +54,12 @@ def test_refuses_what_json_refuses(text):
     with pytest.raises(type(theirs.value)) as ours:
         jsontext.loads(text)
     assert str(ours.value) == str(theirs.value)
+
+
+def test_refuses_it_also_where_json_was_never_imported():
+    code = "from minirun import jsontext\ntry: jsontext.loads('{')\nexcept ValueError as error: print(error)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.startswith("Expecting property name")
 
 
 @pytest.mark.parametrize("text", [b"\xef\xbb\xbf[1]", "[1]".encode("utf-16"), "[1]".encode("utf-32-le")])

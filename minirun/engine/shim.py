@@ -64,6 +64,11 @@ def _settle(client: socket.socket) -> None:
     for fd in (0, 1, 2):
         os.dup2(null, fd, inheritable=True)
     os.close(null)
+    keep = {client.fileno(), *trace.descriptors()}
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in keep:
+            with syscalls.tolerating(errno.EBADF):  # the one that listdir itself had open
+                os.close(int(name))  # what the caller left open, a pipe's end say, is not ours to hold
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

@@ -58,6 +58,11 @@ def stop() -> None:
     on, _events, _replies = False, -1, -1
 
 
+def descriptors() -> set[int]:
+    """The descriptors the trace needs open."""
+    return {_events, _replies} - {-1}
+
+
 def step(name: str, why: str = "", *, stops: bool = True) -> None:
     """Say that the step `name` begins; stop here if it is a breakpoint.  Raises Cancelled on `q`.
 

@@ -7,7 +7,6 @@ Exit codes are decided here alone: 125 when minirun fails in run, create, start 
 from __future__ import annotations
 
 import sys
-import traceback
 
 import click
 
@@ -96,6 +95,8 @@ def _exit_code(error: Exception) -> int:
 def _show(error: Exception) -> None:
     """`minirun: what`, `while: doing what`, `hint: what to try`; each line only where there is something to say."""
     if "--debug" in sys.argv:
+        import traceback
+
         traceback.print_exception(error)
     step = error.step if isinstance(error, MinirunError) else ""
     hint = error.hint if isinstance(error, MinirunError) else ""

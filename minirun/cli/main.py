@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 
+from minirun.cli.leaving import leave
 from minirun.engine import spawn
 from minirun.linux import interpreter, trace
 
@@ -48,7 +49,7 @@ def main() -> None:
     spare = _spare_shim(sys.argv[1:])
     from minirun.cli.commands import call  # click, while the shim is already loading the runtime
 
-    sys.exit(call(COMMANDS, spare))
+    leave(call(COMMANDS, spare))
 
 
 def _spare_shim(argv: list[str]) -> spawn.Spare | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 
 from minirun.engine import records
 from minirun.errors import NotFoundError, ProgramError, ProgramNotFound
-from minirun.files import locked
+from minirun.files import locked, remove_tree
 from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.runtime import container, state
@@ -45,7 +44,7 @@ def remove_run_directory(paths: Paths, container_id: str) -> None:
     if os.path.exists(netns):
         with contextlib.suppress(OSError):
             syscalls.umount2(netns, MNT_DETACH, why="let go of the network namespace")
-    shutil.rmtree(paths.run(container_id), ignore_errors=True)
+    remove_tree(paths.run(container_id))
 
 
 def remove_files(paths: Paths, container_id: str) -> None:
@@ -57,12 +56,12 @@ def remove_files(paths: Paths, container_id: str) -> None:
     for name in os.listdir(directory) if os.path.isdir(directory) else []:
         if name != "container.json":
             _remove(f"{directory}/{name}")
-    shutil.rmtree(directory, ignore_errors=True)
+    remove_tree(directory)
 
 
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
     else:
         os.unlink(path)
 

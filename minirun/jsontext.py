@@ -35,7 +35,7 @@ def loads(text: str | bytes) -> Any:
         value, end = _scan(plain, 0)
         if end == len(plain):
             return value
-    except (StopIteration, ValueError, SystemError):  # the last when the scanner wants to raise json's own error
+    except (StopIteration, ValueError, SystemError):  # SystemError: the scanner wanted to raise json's own
         pass
     import json
 

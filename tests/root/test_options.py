@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import eventually, mounts_of, process_status
+from tests.containers import eventually, http_get, mounts_of, process_status
 
 
 @pytest.fixture
@@ -208,21 +208,7 @@ def test_the_bridge_is_the_default(minirun):
 def test_a_container_answers_at_the_address_inspect_tells(start):
     container = start("busybox", "sh", "-c", "echo hello > /index.html; httpd -f -h /", network="bridge")
     address = container.inspect("{{.NetworkSettings.IPAddress}}")
-    assert fetch(address, 80).endswith(b"hello\n")
-
-
-def fetch(address, port):
-    """The answer to GET /index.html over HTTP/1.0, once somebody listens."""
-
-    def look():
-        try:
-            return socket.create_connection((address, port), timeout=5)
-        except OSError:
-            return None
-
-    with eventually(look) as sock:
-        sock.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
-        return b"".join(iter(lambda: sock.recv(4096), b""))
+    assert eventually(lambda: http_get(address, "/index.html")).endswith("hello\n")
 
 
 # ---- limits that need no controller

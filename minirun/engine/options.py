@@ -52,12 +52,12 @@ def size(text: str, option: str) -> int:
     digits = text.lower().removesuffix("b").removesuffix("i")
     unit = digits[-1:] if digits[-1:] in ("k", "m", "g", "t") else ""
     try:
-        value = float(digits.removesuffix(unit))
+        value = float(digits.removesuffix(unit)) * 1024 ** " kmgt".index(unit or " ")
     except ValueError:
         value = -1
-    if value < 0:
+    if not 0 <= value < 2**63:  # neither is "nan"
         raise UsageError(f'invalid size "{text}" for {option}', "as in 512k, 64m or 1.5g")
-    return int(value * 1024 ** " kmgt".index(unit or " "))
+    return int(value)
 
 
 def memory(limit: str | None, swap: str | None) -> dict[str, int]:

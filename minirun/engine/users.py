@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from minirun.runtime.config import User
 
 
+LARGEST = 2**31 - 1  # Docker's bound; the kernel's is twice that, with -1 meaning "do not change"
+
+
 def resolve(text: str, passwd: str, group: str) -> tuple[User, str]:
     """(user for config.json, home directory) for `text` and the texts of the two files.
 
     A uid without an entry gets gid 0 and HOME=/.  Raises MinirunError "unable to find user".
     """
     name, _, group_name = (text or "0").partition(":")
-    entry = next((fields for fields in _entries(passwd, 6) if name in (fields[0], fields[2])), None)
-    if entry is None and not name.isdigit():
+    users = (fields for fields in _entries(passwd, 6) if fields[3].isdecimal())
+    entry = next((fields for fields in users if name in (fields[0], fields[2])), None)
+    if entry is None and not name.isdecimal():
         raise MinirunError(f"unable to find user {name}: no matching entries in passwd file")
     uid = int(entry[2]) if entry else int(name)
     gid = int(entry[3]) if entry else 0
@@ -30,6 +34,8 @@ def resolve(text: str, passwd: str, group: str) -> tuple[User, str]:
         gid = find_group(group_name, group)
     elif entry:
         groups = [int(fields[2]) for fields in _entries(group, 4) if entry[0] in fields[3].split(",")]
+    if max(uid, gid, *groups) > LARGEST:
+        raise MinirunError(f"the user {text}: uids and gids must be in range 0-{LARGEST}")
     return {"uid": uid, "gid": gid, "additionalGids": groups}, (entry[5] or "/") if entry else "/"
 
 
@@ -38,7 +44,7 @@ def find_group(name: str, group: str) -> int:
     for fields in _entries(group, 3):
         if name in (fields[0], fields[2]):
             return int(fields[2])
-    if name.isdigit():
+    if name.isdecimal():
         return int(name)
     raise MinirunError(f"unable to find group {name}: no matching entries in group file")
 
@@ -47,5 +53,5 @@ def _entries(text: str, least: int) -> Iterator[list[str]]:
     """The lines of a passwd or group file as lists of fields; those too short or without numbers left out."""
     for line in text.splitlines():
         fields = line.strip().split(":")
-        if len(fields) >= least and fields[2].isdigit():
+        if len(fields) >= least and fields[2].isdecimal():
             yield fields

@@ -1,0 +1,88 @@
+"""config.json out of a record: what Docker's defaults and the options come to."""
+
+import pytest
+
+from minirun.engine import bundle, records
+from minirun.linux import capabilities
+from minirun.runtime import spec
+
+
+@pytest.fixture
+def record():
+    return {
+        "id": "f" * 64, "name": "one", "created": "", "image": "docker.io/library/busybox:latest", "image_id": "",
+        "layers": [], "args": ["sh"], "env": ["A=b"], "cwd": "/", "user": "", "hostname": "host", "labels": {},
+        "tty": False, "interactive": False, "auto_remove": False, "init": False, "mounts": [], "readonly": False,
+        "network": "none", "resources": {}, "rlimits": [], "capabilities": list(capabilities.DEFAULT),
+        "privileged": False, "no_new_privileges": False, "seccomp": {}, "stop_signal": "SIGTERM", "endpoint": None,
+        "state": records.new_state(),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def configure(record, tmp_path):
+    def configure(namespace="", **changes):
+        return bundle.configure({**record, **changes}, "/bundle", str(tmp_path), namespace)
+
+    return configure
+
+
+def destinations(config):
+    return [mount["destination"] for mount in config["mounts"]]
+
+
+def namespaces(config):
+    return {namespace["type"]: namespace.get("path") for namespace in config["linux"]["namespaces"]}
+
+
+def test_the_defaults_hide_and_seal_what_docker_does(configure):
+    linux = configure()["linux"]
+    assert linux["maskedPaths"] == list(spec.MASKED_PATHS)
+    assert linux["readonlyPaths"] == list(spec.READONLY_PATHS)
+    assert linux["resources"]["devices"][0] == {"allow": False, "access": "rwm"}
+    assert linux["seccomp"]["defaultAction"] == "SCMP_ACT_ERRNO"
+
+
+def test_privileged_hides_nothing(configure):
+    config = configure(privileged=True, seccomp=None)
+    linux = config["linux"]
+    assert linux["maskedPaths"] == linux["readonlyPaths"] == []
+    assert "seccomp" not in linux
+    assert "ro" not in next(mount["options"] for mount in config["mounts"] if mount["destination"] == "/sys")
+
+
+@pytest.mark.parametrize(
+    ("network", "path", "expected"),
+    [("none", "", None), ("bridge", "/run/x/netns", "/run/x/netns"), ("host", "", "absent")],
+)
+def test_the_network_namespace(configure, network, path, expected):
+    found = namespaces(configure(path, network=network))
+    assert found.get("network", "absent") == expected
+    assert set(found) >= {"pid", "ipc", "uts", "mount", "cgroup"}
+
+
+def test_a_mount_of_the_users_replaces_ours(configure):
+    own = {"destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]}
+    hosts = {"destination": "/etc/hosts", "type": "bind", "source": "/h", "options": ["rbind"]}
+    config = configure(mounts=[own, hosts])
+    assert destinations(config).count("/dev/shm") == destinations(config).count("/etc/hosts") == 1
+    assert config["mounts"][-2:] == [own, hosts]
+
+
+def test_a_filter_follows_the_capabilities(configure):
+    def allowed(config):
+        rules = config["linux"]["seccomp"]["syscalls"]
+        return {name for rule in rules if rule["action"] == "SCMP_ACT_ALLOW" for name in rule["names"]}
+
+    assert "mount" not in allowed(configure())
+    assert "mount" in allowed(configure(capabilities=[*capabilities.DEFAULT, "CAP_SYS_ADMIN"]))
+
+
+def test_defaults_of_the_environment_give_way():
+    made = bundle.environment(["PATH=/own", "HOME=/h"], "/root", "name", tty=True)
+    assert made == ["HOSTNAME=name", "TERM=xterm", "PATH=/own", "HOME=/h"]
+    assert bundle.environment([], "/root", "name", tty=False) == [
+        f"PATH={spec.DEFAULT_PATH}",
+        "HOSTNAME=name",
+        "HOME=/root",
+    ]

@@ -1,0 +1,72 @@
+"""Messages between a shim and its clients."""
+
+import pytest
+
+from minirun import errors
+from minirun.engine import channel
+
+
+@pytest.fixture
+def ends():
+    ours, theirs = channel.pair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_messages_stay_whole_and_in_order(ends):
+    ours, theirs = ends
+    channel.send(ours, channel.STDOUT, b"x" * 60000)
+    channel.send(ours, channel.STDIN_END)
+    channel.send_json(ours, channel.RESIZE, [24, 80])
+    assert channel.receive(theirs) == (channel.STDOUT, b"x" * 60000)
+    assert channel.receive(theirs) == (channel.STDIN_END, b"")
+    assert channel.receive(theirs) == (channel.RESIZE, b"[24, 80]")
+
+
+def test_the_largest_message_fits(ends):
+    ours, theirs = ends
+    channel.send(ours, channel.STDOUT, b"x" * channel.LARGEST)
+    assert len(channel.receive(theirs)[1]) == channel.LARGEST
+
+
+def test_a_peer_that_has_gone_is_no_error(ends):
+    ours, theirs = ends
+    theirs.close()
+    channel.send(ours, channel.STDOUT, b"x")
+    assert channel.receive(ours) == (b"", b"")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ProgramNotFound("a"),
+        errors.ConflictError("b", "hint"),
+        errors.MinirunError("c"),
+        errors.UsageError("d"),
+    ],
+)
+def test_an_error_arrives_as_what_it_was(error):
+    import json
+
+    text = json.dumps([type(error).__name__, error.message, error.hint, "a step"]).encode()
+    arrived = channel.error(text)
+    assert (type(arrived), arrived.message, arrived.hint, arrived.step) == (
+        type(error),
+        error.message,
+        error.hint,
+        "a step",
+    )
+
+
+def test_a_socket_may_have_a_very_long_path(tmp_path):
+    directory = tmp_path / ("d" * 100) / ("e" * 100)
+    directory.mkdir(parents=True)
+    path = str(directory / "shim.sock")
+    with channel.listen(path) as listener:
+        assert (directory / "shim.sock").stat().st_mode & 0o777 in (0o600, 0o700)
+        client = channel.connect(path)
+        with client, listener.accept()[0] as accepted:
+            channel.send(client, channel.SIGNAL, b"15")
+            assert channel.receive(accepted) == (channel.SIGNAL, b"15")
+    assert channel.connect(path) is None
+    assert channel.connect(str(tmp_path / "nosuch")) is None

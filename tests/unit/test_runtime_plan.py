@@ -15,7 +15,6 @@ from minirun.linux.constants import (
 from minirun.runtime import mounts, spec
 from minirun.runtime.plan import Plan
 
-
 NO_LIMIT = {"type": "RLIMIT_X", "soft": 1, "hard": 1}
 
 

@@ -56,7 +56,7 @@ def _spare_shim(argv: list[str]) -> spawn.Spare | None:
     """Fork 1, as early as can be.  A traced run forks later, when it is known where the trace goes."""
     if "run" not in argv or any(word.startswith(_TRACING) for word in argv):
         return None
-    return spawn.spawn()
+    return spawn.spawn(expect_network=not any(word.endswith(("none", "host")) for word in argv))
 
 
 def load(place: str) -> click.Command:

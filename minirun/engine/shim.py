@@ -22,7 +22,7 @@ import signal
 import socket
 
 from minirun import files, jsontext
-from minirun.engine import bundle, channel, cleanup, logs, records
+from minirun.engine import bundle, channel, cleanup, logs, netmaker, records
 from minirun.engine.streams import Client, Input, Streams
 from minirun.errors import MinirunError
 from minirun.linux import cgroups, syscalls, trace
@@ -35,16 +35,22 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record
 
 
-def main(client: socket.socket) -> int:
-    """Wait for an order and see one container through its life.  Runs in a process of its own (fork 1)."""
+def main(client: socket.socket, expect_network: bool = False) -> int:
+    """Wait for an order and see one container through its life.  Runs in a process of its own (fork 1).
+
+    `expect_network`: there will probably be a network to make.
+    """
     _settle(client)
+    network = netmaker.Maker(ahead=True) if expect_network and not trace.on else None
     kind, content = channel.receive(client)
-    if kind != channel.ORDER:
-        return 0  # the command line was wrong, or only asked for help
+    if kind != channel.ORDER:  # the command line was wrong, or only asked for help
+        if network:
+            network.dismiss()
+        return 0
     order = jsontext.loads(content)
     paths = Paths(order["root"], order["state"])
     try:
-        shim = Shim(paths, records.read(paths, order["id"]), client)
+        shim = Shim(paths, records.read(paths, order["id"]), client, network)
         shim.start((order["rows"], order["columns"]))
     except (
         Exception
@@ -105,11 +111,14 @@ _WHY_DIRECTORY = {
 class Shim:
     """One container and what is held open for it."""
 
-    def __init__(self, paths: Paths, record: Record, client: socket.socket) -> None:
+    def __init__(
+        self, paths: Paths, record: Record, client: socket.socket, network: netmaker.Maker | None
+    ) -> None:
         self.paths = paths
         self.record = record
         self.id = record["id"]
         self.client = client
+        self.network = network
         self.directory = paths.container(self.id)
         self.run_directory = paths.run(self.id)
         self.rootfs = f"{self.directory}/merged"
@@ -121,13 +130,11 @@ class Shim:
         """Everything up to execve.  Raises what went wrong, with nothing undone yet."""
         self._lock()
         self._own_mounts()
-        network = self._begin_network()
+        self._begin_network()
         try:
             self._mount_overlay()
-        finally:
-            self._finish_network(
-                network
-            )  # whatever happened: nobody may undo a network that is still being made
+        finally:  # whatever happened: nobody may undo a network that is still being made
+            self._finish_network()
         self._write_bundle()
         self._create(size)
         self._begin()
@@ -144,44 +151,22 @@ class Shim:
         syscalls.unshare(CLONE_NEWNS, why="a mount table of the shim's own")
         syscalls.mount(None, "/", None, MS_SLAVE | MS_REC, why="mounts made here do not travel to the host")
 
-    def _begin_network(self) -> int:
-        """Start a short-lived child that makes the network beside us; 0 when there is nothing to make."""
-        if self.record["network"] != "bridge":
-            return 0
-        trace.step("network", "made before the container exists; the runtime joins it by its path")
-        reader, self.network_writer = os.pipe()
-        self.network_reader = reader
-        return process.fork(self._network_child)
-
-    def _network_child(self) -> int:
-        """CHILD: pyroute2 is heavy, so it lives and dies here."""
-        try:
-            from minirun.network import bridge
-
-            endpoint = bridge.attach(self.paths, self.id, self._network_namespace(), self.record["hostname"])
-            answer: object = {"endpoint": endpoint}
-        except (MinirunError, OSError) as error:
-            answer = {"error": str(error), "hint": getattr(error, "hint", "")}
-        except trace.Cancelled as error:
-            answer = {"cancelled": str(error)}
-        os.write(self.network_writer, jsontext.dumps(answer).encode())
-        return 0
+    def _begin_network(self) -> None:
+        """Have a short-lived child make the network beside us, if there is one to make."""
+        if self.record["network"] == "bridge":
+            trace.step("network", "made before the container exists; the runtime joins it by its path")
+            self.network = self.network or netmaker.Maker(ahead=False)
+            self.network.order(self.paths, self.record, self._network_namespace())
+        elif self.network:
+            self.network.dismiss()
+            self.network = None
 
     def _network_namespace(self) -> str:
         return f"{self.run_directory}/netns" if self.record["network"] == "bridge" else ""
 
-    def _finish_network(self, pid: int) -> None:
-        if not pid:
-            return
-        os.close(self.network_writer)
-        with open(self.network_reader, "rb") as reader:
-            answer = jsontext.loads(reader.read() or b'{"error": "the process that makes the network died"}')
-        os.waitpid(pid, 0)
-        if "cancelled" in answer:
-            raise trace.Cancelled(answer["cancelled"])
-        if "error" in answer:
-            raise MinirunError(answer["error"], answer.get("hint", ""))
-        self.record["endpoint"] = answer["endpoint"]
+    def _finish_network(self) -> None:
+        if self.network:
+            self.record["endpoint"] = self.network.finish()
 
     def _mount_overlay(self) -> None:
         trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")

@@ -29,8 +29,11 @@ class Spare:
         os.waitpid(self.pid, 0)
 
 
-def spawn() -> Spare:
-    """Start a shim.  It ends by itself when the socket is closed without an order."""
+def spawn(expect_network: bool = False) -> Spare:
+    """Start a shim.  It ends by itself when the socket is closed without an order.
+
+    `expect_network`: there will probably be a network to make, so what that needs is loaded meanwhile.
+    """
     ours, theirs = channel.pair()
 
     def child() -> int:
@@ -39,7 +42,7 @@ def spawn() -> Spare:
 
         gc.freeze()  # what is loaded stays: a collection would only copy the pages it is on
         gc.enable()  # off since the launcher
-        return shim.main(theirs)
+        return shim.main(theirs, expect_network)
 
     pid = process.fork(child)
     theirs.close()

@@ -51,9 +51,12 @@ def run(
     stops = stepping.breakpoints(step, breaks)
     names = Names(session)
     prompt = Prompt(names, own_stdin=options.interactive) if stops else None
-    with _output(explain) as out:
-        teller = _teller(explain, out, names, options)
-        return _run(session, options, detach, _Listening(teller, stops, prompt))
+    listening = _Listening(stops, prompt)
+    spare = spawn()
+    with _output(
+        explain
+    ) as out:  # after the fork: a shim that held standard output open would outlive its readers
+        return _run(session, options, spare, detach, listening, _teller(explain, out, names))
 
 
 @contextlib.contextmanager
@@ -68,7 +71,7 @@ def _output(explain: str | None) -> Iterator[TextIO]:
         yield out
 
 
-def _teller(explain: str | None, out: TextIO, names: Names, options: RunOptions) -> Teller:
+def _teller(explain: str | None, out: TextIO, names: Names) -> Teller:
     words = "minirun " + shlex.join(sys.argv[1:])
     if explain == "json":
         return jsonlines.Writer(out)
@@ -98,8 +101,8 @@ class _Silent:
 class _Listening:
     """The two sockets of the trace, and what is wanted of it."""
 
-    def __init__(self, teller: Teller, stops: list[str], prompt: Prompt | None) -> None:
-        self.teller, self.prompt = teller, prompt
+    def __init__(self, stops: list[str], prompt: Prompt | None) -> None:
+        self.prompt = prompt
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ours.setsockopt(
             socket.SOL_SOCKET, socket.SO_PASSCRED, 1
@@ -109,11 +112,11 @@ class _Listening:
         replies = self.questions.fileno() if stops else -1
         trace.start(self.theirs.fileno(), replies, stops, os.environ.get("MINIRUN_FAULT", ""))
 
-    def begin(self, spare: Spare) -> Reader:
+    def begin(self, spare: Spare, teller: Teller) -> Reader:
         """Start reading.  Only now, for a process with threads must not fork."""
         register = Register(os.getpid(), spare.pid)
         ask = self.prompt.ask if self.prompt else lambda _step: b"c"
-        reader = Reader(self.ours, register, self.teller, ask, self.answers.fileno())
+        reader = Reader(self.ours, register, teller, ask, self.answers.fileno())
         reader.start()
         return reader
 
@@ -124,9 +127,10 @@ class _Listening:
         self.questions.close()
 
 
-def _run(session: Session, options: RunOptions, detach: bool, listening: _Listening) -> int:
-    spare = spawn()
-    reader = listening.begin(spare)
+def _run(
+    session: Session, options: RunOptions, spare: Spare, detach: bool, listening: _Listening, teller: Teller
+) -> int:
+    reader = listening.begin(spare, teller)
     left = False  # whether the container goes on without us
 
     def began() -> None:

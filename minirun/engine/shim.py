@@ -92,9 +92,9 @@ def _report(error: Exception) -> list[str]:
     """[class name, message, hint, step] as channel.error() reads it.  An OSError knows no step: it was ours."""
     if isinstance(error, MinirunError):
         return [type(error).__name__, str(error), error.hint, error.step]
-    message = (
-        str(error) if isinstance(error, (OSError, trace.Cancelled)) else f"{type(error).__name__}: {error}"
-    )
+    if isinstance(error, trace.Cancelled):
+        return ["MinirunError", str(error), "", ""]
+    message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
     return ["MinirunError", message, "", trace.phase()]
 
 

@@ -287,6 +287,19 @@ def test_exec_detached_writes_its_pid(oci, running, tmp_path):
     assert process_status(pid, "CapEff") == process_status(running, "CapEff")
 
 
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_descriptors_of_the_caller_stay_out(oci, bundle, running, verb):
+    """Engines leave some open, a directory of the host for one (CVE-2024-21626)."""
+    listing = ["sh", "-c", "for f in /proc/self/fd/*; do readlink $f; done"]
+    other = bundle(*listing, name="other")
+    command = oci.command("exec", "x", *listing) if verb == "exec" else oci.command("run", "-b", other, "y")
+    host = os.open("/usr", os.O_RDONLY)
+    done = subprocess.run(command, pass_fds=[host], capture_output=True, text=True, timeout=30)
+    os.close(host)
+    assert "/usr" not in done.stdout.split()
+    assert done.stdout.count("\n") <= 4
+
+
 # ---- terminals
 
 

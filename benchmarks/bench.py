@@ -8,6 +8,7 @@ See  hyperfine(1); benchmarks/README.md for figures and what they mean
 """
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -133,6 +134,19 @@ class Bench:
         call(*words, "load", "-q", "-i", archive)
         self.stack.callback(subprocess.run, ["umount", "-l", place / "root" / "overlay"], capture_output=True)
         return words
+
+
+def peers_groups() -> set[str]:
+    """The groups that docker and podman make at the top of each cgroup hierarchy, and leave."""
+    names = ("docker", "libpod_parent")
+    return {place for name in names for place in glob.glob(f"/sys/fs/cgroup/**/{name}", recursive=True)}
+
+
+def remove_groups(before: set[str]) -> None:
+    for group in peers_groups() - before:
+        for directory, _, _ in os.walk(group, topdown=False):
+            with contextlib.suppress(OSError):  # somebody else's is in use
+                os.rmdir(directory)
 
 
 # podman would raise limits that this process may not raise
@@ -267,6 +281,7 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="bench."))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        stack.callback(remove_groups, peers_groups())
         bench = Bench(directory, stack)
         rows = []
         for name in names:

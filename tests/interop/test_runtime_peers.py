@@ -1,6 +1,8 @@
 """The narrow waist from both sides: runc on our bundles, minirun-oci on runc's, Podman on minirun-oci."""
 
+import glob
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -65,9 +67,15 @@ def test_the_config_of_a_minirun_container_runs_under_runc(
     assert copy == made
 
 
+def podmans_groups() -> set[Path]:
+    """The groups that Podman makes at the top of each hierarchy, and leaves."""
+    return {Path(place) for place in glob.glob("/sys/fs/cgroup/**/libpod_parent", recursive=True)}
+
+
 @pytest.fixture
 def podman(program: Callable[[str], str], busybox_tar: Path) -> Iterator[Callable[..., Result]]:
     """podman(WORDS...) with directories of its own and minirun-oci for its runtime, busybox loaded."""
+    before = podmans_groups()
     tmp_path = Path(tempfile.mkdtemp(prefix="podman."))  # Podman refuses paths of more than 50 letters
     base = [program("podman"), "--root", tmp_path / "root", "--runroot", tmp_path / "run"]
     base += ["--tmpdir", tmp_path / "tmp", "--cgroup-manager=cgroupfs", "--events-backend=file"]
@@ -85,6 +93,9 @@ def podman(program: Callable[[str], str], busybox_tar: Path) -> Iterator[Callabl
     run(*base, "rm", "-f", "-a", "-t", "0")
     subprocess.run(["umount", "-l", tmp_path / "root" / "overlay"], check=False, capture_output=True)
     shutil.rmtree(tmp_path)
+    for group in podmans_groups() - before:
+        for directory, _, _ in os.walk(group, topdown=False):
+            os.rmdir(directory)
 
 
 # This host's cgroup v1 holds pids, and it may not raise limits: Podman asks for both unless told not to.

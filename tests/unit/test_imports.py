@@ -1,0 +1,64 @@
+"""What a command loads: names, not times.  Start-up is a feature, and one import too many is how it is lost."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import CHECKOUT
+
+SITE = CHECKOUT / ".venv" / "site-packages"
+HEAVY = {"pyroute2", "rich", "urllib3", "http", "ssl", "tarfile", "asyncio"}
+
+
+def loaded(program: str, *argv: str) -> set[str]:
+    """The modules in sys.modules after `program`, in an interpreter started as the launchers start theirs."""
+    code = f"import sys\nsys.path += sys.argv[1:3]\nsys.argv[:3] = ['minirun']\n{program}\n"
+    code += "sys.stderr.write('\\nLOADED ' + ' '.join(sys.modules))"
+    words = [sys.executable, "-I", "-S", "-X", "utf8", "-c", code, str(CHECKOUT), str(SITE), *argv]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert "LOADED " in done.stderr, done.stderr
+    return set(done.stderr.rpartition("LOADED ")[2].split())
+
+
+def test_minirun_oci_loads_only_what_makes_a_container():
+    names = loaded("import minirun.cli.oci")
+    unwanted = {
+        "click",
+        "argparse",
+        "socket",
+        "json",
+        "re",
+        "enum",
+        "signal",
+        "contextlib",
+        "shutil",
+        "subprocess",
+    }
+    assert not names & (unwanted | HEAVY)
+    assert not {
+        name for name in names if name.startswith(("minirun.engine", "minirun.image", "minirun.network"))
+    }
+
+
+def test_the_shim_loads_neither_click_nor_what_images_and_networks_need():
+    names = loaded("import minirun.engine.shim")
+    assert not names & ({"click", "json", "re", "shutil", "subprocess", "typing"} | HEAVY)
+    assert not {
+        name for name in names if name.startswith(("minirun.cli", "minirun.image", "minirun.network.links"))
+    }
+
+
+@pytest.mark.parametrize("place", ["minirun.cli.containers:ps_command", "minirun.cli.run:run_command"])
+def test_ps_and_run_load_nothing_heavy(place: str):
+    names = loaded(f"from minirun.cli import main, commands\nmain.load({place!r})")
+    assert not names & HEAVY
+
+
+def test_what_a_run_finds_its_image_with_is_not_heavy():
+    assert not loaded("import minirun.image.store, minirun.engine.run") & HEAVY
+
+
+def test_the_shim_forked_ahead_has_not_seen_click():
+    names = loaded("import minirun.cli.main")
+    assert "click" not in names

@@ -72,9 +72,6 @@ def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
         return 125 if _command_name() in _CONTAINER_COMMANDS else 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # nobody reads us any more; no complaint from the interpreter either
-        return 141
     except (MinirunError, OSError) as error:
         _show(error)
         return _exit_code(error)

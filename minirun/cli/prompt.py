@@ -40,8 +40,7 @@ class Prompt:
             sys.stderr.write(_QUESTION)
             sys.stderr.flush()
             line = self._read_line()
-            if not os.isatty(self.fd):
-                sys.stderr.write("\n")
+            self._end_line()
             if line in ("\n", "c\n", "C\n"):
                 return GO_ON
             if line in ("", "q\n", "Q\n"):
@@ -52,6 +51,12 @@ class Prompt:
         """Answer the present question, and all others, with QUIT.  From another thread, or a signal's handler."""
         self.given_up = True
         os.write(self.woken, b"q")
+
+    def _end_line(self) -> None:
+        """A terminal has shown the Enter that was pressed; elsewhere the line is still open."""
+        if not os.isatty(self.fd):
+            sys.stderr.write("\n")
+            sys.stderr.flush()
 
     def _read_line(self) -> str:
         """A line, read byte by byte: what comes after it is the program's.  "" at the end or when given up."""

@@ -75,9 +75,15 @@ class Reader(threading.Thread):
             return
         self._tell(event)
         if isinstance(event, Step) and event.stopped:
-            os.write(self.replies, self.ask(event))
+            os.write(self.replies, self._answer(event))
         elif isinstance(event, Act) and event.call == "execve":
             self.at_execve.set()
+
+    def _answer(self, step: Step) -> bytes:
+        try:
+            return self.ask(step)
+        except OSError:  # nobody to ask any more: the terminal is gone, or the pipe is closed
+            return b"q"
 
     def _tell(self, event: Step | Act) -> None:
         if self.broken is None:

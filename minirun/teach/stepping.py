@@ -25,7 +25,7 @@ _INTO_MOUNTS = "nsenter -t {pid} -m "
 # step -> what to look at just before it happens; in the order of a run
 HINTS: dict[str, tuple[str, str, str]] = {
     "image": ("cat {root}/images/index.json", "ls {root}/images/blobs/sha256", "ls -l /proc/{pid}/ns"),
-    "record": ("ls {layers}", "ls {root}/containers", "cat /proc/{pid}/cgroup"),
+    "record": ("ls {layers}", "ls {root}", "cat /proc/{pid}/cgroup"),
     "order": (
         "ls -t {root}/containers | head -1",
         "cat {root}/containers/*/container.json",

@@ -52,9 +52,8 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     try:
         shim = Shim(paths, records.read(paths, order["id"]), client, network)
         shim.start((order["rows"], order["columns"]))
-    except (
-        Exception
-    ) as error:  # whatever it is: nothing may stay of the container, and the person has to hear of it
+    except Exception as error:
+        # whatever it is: nothing may stay of the container, and the person has to hear of it
         _give_up(paths, order["id"], client, error)
         return 125
     shim.attend()

@@ -50,7 +50,6 @@ _OPAQUE = ".wh..wh..opq"
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")  # overlayfs would obey them: never from a tar
 _PAX_XATTR = "SCHILY.xattr."
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NAMED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"
 

@@ -23,7 +23,6 @@ from minirun.linux.constants import (
     CLOSE_RANGE_CLOEXEC,
     PR_CAP_AMBIENT,
     PR_CAPBSET_DROP,
-    PR_SET_CHILD_SUBREAPER,
     PR_SET_NAME,
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
@@ -134,7 +133,6 @@ _sethostname = _declare("sethostname", _char_p, ctypes.c_size_t)
 _setdomainname = _declare("setdomainname", _char_p, ctypes.c_size_t)
 _personality = _declare("personality", _ulong)
 _capset = _declare("capset", _void_p, _void_p)
-_capget = _declare("capget", _void_p, _void_p)
 _SIGCHLD = 17
 _syscall = _declare("syscall")  # glibc has no wrapper for the calls in SYSCALL_NUMBERS
 
@@ -261,18 +259,6 @@ def set_pdeathsig(number: int, *, why: str = "") -> None:
         number,
         why=why,
         shown=(PR_SET_PDEATHSIG, int(number), 0),
-    )
-
-
-def set_child_subreaper(*, why: str = "") -> None:
-    """PR_SET_CHILD_SUBREAPER: orphans below this process become its children."""
-    act(
-        "prctl",
-        _python_prctl.prctl,
-        PR_SET_CHILD_SUBREAPER,
-        True,
-        why=why,
-        shown=(PR_SET_CHILD_SUBREAPER, 1, 0),
     )
 
 

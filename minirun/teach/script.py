@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from minirun.teach.names import Names
 
-# Acts of init that the last command of the script makes all at once, or that only concern minirun itself.
-_BY_SETPRIV = frozenset(("prctl", "capset", "setgroups", "setresgid", "setresuid", "close_range", "execve"))
 _COMMENTS = {
     "bpf": "Device rules are a BPF program; no command of Debian's loads one, so this container may open any device.",
     "seccomp": "A seccomp filter would be loaded here; no command does that, so every system call stays open.",

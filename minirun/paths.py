@@ -12,12 +12,16 @@ import os
 
 DEFAULT_ROOT = "/var/lib/minirun"
 DEFAULT_STATE = "/run/minirun"
+DEFAULT_REGISTRIES = "/etc/minirun/registries.toml"  # `--config` names another
 
 
 class Paths:
     """The two trees, and the places in them.  Nothing is created by asking for a path."""
 
-    def __init__(self, root: str = DEFAULT_ROOT, state: str = DEFAULT_STATE) -> None:
+    def __init__(
+        self, root: str = DEFAULT_ROOT, state: str = DEFAULT_STATE, registries: str = DEFAULT_REGISTRIES
+    ) -> None:
+        self.registries = registries
         self.root = os.path.abspath(root)
         self.state = os.path.abspath(state)
         self.images = f"{self.root}/images"

@@ -13,7 +13,7 @@ import click
 from minirun import __version__
 from minirun.cli.main import load
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound
-from minirun.paths import DEFAULT_ROOT, DEFAULT_STATE, Paths
+from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
     group.params = [
         click.Option(["--root"], default=DEFAULT_ROOT, help="Where images and containers are kept."),
         click.Option(["--state"], default=DEFAULT_STATE, help="Where running state is kept."),
+        click.Option(["--config"], default=DEFAULT_REGISTRIES, help="Mirrors and insecure registries."),
         click.Option(["--debug"], is_flag=True, help="Show a traceback with an error."),
     ]
     click.version_option(__version__, message="minirun version %(version)s")(group)
 
     @click.pass_context
-    def begin(ctx: click.Context, root: str, state: str, debug: bool) -> None:
-        ctx.obj = Session(root, state)
+    def begin(ctx: click.Context, root: str, state: str, config: str, debug: bool) -> None:
+        ctx.obj = Session(root, state, config)
         ctx.obj.spare = spare
 
     group.callback = begin

@@ -12,10 +12,11 @@ import click
 from minirun.errors import MinirunError, NotFoundError
 from minirun.files import read_json
 from minirun.image import reference
+from minirun.image.progress import Lines, Progress
 from minirun.image.store import Store
 
 if TYPE_CHECKING:
-    from minirun.image.store import Image, Progress
+    from minirun.image.store import Image
     from minirun.paths import Paths
 
 
@@ -33,12 +34,8 @@ def pull_command(paths: Paths, quiet: bool, name: str) -> None:
         and not name.endswith(":latest")
     ):
         click.echo(f"Using default tag: {parsed.tag}")
-    image = Store(paths).ensure(name, pull="always", progress=_silent if quiet else click.echo)
+    image = Store(paths).ensure(name, pull="always", progress=Progress() if quiet else Lines(click.echo))
     click.echo(image.reference)
-
-
-def _silent(line: str) -> None:
-    pass
 
 
 @click.command("load", short_help="Load images from a tar archive or from standard input")
@@ -52,10 +49,12 @@ def load_command(paths: Paths, path: str, quiet: bool) -> None:
     if not path and sys.stdin.isatty():
         raise MinirunError("requested load from stdin, but stdin is empty", "minirun load -i FILE")
     images = archive.load(Store(paths), path or sys.stdin.buffer)
-    report: Progress = _silent if quiet else click.echo
     for image in images:
         image.layer_paths()
-        report(f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}")
+        if not quiet:
+            click.echo(
+                f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}"
+            )
 
 
 def _familiar(image: Image) -> str:

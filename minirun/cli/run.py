@@ -19,6 +19,7 @@ from minirun.engine import run as engine
 from minirun.engine.options import RunOptions
 from minirun.engine.spawn import Spare, spawn
 from minirun.errors import UsageError
+from minirun.image.progress import Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def run(
 
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
-    record = engine.prepare(session, options, progress=lambda line: click.echo(line, err=True))
+    record = engine.prepare(session, options, progress=Lines(lambda line: click.echo(line, err=True)))
     size = attach.own_size() if options.tty else (0, 0)
     engine.order(session, record, spare, size)
     if detach or began:

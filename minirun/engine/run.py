@@ -19,17 +19,17 @@ from minirun.linux import capabilities, cgroups, trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from minirun.engine.options import RunOptions
     from minirun.engine.record_types import Record
     from minirun.engine.spawn import Spare
+    from minirun.image.progress import Progress
     from minirun.image.store import Image
     from minirun.paths import Paths
 
 
-def prepare(paths: Paths, options: RunOptions, progress: Callable[[str], None]) -> Record:
+def prepare(paths: Paths, options: RunOptions, progress: Progress) -> Record:
     """Everything that can fail before anything exists; then the record, under its name, on disk."""
     _check_limits(options)
     image = _find_image(paths, options, progress)
@@ -45,7 +45,7 @@ def _check_limits(options: RunOptions) -> None:
     cgroups.require(cgroups.limits_from_resources(options.resources))
 
 
-def _find_image(paths: Paths, options: RunOptions, progress: Callable[[str], None]) -> Image:
+def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
     from minirun.image.store import Store
 
     trace.step("image", "a name becomes a manifest, a config and layers, each checked against its digest")

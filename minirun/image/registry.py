@@ -1,4 +1,4 @@
-"""`pull`: an image from a registry, over HTTPS.  The one module that loads an HTTP client and TLS.
+"""A registry, over HTTPS.  The one module that loads an HTTP client and TLS.
 
     GET /v2/NAME/manifests/TAG     401, WWW-Authenticate: Bearer realm=..., service=..., scope=...
     GET REALM?service=&scope=      {"token": ...}, with basic credentials if ~/.docker/config.json has some
@@ -19,7 +19,6 @@ import json
 import os
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -34,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from minirun.image.reference import Reference
-    from minirun.image.store import Image, Json, Progress, Store
+    from minirun.image.store import Json
+
+HTTPError = urllib3.exceptions.HTTPError
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60  # without a byte
@@ -51,74 +51,6 @@ _WORTH_ANOTHER_TRY = (408, 429, 500, 502, 503, 504)
 _HUB = "registry-1.docker.io"
 _HUB_CREDENTIALS = "https://index.docker.io/v1/"  # the key docker login has always used for it
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
-
-
-def pull(name: Reference, store: Store, progress: Progress) -> Image:
-    """Fetch the image `name` for this machine into `store`.  `progress` gets Docker's lines."""
-    registry = Registry(name.registry, name.repository)
-    before = store.find(str(name))
-    progress(f"{name.tag or name.digest}: Pulling from {name.repository}")
-    with store.adding():
-        image = _fetch(registry, name, store, progress)
-    layers = image.manifest["layers"]
-    image.layer_paths(lambda index: progress(f"{_short(layers[index])}: Pull complete"))
-    progress(f"Digest: {image.origin}")
-    newer = before is None or before.digest != image.digest
-    status = "Downloaded newer image for" if newer else "Image is up to date for"
-    progress(f"Status: {status} {name.familiar}")
-    return image
-
-
-def _fetch(registry: Registry, name: Reference, store: Store, progress: Progress) -> Image:
-    digest = ""
-
-    def fetch(descriptor: Json) -> bytes:
-        nonlocal digest
-        content = registry.manifest(descriptor.get("digest") or name.tag, descriptor)
-        digest = digest or f"sha256:{sha256(content).hexdigest()}"
-        return content
-
-    manifest = manifests.for_this_machine({"digest": name.digest} if name.digest else {}, fetch)
-    if not store.has_blob(manifest.config["digest"]):
-        store.add_blob(registry.blob(manifest.config), **manifest.config)
-    _fetch_layers(registry, manifest.layers, store, progress)
-    return store.add_image(manifest.config, manifest.layers, name, origin=digest, original=manifest.original)
-
-
-def _fetch_layers(registry: Registry, layers: list[Json], store: Store, progress: Progress) -> None:
-    """Download what is missing, a few at a time; the first failure stops the rest."""
-    missing: dict[str, Json] = {}
-    for layer in layers:
-        here = store.has_blob(layer["digest"]) or layer["digest"] in missing
-        progress(f"{_short(layer)}: {'Already exists' if here else 'Pulling fs layer'}")
-        if not here:
-            missing[layer["digest"]] = layer
-    with ThreadPoolExecutor(DOWNLOADS) as pool:
-        jobs = [pool.submit(_fetch_layer, registry, layer, store, progress) for layer in missing.values()]
-        try:
-            for job in jobs:
-                job.result()
-        except BaseException:
-            registry.cancelled = True
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _fetch_layer(registry: Registry, layer: Json, store: Store, progress: Progress) -> None:
-    """One blob, begun anew when the connection breaks half way; a wrong digest is not tried again."""
-    for attempt in range(TRIES):
-        try:
-            store.add_blob(registry.blob(layer), layer["digest"], layer["size"])
-            progress(f"{_short(layer)}: Download complete")
-            return
-        except urllib3.exceptions.HTTPError as error:
-            if attempt == TRIES - 1:
-                raise registry.failure(f"blob {layer['digest']}", error) from error
-            time.sleep(BACK_OFF_SECONDS * 2**attempt)
-
-
-def _short(descriptor: Json) -> str:
-    return str(descriptor["digest"])[7:19]
 
 
 class Registry:

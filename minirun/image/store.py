@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
+    from minirun.image.progress import Progress
     from minirun.image.reference import Reference
     from minirun.paths import Paths
 
     Json = dict[str, Any]
-    Progress = Callable[[str], None]
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -54,10 +54,6 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")  # never a name
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 _EMPTY_INDEX: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
-
-
-def _quiet(line: str) -> None:
-    pass
 
 
 class Image:
@@ -190,16 +186,17 @@ class Store:
             raise NotFoundError(
                 f"no image {text} here, and --pull never", "minirun images lists those that are here"
             )
-        from minirun.image import registry  # TLS and HTTP: 75 ms
+        from minirun.image import progress as silent  # TLS and HTTP: 75 ms
+        from minirun.image import pull as puller
 
         if _WHOLE_ID.fullmatch(text):
             raise NotFoundError(f"no image {text} here, and a registry is asked for names only")
         name = reference.parse(text)
-        progress = progress or _quiet
+        progress = progress or silent.Progress()
         if pull == "missing":
-            progress(f"Unable to find image '{name.familiar}' locally")
+            progress.say(f"Unable to find image '{name.familiar}' locally")
         try:
-            return registry.pull(name, self, progress)
+            return puller.pull(name, self, progress)
         except MinirunError as error:
             if pull == "always":
                 raise

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minirun.cli import progress
 from minirun.errors import MinirunError, NotFoundError
 from minirun.files import read_json
 from minirun.image import reference
-from minirun.image.progress import Lines, Progress
 from minirun.image.store import Store
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def pull_command(paths: Paths, quiet: bool, name: str) -> None:
         and not name.endswith(":latest")
     ):
         click.echo(f"Using default tag: {parsed.tag}")
-    image = Store(paths).ensure(name, pull="always", progress=Progress() if quiet else Lines(click.echo))
+    with progress.show(sys.stdout, quiet) as news:
+        image = Store(paths).ensure(name, pull="always", progress=news)
     click.echo(image.reference)
 
 

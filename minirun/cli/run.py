@@ -12,14 +12,13 @@ import sys
 
 import click
 
-from minirun.cli import attach
+from minirun.cli import attach, progress
 from minirun.cli.commands import Session
 from minirun.engine import options as parse
 from minirun.engine import run as engine
 from minirun.engine.options import RunOptions
 from minirun.engine.spawn import Spare, spawn
 from minirun.errors import UsageError
-from minirun.image.progress import Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +134,8 @@ def run(
 
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
-    record = engine.prepare(session, options, progress=Lines(lambda line: click.echo(line, err=True)))
+    with progress.show(sys.stderr) as news:
+        record = engine.prepare(session, options, news)
     size = attach.own_size() if options.tty else (0, 0)
     engine.order(session, record, spare, size)
     if detach or began:

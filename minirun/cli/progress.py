@@ -1,0 +1,199 @@
+"""What moving an image looks like: a bar for each layer on a terminal, plain lines elsewhere.
+
+    4abcf2066143: Downloading [==================>                  ]  12.31MB/24.05MB  31.2MB/s
+    9ade9cc2e26d: Pull complete
+
+`advance` is told thousands of times a second by several threads, so it notes two numbers and leaves.  A thread
+of rich's looks at them ten times a second and draws.  rich is loaded with the first layer (45 ms): a run whose
+image is here never pays for it.
+
+See  console_codes(4): what moves the cursor up and erases lines
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+
+import click
+
+from minirun.cli.units import size
+from minirun.image.progress import Lines, Progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+    from rich.live import Live
+    from rich.text import Text
+
+_FRAMES_PER_SECOND = 10
+_SPEED_FRAMES = 20  # the speed shown is that of the last two seconds
+_BAR_MAX = 50  # Docker's; narrower where the terminal is
+_BAR_MIN = 8
+_COMPLETE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
+_STYLES = {"Pulling fs layer": "dim", "Waiting": "dim", **dict.fromkeys(_COMPLETE, "green")}
+
+
+@contextmanager
+def show(stream: TextIO, quiet: bool = False) -> Iterator[Progress]:
+    """Progress for people on `stream`.  Whatever happens in the block, the terminal is left in order."""
+    if quiet:
+        yield Progress()
+    elif not _can_draw(stream):
+        yield Lines(lambda line: click.echo(line, file=stream))
+    else:
+        bars = Bars(stream)
+        try:
+            yield bars
+        finally:
+            bars.close()
+
+
+def _can_draw(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+class Layer:
+    """Where one layer is: its status, and `done` of `total` bytes (0 when there is nothing to measure)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.enter("")
+
+    def enter(self, status: str) -> None:
+        self.status, self.done, self.total = status, 0, 0
+        self.seen: list[tuple[float, int]] = []  # (when, done) of the last frames
+
+    def advance(self, status: str, done: int, total: int) -> None:
+        if status != self.status:
+            if status == "Extracting" and self.done < self.total:
+                return  # unpacking follows on the heels of the download, which is shown to its end
+            self.enter(status)
+        self.done, self.total = done, total
+
+    @property
+    def is_moving(self) -> bool:
+        return self.done > 0 or self.total > 0
+
+    def speed(self, now: float) -> float:
+        """Bytes a second.  Called once a frame."""
+        self.seen = [*self.seen[-_SPEED_FRAMES:], (now, self.done)]
+        then, before = self.seen[0]
+        return (self.done - before) / (now - then) if now > then else 0
+
+
+def line(layer: Layer, width: int, now: float) -> str:
+    """One layer in at most `width` columns: the bar gives way first, then the speed, then the bytes."""
+    start = f"{layer.name}: {layer.status}"
+    if not layer.is_moving:
+        return start[:width]
+    speed = layer.speed(now)
+    numbers = size(layer.done, 4) + (f"/{size(layer.total, 4)}" if layer.total else "")
+    end = f"{numbers:>17}{f'{size(speed)}/s' if speed > 0 else '':>11}"
+    room = min(width - len(f"{start}  {end}[]"), _BAR_MAX)
+    share = min(layer.done / layer.total, 1) if layer.total else 0
+    if layer.total and room >= _BAR_MIN:
+        return f"{start} {bar(share, room)} {end}"
+    shorter = (f"{start} {end}", f"{start} {numbers}", f"{start} {share:.0%}")
+    return next((text for text in shorter if len(text) <= width), start[:width])
+
+
+def bar(share: float, width: int) -> str:
+    """Docker's: `[=====>      ]`, `width` columns between the brackets."""
+    filled = int(share * width)
+    body = "=" * filled if filled >= width else "=" * filled + ">"
+    return f"[{body.ljust(width)}]"
+
+
+class Bars(Progress):
+    """The screen, from top to bottom: what was said, a line for each layer, what was said since."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._layers: dict[str, Layer] = {}
+        self._below: list[str] = []
+        self._live: Live | None = None  # while something is drawn
+        self._closed = False
+        self._lock = threading.RLock()  # guards what appears and disappears, not the numbers
+
+    def say(self, line: str) -> None:
+        with self._lock:
+            if self._live:
+                self._below.append(line)
+            else:
+                click.echo(line, file=self._stream)
+
+    def layer(self, name: str, status: str) -> None:
+        self._of(name).enter(status)
+
+    def advance(self, name: str, status: str, done: int, total: int) -> None:
+        self._of(name).advance(status, done, total)
+
+    def close(self) -> None:
+        """Nothing more is drawn, whatever threads that were left behind still have to tell."""
+        with self._lock:
+            self._closed = True
+            self._settle()
+
+    def _of(self, name: str) -> Layer:
+        return self._layers.get(name) or self._begin(name)
+
+    def _begin(self, name: str) -> Layer:
+        with self._lock:
+            if self._closed:
+                return Layer(name)
+            if self._below:  # one image is through, the next one begins
+                self._settle()
+            layer = self._layers.setdefault(name, Layer(name))
+            self._live = self._live or _begin_drawing(self._stream, self._frame)
+            return layer
+
+    def _settle(self) -> None:
+        """Draw the layers a last time and leave them there, the cursor below and visible again."""
+        if self._live:
+            live, self._live = self._live, None
+            below, self._below = self._below, []
+            live.stop()
+            self._layers = {}
+            click.echo("".join(f"{line}\n" for line in below), file=self._stream, nl=False)
+
+    def _frame(self) -> Text:
+        """What is to be seen now.  Layers at rest give way when the terminal is too low for all of them."""
+        from rich.text import Text
+
+        columns, rows = _terminal_size(self._stream)
+        layers, below = list(self._layers.values()), list(self._below)
+        room = rows - len(below) - 2
+        if self._live and len(layers) > room:
+            complete = sum(layer.status in _COMPLETE for layer in layers)
+            below.insert(0, f"{complete} of {len(layers)} layers are complete")
+            layers = [layer for layer in layers if layer.is_moving][: max(room, 1)]
+        now = time.monotonic()
+        parts = [(line(layer, columns - 1, now) + "\n", _STYLES.get(layer.status, "")) for layer in layers]
+        parts += [(f"{text[: columns - 1]}\n", "") for text in below]
+        return Text.assemble(*parts, no_wrap=True, overflow="crop", end="")
+
+
+def _terminal_size(stream: TextIO) -> tuple[int, int]:
+    """(columns, rows) of this very terminal, now; one that was never told its size says 0."""
+    columns, rows = os.get_terminal_size(stream.fileno())
+    return columns or 80, rows or 24
+
+
+def _begin_drawing(stream: TextIO, frame: Callable[[], Text]) -> Live:
+    from rich.console import Console
+    from rich.live import Live
+
+    live = Live(
+        console=Console(file=stream, force_terminal=True),
+        get_renderable=frame,
+        refresh_per_second=_FRAMES_PER_SECOND,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live

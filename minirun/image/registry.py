@@ -1,237 +1,469 @@
 """A registry, over HTTPS.  The one module that loads an HTTP client and TLS.
 
-    GET /v2/NAME/manifests/TAG     401, WWW-Authenticate: Bearer realm=..., service=..., scope=...
-    GET REALM?service=&scope=      {"token": ...}, with basic credentials if ~/.docker/config.json has some
+    GET /v2/NAME/manifests/TAG     401: access.py fetches the right to ask again
     GET /v2/NAME/manifests/TAG     an index; its entry for this machine is a manifest
-    GET /v2/NAME/blobs/DIGEST      config and layers, several at once, each checked against digest and size
+    GET /v2/NAME/blobs/DIGEST      config and layers, several at once; Range: bytes=N- after a break
 
-Plain http is spoken with loopback addresses only.  Credentials go to the host they belong to and no other: a
-redirect to another host (registries send blobs from elsewhere) loses the Authorization header.
+    Registry     one repository: its mirrors in order, then the registry itself
+     Place       one host that may have it, and the right to ask there
+      Transport  HTTP with any host: TLS, redirects, another try where that may help
 
-See      distribution-spec; distribution.github.io "Token Authentication Specification"; RFC 9110
+What fails at a mirror is tried at the next place, and the mirror not asked again.  Plain http is spoken with
+loopback addresses and hosts that registries.toml calls insecure.  Credentials go to the host they belong to and
+no other: a redirect to another host (registries send blobs from elsewhere) loses the Authorization header.
+
+See      distribution-spec; RFC 9110 (HTTP), 14 (Range), 10.2.3 (Retry-After)
 By hand  skopeo copy docker://NAME oci:DIR
+Next     access.py; upload.py for the other direction
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import os
+import glob
 import re
+import ssl
+import threading
 import time
+from email.utils import parsedate_to_datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import manifests
+from minirun.image.access import Access, Answer
+from minirun.image.credentials import TOKEN_USER, Credentials
 from minirun.image.reference import DEFAULT_REGISTRY
+from minirun.image.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Iterator, Mapping
 
     from minirun.image.store import Json
+
+    Response = urllib3.BaseHTTPResponse
 
 HTTPError = urllib3.exceptions.HTTPError
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60  # without a byte
+COMMIT_SECONDS = 300  # a registry may read the whole blob again before it answers
 TRIES = 4
 BACK_OFF_SECONDS = 0.5  # doubled each time
 RETRY_AFTER_SECONDS_MAX = 30
 DOWNLOADS = 3  # layers at the same time, as Docker
+CHUNK_BYTES = 1 << 20
+CERTIFICATES = "/etc/docker/certs.d"  # HOST/*.crt, as for docker, podman and skopeo
+PASSING = (408, 429, 500, 502, 503, 504)  # another try may go better
+_CONNECTIONS = 8  # kept open to one host
 _REDIRECTS_MAX = 5
-_CHUNK_BYTES = 1 << 20
-_TOKEN_BYTES_MAX = 1 << 20
 _REDIRECTS = (301, 302, 303, 307, 308)
-_WORTH_ANOTHER_TRY = (408, 429, 500, 502, 503, 504)
+_ANSWER_BYTES_MAX = 1 << 20
+_SEND_BLOCK_BYTES = 1 << 18
 _HUB = "registry-1.docker.io"
-_HUB_CREDENTIALS = "https://index.docker.io/v1/"  # the key docker login has always used for it
-_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+
+class Broken(MinirunError):
+    """The connection failed, so nobody knows how far the request got."""
+
+
+class Body:
+    """What a request sends, in blocks; iterated from the start for each try."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise NotImplementedError
 
 
 class Registry:
-    """One repository of one registry, and the right to read it."""
+    """One repository of one registry, and the right to do `actions` with it: `pull` or `pull,push`.
 
-    def __init__(self, host: str, repository: str) -> None:
-        self.host = host
-        self.repository = repository
-        self.cancelled = False
-        self._authorization = ""
-        self._http = urllib3.PoolManager(
-            maxsize=DOWNLOADS + 1,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-            retries=False,
-        )
-        self._base = self._find_base()
+    May be used by several threads.  Raises MinirunError (NotFoundError for 404) naming the address.
+    """
 
-    def _find_base(self) -> str:
-        """`https://HOST`; for a loopback registry that does not speak TLS, `http://HOST`."""
-        host = _HUB if self.host == DEFAULT_REGISTRY else self.host
-        if _LOOPBACK.fullmatch(host):
-            try:
-                self._http.request("GET", f"https://{host}/v2/", redirect=False)
-            except urllib3.exceptions.SSLError as error:
-                if "WRONG_VERSION_NUMBER" in str(error) or "record layer failure" in str(error):
-                    return f"http://{host}"
-            except urllib3.exceptions.HTTPError:
-                pass  # the real request will say what is wrong
-        return f"https://{host}"
+    def __init__(
+        self, host: str, repository: str, settings: Settings | None = None, *, actions: str = "pull"
+    ) -> None:
+        settings = settings or Settings()
+        self._transport = Transport(settings)
+        mirrors = settings.mirrors(host) if actions == "pull" else []
+        asked = [_in_mirror(mirror, repository) for mirror in mirrors] + [(host, repository)]
+        self._places = [Place(*place, actions, self._transport) for place in asked]
+        self._failed: list[str] = []  # what the mirrors said
+        self._lock = threading.Lock()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._transport.cancelled
+
+    @cancelled.setter
+    def cancelled(self, _: bool) -> None:
+        """Every transfer ends with a MinirunError as soon as it notices; there is no way back."""
+        self._transport.cancel()
 
     def manifest(self, version: str, descriptor: Json) -> bytes:
         """The manifest or index at `version`, a tag or a digest; checked against `descriptor`."""
-        url = f"{self._base}/v2/{self.repository}/manifests/{version}"
+        while True:
+            place = self._places[0]
+            try:
+                return place.manifest(version, descriptor)
+            except MinirunError as error:
+                self._move_on(place, error)
+
+    def blob(self, descriptor: Json, offset: int = 0) -> Iterator[bytes]:
+        """The chunks of a blob from `offset` to its end, as they come; the caller checks the digest."""
+        while True:
+            place = self._places[0]
+            try:
+                for chunk in place.blob(descriptor, offset):
+                    offset += len(chunk)
+                    yield chunk
+                return
+            except MinirunError as error:
+                self._move_on(place, error)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body = b"",
+        *,
+        further: str = "",
+        tries: int = TRIES,
+    ) -> Answer:
+        """A request of the registry itself, whatever it answers; `path` may be a whole address."""
+        return self._places[-1].ask(method, path, headers, body, further=further, tries=tries)
+
+    def absolute(self, path: str, location: str) -> str:
+        """The address in the Location header that answered a request of `path`."""
+        return self._transport.redirected(urljoin(self._places[-1].base, path), location)
+
+    def pause(self, attempt: int, answer: Answer | None = None) -> None:
+        """Wait before another try: longer each time, or as long as the answer asks for."""
+        self._transport.pause(attempt, answer.headers if answer else {})
+
+    def _move_on(self, place: Place, error: MinirunError) -> None:
+        """On to the next place; raises `error`, and what the mirrors said, when there is none."""
+        with self._lock:
+            if self.cancelled:
+                raise error
+            if place is self._places[-1]:
+                raise type(error)("; ".join([error.message, *self._failed]), error.hint) from error
+            if place is self._places[0]:
+                self._places = self._places[1:]
+                self._failed.append(f"before that, its mirror: {error.message}")
+
+
+def log_in(host: str, credentials: Credentials, settings: Settings) -> Credentials:
+    """Check `credentials` with the registry; returns what to keep, which is an identity token if it gives one."""
+    place = Place(host, "", "", Transport(settings))
+    place.access.use(credentials)
+    place.access.offline = True
+    answer = place.ask("GET", "/v2/")
+    if answer.status != 200:
+        raise MinirunError(f"login attempt to {place.base}/v2/ failed with status: {answer.words}")
+    identity = place.access.identity
+    return Credentials(TOKEN_USER, identity) if identity else credentials
+
+
+def _in_mirror(mirror: str, repository: str) -> tuple[str, str]:
+    """`HOST/PREFIX` has what is `NAME` elsewhere as `PREFIX/NAME`."""
+    host, _, prefix = mirror.partition("/")
+    return host, f"{prefix}/{repository}" if prefix else repository
+
+
+# ---- one place --------------------------------------------------------------------------------------------
+
+
+class Place:
+    """A repository of one host, and the right to ask for it."""
+
+    def __init__(self, host: str, repository: str, actions: str, transport: Transport) -> None:
+        self.host = host
+        self.repository = repository
+        self._scope = f"repository:{repository}:{actions}" if repository else ""
+        self._transport = transport
+
+    @cached_property
+    def base(self) -> str:
+        """`https://HOST`.  Found when it is first needed: a mirror may never be."""
+        return self._transport.address(self.host)
+
+    @cached_property
+    def access(self) -> Access:
+        return Access(self.host, self.base, self._scope, self._transport.settings, self._ask_plainly)
+
+    def manifest(self, version: str, descriptor: Json) -> bytes:
+        url = f"{self.base}/v2/{self.repository}/manifests/{version}"
         response = self._get(url, {"Accept": ", ".join(manifests.ACCEPTED)})
-        try:
-            content = bytes(response.read(manifests.BYTES_MAX + 1, decode_content=False))
-        except urllib3.exceptions.HTTPError as error:
-            raise self.failure(url, error) from error
-        finally:
-            response.release_conn()
+        content = _read(response, url, manifests.BYTES_MAX)
         announced = descriptor.get("digest") or response.headers.get("Docker-Content-Digest", "")
         _check_manifest(content, announced, descriptor.get("size"), url)
         descriptor.setdefault("mediaType", response.headers.get("Content-Type", "").partition(";")[0])
         return content
 
-    def blob(self, descriptor: Json) -> Iterator[bytes]:
-        """The chunks of a blob as they come; the caller checks digest and size."""
-        response = self._get(f"{self._base}/v2/{self.repository}/blobs/{descriptor['digest']}", {})
+    def blob(self, descriptor: Json, offset: int) -> Iterator[bytes]:
+        """The rest of a blob, taken up again where the connection broke."""
+        url = f"{self.base}/v2/{self.repository}/blobs/{descriptor['digest']}"
+        size, failures = descriptor["size"], 0
+        while offset < size:
+            start = offset
+            try:
+                for chunk in self._rest(url, size, offset):
+                    offset += len(chunk)
+                    yield chunk
+            except HTTPError as error:
+                failures = 1 if offset - start >= CHUNK_BYTES else failures + 1
+                if failures == TRIES:
+                    raise failure(url, error) from error
+                self._transport.pause(failures - 1)
+
+    def _rest(self, url: str, size: int, offset: int) -> Iterator[bytes]:
+        """One answer's part of the blob.  Raises HTTPError when it ends too early."""
+        response = self._get(url, {"Range": f"bytes={offset}-"} if offset else {})
         try:
-            for chunk in response.stream(_CHUNK_BYTES, decode_content=False):
-                if self.cancelled:
-                    raise MinirunError("the download was cancelled")
-                yield chunk
+            skipped = offset if response.status == 200 else 0  # a server may ignore Range
+            _check_length(response, offset, size, url)
+            for chunk in self._transport.stream(response):
+                kept = chunk[skipped:] if skipped else chunk
+                skipped -= len(chunk) - len(kept)
+                offset += len(kept)
+                yield kept
+            if offset < size:
+                raise urllib3.exceptions.ProtocolError(f"it ended {size - offset} bytes too early")
         finally:
-            response.close()
+            self._transport.close(response)
 
-    def failure(self, url: str, error: Exception) -> MinirunError:
-        """One sentence about a connection that failed, naming what was tried."""
-        reason = getattr(error, "reason", None) or error
-        text = (
-            str(reason).rpartition(": ")[2]
-            if isinstance(reason, urllib3.exceptions.NewConnectionError)
-            else reason
-        )
-        return MinirunError(f"{url} cannot be reached: {text}", "is the network up, and the name right?")
-
-    # ---- requests ----
-
-    def _get(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        """GET with authentication, redirects and another try where that may help."""
-        response = self._patiently(url, headers)
-        if response.status == 401:
-            challenge = response.headers.get("WWW-Authenticate", "")
-            response.drain_conn()
-            self._authorization = self._authorize(challenge, url)
-            response = self._patiently(url, headers)
-        if response.status != 200:
-            raise _refused(url, response)
+    def _get(self, url: str, headers: dict[str, str]) -> Response:
+        response = self.open("GET", url, headers)
+        if response.status != 200 and not (response.status == 206 and "Range" in headers):
+            raise refused(url, _answer(response, url))
         return response
 
-    def _patiently(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        for attempt in range(TRIES):
-            last = attempt == TRIES - 1
+    def ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body = b"",
+        *,
+        further: str = "",
+        tries: int = TRIES,
+    ) -> Answer:
+        """The whole answer, whatever its status."""
+        url = urljoin(self.base, path)
+        return _answer(self.open(method, url, headers or {}, body, further=further, tries=tries), url)
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Body = b"",
+        *,
+        further: str = "",
+        tries: int = TRIES,
+    ) -> Response:
+        """Send a request, and once more with another Authorization when the first is refused."""
+        home = _origin(self.base)
+        used = self.access.header(further) if _origin(url) == home else ""
+        response, final = self._transport.send(method, url, headers, body, used, tries)
+        if response.status == 401 and _origin(final) == home:
+            _finish(response)
+            used = self.access.renew(response.headers.get("WWW-Authenticate", ""), used, further)
+            response, _ = self._transport.send(method, url, headers, body, used, tries)
+        return response
+
+    def _ask_plainly(self, method: str, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        """A request of a token server, whose answer to redirects would be somebody else's."""
+        authorization = headers.get("Authorization", "")
+        rest = {name: value for name, value in headers.items() if name != "Authorization"}
+        return _answer(self._transport.send(method, url, rest, body, authorization, TRIES)[0], url)
+
+
+# ---- any host ---------------------------------------------------------------------------------------------
+
+
+class Transport:
+    """HTTP requests, until they are answered, given up or cancelled."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        self._streaming: set[Response] = set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Also wakes those that wait for bytes."""
+        self._cancelled.set()
+        for response in list(self._streaming):
             try:
-                response = self._following(url, headers)
-                if response.status not in _WORTH_ANOTHER_TRY or last:
-                    return response
-                response.drain_conn()
-                time.sleep(_pause(response, attempt))
-            except urllib3.exceptions.HTTPError as error:
+                response.shutdown()
+            except (OSError, ValueError, RuntimeError):
+                pass  # it is just ending by itself
+
+    def check(self) -> None:
+        if self.cancelled:
+            raise MinirunError("the transfer was cancelled")
+
+    def address(self, host: str) -> str:
+        """`https://HOST`; `http://HOST` where that is allowed and nobody there speaks TLS."""
+        asked = _HUB if host == DEFAULT_REGISTRY else host
+        plain = self.settings.allows_plain(host) and not self._speaks_tls(asked)
+        return f"{'http' if plain else 'https'}://{asked}"
+
+    def _speaks_tls(self, host: str) -> bool:
+        try:
+            _finish(self._request("GET", f"https://{host}/v2/", {}, b""))
+        except urllib3.exceptions.SSLError as error:
+            return "CERTIFICATE_VERIFY_FAILED" in str(error)
+        except urllib3.exceptions.NewConnectionError:
+            return ":" in host  # with a port, the real request will say what is wrong
+        except HTTPError:
+            pass
+        return True
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Body,
+        authorization: str,
+        tries: int,
+    ) -> tuple[Response, str]:
+        """The answer, whatever its status, its body yet to be read; and the address it came from."""
+        for attempt in range(tries):
+            last = attempt == tries - 1
+            try:
+                response, final = self._following(method, url, headers, body, authorization)
+            except HTTPError as error:
                 if last or not _passes(error):
-                    raise self.failure(url, error) from error
-                time.sleep(BACK_OFF_SECONDS * 2**attempt)
+                    raise failure(url, error) from error
+                self.pause(attempt)
+                continue
+            if last or response.status not in PASSING:
+                return response, final
+            _finish(response)
+            self.pause(attempt, response.headers)
         raise AssertionError("not reached")
 
-    def _following(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        """GET through redirects; Authorization goes to the registry itself only."""
+    def _following(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body, authorization: str
+    ) -> tuple[Response, str]:
+        """Through redirects; Authorization goes to the host it is meant for only."""
+        home = _origin(url)
         for _ in range(_REDIRECTS_MAX + 1):
-            sent = dict(headers)
-            if self._authorization and _origin(url) == _origin(self._base):
-                sent["Authorization"] = self._authorization
-            response = self._http.request("GET", url, headers=sent, redirect=False, preload_content=False)
-            if response.status not in _REDIRECTS:
-                return response
-            response.drain_conn()
-            url = _redirected(url, response.headers.get("Location", ""))
-        raise MinirunError(f"{self._base}: more than {_REDIRECTS_MAX} redirects, the last to {url}")
+            private = {"Authorization": authorization} if authorization and _origin(url) == home else {}
+            response = self._request(method, url, {**headers, **private}, body)
+            if response.status not in _followed(method, body):
+                return response, url
+            _finish(response)
+            url = self.redirected(url, response.headers.get("Location", ""))
+        raise MinirunError(f"more than {_REDIRECTS_MAX} redirects, the last to {url}")
 
-    # ---- authentication ----
+    def redirected(self, url: str, location: str) -> str:
+        """Where `location` leads from `url`: not from https to http, and not out into the open with http."""
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        plain = url.startswith("http:") and self.settings.allows_plain(parts.netloc)
+        if parts.scheme != "https" and not (parts.scheme == "http" and plain):
+            raise MinirunError(f"{url} redirects to {target!r}, which is not https")
+        return target
 
-    def _authorize(self, challenge: str, url: str) -> str:
-        """The Authorization header that answers a WWW-Authenticate one.  RFC 9110 section 11.6"""
-        scheme, _, rest = challenge.partition(" ")
-        basic = _basic_credentials(self.host)
-        if scheme.lower() == "basic":
-            if not basic:
-                raise MinirunError(f"{url} wants a user and a password", f"minirun login {self.host}")
-            return basic
-        if scheme.lower() != "bearer":
-            raise MinirunError(f"{url} wants an authentication unknown here: {challenge!r}")
-        return f"Bearer {self._token(dict(_PARAMETER.findall(rest)), basic)}"
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body) -> Response:
+        self.check()
+        if body:
+            headers = {**headers, "Content-Length": str(len(body))}
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=COMMIT_SECONDS if body else READ_SECONDS)
+        return self._pool(urlsplit(url).netloc).request(
+            method, url, headers=headers, body=body, timeout=timeout, redirect=False, preload_content=False
+        )
 
-    def _token(self, parameters: dict[str, str], basic: str) -> str:
-        realm = parameters.get("realm", "")
-        self._check_realm(realm)
-        scope = parameters.get("scope") or f"repository:{self.repository}:pull"
-        query = urlencode({"service": parameters.get("service", ""), "scope": scope})
-        url = f"{realm}{'&' if '?' in realm else '?'}{query}"
-        try:
-            response = self._http.request(
-                "GET",
-                url,
-                headers={"Authorization": basic} if basic else {},
-                redirect=False,
-                preload_content=False,
-            )
-            if response.status != 200:
-                raise _refused(realm, response)
-            answer = json.loads(response.read(_TOKEN_BYTES_MAX))
-            token = answer.get("token") or answer.get("access_token")
-        except urllib3.exceptions.HTTPError as error:
-            raise self.failure(realm, error) from error
-        except (ValueError, AttributeError) as error:
-            raise MinirunError(f"{realm} gave no token: {error}") from error
-        if not isinstance(token, str):
-            raise MinirunError(f"{realm} gave no token")
-        return token
+    def stream(self, response: Response) -> Iterator[bytes]:
+        self._streaming.add(response)
+        for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+            self.check()
+            yield chunk
+        self.check()
 
-    def _check_realm(self, realm: str) -> None:
-        """Credentials may be sent there: not in the clear, unless nothing leaves this machine."""
-        parts = urlsplit(realm)
-        loopback = _LOOPBACK.fullmatch(parts.netloc) and self._base.startswith("http:")
-        if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
-            raise MinirunError(f"{self._base} sends for a token to {realm!r}, which is not https")
+    def close(self, response: Response) -> None:
+        self._streaming.discard(response)
+        response.close()
 
+    def pause(self, attempt: int, headers: Mapping[str, str] | None = None) -> None:
+        """Wait before another try, unless cancelled meanwhile."""
+        asked = _retry_after((headers or {}).get("Retry-After", ""))
+        wanted = BACK_OFF_SECONDS * 2**attempt if asked is None else asked
+        self._cancelled.wait(min(wanted, RETRY_AFTER_SECONDS_MAX))
+        self.check()
 
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+    # ---- TLS ----
 
+    def _pool(self, host: str) -> urllib3.PoolManager:
+        """The connections to `host`: those with a trust of their own apart from all others."""
+        name = DEFAULT_REGISTRY if host == _HUB else host
+        authorities = self._authorities(name)
+        key = name if authorities or self.settings.is_insecure(name) else ""
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = self._make_pool(key, authorities)
+            return self._pools[key]
 
-def _basic_credentials(host: str) -> str:
-    """`Basic ...` from ~/.docker/config.json, or "" when it has nothing for `host`."""
-    directory = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
-    try:
-        with open(f"{directory}/config.json", "rb") as file:
-            auths: Any = json.load(file).get("auths", {})
-    except (OSError, ValueError, AttributeError):
-        return ""
-    keys = (
-        [_HUB_CREDENTIALS] if host == DEFAULT_REGISTRY else [host, f"https://{host}", f"https://{host}/v2/"]
-    )
-    for key in keys:
-        entry = auths.get(key) or {}
-        if entry.get("auth"):
-            return f"Basic {entry['auth']}"
-        if entry.get("username"):
-            pair = f"{entry['username']}:{entry.get('password', '')}"
-            return f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return ""
+    def _authorities(self, host: str) -> list[str]:
+        """Files with further certificate authorities.  SSL_CERT_FILE replaces the usual ones: OpenSSL sees to it."""
+        named = self.settings.ca(host)
+        return [*([named] if named else []), *sorted(glob.glob(f"{CERTIFICATES}/{glob.escape(host)}/*.crt"))]
+
+    def _make_pool(self, host: str, authorities: list[str]) -> urllib3.PoolManager:
+        context = ssl.create_default_context()
+        for path in authorities:
+            try:
+                context.load_verify_locations(path)
+            except OSError as error:  # ssl.SSLError is one
+                raise MinirunError(f"{path}: not certificates to trust: {error}") from error
+        if self.settings.is_insecure(host):
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
+        return urllib3.PoolManager(
+            maxsize=_CONNECTIONS, retries=False, ssl_context=context, blocksize=_SEND_BLOCK_BYTES
+        )
 
 
 # ---- answers ----------------------------------------------------------------------------------------------
+
+
+def _read(response: Response, url: str, limit: int) -> bytes:
+    """The body, at most `limit` bytes of it and one more."""
+    try:
+        return bytes(response.read(limit + 1, decode_content=False))
+    except HTTPError as error:
+        raise failure(url, error) from error
+    finally:
+        _finish(response)
+
+
+def _answer(response: Response, url: str) -> Answer:
+    body = _read(response, url, _ANSWER_BYTES_MAX)
+    return Answer(response.status, response.reason or "", response.headers, body)
+
+
+def _finish(response: Response) -> None:
+    """Give the connection back if there is nothing left to read from it; else close it."""
+    response.release_conn() if response.length_remaining == 0 else response.close()
 
 
 def _check_manifest(content: bytes, digest: str, size: int | None, url: str) -> None:
@@ -244,42 +476,65 @@ def _check_manifest(content: bytes, digest: str, size: int | None, url: str) -> 
         raise MinirunError(f"{url} has the wrong content: its digest is {found}, not {digest}")
 
 
-def _refused(url: str, response: urllib3.BaseHTTPResponse) -> MinirunError:
-    """The registry's own words, if it has some: {"errors": [{"code", "message"}]}."""
-    try:
-        body = json.loads(response.read(_TOKEN_BYTES_MAX))
-        words = "; ".join(f"{error.get('code')}: {error.get('message')}" for error in body["errors"])
-    except (ValueError, KeyError, TypeError, AttributeError, urllib3.exceptions.HTTPError):
-        words = response.reason or ""
-    message = f"{url} said: {response.status} {words}".rstrip()
-    if response.status == 404:
+def _check_length(response: Response, offset: int, size: int, url: str) -> None:
+    """What the headers tell of a blob must be true before a byte of it is taken."""
+    total = response.headers.get("Content-Length", "")
+    if response.status == 206:
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if not match or int(match[1]) != offset:
+            raise MinirunError(f"{url} was asked from byte {offset} on and gave another part")
+        total = match[2]
+    if total.isdigit() and int(total) != size:
+        raise MinirunError(f"{url} has the wrong size: {total} bytes, not {size}")
+
+
+def refused(url: str, answer: Answer) -> MinirunError:
+    """One sentence about an answer that is not what was hoped for."""
+    message = f"{url} said: {answer.words}"
+    if answer.status == 404:
         return NotFoundError(message, "is there such a repository, and such a tag in it?")
-    if response.status in (401, 403):
+    if answer.status in (401, 403):
         return MinirunError(message, "no such repository, or it may only be read after minirun login")
     return MinirunError(message)
 
 
-def _pause(response: urllib3.BaseHTTPResponse, attempt: int) -> float:
-    asked = response.headers.get("Retry-After", "")
-    wanted = float(asked) if asked.isdigit() else BACK_OFF_SECONDS * 2**attempt
-    return min(wanted, RETRY_AFTER_SECONDS_MAX)
+def failure(url: str, error: Exception) -> Broken:
+    """One sentence about a connection that failed, naming what was tried."""
+    reason = getattr(error, "reason", None) or error
+    text = str(reason)
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        text = text.rpartition(": ")[2]
+    return Broken(f"{url} cannot be reached: {text}", "is the network up, and the name right?")
 
 
 def _passes(error: Exception) -> bool:
     """Whether another try may go better: not for an unknown name, a closed port or a bad certificate."""
-    return not isinstance(error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.SSLError))
+    lasting = (
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.ConnectTimeoutError,
+        urllib3.exceptions.SSLError,
+        urllib3.exceptions.LocationValueError,
+    )
+    return not isinstance(error, lasting)
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds, from a number of them or from a date; None when it is neither."""
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _followed(method: str, body: bytes | Body) -> tuple[int, ...]:
+    """Which redirects are: a POST's body goes nowhere else, for it holds an identity token (access.py)."""
+    if method in ("GET", "HEAD"):
+        return _REDIRECTS
+    return () if method == "POST" and body else (307, 308)
 
 
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
-
-
-def _redirected(url: str, location: str) -> str:
-    target = urljoin(url, location)
-    scheme = urlsplit(target).scheme
-    if scheme != "https" and not (scheme == "http" and url.startswith("http:")):
-        raise MinirunError(f"{url} redirects to {target!r}, which is not https")
-    if scheme == "http" and not _LOOPBACK.fullmatch(urlsplit(target).netloc):
-        raise MinirunError(f"{url} redirects to {target!r}, which is not https")
-    return target

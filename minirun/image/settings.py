@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _ONLY_HOST = re.compile(_HOST)
 _MIRROR = re.compile(rf"{_HOST}(?:/[a-z0-9][a-z0-9._-]*)*")
 
@@ -61,6 +62,10 @@ class Settings:
     def is_insecure(self, host: str) -> bool:
         """Whether plain http and any certificate will do."""
         return self._of(host).insecure
+
+    def allows_plain(self, host: str) -> bool:
+        """Whether plain http may be spoken with it: what does not leave this machine, and what is insecure."""
+        return bool(_LOOPBACK.fullmatch(host)) or self.is_insecure(host)
 
     def ca(self, host: str) -> str:
         """The file with the certificate authority of `host`, or ""."""

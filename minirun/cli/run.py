@@ -95,6 +95,7 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.option(
     "--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull."
 )
+@click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8.")
 @click.option(
     "--explain",
     is_flag=False,
@@ -175,6 +176,7 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
         "rm",
         "init",
         "privileged",
+        "platform",
     ):
         setattr(options, name, words[name])
     options.readonly, options.pull = words["read_only"], words["pull"]

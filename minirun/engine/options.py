@@ -43,6 +43,7 @@ class RunOptions:
         self.no_new_privileges = False
         self.seccomp: dict[str, Any] | None = {}  # {} is the default profile, None unconfined
         self.pull = "missing"
+        self.platform = ""
 
 
 def size(text: str, option: str) -> int:

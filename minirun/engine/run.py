@@ -49,7 +49,9 @@ def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
     from minirun.image.store import Store
 
     trace.step("image", "a name becomes a manifest, a config and layers, each checked against its digest")
-    image = Store(paths).ensure(options.image, options.pull, progress)
+    image = Store(paths).ensure(options.image, options.pull, progress, options.platform)
+    if options.platform:
+        image.require(options.platform)
     image.layer_paths()
     return image
 

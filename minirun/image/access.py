@@ -41,7 +41,8 @@ _CLIENT = "minirun"
 class Answer:
     """An HTTP answer whose body is small enough to be held."""
 
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(self, url: str, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.url = url
         self.status = status
         self.reason = reason
         self.headers = headers  # names in any case

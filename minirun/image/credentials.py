@@ -63,7 +63,7 @@ def find(host: str) -> Credentials | None:
     if helper := _helper_for(document, host):
         return _ask_helper(helper, host)
     for key, entry in _table(document, "auths").items():
-        if _host_of(key) == host and isinstance(entry, dict) and (found := _from_entry(key, entry)):
+        if host_of(key) == host and isinstance(entry, dict) and (found := _from_entry(key, entry)):
             return found
     return None
 
@@ -75,7 +75,7 @@ def save(host: str, credentials: Credentials) -> str:
     if helper:
         given = {"ServerURL": _key(host), "Username": credentials.user, "Secret": credentials.secret}
         _run_helper(helper, "store", json.dumps(given))
-    auths = {key: entry for key, entry in _table(document, "auths").items() if _host_of(key) != host}
+    auths = {key: entry for key, entry in _table(document, "auths").items() if host_of(key) != host}
     auths[_key(host)] = {} if helper else _to_entry(credentials)  # an empty entry: a helper has it
     _write({**document, "auths": auths})
     return "" if helper else path()
@@ -85,7 +85,7 @@ def erase(host: str) -> bool:
     """Forget what is kept for `host`; whether there was something."""
     document = _read()
     auths = _table(document, "auths")
-    left = {key: entry for key, entry in auths.items() if _host_of(key) != host}
+    left = {key: entry for key, entry in auths.items() if host_of(key) != host}
     helper = _helper_for(document, host)
     known = len(left) < len(auths) or bool(helper and _ask_helper(helper, host))
     if helper and known:
@@ -93,6 +93,13 @@ def erase(host: str) -> bool:
     if len(left) < len(auths):
         _write({**document, "auths": left})
     return known
+
+
+def host_of(key: str) -> str:
+    """The host in a key of the file, or in what people type: `https://HOST/v2/` is both."""
+    host = key.partition("://")[2] or key
+    host = host.partition("/")[0]
+    return DEFAULT_REGISTRY if host == "index.docker.io" else host
 
 
 # ---- the file ---------------------------------------------------------------------------------------------
@@ -135,13 +142,6 @@ def _key(host: str) -> str:
     return _HUB if host == DEFAULT_REGISTRY else host
 
 
-def _host_of(key: str) -> str:
-    """`https://HOST/v2/` was a key once, too."""
-    host = key.partition("://")[2] or key
-    host = host.partition("/")[0]
-    return DEFAULT_REGISTRY if host == "index.docker.io" else host
-
-
 def _from_entry(key: str, entry: dict[str, Any]) -> Credentials | None:
     if entry.get("identitytoken"):
         return Credentials(TOKEN_USER, str(entry["identitytoken"]))
@@ -171,7 +171,7 @@ def _to_entry(credentials: Credentials) -> dict[str, str]:
 def _helper_for(document: dict[str, Any], host: str) -> str:
     """The NAME of docker-credential-NAME, or "" when the file itself keeps what there is."""
     helpers = _table(document, "credHelpers")
-    name = next((helpers[key] for key in helpers if _host_of(key) == host), document.get("credsStore") or "")
+    name = next((helpers[key] for key in helpers if host_of(key) == host), document.get("credsStore") or "")
     if name and (not isinstance(name, str) or not _HELPER_NAME.fullmatch(name)):
         raise MinirunError(f"{path()}: {name!r} is not the name of a credential helper")
     return str(name)

@@ -141,9 +141,9 @@ class Registry:
         """A request of the registry itself, whatever it answers; `path` may be a whole address."""
         return self._places[-1].ask(method, path, headers, body, further=further, tries=tries)
 
-    def absolute(self, path: str, location: str) -> str:
-        """The address in the Location header that answered a request of `path`."""
-        return self._transport.redirected(urljoin(self._places[-1].base, path), location)
+    def location(self, answer: Answer) -> str:
+        """The address in the Location header of `answer`; its own when it has none."""
+        return self._transport.redirected(answer.url, answer.headers.get("Location", ""))
 
     def pause(self, attempt: int, answer: Answer | None = None) -> None:
         """Wait before another try: longer each time, or as long as the answer asks for."""
@@ -244,7 +244,7 @@ class Place:
     def _get(self, url: str, headers: dict[str, str]) -> Response:
         response = self.open("GET", url, headers)
         if response.status != 200 and not (response.status == 206 and "Range" in headers):
-            raise refused(url, _answer(response, url))
+            raise refused(_answer(response, url))
         return response
 
     def ask(
@@ -458,7 +458,7 @@ def _read(response: Response, url: str, limit: int) -> bytes:
 
 def _answer(response: Response, url: str) -> Answer:
     body = _read(response, url, _ANSWER_BYTES_MAX)
-    return Answer(response.status, response.reason or "", response.headers, body)
+    return Answer(url, response.status, response.reason or "", response.headers, body)
 
 
 def _finish(response: Response) -> None:
@@ -488,9 +488,9 @@ def _check_length(response: Response, offset: int, size: int, url: str) -> None:
         raise MinirunError(f"{url} has the wrong size: {total} bytes, not {size}")
 
 
-def refused(url: str, answer: Answer) -> MinirunError:
+def refused(answer: Answer) -> MinirunError:
     """One sentence about an answer that is not what was hoped for."""
-    message = f"{url} said: {answer.words}"
+    message = f"{answer.url} said: {answer.words}"
     if answer.status == 404:
         return NotFoundError(message, "is there such a repository, and such a tag in it?")
     if answer.status in (401, 403):

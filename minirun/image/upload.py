@@ -1,0 +1,201 @@
+"""One blob on its way into a repository.
+
+    HEAD  /v2/NAME/blobs/DIGEST                               200: it is there
+    POST  /v2/NAME/blobs/uploads/?mount=DIGEST&from=OTHER     201: taken over from OTHER; 202: send it after all
+    POST  /v2/NAME/blobs/uploads/                             202, Location: where to send it
+    PUT   LOCATION?digest=DIGEST                              201; a small blob goes along with it
+    PATCH LOCATION, Content-Range: 0-67108863                 202; a large one goes before it, in chunks,
+                                                              each answered by the Location of the next
+    GET   LOCATION                                            after a break: 204, Range: 0-N is what arrived
+
+See      distribution-spec "Push"
+By hand  curl -X POST, then -X PUT --data-binary @BLOB, with the addresses above
+Next     push.py
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from minirun.errors import MinirunError
+from minirun.image.registry import PASSING, TRIES, Body, Broken, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from minirun.image.access import Answer
+    from minirun.image.registry import Registry
+    from minirun.image.store import Json
+
+CHUNK_BYTES = 64 << 20  # lost at most when the connection breaks; each costs the registry a turn
+_BLOCK_BYTES = 1 << 18
+_LOST = (404, 416)  # the registry knows nothing of this upload, or of another part: begin where it says
+_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+class Blob:
+    """An open file with what its descriptor says."""
+
+    def __init__(self, fd: int, digest: str, size: int) -> None:
+        self.fd = fd
+        self.digest = digest
+        self.size = size
+
+    @property
+    def descriptor(self) -> Json:
+        return {"digest": self.digest, "size": self.size}
+
+
+class _Part(Body):
+    """The bytes from `start` to `end` of a blob; `sent` is told how far it is."""
+
+    def __init__(self, blob: Blob, start: int, end: int, sent: Callable[[int], None]) -> None:
+        self._blob = blob
+        self._start = start
+        self._end = end
+        self._sent = sent
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = self._start
+        while at < self._end:
+            block = os.pread(self._blob.fd, min(_BLOCK_BYTES, self._end - at), at)
+            if not block:
+                raise MinirunError(f"blob {self._blob.digest} is shorter than it should be")
+            yield block
+            at += len(block)
+            self._sent(at)
+
+
+class Upload:
+    """A blob, and how much of it the registry has."""
+
+    def __init__(
+        self, registry: Registry, repository: str, blob: Blob, sent: Callable[[int], None] = lambda at: None
+    ) -> None:
+        self._registry = registry
+        self._path = f"/v2/{repository}/blobs/"
+        self._blob = blob
+        self._sent = sent
+        self._location = ""
+        self._at = 0
+        self._chunk_bytes = CHUNK_BYTES
+
+    def run(self, sources: list[str]) -> str:
+        """Bring it there, from another repository in `sources` if possible; returns Docker's word for it."""
+        if self._is_there():
+            return "Layer already exists"
+        for source in sources:
+            if self._mount(source):
+                return f"Mounted from {source}"
+        if not self._location:
+            self._begin()
+        self._send()
+        return "Pushed"
+
+    def _is_there(self) -> bool:
+        answer = self._registry.ask("HEAD", f"{self._path}{self._blob.digest}")
+        if answer.status not in (200, 404):
+            raise denied(answer)
+        return answer.status == 200
+
+    def _mount(self, source: str) -> bool:
+        """A registry that will not may begin an upload instead; one that minds, or a token server, is no loss."""
+        self._give_up()
+        query = urlencode({"mount": self._blob.digest, "from": source})
+        try:
+            answer = self._registry.ask(
+                "POST", f"{self._path}uploads/?{query}", further=f"repository:{source}:pull"
+            )
+        except MinirunError:
+            return False
+        if answer.status == 202:
+            self._accept(answer, 0)
+        return answer.status == 201
+
+    def _give_up(self) -> None:
+        if self._location:
+            self._registry.ask("DELETE", self._location)
+            self._location = ""
+
+    def _begin(self) -> None:
+        answer = self._registry.ask("POST", f"{self._path}uploads/")
+        if answer.status != 202:
+            raise denied(answer)
+        self._accept(answer, 0)
+
+    def _accept(self, answer: Answer, at: int) -> None:
+        """Go on where the answer says, from byte `at`."""
+        self._location = self._registry.location(answer)
+        self._at = at
+        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        self._chunk_bytes = max(self._chunk_bytes, int(least) if least.isdigit() else 0)
+
+    def _send(self) -> None:
+        failures = 0
+        while True:
+            answer = problem = None
+            try:
+                end, answer = self._next()
+                if answer.status in (201, 204):
+                    return
+                if answer.status == 202:
+                    self._accept(answer, _received(answer) or end)
+                    failures = 0
+                    continue
+                problem = denied(answer)
+                if answer.status not in (*PASSING, *_LOST):
+                    raise problem
+            except Broken as error:
+                problem = error
+            failures += 1
+            if failures == TRIES:
+                raise problem
+            self._registry.pause(failures - 1, answer)
+            if self._is_there():  # only the answer was lost
+                return
+            self._recover()
+
+    def _next(self) -> tuple[int, Answer]:
+        """The next request: the byte up to which it sends, and its answer."""
+        size, location = self._blob.size, self._location
+        if self._at < size and size > self._chunk_bytes:
+            end = min(self._at + self._chunk_bytes, size)
+            method, headers = "PATCH", {**_OCTETS, "Content-Range": f"{self._at}-{end - 1}"}
+        else:
+            end = size
+            method, headers = "PUT", _OCTETS
+            query = urlencode({"digest": self._blob.digest})
+            location += f"{'&' if '?' in location else '?'}{query}"
+        part = _Part(self._blob, self._at, end, self._sent)
+        return end, self._registry.ask(method, location, headers, part, tries=1)
+
+    def _recover(self) -> None:
+        """Ask how much has arrived; what cannot be told is sent from the start."""
+        answer = self._registry.ask("GET", self._location)
+        received = _received(answer) if answer.status in (202, 204) else 0
+        if received:
+            self._accept(answer, received)
+        else:
+            self._begin()
+
+
+def denied(answer: Answer) -> MinirunError:
+    """One sentence about an answer that ends a push."""
+    error = refused(answer)
+    if answer.status in (401, 403):
+        host = urlsplit(answer.url).netloc
+        return MinirunError(f"pushing is denied: {error.message}", f"minirun login {host}")
+    return MinirunError(error.message)
+
+
+def _received(answer: Answer) -> int:
+    """Bytes the registry has; 0 when it does not say.  `0-0` may mean none or one, so it says nothing."""
+    match = _RANGE.fullmatch(answer.headers.get("Range", ""))
+    return int(match[1]) + 1 if match and int(match[1]) else 0

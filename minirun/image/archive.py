@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.image import manifests, reference, tarstream
-from minirun.image.layers import entry_name
 from minirun.image.store import CONTAINERD_NAME, LAYER, REF_NAME
+from minirun.image.tarstream import entry_name
 
 if TYPE_CHECKING:
     import tarfile
@@ -60,7 +60,7 @@ def _read_members(store: Store, file: BinaryIO) -> Members:
             stream = tarstream.TarStream(iter(unpacked))
             for info in tarstream.entries(stream):
                 _read_member(store, info, stream, members)
-    except (EOFError, OSError, tarstream.DecompressionError) as error:
+    except OSError as error:
         raise MinirunError(f"the archive cannot be read: {error}") from error
     return members
 
@@ -152,7 +152,7 @@ def _load_entry(archive: _Archive, entry: Json) -> Image:
         with open(archive.store.blob_path(blob["digest"]), "rb") as file:
             return file.read(manifests.BYTES_MAX + 1)
 
-    manifest = manifests.for_this_machine(entry, fetch)
+    manifest = manifests.for_platform(entry, fetch)
     for layer in manifest.layers:
         archive.blob(f"blobs/sha256/{layer['digest'][7:]}")
     annotations = entry.get("annotations") or {}

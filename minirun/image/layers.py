@@ -1,165 +1,224 @@
 """Layers: each tar is unpacked once into a directory that overlayfs takes as a lowerdir.
 
     layers/<diff_id>/  or  layers/chain-<chain_id>/   (chain.py), each with a .json beside it: {"size": bytes}
-    layers/.tmp-<diff_id>/   being unpacked, or left by a crash; the next unpacking clears it
+    layers/.tmp-<diff_id>-*/ being unpacked, flock(2)ed by who does it; unlocked, a crash left it, and it is cleared
 
-Three things in a tar mean something only on top of the layers below:
+Layers are directories of their own, so unlike Docker, which applies one on top of the other, they are unpacked
+side by side.  A layer appears by one rename, its digests found right.  What little it needs to know of those
+below (unpacking.py tells what) it looks up in a second half, lowest layer first; a layer that need not look
+appears as soon as its first half is done.
 
-- a parent directory it does not list.  overlayfs gives a merged directory the mode, owner, xattrs and mtime
-  of the uppermost layer that has it: an invented 0755 /tmp would hide the real 1777.  They are copied.
-- a hard link to a file of a lower layer.  The file is copied up to its own place here and linked, as
-  overlayfs does when a process calls link(2).
-- a whiteout: made only when there is something to hide, since overlayfs shows a stray one as a broken file.
-
-So unpacking has two halves.  `Unpacking.entry` takes the tar as it streams, each layer for itself, several at
-once; `Unpacking.settle` looks below, bottom layer first.  A layer that did not have to look is shared freely.
-
-Nothing is written outside the directory because no path is ever followed: a name belongs to the first entry
-that takes it, so a directory stays one, and every act is on one name inside a parent that openat2(2) opened
-beneath the layer's root without following a link.  The layer appears by one rename, its digest found right.
-
-See      image-spec layer.md; kernel Documentation/filesystems/overlayfs.rst; openat2(2); CVE-2019-14271
-By hand  tar -xzf LAYER -C DIR, then for each .wh.NAME: mknod NAME c 0 0
+See      image-spec layer.md; flock(2); rename(2)
+By hand  for each layer: mkdir DIR; tar -xzf LAYER -C DIR
+Next     unpacking.py
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import shutil
-import stat
-import tarfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
 from minirun.files import locked, write_json
 from minirun.image import tarstream
 from minirun.image.chain import chain_directory, diff_directory, find
-from minirun.linux import syscalls
-from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
+from minirun.image.incoming import Cancelled
+from minirun.image.unpacking import Unpacking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import BinaryIO
+    from collections.abc import Callable, Iterator
 
-WORKERS = 2  # layers unpacked at the same time; each has a second thread that decompresses
+    from minirun.image.tarstream import Limits, Readable
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
-_OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")  # overlayfs would obey them: never from a tar
-_PAX_XATTR = "SCHILY.xattr."
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"
-
-
-# ---- names ------------------------------------------------------------------------------------------------
-
-
-def entry_name(name: str) -> str:
-    """`./a//b/` -> `a/b`; the root is "".  Raises MinirunError for names that lead out of the layer."""
-    if not name or name.startswith("/"):
-        raise MinirunError("an empty or absolute name")
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise MinirunError("a name with ..")
-    return "/".join(parts)
+WORKERS = 3  # layers on their way at the same time, as Docker; each has a second thread that decompresses
 
 
 # ---- a set of layers --------------------------------------------------------------------------------------
 
 
+class Packed:
+    """A layer as it lies in the store: a tar, mostly packed.  pull.py has one that is still to come."""
+
+    def __init__(self, path: str, diff_id: str) -> None:
+        self.path = path  # of the blob
+        self.diff_id = diff_id
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{os.path.basename(self.path)}"
+
+    @property
+    def here(self) -> bool:
+        """Whether nothing has to be fetched."""
+        return True
+
+    @contextlib.contextmanager
+    def content(self) -> Iterator[Readable]:
+        """What to read it from, locked: another who wants it waits, and then finds it unpacked.
+
+        The end of what is read is reached only if the digest is right.
+        """
+        with open(self.path, "rb", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+    def cancel(self) -> None:
+        """Let who waits for its content fail with Cancelled, soon."""
+
+
 def unpack_all(
-    layers: str, blobs: list[tuple[str, str]], done: Callable[[int], None] = lambda index: None
+    layers: str,
+    packed: list[Packed],
+    done: Callable[[int], None] = lambda index: None,
+    limits: Limits = tarstream.LIMITS,
 ) -> list[str]:
     """Unpack what is missing of an image; returns its layers' directories, lowest first.
 
-    `blobs` are (path of the packed tar, diff_id), lowest first; `done(index)` is called as each is ready.
-    One process at a time works on `layers`; another that wants the same layers waits and finds them there.
+    `packed` is lowest first; `done(index)` is called in that order, as each is ready.  Two processes that want
+    the same layer share the work; two that nevertheless make the same directory find that the first has won.
     """
     os.makedirs(layers, mode=0o700, exist_ok=True)  # setuid files of images are not for the host's users
-    with locked(f"{layers}/.lock"):
-        clear_temporary(layers)
-        with ThreadPoolExecutor(WORKERS) as pool:
-            try:
-                return _in_order(layers, blobs, _submit(pool, layers, blobs), done)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                clear_temporary(layers)
-                raise
+    clear_temporary(layers)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        jobs = _submit(pool, layers, packed, limits)
+        try:
+            return _in_order(layers, packed, jobs, done, limits)
+        except BaseException as error:
+            _stop(pool, packed, jobs)
+            clear_temporary(layers)
+            raise _cause(error, jobs) from None
 
 
-def _submit(
-    pool: ThreadPoolExecutor, layers: str, blobs: list[tuple[str, str]]
-) -> dict[int, Future[Unpacking]]:
-    """Start the first half for every missing layer; one that an image has twice is started once."""
-    diff_ids = [diff_id for _, diff_id in blobs]
-    return {
-        index: pool.submit(unpack, layers, *blob)
-        for index, blob in enumerate(blobs)
-        if diff_ids.index(blob[1]) == index and find(layers, diff_ids[: index + 1]) is None
-    }
+Jobs = dict[int, "Future[Unpacking | None]"]
+
+
+def _submit(pool: ThreadPoolExecutor, layers: str, packed: list[Packed], limits: Limits) -> Jobs:
+    """Start the first half for what is missing; a blob that an image has twice is started once."""
+    digests = [layer.digest for layer in packed]
+    diff_ids = [layer.diff_id for layer in packed]
+    jobs: Jobs = {}
+    for index, layer in enumerate(packed):
+        missing = not layer.here or find(layers, diff_ids[: index + 1]) is None
+        if missing and digests.index(layer.digest) == index:
+            jobs[index] = pool.submit(_first_half, layers, layer, diff_ids[: index + 1], limits)
+            jobs[index].add_done_callback(lambda job: _stop_the_others(job, packed))
+    return jobs
+
+
+def _stop_the_others(job: Future[Unpacking | None], packed: list[Packed]) -> None:
+    if not job.cancelled() and job.exception():
+        for layer in packed:
+            layer.cancel()
+
+
+def _stop(pool: ThreadPoolExecutor, packed: list[Packed], jobs: Jobs) -> None:
+    for layer in packed:
+        layer.cancel()
+    pool.shutdown(cancel_futures=True)
+    for job in jobs.values():
+        if not job.cancelled() and not job.exception() and (unpacking := job.result()):
+            unpacking.close()
+
+
+def _cause(error: BaseException, jobs: Jobs) -> BaseException:
+    """The error that made the others stop, when `error` is only that of one which was stopped."""
+    if not isinstance(error, Cancelled):
+        return error
+    errors = [job.exception() for job in jobs.values() if not job.cancelled()]
+    return next((other for other in errors if other and not isinstance(other, Cancelled)), error)
 
 
 def _in_order(
-    layers: str, blobs: list[tuple[str, str]], jobs: dict[int, Future[Unpacking]], done: Callable[[int], None]
+    layers: str, packed: list[Packed], jobs: Jobs, done: Callable[[int], None], limits: Limits
 ) -> list[str]:
     """The second half of each layer, lowest first, since it may look at those below."""
     directories: list[str] = []
-    for index, blob in enumerate(blobs):
-        diff_ids = [diff_id for _, diff_id in blobs[: index + 1]]
+    for index, layer in enumerate(packed):
+        diff_ids = [one.diff_id for one in packed[: index + 1]]
+        unpacking = jobs[index].result() if index in jobs else None
         directory = find(layers, diff_ids)
+        if directory is None:  # perhaps another process's, removed since; or here twice, on different layers
+            unpacking = unpacking or _first_half(layers, layer, diff_ids, limits)
+        if unpacking is not None:
+            directory = publish(layers, layer, unpacking, diff_ids, directories[::-1])
+        directory = directory or find(layers, diff_ids)
         if directory is None:
-            unpacking = jobs[index].result() if index in jobs else unpack(layers, *blob)
-            directory = publish(layers, unpacking, diff_ids, directories[::-1])
+            raise MinirunError(f"layer {diff_ids[-1]} has vanished", "minirun pull the image again")
         directories.append(directory)
         done(index)
     return directories
 
 
+def _first_half(layers: str, packed: Packed, diff_ids: list[str], limits: Limits) -> Unpacking | None:
+    """Fetch and unpack one layer.  None when its directory is there; else it is to be settled on those below."""
+    with packed.content() as file:
+        if find(layers, diff_ids) is not None:
+            return None
+        unpacking = unpack(layers, packed, file, limits)
+        if not unpacking.depends:
+            publish(layers, packed, unpacking, diff_ids, [])
+            return None
+    return unpacking
+
+
 def remove(layers: str, names: list[str]) -> None:
     """Remove unpacked layers and their .json.  Renamed first: a layer is there whole or not at all."""
-    with locked(f"{layers}/.lock"):
-        for name in names:
-            os.rename(f"{layers}/{name}", f"{layers}/.tmp-{name}")
-        clear_temporary(layers)
+    for name in names:
+        os.rename(f"{layers}/{name}", f"{layers}/.tmp-{name}")
+    clear_temporary(layers)
 
 
 def clear_temporary(layers: str) -> None:
-    """Remove what a crash left half unpacked."""
-    for name in os.listdir(layers):
-        if name.startswith(".tmp-"):
-            _remove(f"{layers}/{name}")
+    """Remove what a crash left half unpacked: whoever is still at work holds a lock on the directory."""
+    with locked(f"{layers}/.lock"):
+        for name in os.listdir(layers):
+            if name.startswith(".tmp-"):
+                _remove_unlocked(f"{layers}/{name}")
 
 
-def _remove(path: str) -> None:
-    """`rm -rf path`, following no link."""
-    if os.path.isdir(path):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
+def _remove_unlocked(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.isdir(path):
+            shutil.rmtree(path)  # follows no link
+        else:
+            os.unlink(path)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(fd)
 
 
 # ---- one layer --------------------------------------------------------------------------------------------
 
 
-def unpack(layers: str, blob: str, diff_id: str) -> Unpacking:
-    """The first half: stream the tar at `blob` into `layers/.tmp-<diff_id>` and check its diff_id."""
-    unpacking = Unpacking(f"{layers}/.tmp-{diff_id.removeprefix('sha256:')}", blob)
+def unpack(layers: str, packed: Packed, file: Readable, limits: Limits = tarstream.LIMITS) -> Unpacking:
+    """The first half: stream the tar in `file` into a new directory and check its diff_id."""
+    with locked(f"{layers}/.lock"):  # else it might be cleared before it is locked
+        name = f".tmp-{packed.diff_id.removeprefix('sha256:')}-{os.urandom(4).hex()}"
+        unpacking = Unpacking(f"{layers}/{name}", limits)
     try:
-        with open(blob, "rb", buffering=0) as file:
-            found = unpacking.stream(file)
-        if found != diff_id:
-            raise MinirunError(f"it unpacks to {found}, and the image says {diff_id}")
-    except Exception as error:
+        found = unpacking.stream(file)
+        if found != packed.diff_id:
+            raise MinirunError(f"it unpacks to {found}, and the image says {packed.diff_id}")
+    except BaseException as error:
         unpacking.close()
-        raise _layer_error(blob, error) from error
+        if isinstance(error, Exception):
+            raise _layer_error(packed.digest, error) from error
+        raise
     return unpacking
 
 
-def _layer_error(blob: str, error: Exception) -> MinirunError:
-    name = os.path.basename(blob)[:12]
+def _layer_error(digest: str, error: Exception) -> MinirunError:
+    name = digest.removeprefix("sha256:")[:12]
+    if isinstance(error, Cancelled):
+        return error
     if isinstance(error, MinirunError):
         return type(error)(f"layer {name}: {error.message}", error.hint)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -167,414 +226,24 @@ def _layer_error(blob: str, error: Exception) -> MinirunError:
     return MinirunError(f"layer {name}: {error}")
 
 
-def publish(layers: str, unpacking: Unpacking, diff_ids: list[str], below: list[str]) -> str:
+def publish(layers: str, packed: Packed, unpacking: Unpacking, diff_ids: list[str], below: list[str]) -> str:
     """The second half: settle the layer on those `below` (uppermost first), and rename it into its place."""
     try:
         unpacking.settle(below)
         shared = diff_directory(layers, diff_ids[-1])
         final = chain_directory(layers, diff_ids) if unpacking.depends else shared
         write_json(f"{final}.json", {"diff_id": diff_ids[-1], "size": unpacking.size})
-        os.rename(unpacking.path, final)
+        _rename(unpacking.path, final)
     except Exception as error:
-        raise _layer_error(unpacking.blob, error) from error
+        raise _layer_error(packed.digest, error) from error
     finally:
         unpacking.close()
     return final
 
 
-class Unpacking:
-    """One layer on its way from a tar to a directory."""
-
-    def __init__(self, path: str, blob: str = "") -> None:
-        """Into the new directory `path`; `blob` is what it comes from, for messages."""
-        os.mkdir(path, 0o700)
-        os.chmod(path, 0o700)  # a set-group-id bit inherited from above would spread to all files
-        self.path = path
-        self.blob = blob
-        self.size = 0  # bytes of regular files
-        self.names: set[str] = set()  # all that is taken
-        self.directories: dict[str, tarfile.TarInfo | None] = {"": None}  # None: implied, not listed
-        self._whiteouts: list[str] = []  # names that are to vanish
-        self._opaque: set[str] = set()  # directories whose lower content is to vanish
-        self._links: list[tuple[str, str]] = []  # (name, target): hard links to files of lower layers
-        self._linked: set[str] = set()
-        self._root_fd = os.open(path, _DIRECTORY)
-        self._parent, self._parent_fd = "", os.dup(self._root_fd)
-        self._owner = (os.geteuid(), os.getegid())  # what new files have already
-
-    @property
-    def depends(self) -> bool:
-        """Whether the layers below had a say in what became of this one."""
-        implied = any(path and info is None for path, info in self.directories.items())
-        return bool(implied or self._whiteouts or self._links)
-
-    def close(self) -> None:
-        os.close(self._parent_fd)
-        os.close(self._root_fd)
-
-    # -- first half: the stream --
-
-    def stream(self, file: BinaryIO) -> str:
-        """Take in the whole tar; returns its diff_id."""
-        with tarstream.Unpacked(file) as unpacked:
-            stream = tarstream.TarStream(iter(unpacked))
-            for info in tarstream.entries(stream):
-                try:
-                    self.entry(info, stream)
-                except (MinirunError, OSError, OverflowError, ValueError) as error:
-                    raise MinirunError(f"entry {info.name!r}: {_reason(error)}") from error
-            stream.drain()
-            return unpacked.digest()
-
-    def entry(self, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
-        """Put one entry into the directory; what needs the layers below is noted for `settle`."""
-        name = entry_name(info.name)
-        parent, _, base = name.rpartition("/")
-        if base.startswith(_WHITEOUT):
-            self._whiteout(parent, base)
-        elif info.isdir():
-            self._directory(name, parent, base, info)
-        elif name in self.names or not name:
-            raise MinirunError("there is an entry of that name already")
-        else:
-            self._other(name, self._enter(parent), base, info, stream)
-            self.names.add(name)
-
-    def _other(
-        self, name: str, parent: int, base: str, info: tarfile.TarInfo, stream: tarstream.TarStream
-    ) -> None:
-        if info.isreg():
-            self._file(parent, base, info, stream)
-        elif info.issym():
-            os.symlink(info.linkname, base, dir_fd=parent)
-            self._finish(parent, base, info)
-        elif info.islnk():
-            self._link(name, parent, base, entry_name(info.linkname))
-        elif info.isdev():
-            _make_node(parent, base, info)
-            self._finish(parent, base, info)
-        else:
-            raise MinirunError(f"an entry of unknown type {info.type!r}")
-
-    def _enter(self, path: str) -> int:
-        """A descriptor of the directory `path`, made (as implied) if missing.  Good until the next call."""
-        if path != self._parent:
-            if path not in self.directories:
-                self._imply(path)
-            fd = _open_beneath(self._root_fd, path)
-            os.close(self._parent_fd)
-            self._parent, self._parent_fd = path, fd
-        return self._parent_fd
-
-    def _imply(self, path: str) -> None:
-        if path in self.names:
-            raise MinirunError(f"its parent {path!r} is not a directory")
-        self._make_directory(path, None)
-
-    def _make_directory(self, path: str, info: tarfile.TarInfo | None) -> None:
-        """Owner, mode and times come last, in `settle`: each file made in it would change the mtime."""
-        parent, _, base = path.rpartition("/")
-        os.mkdir(base, 0o700, dir_fd=self._enter(parent))
-        self.directories[path] = info
-        self.names.add(path)
-
-    def _directory(self, name: str, parent: str, base: str, info: tarfile.TarInfo) -> None:
-        if name in self.directories:
-            self.directories[name] = info  # listed twice, or implied before: the last word counts
-        elif name in self.names:
-            raise MinirunError("there is an entry of that name already")
-        else:
-            self._make_directory(name, info)
-
-    def _file(self, parent: int, base: str, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
-        fd = os.open(base, _NEW_FILE, 0o600, dir_fd=parent)
-        try:
-            if info.sparse is not None:
-                _write_sparse(fd, info, stream)
-            elif info.size:
-                _write(fd, info, stream)
-            self._attributes(fd, info)
-        finally:
-            os.close(fd)
-        self.size += info.size
-
-    def _link(self, name: str, parent: int, base: str, target: str) -> None:
-        if target in self.directories:
-            raise MinirunError(f"a hard link to the directory {target!r}")
-        if target in self.names and target not in self._linked:
-            self._make_link(target, parent, base)
-        else:
-            self._links.append((name, target))
-            self._linked.add(name)
-
-    def _make_link(self, target: str, parent: int, base: str) -> None:
-        fd = _open_beneath(self._root_fd, os.path.dirname(target))
-        try:
-            os.link(os.path.basename(target), base, src_dir_fd=fd, dst_dir_fd=parent, follow_symlinks=False)
-        finally:
-            os.close(fd)
-
-    def _whiteout(self, parent: str, base: str) -> None:
-        if base == _OPAQUE:
-            self._enter(parent)
-            self._opaque.add(parent)
-        elif not base.startswith(".wh..wh."):  # aufs kept its own books under such names
-            hidden = base.removeprefix(_WHITEOUT)
-            if hidden in ("", ".", ".."):
-                raise MinirunError("a whiteout of no name")
-            self._enter(parent)
-            self._whiteouts.append(f"{parent}/{hidden}" if parent else hidden)
-
-    # -- attributes --
-
-    def _attributes(self, fd: int, info: tarfile.TarInfo) -> None:
-        """Of an open file or directory.  chown(2) clears set-user-id and capabilities, so it goes first."""
-        owner = _owner(info)
-        if owner != self._owner:
-            os.fchown(fd, *owner)
-        for name, value in _xattrs(info):
-            _set_xattr(fd, name, value)
-        os.fchmod(fd, info.mode & 0o7777)
-        when = _mtime_ns(info)
-        os.utime(fd, ns=(when, when))
-
-    def _finish(self, parent: int, base: str, info: tarfile.TarInfo) -> None:
-        """The same for what cannot be opened: links, devices, fifos."""
-        owner = _owner(info)
-        if owner != self._owner:
-            os.chown(base, *owner, dir_fd=parent, follow_symlinks=False)
-        for name, value in _xattrs(info):
-            _set_xattr(f"/proc/self/fd/{parent}/{base}", name, value)
-        if not info.issym():
-            os.chmod(base, info.mode & 0o7777, dir_fd=parent)
-        when = _mtime_ns(info)
-        os.utime(base, ns=(when, when), dir_fd=parent, follow_symlinks=False)
-
-    # -- second half: the layers below --
-
-    def settle(self, below: list[str]) -> None:
-        """Do what needs the layers below (their directories, uppermost first), then finish directories."""
-        for name in self._whiteouts:
-            self._hide(name, below)
-        for name, target in self._links:
-            try:
-                self._link_below(name, target, below)
-            except (MinirunError, OSError) as error:
-                raise MinirunError(f"entry {name!r}: {_reason(error)}") from error
-        for path, info in self.directories.items():
-            self._settle_directory(path, info, below)
-
-    def _hide(self, name: str, below: list[str]) -> None:
-        if name in self.directories:
-            self._opaque.add(name)  # removed below and made anew here
-        elif name not in self.names and self._below(name, below) is not None:
-            parent, _, base = name.rpartition("/")
-            os.mknod(base, stat.S_IFCHR, os.makedev(0, 0), dir_fd=self._enter(parent))
-            self.names.add(name)
-
-    def _below(self, name: str, below: list[str]) -> str | None:
-        """Where lower layers have `name`, unless this layer hides what is below its directory."""
-        parts = name.split("/")
-        hidden = any("/".join(parts[:depth]) in self._opaque for depth in range(len(parts)))
-        return None if hidden else find_below(below, name)
-
-    def _link_below(self, name: str, target: str, below: list[str]) -> None:
-        if not self._is_there(target):
-            source = self._below(target, below)
-            if source is None:
-                raise MinirunError(f"a hard link to {target!r}, which is nowhere")
-            parent, _, base = target.rpartition("/")
-            _copy_up(source, self._enter(parent), base)
-            self.names.add(target)
-        parent, _, base = name.rpartition("/")
-        self._make_link(target, self._enter(parent), base)
-
-    def _is_there(self, name: str) -> bool:
-        parent, _, base = name.rpartition("/")
-        try:
-            os.stat(base, dir_fd=self._enter(parent), follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _settle_directory(self, path: str, info: tarfile.TarInfo | None, below: list[str]) -> None:
-        fd = _open_beneath(self._root_fd, path, os.O_RDONLY)
-        try:
-            if path in self._opaque:
-                os.setxattr(fd, "trusted.overlay.opaque", b"y")
-            if info is not None:
-                self._attributes(fd, info)
-            else:
-                source = self._below(path, below) if path else None
-                _attributes_of(source, fd)
-        finally:
-            os.close(fd)
-
-
-def _open_beneath(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
-    resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
-    return syscalls.openat2(root_fd, path or ".", flags | os.O_DIRECTORY, resolve=resolve)
-
-
-def _reason(error: Exception) -> str:
-    return (
-        error.message if isinstance(error, MinirunError) else getattr(error, "strerror", None) or str(error)
-    )
-
-
-# ---- data and attributes of an entry ----------------------------------------------------------------------
-
-
-def _write(fd: int, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
-    missing = info.size
-    for part in stream.take(info.size):
-        missing -= len(part)
-        _write_all(fd, part)
-    if missing:
-        raise MinirunError("the archive ends inside it")
-
-
-def _write_all(fd: int, data: memoryview) -> None:
-    while written := os.write(fd, data):
-        if written == len(data):
-            return
-        data = data[written:]
-
-
-def _write_sparse(fd: int, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
-    """Only the parts with data; the rest stays holes."""
-    if info.size > tarstream.LIMITS.unpacked_bytes:
-        raise MinirunError("a sparse file beyond the size limit")
-    os.ftruncate(fd, info.size)
-    for offset, size in cast("list[tuple[int, int]]", info.sparse):  # typeshed says bytes
-        if offset + size > info.size:
-            raise MinirunError("a sparse file with data beyond its end")
-        os.lseek(fd, offset, os.SEEK_SET)
-        for part in stream.take(size):
-            _write_all(fd, part)
-
-
-def _make_node(parent: int, base: str, info: tarfile.TarInfo) -> None:
-    """A device or a fifo.  0:0 is refused: overlayfs would take it for a whiteout."""
-    kind = {tarfile.CHRTYPE: stat.S_IFCHR, tarfile.BLKTYPE: stat.S_IFBLK}.get(info.type, stat.S_IFIFO)
-    device = 0 if kind == stat.S_IFIFO else os.makedev(info.devmajor, info.devminor)
-    if kind == stat.S_IFCHR and device == 0:
-        raise MinirunError("a character device 0:0")
-    os.mknod(base, kind | 0o600, device, dir_fd=parent)
-
-
-def _owner(info: tarfile.TarInfo) -> tuple[int, int]:
-    if not (0 <= info.uid <= _OWNER_MAX and 0 <= info.gid <= _OWNER_MAX):
-        raise MinirunError(f"an owner {info.uid}:{info.gid} that cannot be")
-    return info.uid, info.gid
-
-
-def _mtime_ns(info: tarfile.TarInfo) -> int:
-    """PAX times are decimal fractions; a float would lose their last three digits."""
-    text = info.pax_headers.get("mtime") if info.pax_headers else None
-    if text is None:
-        return int(info.mtime) * 10**9
-    seconds, _, fraction = text.partition(".")
-    nanoseconds = int((fraction or "0").ljust(9, "0")[:9])
-    return int(seconds) * 10**9 + (-nanoseconds if text.startswith("-") else nanoseconds)
-
-
-def _xattrs(info: tarfile.TarInfo) -> list[tuple[str, bytes]]:
-    if not info.pax_headers:
-        return []
-    return [
-        (name, value.encode("utf-8", "surrogateescape"))
-        for key, value in info.pax_headers.items()
-        if key.startswith(_PAX_XATTR)
-        and not (name := key.removeprefix(_PAX_XATTR)).startswith(_OVERLAY_XATTRS)
-        and name != "security.selinux"  # a label of another machine's policy
-    ]
-
-
-def _set_xattr(target: int | str, name: str, value: bytes) -> None:
+def _rename(path: str, final: str) -> None:
     try:
-        os.setxattr(target, name, value, follow_symlinks=isinstance(target, int))
+        os.rename(path, final)
     except OSError as error:
-        raise MinirunError(f"extended attribute {name}: {error.strerror}") from None
-
-
-# ---- looking at the layers below --------------------------------------------------------------------------
-
-
-def find_below(layers: list[str], name: str) -> str | None:
-    """Where overlayfs would find `name` in `layers` (uppermost first).  Follows no link."""
-    for layer in layers:
-        path, hides = layer, False
-        for part in name.split("/"):
-            path = f"{path}/{part}"
-            try:
-                status = os.lstat(path)
-            except FileNotFoundError:
-                break
-            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-                return None
-            if not stat.S_ISDIR(status.st_mode):
-                return path if path == f"{layer}/{name}" else None
-            hides = hides or _is_opaque(path)
-        else:
-            return path
-        if hides:
-            return None
-    return None
-
-
-def _is_opaque(path: str) -> bool:
-    try:
-        return os.getxattr(path, "trusted.overlay.opaque", follow_symlinks=False) == b"y"
-    except OSError:
-        return False
-
-
-def _attributes_of(source: str | None, fd: int) -> None:
-    """Give the directory `fd` what the lower directory `source` has; plain 0755 when there is none."""
-    status = os.lstat(source) if source else None
-    if status is None or not stat.S_ISDIR(status.st_mode) or source is None:
-        os.fchmod(fd, 0o755)
-        os.utime(fd, ns=(0, 0))  # no clock: the same layer gives the same tree
-        return
-    os.fchown(fd, status.st_uid, status.st_gid)
-    _copy_xattrs(source, fd)
-    os.fchmod(fd, stat.S_IMODE(status.st_mode))
-    os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _copy_xattrs(source: str, target: int | str) -> None:
-    for name in os.listxattr(source, follow_symlinks=False):
-        if not name.startswith(_OVERLAY_XATTRS):
-            _set_xattr(target, name, os.getxattr(source, name, follow_symlinks=False))
-
-
-def _copy_up(source: str, parent: int, base: str) -> None:
-    """Copy what is at `source` in a lower layer to `base` in `parent`, as overlayfs's copy-up does."""
-    status = os.lstat(source)
-    kind = stat.S_IFMT(status.st_mode)
-    target = f"/proc/self/fd/{parent}/{base}"
-    if kind == stat.S_IFREG:
-        _copy_data(source, parent, base)
-    elif kind == stat.S_IFLNK:
-        os.symlink(os.readlink(source), base, dir_fd=parent)
-    elif kind == stat.S_IFDIR:
-        raise MinirunError(f"a hard link to the directory {base!r}")
-    else:
-        os.mknod(base, status.st_mode, status.st_rdev, dir_fd=parent)
-    os.chown(base, status.st_uid, status.st_gid, dir_fd=parent, follow_symlinks=False)
-    _copy_xattrs(source, target)
-    if kind != stat.S_IFLNK:
-        os.chmod(base, stat.S_IMODE(status.st_mode), dir_fd=parent)
-    times = (status.st_atime_ns, status.st_mtime_ns)
-    os.utime(base, ns=times, dir_fd=parent, follow_symlinks=False)
-
-
-def _copy_data(source: str, parent: int, base: str) -> None:
-    with open(source, "rb", buffering=0) as file:
-        fd = os.open(base, _NEW_FILE, 0o600, dir_fd=parent)
-        try:
-            while os.sendfile(fd, file.fileno(), None, 1 << 30):
-                pass
-        finally:
-            os.close(fd)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise  # else another process has made it meanwhile; ours goes with the next clear_temporary

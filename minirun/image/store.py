@@ -3,7 +3,7 @@
     images/oci-layout        {"imageLayoutVersion": "1.0.0"}
     images/index.json        one descriptor per name; annotations hold the canonical reference
     images/blobs/sha256/     manifests, configs, packed layers, each named by its digest
-    images/incoming/         downloads not yet whole; a crash leaves them, `sweep` clears them
+    images/incoming/         downloads not yet whole (incoming.py)
     layers/                  unpacked layers (chain.py)
 
 An index entry without a reference is an image whose name went to a newer one (`<none>`).  Manifests are kept
@@ -23,18 +23,23 @@ import contextlib
 import fcntl
 import os
 import re
+import time
 
-from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.files import locked, open_lock, read_json, write_json
-from minirun.image import chain, reference
+from minirun.image import chain, platforms, reference
+from minirun.image import progress as silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from minirun.image.platforms import Platform
     from minirun.image.progress import Progress
     from minirun.image.reference import Reference
+    from minirun.image.settings import Settings
+    from minirun.image.usage import Claim
     from minirun.paths import Paths
 
     Json = dict[str, Any]
@@ -51,8 +56,10 @@ ORIGIN = "io.minirun.origin"  # digest the registry gave the name, when it is no
 # Another tool may put an index into the layout (skopeo copy --all): kept, but not an image to run.
 _INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]{64}")
 _WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")  # never a name
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
+PARTIAL_SECONDS = 86400
 _EMPTY_INDEX: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
 
 
@@ -98,6 +105,15 @@ class Image:
         """How to run it: Env, Cmd, Entrypoint, User, WorkingDir, Labels, StopSignal and so on."""
         return self.document.get("config") or {}
 
+    def require(self, platform: str) -> None:
+        """Raise NotFoundError, in Docker's words, unless the image answers to `--platform platform`."""
+        wanted = platforms.parse(platform)
+        if not platforms.fits(self.document, wanted):
+            raise NotFoundError(
+                f"image with reference {self.reference or self.id} was found but does not match the specified"
+                f" platform: wanted {platforms.show(wanted)}, actual: {platforms.show(platforms.of(self.document))}"
+            )
+
     @property
     def created(self) -> str:
         """RFC 3339, or "" when the image does not say."""
@@ -129,12 +145,15 @@ class Image:
         if len(paths) < len(found):
             from minirun.image import layers  # threads and tarfile: 40 ms that a present image does not pay
 
-            paths = layers.unpack_all(self.store.paths.layers, self._blobs(), done)
+            packed = [
+                layers.Packed(self.store.blob_path(digest), diff_id) for digest, diff_id in self._layers()
+            ]
+            paths = layers.unpack_all(self.store.paths.layers, packed, done, self.store.settings.limits)
         return [path for index, path in enumerate(paths) if path not in paths[index + 1 :]]
 
-    def _blobs(self) -> list[tuple[str, str]]:
+    def _layers(self) -> list[tuple[str, str]]:
         digests = [str(layer["digest"]) for layer in self.manifest["layers"]]
-        return list(zip(map(self.store.blob_path, digests), self.diff_ids, strict=True))
+        return list(zip(digests, self.diff_ids, strict=True))
 
 
 def _unpacked_size(path: str | None) -> int:
@@ -152,6 +171,16 @@ class Store:
         self._index = f"{paths.images}/index.json"
         self._index_lock = f"{paths.root}/images.lock"
         self._content_lock = f"{paths.root}/content.lock"
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What the file of `--config` says about registries and limits."""
+        if self._settings is None:
+            from minirun.image import settings  # TOML: for those who pull, push and unpack
+
+            self._settings = settings.load(self.paths.registries)
+        return self._settings
 
     # ---- finding ----
 
@@ -177,26 +206,40 @@ class Store:
             raise NotFoundError(f"No such image: {text}", "minirun images lists those that are here")
         return image
 
-    def ensure(self, text: str, pull: str = "missing", progress: Progress | None = None) -> Image:
-        """The image `text`, pulled when `pull` says so: `missing`, `always` or `never`."""
+    def ensure(
+        self, text: str, pull: str = "missing", progress: Progress | None = None, platform: str = ""
+    ) -> Image:
+        """The image `text`, pulled when `pull` says so: `missing`, `always` or `never`.
+
+        An image for another `platform` than the one asked for is as good as missing.
+        """
+        wanted = platforms.parse(platform) if platform else None
+        progress = progress or silent.Progress()
         image = None if pull == "always" else self.find(text)
-        if image is not None:
-            return image
+        if image is not None and wanted and not platforms.fits(image.document, wanted):
+            if pull == "never" or _WHOLE_ID.fullmatch(text):
+                image.require(platform)
+            image = None
+        if image is None:
+            image = self._pull(text, pull, progress, wanted)
+        if warning := platforms.warning(image.document, wanted):
+            progress.say(warning)
+        return image
+
+    def _pull(self, text: str, pull: str, progress: Progress, platform: Platform | None) -> Image:
         if pull == "never":
             raise NotFoundError(
                 f"no image {text} here, and --pull never", "minirun images lists those that are here"
             )
-        from minirun.image import progress as silent  # TLS and HTTP: 75 ms
-        from minirun.image import pull as puller
-
         if _WHOLE_ID.fullmatch(text):
             raise NotFoundError(f"no image {text} here, and a registry is asked for names only")
+        from minirun.image import pull as puller  # TLS and HTTP: 75 ms
+
         name = reference.parse(text)
-        progress = progress or silent.Progress()
         if pull == "missing":
             progress.say(f"Unable to find image '{name.familiar}' locally")
         try:
-            return puller.pull(name, self, progress)
+            return puller.pull(name, self, progress, platform)
         except MinirunError as error:
             if pull == "always":
                 raise
@@ -217,6 +260,10 @@ class Store:
             raise MinirunError(f"{digest!r} is not a sha256 digest")
         return f"{self.paths.images}/blobs/sha256/{digest[7:]}"
 
+    def incoming_path(self, digest: str) -> str:
+        """Where the blob `digest` grows while it is fetched."""
+        return f"{self.paths.images}/incoming/{digest.removeprefix('sha256:')}"
+
     def has_blob(self, digest: str) -> bool:
         return os.path.exists(self.blob_path(digest))
 
@@ -224,7 +271,7 @@ class Store:
         """A manifest or config.  Raises MinirunError when it is missing or not a JSON object."""
         try:
             value = read_json(self.blob_path(digest))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise MinirunError(
                 f"the image store is damaged: {error}", "minirun rmi the image and pull it again"
             ) from error
@@ -238,15 +285,13 @@ class Store:
         `digest` and `size`, where given, are what it must turn out to be; otherwise nothing is kept and a
         MinirunError says which differs.
         """
+        from minirun.image import incoming  # nothing that runs a container gets here
+
         self.make_layout()
         temporary = f"{self.paths.images}/incoming/{digest[7:] or 'new'}-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             found = _write_hashed(temporary, chunks, size)
-            if size >= 0 and found["size"] != size:
-                relation = "more" if found["size"] > size else "fewer"
-                raise MinirunError(f"blob {digest} has the wrong size: {relation} than {size} bytes")
-            if digest and found["digest"] != digest:
-                raise MinirunError(f"blob {digest} has the wrong content: its digest is {found['digest']}")
+            incoming.check(digest, size, found["digest"], found["size"])
             os.rename(temporary, self.blob_path(found["digest"]))
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -256,7 +301,7 @@ class Store:
 
     def add_json(self, value: object) -> Json:
         """Keep a JSON document as a blob, always in the same bytes for the same value."""
-        import json  # nothing that runs a container gets here
+        import json
 
         return self.add_blob([json.dumps(value, separators=(",", ":"), sort_keys=True).encode()])
 
@@ -296,22 +341,42 @@ class Store:
         `config` and `layers` are descriptors (layers lowest first); `origin` is the registry's digest;
         `original` is the manifest as it came, kept byte for byte, if it is of the OCI form already.
         """
+        from minirun.image import manifests
+
         document = self.read_json_blob(config["digest"])
-        _check_config(document, len(layers))
+        manifests.check_config(document, len(layers))
         config = {"mediaType": CONFIG, "digest": config["digest"], "size": config["size"]}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
         kept = self.add_blob([original]) if original else self.add_json(manifest)
         entry: Json = {"mediaType": MANIFEST, **kept}
-        entry["platform"] = {"architecture": document["architecture"], "os": document["os"]}
+        platform = ("architecture", "os", "variant")
+        entry["platform"] = {key: document[key] for key in platform if document.get(key)}
         annotations = {REF_NAME: str(name), CONTAINERD_NAME: str(name)} if name else {}
         if origin and origin != entry["digest"]:
             annotations[ORIGIN] = origin
         if annotations:
             entry["annotations"] = annotations
-        self._change_index(lambda entries: _named(entries, entry))
+        self.change_index(lambda entries: _named(entries, entry))
         return Image(self, entry)
 
-    def _change_index(self, change: Callable[[list[Json]], list[Json]]) -> None:
+    def set_origin(self, image: Image, digest: str) -> None:
+        """Note that a registry knows the image by `digest` now, under the name it has here."""
+        kept = {key: value for key, value in image.entry.get("annotations", {}).items() if key != ORIGIN}
+        entry = {
+            **image.entry,
+            "annotations": {**kept, **({ORIGIN: digest} if digest != image.digest else {})},
+        }
+        self.change_index(lambda entries: [entry if old == image.entry else old for old in entries])
+
+    def tag(self, image: Image, name: Reference) -> None:
+        """Give `image` another name; what had that name loses it."""
+        annotations = {REF_NAME: str(name), CONTAINERD_NAME: str(name)}
+        if image.reference and reference.parse(image.reference).name == name.name:
+            annotations[ORIGIN] = image.origin  # the registry's digest goes for all tags of a repository
+        entry = {**image.entry, "annotations": annotations}
+        self.change_index(lambda entries: _named(entries, entry))
+
+    def change_index(self, change: Callable[[list[Json]], list[Json]]) -> None:
         with locked(self._index_lock):
             index = self._read_index()
             index["manifests"] = change(index["manifests"])
@@ -319,29 +384,11 @@ class Store:
 
     # ---- removing ----
 
-    def remove(self, text: str, in_use: Mapping[str, str], *, force: bool = False) -> list[str]:
-        """`rmi text`: take the name away, and with the last one the image.  Returns Docker's lines.
+    def remove(self, text: str, claims: Iterable[Claim], *, force: bool = False) -> list[str]:
+        """`rmi text`: take the name away, and with the last one the image, unless one of `claims` is on it."""
+        from minirun.image import removal
 
-        `in_use` maps ids of images to a container that uses each.  Raises ConflictError in Docker's words.
-        """
-        image = self.get(text)
-        names = [other for other in self.images() if other.digest == image.digest or _same(other, image)]
-        by_name = not _WHOLE_ID.fullmatch(text) and _by_name([image], text) is not None
-        going = [image] if by_name else names
-        last = len(going) == len(names)
-        container = in_use.get(_id_of(image), "") if last else ""
-        _check_removable(image, text, going, container, by_name, force)
-        image_id = _id_of(image)
-        lines = [f"Untagged: {reference.parse(one.reference).familiar}" for one in going if one.reference]
-        if container:  # forced: the name goes, the image stays for its container
-            self._change_index(lambda entries: _without_name(entries, image.entry))
-            return lines
-        before = self._held()
-        entries_going = [one.entry for one in going]
-        self._change_index(lambda entries: [entry for entry in entries if entry not in entries_going])
-        self.sweep()
-        gone = before - self._held()
-        return lines + ([f"Deleted: {image_id}"] if image_id in gone else [])
+        return removal.remove(self, text, claims, force=force)
 
     def _held(self) -> set[str]:
         """The digests of all blobs that an image needs."""
@@ -362,8 +409,8 @@ class Store:
         if "config" in document:
             held.update(str(blob["digest"]) for blob in [document["config"], *document["layers"]])
 
-    def sweep(self) -> None:
-        """Remove blobs and unpacked layers that no image needs.
+    def sweep(self, *, partial: bool = False) -> None:
+        """Remove blobs and unpacked layers that no image needs; `partial`: also what killed pulls left.
 
         Whoever is adding an image holds the lock; then this does nothing, and they sweep when they are done.
         """
@@ -371,6 +418,7 @@ class Store:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._sweep_blobs()
+            self._sweep_incoming(partial=partial)
             self._sweep_layers()
         except BlockingIOError:
             pass
@@ -379,14 +427,22 @@ class Store:
 
     def _sweep_blobs(self) -> None:
         held = {digest[7:] for digest in self._held()}
-        for directory, keep in (("blobs/sha256", held), ("incoming", set[str]())):
-            path = f"{self.paths.images}/{directory}"
-            for name in _names_in(path):
-                if name not in keep:
-                    os.unlink(f"{path}/{name}")
+        for name in _names_in(f"{self.paths.images}/blobs/sha256"):
+            if name not in held:
+                os.unlink(f"{self.paths.images}/blobs/sha256/{name}")
+
+    def _sweep_incoming(self, *, partial: bool) -> None:
+        """What a killed pull left is kept for a day, for the next one to go on from; the rest is of no use."""
+        for name in _names_in(f"{self.paths.images}/incoming"):
+            path = f"{self.paths.images}/incoming/{name}"
+            resumable = _HEX.fullmatch(name) and time.time() - os.stat(path).st_mtime < PARTIAL_SECONDS
+            if partial or not resumable:
+                os.unlink(path)
 
     def _sweep_layers(self) -> None:
-        held: set[str] = set()
+        from minirun.image import usage
+
+        held = {name for claim in usage.claims(self.paths) for name in claim.layers}
         for image in self.images():
             ids = _diff_ids_of(image)
             for index, diff_id in enumerate(ids):
@@ -399,16 +455,12 @@ class Store:
             layers.remove(self.paths.layers, gone)
 
 
-def _id_of(image: Image) -> str:
+def id_of(image: Image) -> str:
     """The image's id; "" when its files are damaged, which must not keep it from being removed."""
     try:
         return image.id
     except MinirunError:
         return ""
-
-
-def _same(one: Image, other: Image) -> bool:
-    return _id_of(one) == _id_of(other) != ""
 
 
 def _diff_ids_of(image: Image) -> list[str]:
@@ -464,6 +516,11 @@ def _by_name(images: list[Image], text: str) -> Image | None:
     return None
 
 
+def is_name_of(text: str, image: Image) -> bool:
+    """Whether `text` is a name, not an id, that leads to `image`."""
+    return not _WHOLE_ID.fullmatch(text) and _by_name([image], text) is not None
+
+
 def _by_id(images: list[Image], text: str) -> Image | None:
     digits = text.removeprefix("sha256:")
     found = {
@@ -484,7 +541,7 @@ def _named(entries: list[Json], entry: Json) -> list[Json]:
         if name and old.get("annotations", {}).get(REF_NAME) == name:
             if old["digest"] == entry["digest"]:
                 continue
-            old = _nameless(old)
+            old = nameless(old)
         if old["digest"] == entry["digest"] and (not name or not old.get("annotations", {}).get(REF_NAME)):
             if not name:
                 return entries
@@ -493,46 +550,5 @@ def _named(entries: list[Json], entry: Json) -> list[Json]:
     return [*kept, entry]
 
 
-def _without_name(entries: list[Json], entry: Json) -> list[Json]:
-    return [_nameless(old) if old == entry else old for old in entries]
-
-
-def _nameless(entry: Json) -> Json:
+def nameless(entry: Json) -> Json:
     return {key: value for key, value in entry.items() if key != "annotations"}
-
-
-def _check_config(document: Json, layers: int) -> None:
-    """The parts of a config that the rest relies on; it must list as many layers as the manifest."""
-    try:
-        diff_ids = document["rootfs"]["diff_ids"]
-        sound = all(_DIGEST.fullmatch(diff_id) for diff_id in diff_ids)
-        known = isinstance(document["os"], str) and isinstance(document["architecture"], str)
-    except (KeyError, TypeError) as error:
-        raise MinirunError(f"the image's config is not one: it lacks {error}") from error
-    if not sound or not known or not isinstance(document.get("config") or {}, dict):
-        raise MinirunError(
-            "the image's config is not one: rootfs.diff_ids, os, architecture or config is odd"
-        )
-    if len(diff_ids) != layers:
-        raise MinirunError(f"the image has {layers} layers and its config {len(diff_ids)}: they do not match")
-
-
-def _check_removable(
-    image: Image, text: str, going: list[Image], container: str, by_name: bool, force: bool
-) -> None:
-    short = (_id_of(image) or image.digest)[7:19]
-    if container and by_name and not force:
-        raise ConflictError(
-            f"conflict: unable to remove repository reference {text!r} (must force)"
-            f" - container {container[:12]} is using its referenced image {short}"
-        )
-    if container and not by_name:
-        raise ConflictError(
-            f"conflict: unable to delete {short} (cannot be forced)"
-            f" - image is being used by container {container[:12]}"
-        )
-    if len(going) > 1 and not force:
-        raise ConflictError(
-            f"conflict: unable to delete {short} (must be forced)"
-            " - image is referenced in multiple repositories"
-        )

@@ -73,7 +73,7 @@ def test_a_wrong_diff_id_is_refused(tmp_path: Path) -> None:
     blob = tmp_path / "blob"
     blob.write_bytes(tar(entry("a", b"x")))
     with pytest.raises(MinirunError, match="the image says"):
-        layers.unpack_all(str(tmp_path / "layers"), [(str(blob), digest(b"something else"))])
+        layers.unpack_all(str(tmp_path / "layers"), [layers.Packed(str(blob), digest(b"something else"))])
     assert left(str(tmp_path / "layers")) == []
 
 

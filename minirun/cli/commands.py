@@ -28,11 +28,11 @@ class Session(Paths):
     spare: Spare | None = None
 
 
-class _LazyGroup(click.Group):
+class LazyGroup(click.Group):
     """A group that knows its commands' names and help lines, and imports the one that is called."""
 
-    def __init__(self, places: dict[str, tuple[str, str]]) -> None:
-        super().__init__("minirun", help="Run containers, and see how they are made.")
+    def __init__(self, name: str, help: str, places: dict[str, tuple[str, str]]) -> None:
+        super().__init__(name, help=help)
         self.places = places
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,7 +48,7 @@ class _LazyGroup(click.Group):
 
 def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
     """Run the command line in sys.argv; returns the exit code."""
-    group = _LazyGroup(places)
+    group = LazyGroup("minirun", "Run containers, and see how they are made.", places)
     group.params = [
         click.Option(["--root"], default=DEFAULT_ROOT, help="Where images and containers are kept."),
         click.Option(["--state"], default=DEFAULT_STATE, help="Where running state is kept."),
@@ -101,4 +101,13 @@ def _show(error: Exception) -> None:
     lines = [f"minirun: {error}"]
     lines += [f"  while: {step}"] if step else []
     lines += [f"  hint:  {hint}"] if hint else []
-    click.echo("\n".join(lines), err=True)
+    click.echo(printable("\n".join(lines)), err=True)
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey instead of show; errors repeat what registries and archives say."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
+    )

@@ -2,50 +2,71 @@
 
 from __future__ import annotations
 
-import json
-import time
-
 import click
 
+from minirun.cli import format, units
 from minirun.cli.commands import Session
 from minirun.engine import lifecycle, logs
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from minirun.engine.record_types import Record
+
+
+_HEADINGS = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "RunningFor": "CREATED",
+    "Status": "STATUS",
+    "Ports": "PORTS",
+    "Names": "NAMES",
+    "CreatedAt": "CREATED AT",
+    "State": "STATE",
+    "Labels": "LABELS",
+    "Networks": "NETWORKS",
+}
+_COLUMNS = list(_HEADINGS)[:7]
 
 
 @click.command("ps")
 @click.option("-a", "--all", "every", is_flag=True, help="Those that do not run, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the IDs.")
 @click.option("--no-trunc", is_flag=True, help="Whole IDs and commands.")
+@click.option("--format", "form", default="", help="json, 'table {{.ID}}', '{{.Names}}: {{.Status}}'.")
 @click.pass_obj
-def ps_command(session: Session, every: bool, quiet: bool, no_trunc: bool) -> None:
+def ps_command(session: Session, every: bool, quiet: bool, no_trunc: bool, form: str) -> None:
     """List containers."""
     shown = [one for one in lifecycle.all_containers(session) if every or one["state"]["status"] == "running"]
-    if quiet:
+    if quiet and not form:
         click.echo("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), nl=False)
         return
-    header = ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
-    table([header, *(_row(one, no_trunc) for one in shown)])
+    for line in format.lines((row(one, whole=no_trunc) for one in shown), form, _HEADINGS, _COLUMNS):
+        click.echo(line)
 
 
-def _row(record: Record, no_trunc: bool) -> list[str]:
+def row(record: Record, *, whole: bool = False) -> format.Row:
+    """The fields of `--format`."""
     command = " ".join(record["args"])
-    if not no_trunc and len(command) > 18:
+    if not whole and len(command) > 18:
         command = command[:17] + "…"
-    return [
-        record["id"] if no_trunc else record["id"][:12],
-        familiar(record["image"]),
-        f'"{command}"',
-        f"{ago(record['created'])} ago",
-        status_words(record),
-        "",
-        record["name"],
-    ]
+    return {
+        "ID": record["id"] if whole else record["id"][:12],
+        "Image": familiar(record["image"]),
+        "Command": f'"{command}"',
+        "RunningFor": units.ago(record["created"]),
+        "Status": status_words(record),
+        "Ports": "",
+        "Names": record["name"],
+        "CreatedAt": units.when(record["created"]),
+        "State": record["state"]["status"],
+        "Labels": ",".join(f"{key}={value}" for key, value in record["labels"].items()),
+        "Networks": record["network"],
+    }
 
 
 def familiar(reference: str) -> str:
@@ -57,42 +78,10 @@ def status_words(record: Record) -> str:
     """`Up 3 minutes`, `Exited (137) 2 seconds ago`, `Created`: Docker's words."""
     state = record["state"]
     if state["status"] == "running":
-        return f"Up {ago(state['started'])}"
+        return f"Up {units.ago(state['started']).removesuffix(' ago')}"
     if state["status"] == "exited":
-        return f"Exited ({state['exit_code']}) {ago(state['finished'])} ago"
+        return f"Exited ({state['exit_code']}) {units.ago(state['finished'])}"
     return "Created"
-
-
-def ago(moment: str) -> str:
-    """How long ago an RFC 3339 time was, in Docker's words."""
-    then = time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")
-    seconds = max(0, int(time.time() - _utc(then)))
-    if seconds < 1:
-        return "Less than a second"
-    if seconds < 60:
-        return f"{seconds} second{'s' if seconds != 1 else ''}"
-    if seconds < 120:
-        return "About a minute"
-    if seconds < 3600:
-        return f"{seconds // 60} minutes"
-    if seconds < 7200:
-        return "About an hour"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600} hours"
-    return f"{seconds // 86400} days"
-
-
-def _utc(then: time.struct_time) -> float:
-    import calendar
-
-    return calendar.timegm(then)
-
-
-def table(rows: list[list[str]]) -> None:
-    """Columns as wide as their widest entry, three spaces apart, as Docker prints them."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 @click.command("logs")
@@ -156,35 +145,43 @@ def for_each(names: tuple[str, ...], act: Callable[[str], None]) -> int:
 
 
 @click.command("inspect")
-@click.option("-f", "--format", "template", help="{{.State.Pid}}, {{json .Config}}: one part of it.")
-@click.argument("containers", nargs=-1, required=True)
+@click.option(
+    "-f", "--format", "form", default="", help="json, {{.State.Pid}}, {{json .Config}}: one part of it."
+)
+@click.option("--type", "kind", type=click.Choice(["container", "image"]), help="Look among these only.")
+@click.argument("names", nargs=-1, required=True)
 @click.pass_obj
-def inspect_command(session: Session, template: str | None, containers: tuple[str, ...]) -> None:
-    """Return low-level information on containers."""
-    found = [lifecycle.inspect(session, lifecycle.find(session, name)) for name in containers]
-    if template is None:
-        click.echo(json.dumps(found, indent=4))
-        return
-    for one in found:
-        click.echo(fill(template, one))
+def inspect_command(session: Session, form: str, kind: str | None, names: tuple[str, ...]) -> int:
+    """Return low-level information on containers, and on images where no container has the name."""
+    from minirun.cli import imageinspect
+
+    found, code = [], 0
+    for name in names:
+        try:
+            found.append(_look_up(session, name, kind))
+        except NotFoundError as error:
+            click.echo(f"minirun: {error}", err=True)
+            code = 1
+    imageinspect.show(found, form)
+    return code
 
 
-def fill(template: str, value: object) -> str:
-    """A template with {{.Path.To.It}} and {{json .Path}} filled in: the part of Go's that people use."""
-    import re
+def _look_up(session: Session, name: str, kind: str | None) -> dict[str, Any]:
+    from minirun.cli import imageinspect
+    from minirun.image.store import Store
 
-    def replace(match: re.Match[str]) -> str:
-        part = value
-        for name in filter(None, match["path"].split(".")):
-            if not isinstance(part, dict) or name not in part:
-                raise MinirunError(
-                    f'template: there is no "{match["path"]}"', "`minirun inspect` without -f shows all"
-                )
-            part = part[name]
-        return json.dumps(part) if match["json"] or isinstance(part, (dict, list)) else _plain(part)
-
-    return re.sub(r"\{\{\s*(?P<json>json\s+)?\.(?P<path>[\w.]*)\s*\}\}", replace, template)
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        if kind != "image":
+            return lifecycle.inspect(session, lifecycle.find(session, name))
+    except NotFoundError:
+        if kind:
+            raise
+    try:
+        image = Store(session).find(name)
+    except UsageError:
+        if kind:
+            raise
+        image = None  # no name for an image either
+    if image is None:
+        raise NotFoundError(f"No such {kind or 'object'}: {name}")
+    return imageinspect.facts(image)

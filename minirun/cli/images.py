@@ -1,42 +1,53 @@
-"""pull, load, images, rmi: Docker's words around the image store."""
+"""pull, load, images and tag: images come in, and are listed."""
 
 from __future__ import annotations
 
-import os
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import progress
-from minirun.errors import MinirunError, NotFoundError
-from minirun.files import read_json
+from minirun.cli import filters, format, progress, units
+from minirun.errors import MinirunError, UsageError
 from minirun.image import reference
 from minirun.image.store import Store
 
 if TYPE_CHECKING:
+    from minirun.cli.format import Row
     from minirun.image.store import Image
     from minirun.paths import Paths
 
 
 @click.command("pull", short_help="Download an image from a registry")
+@click.option("-a", "--all-tags", is_flag=True, help="Download every tag of the repository.")
+@click.option("--platform", default="", help="OS/ARCHITECTURE[/VARIANT], where it is not this machine's.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the image's name only.")
 @click.argument("name")
 @click.pass_obj
-def pull_command(paths: Paths, quiet: bool, name: str) -> None:
+def pull_command(paths: Paths, all_tags: bool, platform: str, quiet: bool, name: str) -> None:
     """Download an image from a registry."""
     parsed = reference.parse(name)
-    if (
-        not quiet
-        and not parsed.digest
-        and parsed.tag == reference.DEFAULT_TAG
-        and not name.endswith(":latest")
-    ):
+    if all_tags and (parsed.digest or _has_tag(name)):
+        raise UsageError("tag can't be used with --all-tags/-a")
+    if not quiet and not all_tags and not parsed.digest and not _has_tag(name):
         click.echo(f"Using default tag: {parsed.tag}")
+    store = Store(paths)
     with progress.show(sys.stdout, quiet) as news:
-        image = Store(paths).ensure(name, pull="always", progress=news)
-    click.echo(image.reference)
+        names = _all_tags(store, name) if all_tags else [name]
+        images = [store.ensure(one, "always", news, platform) for one in names]
+    click.echo(images[0].reference if not all_tags else parsed.name)
+
+
+def _has_tag(name: str) -> bool:
+    return ":" in name.rpartition("/")[2]
+
+
+def _all_tags(store: Store, name: str) -> list[str]:
+    from minirun.image.registry import Registry
+
+    wanted = reference.parse(name)
+    registry = Registry(wanted.registry, wanted.repository, store.settings)
+    return [f"{wanted.name}:{tag}" for tag in registry.tags()]
 
 
 @click.command("load", short_help="Load images from a tar archive or from standard input")
@@ -64,6 +75,22 @@ def _familiar(image: Image) -> str:
 
 # ---- images -----------------------------------------------------------------------------------------------
 
+_HEADINGS = {
+    "Repository": "REPOSITORY",
+    "Tag": "TAG",
+    "Digest": "DIGEST",
+    "ID": "IMAGE ID",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "Size": "SIZE",
+    "VirtualSize": "SIZE",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+    "Containers": "CONTAINERS",
+}
+_COLUMNS = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
+_FILTERS = ("dangling", "label", "reference", "before", "since", "until")
+
 
 @click.command("images", short_help="List images")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
@@ -72,123 +99,97 @@ def _familiar(image: Image) -> str:
 )
 @click.option("--no-trunc", is_flag=True, help="Print whole ids.")
 @click.option("--digests", is_flag=True, help="Add the digest the registry knows the image by.")
+@click.option("-f", "--filter", "words", multiple=True, help=f"KEY=VALUE; {', '.join(_FILTERS)}.")
+@click.option("--format", "form", default="", help="json, 'table {{.ID}}', '{{.Repository}}:{{.Tag}}'.")
 @click.argument("repository", default="")
 @click.pass_obj
 def images_command(
-    paths: Paths, quiet: bool, _all: bool, no_trunc: bool, digests: bool, repository: str
+    paths: Paths,
+    quiet: bool,
+    _all: bool,
+    no_trunc: bool,
+    digests: bool,
+    words: tuple[str, ...],
+    form: str,
+    repository: str,
 ) -> None:
     """List images, the newest first; only those of REPOSITORY[:TAG] if it is given."""
-    images = [image for image in Store(paths).images() if not repository or _is_of(image, repository)]
-    images.sort(key=lambda image: image.created, reverse=True)
-    if quiet:
-        for image_id in dict.fromkeys(_id(image, no_trunc) for image in images):
-            click.echo(image_id)
-        return
-    heading = ["REPOSITORY", "TAG", *(["DIGEST"] if digests else []), "IMAGE ID", "CREATED", "SIZE"]
-    _print_table([heading] + [_row(image, no_trunc, digests) for image in images])
+    images = _select(Store(paths), filters.parse(words, _FILTERS), repository)
+    images.sort(key=lambda image: units.moment(image.created) or 0, reverse=True)
+    if quiet and not form:
+        lines = iter(dict.fromkeys(shown_id(image.id, no_trunc) for image in images))
+    else:
+        columns = [*_COLUMNS[:2], *(["Digest"] if digests else []), *_COLUMNS[2:]]
+        rows = (row(image, whole=no_trunc) for image in images)
+        lines = iter(format.lines(rows, form, _HEADINGS, columns))
+    for line in lines:
+        click.echo(line)
 
 
-def _is_of(image: Image, repository: str) -> bool:
-    wanted = reference.parse(repository)
-    if not image.reference:
-        return False
-    name = reference.parse(image.reference)
-    asked_for_tag = str(wanted) != f"{wanted.name}:{reference.DEFAULT_TAG}" or repository.endswith(":latest")
-    return name == wanted if asked_for_tag else name.name == wanted.name
-
-
-def _row(image: Image, no_trunc: bool, digests: bool) -> list[str]:
+def row(image: Image, *, whole: bool = False) -> Row:
+    """The fields of `--format`; what only `system df -v` finds out is N/A."""
     name = reference.parse(image.reference) if image.reference else None
-    tag = name.tag if name else ""
-    digest = [image.origin] if digests else []
+    size = units.size(image.size)
+    return {
+        "Repository": name.familiar_name if name else "<none>",
+        "Tag": (name.tag if name else "") or "<none>",
+        "Digest": image.origin,
+        "ID": shown_id(image.id, whole),
+        "CreatedSince": units.ago(image.created),
+        "CreatedAt": units.when(image.created),
+        "Size": size,
+        "VirtualSize": size,
+        **dict.fromkeys(("SharedSize", "UniqueSize", "Containers"), "N/A"),
+    }
+
+
+def shown_id(image_id: str, whole: bool) -> str:
+    return image_id if whole else image_id[7:19]
+
+
+def _select(store: Store, wanted: dict[str, list[str]], repository: str) -> list[Image]:
+    """The images that all the filters let through.  A time is asked of an image once, not for each."""
+    times = {key: [_created(store.get(text)) for text in wanted.get(key, ())] for key in ("before", "since")}
+    limits = [filters.until(text) for text in wanted.get("until", ())]
+    dangling = [filters.boolean(text) for text in wanted.get("dangling", ())]
+    patterns = wanted.get("reference", [])
     return [
-        name.familiar_name if name else "<none>",
-        tag or "<none>",
-        *digest,
-        _id(image, no_trunc),
-        _ago(image.created),
-        _size(image.size),
+        image
+        for image in store.images()
+        if all(bool(image.reference) != one for one in dangling)
+        and (not patterns or any(is_called(image, pattern) for pattern in patterns))
+        and (not repository or is_called(image, repository))
+        and all(filters.has_label(image.config.get("Labels") or {}, one) for one in wanted.get("label", ()))
+        and all(_created(image) < moment for moment in times["before"] + limits)
+        and all(_created(image) > moment for moment in times["since"])
     ]
 
 
-def _id(image: Image, whole: bool) -> str:
-    return image.id if whole else image.id[7:19]
+def _created(image: Image) -> float:
+    return units.moment(image.created) or 0
 
 
-def _print_table(rows: list[list[str]]) -> None:
-    """Columns as wide as their widest cell, three spaces between them, as Docker's."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("   ".join(map(str.ljust, row, widths)).rstrip())
+def is_called(image: Image, pattern: str) -> bool:
+    """Whether `pattern`, a name as people write it with or without its tag, is for this image."""
+    if not image.reference:
+        return False
+    name = reference.parse(image.reference)
+    called = {name.familiar, name.familiar_name, str(name), name.name}
+    called |= {f"{name.familiar_name}@{image.origin}", f"{name.name}@{image.origin}"}
+    return any(filters.matches(pattern, one) for one in called)
 
 
-def _size(count: float) -> str:
-    """Bytes in Docker's units: powers of 1000, three digits.  4850000 -> `4.85MB`"""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.3g}{unit}"
-        count /= 1000
-    return f"{count:.3g}TB"
+# ---- tag --------------------------------------------------------------------------------------------------
 
 
-_AGES = (("year", 365 * 86400), ("month", 30 * 86400), ("week", 7 * 86400), ("day", 86400))
-_SHORT_AGES = (("hour", 3600), ("minute", 60), ("second", 1))
-
-
-def _ago(created: str) -> str:
-    """RFC 3339 -> `3 weeks ago`, in the largest unit of which there are two, as Docker does."""
-    try:
-        then = datetime.fromisoformat(created)
-    except ValueError:
-        return "N/A"
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    seconds = (datetime.now(UTC) - then).total_seconds()
-    if seconds < 1:
-        return "Less than a second ago"
-    for unit, length in _AGES + _SHORT_AGES:
-        count = int(seconds // length)
-        if count >= 2 or unit == "second":
-            return f"{count} {unit}{'s' if count != 1 else ''} ago"
-        if count == 1 and unit in ("hour", "minute"):
-            return f"About {'an hour' if unit == 'hour' else 'a minute'} ago"
-    return "N/A"
-
-
-# ---- rmi --------------------------------------------------------------------------------------------------
-
-
-@click.command("rmi", short_help="Remove images")
-@click.option("-f", "--force", is_flag=True, help="Remove a name in use, and an id with several names.")
-@click.argument("names", nargs=-1, required=True)
+@click.command("tag", short_help="Give an image another name")
+@click.argument("source", metavar="SOURCE_IMAGE[:TAG]")
+@click.argument("target", metavar="TARGET_IMAGE[:TAG]")
 @click.pass_obj
-def rmi_command(paths: Paths, force: bool, names: tuple[str, ...]) -> None:
-    """Take a name from an image; with its last name goes the image."""
-    store, in_use = Store(paths), _images_in_use(paths)
-    failures: list[MinirunError] = []
-    for name in names:
-        try:
-            for line in store.remove(name, in_use, force=force):
-                click.echo(line)
-        except NotFoundError as error:
-            if not force:
-                failures.append(error)
-        except MinirunError as error:
-            failures.append(error)
-    if failures:
-        raise MinirunError("\n".join(failure.message for failure in failures), failures[0].hint)
-
-
-def _images_in_use(paths: Paths) -> dict[str, str]:
-    """Image id -> a container that was made from it."""
-    in_use: dict[str, str] = {}
-    try:
-        containers = os.listdir(paths.containers)
-    except FileNotFoundError:
-        return in_use
-    for container in containers:
-        try:
-            in_use[str(read_json(f"{paths.container(container)}/container.json")["image_id"])] = container
-        except (OSError, ValueError, KeyError):
-            continue  # half made or half removed: it holds nothing
-    return in_use
+def tag_command(paths: Paths, source: str, target: str) -> None:
+    """Give SOURCE_IMAGE the name TARGET_IMAGE as well."""
+    name = reference.parse(target)
+    if name.digest:
+        raise UsageError("refusing to create a tag with a digest reference")
+    store = Store(paths)
+    store.tag(store.get(source), name)

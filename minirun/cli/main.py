@@ -35,7 +35,11 @@ COMMANDS = {
     "logout": ("minirun.cli.registries:logout_command", "Log out from a registry"),
     "load": ("minirun.cli.images:load_command", "Load an image from a tar archive or STDIN"),
     "images": ("minirun.cli.images:images_command", "List images"),
-    "rmi": ("minirun.cli.images:rmi_command", "Remove one or more images"),
+    "rmi": ("minirun.cli.removing:rmi_command", "Remove one or more images"),
+    "tag": ("minirun.cli.images:tag_command", "Give an image another name"),
+    "history": ("minirun.cli.imageinspect:history_command", "Show the history of an image"),
+    "image": ("minirun.cli.imagegroup:image_group", "Manage images"),
+    "system": ("minirun.cli.system:system_group", "Show what minirun takes up"),
 }
 _TRACING = ("--explain", "--step", "--break")
 

@@ -61,3 +61,9 @@ def ago(text: str) -> str:
     """An RFC 3339 time as `3 weeks ago`; `N/A` for what is not one."""
     then = moment(text)
     return "N/A" if then is None else f"{duration(time.time() - then)} ago"
+
+
+def when(text: str) -> str:
+    """An RFC 3339 time as Go prints one: `2024-01-02 03:04:05 +0000 UTC`."""
+    then = moment(text)
+    return "N/A" if then is None else time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(then))

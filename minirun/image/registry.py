@@ -65,6 +65,7 @@ _ANSWER_BYTES_MAX = 1 << 20
 _SEND_BLOCK_BYTES = 1 << 18
 _HUB = "registry-1.docker.io"
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_NEXT_PAGE = re.compile(r"\s*<([^>]*)>\s*;.*rel=\"?next")
 
 
 class Broken(MinirunError):
@@ -113,6 +114,15 @@ class Registry:
             place = self._places[0]
             try:
                 return place.manifest(version, descriptor)
+            except MinirunError as error:
+                self._move_on(place, error)
+
+    def tags(self) -> list[str]:
+        """All tags of the repository."""
+        while True:
+            place = self._places[0]
+            try:
+                return place.tags()
             except MinirunError as error:
                 self._move_on(place, error)
 
@@ -208,6 +218,24 @@ class Place:
         _check_manifest(content, announced, descriptor.get("size"), url)
         descriptor.setdefault("mediaType", response.headers.get("Content-Type", "").partition(";")[0])
         return content
+
+    def tags(self) -> list[str]:
+        """distribution-spec, "Listing Tags": a page at a time, the address of the next in the Link header."""
+        url, found = f"{self.base}/v2/{self.repository}/tags/list", dict[str, None]()
+        while True:
+            answer = self.ask("GET", url)
+            if answer.status != 200:
+                raise refused(answer)
+            document = manifests.parse(answer.body, f"the tag list {url}")
+            page = document.get("tags") if isinstance(document, dict) else None
+            new = [tag for tag in page or [] if isinstance(tag, str) and tag not in found]
+            found.update(dict.fromkeys(new))
+            link = _NEXT_PAGE.match(answer.headers.get("Link", ""))
+            if not link or not new:  # a page without news is the end, or a registry that goes in a circle
+                return list(found)
+            url = urljoin(url, link[1])
+            if _origin(url) != _origin(self.base):
+                raise MinirunError(f"{self.base} says that its tag list goes on at {url}, which is elsewhere")
 
     def blob(self, descriptor: Json, offset: int) -> Iterator[bytes]:
         """The rest of a blob, taken up again where the connection broke."""

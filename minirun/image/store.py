@@ -52,6 +52,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"  # with +gzip or +zstd when pac
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
 ORIGIN = "io.minirun.origin"  # digest the registry gave the name, when it is not the manifest's own
+TAGGED = "io.minirun.tagged"  # when the image got the name
 
 # Another tool may put an index into the layout (skopeo copy --all): kept, but not an image to run.
 _INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -351,7 +352,7 @@ class Store:
         entry: Json = {"mediaType": MANIFEST, **kept}
         platform = ("architecture", "os", "variant")
         entry["platform"] = {key: document[key] for key in platform if document.get(key)}
-        annotations = {REF_NAME: str(name), CONTAINERD_NAME: str(name)} if name else {}
+        annotations = _named_now(name) if name else {}
         if origin and origin != entry["digest"]:
             annotations[ORIGIN] = origin
         if annotations:
@@ -370,7 +371,7 @@ class Store:
 
     def tag(self, image: Image, name: Reference) -> None:
         """Give `image` another name; what had that name loses it."""
-        annotations = {REF_NAME: str(name), CONTAINERD_NAME: str(name)}
+        annotations = _named_now(name)
         if image.reference and reference.parse(image.reference).name == name.name:
             annotations[ORIGIN] = image.origin  # the registry's digest goes for all tags of a repository
         entry = {**image.entry, "annotations": annotations}
@@ -531,6 +532,11 @@ def _by_id(images: list[Image], text: str) -> Image | None:
     if len(found) > 1:
         raise UsageError(f"{text!r} begins the ids of {len(found)} images", "give more digits")
     return next(iter(found.values()), None)
+
+
+def _named_now(name: Reference) -> dict[str, str]:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {REF_NAME: str(name), CONTAINERD_NAME: str(name), TAGGED: now}
 
 
 def _named(entries: list[Json], entry: Json) -> list[Json]:

@@ -1,0 +1,74 @@
+"""`--filter KEY=VALUE` of the commands that list and prune.
+
+Several values of one key: any of them will do, but labels are all wanted.  Several keys: all of them are wanted.
+
+See  docs.docker.com "Filter commands"
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from minirun.cli import units
+from minirun.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[hms]))+")
+_TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
+
+
+def parse(words: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
+    """`["label=a", "label=b"]` -> `{"label": ["a", "b"]}`.  Raises UsageError for a key that is not `known`."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"invalid filter '{word}': it has no =", "--filter KEY=VALUE")
+        if key not in known:
+            raise UsageError(f"invalid filter '{key}'", f"there are {', '.join(known)}")
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def boolean(text: str) -> bool:
+    """`true`, `1`, `false` and so on."""
+    if text.lower() not in _TRUE + _FALSE:
+        raise UsageError(f"invalid filter: '{text}' is neither true nor false")
+    return text.lower() in _TRUE
+
+
+def has_label(labels: dict[str, str], wanted: str) -> bool:
+    """`key`, or `key=value`."""
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """A shell's pattern in which * and ? do not match a slash, as Go's path.Match."""
+    parts = re.split(r"(\*|\?|\[\^?[^\]]+\])", pattern)
+    wild = {"*": "[^/]*", "?": "[^/]"}
+    try:
+        form = "".join(
+            wild.get(part, part if index % 2 else re.escape(part)) for index, part in enumerate(parts)
+        )
+        return re.fullmatch(form, text) is not None
+    except re.error:
+        raise UsageError(f"invalid filter: '{pattern}' is not a pattern") from None
+
+
+def until(text: str) -> float:
+    """A moment in seconds since 1970: `24h`, `1h30m` (so long ago), a date, or that number itself."""
+    if text.replace(".", "", 1).isdigit():
+        return float(text)
+    if _DURATION.fullmatch(text):
+        spans = re.findall(r"([\d.]+)(ms|[hms])", text)
+        return time.time() - sum(float(count) * _SECONDS[unit] for count, unit in spans)
+    moment = units.moment(text)
+    if moment is None:
+        raise UsageError(f"invalid filter: '{text}' is not a time", "24h, 2024-01-31, 2024-01-31T12:00:00Z")
+    return moment

@@ -1,0 +1,26 @@
+"""`minirun image`: the commands for images once more, gathered as Docker gathers them."""
+
+from __future__ import annotations
+
+from minirun.cli.commands import LazyGroup
+from minirun.cli.main import COMMANDS
+
+image_group = LazyGroup(
+    "image",
+    "Manage images.",
+    {
+        "ls": COMMANDS["images"],
+        "pull": COMMANDS["pull"],
+        "push": COMMANDS["push"],
+        "tag": COMMANDS["tag"],
+        "rm": COMMANDS["rmi"],
+        "prune": ("minirun.cli.removing:prune_command", "Remove unused images"),
+        "inspect": (
+            "minirun.cli.imageinspect:inspect_command",
+            "Display detailed information on one or more images",
+        ),
+        "history": COMMANDS["history"],
+        "layers": ("minirun.cli.layers:layers_command", "Show what each layer adds, changes and removes"),
+        "load": COMMANDS["load"],
+    },
+)

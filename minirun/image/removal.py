@@ -1,0 +1,143 @@
+"""`rmi` and `image prune`: names go, and what no name and no container needs any more goes with them.
+
+    a name of several           the name goes
+    the last name               the image goes, too: refused when a container was made from it
+      forced                    the name goes; the image stays without one until its containers are gone
+    an id                       all its names go: refused when they are several, unless forced
+    prune                       images without a name, `all` those without a container
+
+What a container stands on never goes: Store.sweep asks the containers themselves (usage.claims).
+
+See      docs.docker.com "docker image rm", "docker image prune"
+"""
+
+from __future__ import annotations
+
+from minirun.errors import ConflictError, MinirunError
+from minirun.image import chain, reference, usage
+from minirun.image.store import id_of, is_name_of, nameless
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from minirun.image.store import Image, Json, Store
+    from minirun.image.usage import Claim
+
+
+def remove(store: Store, text: str, claims: Iterable[Claim], *, force: bool = False) -> list[str]:
+    """Take away what `text` names.  Returns Docker's lines; raises ConflictError in Docker's words."""
+    image = store.get(text)
+    image_id = id_of(image)
+    names = [other for other in store.images() if _same(other, image)]
+    by_name = is_name_of(text, image)
+    going = [image] if by_name else names
+    holder = usage.holders(list(claims)).get(image_id) if len(going) == len(names) else None
+    _check(text, (image_id or image.digest)[7:19], going, holder, by_name, force)
+    return take_away(store, going, keep=holder is not None)
+
+
+def _same(one: Image, other: Image) -> bool:
+    """Whether they are one image, under two names or in two packings; a damaged one has no id to tell by."""
+    return one.digest == other.digest or id_of(one) == id_of(other) != ""
+
+
+def _check(
+    text: str, short: str, going: list[Image], holder: Claim | None, by_name: bool, force: bool
+) -> None:
+    if holder and by_name and not force:
+        raise ConflictError(
+            f"conflict: unable to remove repository reference {text!r} (must force)"
+            f" - container {holder.container[:12]} is using its referenced image {short}"
+        )
+    can_force = not (holder and holder.running) and any(image.reference for image in going)
+    if holder and not by_name and not (force and can_force):
+        raise ConflictError(
+            f"conflict: unable to delete {short} ({'must' if can_force else 'cannot'} be forced) - image is being"
+            f" used by {'running' if holder.running else 'stopped'} container {holder.container[:12]}"
+        )
+    if len(going) > 1 and not force:
+        raise ConflictError(
+            f"conflict: unable to delete {short} (must be forced)"
+            " - image is referenced in multiple repositories"
+        )
+
+
+def take_away(store: Store, going: list[Image], *, keep: bool = False) -> list[str]:
+    """Remove names, and images with their last one; `keep`: the images stay, nameless.  Returns Docker's lines."""
+    entries = [image.entry for image in going]
+    before = [(id_of(image), chains(image)) for image in going]
+
+    def change(old: list[Json]) -> list[Json]:
+        kept = [entry for entry in old if entry not in entries]
+        here = {entry["digest"] for entry in kept}
+        bare = {entry["digest"]: nameless(entry) for entry in entries if entry["digest"] not in here}
+        return kept + list(bare.values() if keep else ())
+
+    store.change_index(change)
+    left = store.images()
+    lines = _untagged(going, left)
+    if not keep:
+        store.sweep()
+        lines += _deleted(before, left)
+    return lines
+
+
+def _untagged(going: list[Image], left: list[Image]) -> list[str]:
+    """Each name, and after the last of a repository the digest it was known by there."""
+    known = {_repository_digest(image) for image in left}
+    lines: list[str] = []
+    for index, image in enumerate(going):
+        if not image.reference:
+            continue
+        name = reference.parse(image.reference)
+        lines += [f"Untagged: {name.familiar}"] if name.tag else []
+        digest = _repository_digest(image)
+        if digest not in known and digest not in map(_repository_digest, going[index + 1 :]):
+            lines.append(f"Untagged: {digest}")
+    return lines
+
+
+def _repository_digest(image: Image) -> str:
+    """`alpine@sha256:...`"""
+    return f"{reference.parse(image.reference).familiar_name}@{image.origin}" if image.reference else ""
+
+
+def _deleted(before: list[tuple[str, list[str]]], left: list[Image]) -> list[str]:
+    """The images that are gone, each with the layers that went with it, uppermost first."""
+    ids = {id_of(image) for image in left}
+    held = {layer for image in left for layer in chains(image)}
+    gone = [[image_id, *reversed(layers)] for image_id, layers in before if image_id and image_id not in ids]
+    every = [digest for digests in gone for digest in digests if digest not in held]
+    return [f"Deleted: {digest}" for digest in dict.fromkeys(every)]
+
+
+def chains(image: Image) -> list[str]:
+    """The chain ids of an image's layers, lowest first: what Docker calls a layer by."""
+    try:
+        ids = image.diff_ids
+    except MinirunError:
+        return []
+    return [chain.chain_id(ids[: index + 1]) for index in range(len(ids))]
+
+
+# ---- prune ------------------------------------------------------------------------------------------------
+
+
+def prune(
+    store: Store, claims: list[Claim], wanted: Callable[[Image], bool], *, every: bool
+) -> tuple[list[str], int]:
+    """Remove nameless images that no container uses, or `every` such image; only those that are `wanted`.
+
+    Returns Docker's lines, and how many bytes of disk it brought back.
+    """
+    before = sum(usage.footprint(store).values())
+    used = usage.holders(claims)
+    going = [
+        image
+        for image in store.images()
+        if id_of(image) not in used and (every or not image.reference) and wanted(image)
+    ]
+    lines = take_away(store, going) if going else []
+    store.sweep(partial=True)
+    return lines, max(0, before - sum(usage.footprint(store).values()))

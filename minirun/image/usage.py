@@ -1,0 +1,120 @@
+"""What images take up on disk, and who uses them.
+
+    images/blobs/sha256/*    as they travel: packed layers, configs, manifests
+    layers/*                 as they are used: unpacked, each with its size in a .json beside it
+
+A layer is there once however many images have it, so an image's size is not what its removal gives back.
+
+By hand  du -sh /var/lib/minirun/layers/*; jq .layers /var/lib/minirun/containers/*/container.json
+"""
+
+from __future__ import annotations
+
+import os
+
+from minirun.errors import MinirunError
+from minirun.files import read_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.image.store import Image, Store
+    from minirun.paths import Paths
+
+
+class Claim:
+    """A container's claim on its image and on the layers under it, whatever has become of the image's name."""
+
+    def __init__(self, container: str, image_id: str, layers: list[str], running: bool) -> None:
+        self.container = container
+        self.image_id = image_id
+        self.layers = layers  # names below layers/
+        self.running = running
+
+
+def claims(paths: Paths) -> list[Claim]:
+    """One for each container there is, stopped ones too: container.json tells (engine/records.py writes it)."""
+    found = []
+    for container in _names_in(paths.containers):
+        try:
+            record = read_json(f"{paths.container(container)}/container.json")
+            layers = [os.path.basename(path) for path in record.get("layers", [])]
+            running = record.get("state", {}).get("status") == "running"
+            found.append(Claim(container, str(record["image_id"]), layers, running))
+        except (OSError, ValueError, KeyError):
+            continue  # half made or half removed: it holds nothing
+    return found
+
+
+def holders(claimed: list[Claim]) -> dict[str, Claim]:
+    """Image id -> a container that uses it; one that runs, if any does."""
+    return {one.image_id: one for one in sorted(claimed, key=lambda one: one.running)}
+
+
+# ---- bytes ------------------------------------------------------------------------------------------------
+
+
+def footprint(store: Store) -> dict[str, int]:
+    """All there is on disk: the name of each blob and unpacked layer, and its bytes."""
+    blobs = f"{store.paths.images}/blobs/sha256"
+    packed = {f"sha256:{name}": _file_size(f"{blobs}/{name}") for name in _names_in(blobs)}
+    layers = [name.removesuffix(".json") for name in _names_in(store.paths.layers) if name.endswith(".json")]
+    return packed | {name: _layer_size(f"{store.paths.layers}/{name}") for name in layers}
+
+
+def parts(image: Image) -> set[str]:
+    """What of the footprint is this image's."""
+    try:
+        layers = image.manifest["layers"]
+        unpacked = [os.path.basename(path) for path in image.unpacked() if path]
+    except MinirunError:  # damaged: its manifest is all that is known
+        return {image.digest}
+    return {image.digest, image.id, *(str(layer["digest"]) for layer in layers), *unpacked}
+
+
+def layer_sizes(image: Image) -> list[int]:
+    """Bytes of the files in each layer, lowest first; of the packed layer where it was never unpacked."""
+    found = zip(image.unpacked(), image.manifest["layers"], strict=True)
+    return [_layer_size(path) if path else int(layer["size"]) for path, layer in found]
+
+
+def shared_sizes(images: list[Image]) -> dict[str, int]:
+    """Image id -> how many of its bytes are in layers that another image has, too."""
+    layers = {image.id: _layers(image) for image in images}
+    owners: dict[str, int] = {}
+    for names in layers.values():
+        for name in names:
+            owners[name] = owners.get(name, 0) + 1
+    return {
+        image_id: sum(size for name, size in names.items() if owners[name] > 1)
+        for image_id, names in layers.items()
+    }
+
+
+def _layers(image: Image) -> dict[str, int]:
+    """Each layer of the image under a name that two images give it when they share it."""
+    names = [
+        path or str(layer["digest"])
+        for path, layer in zip(image.unpacked(), image.manifest["layers"], strict=True)
+    ]
+    return dict(zip(names, layer_sizes(image), strict=True))
+
+
+def _layer_size(path: str) -> int:
+    try:
+        return int(read_json(f"{path}.json")["size"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _names_in(path: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(path) if not name.startswith(".")]
+    except FileNotFoundError:
+        return []

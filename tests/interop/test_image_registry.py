@@ -1,21 +1,40 @@
-"""pull from Debian's docker-registry on a loopback port: in the open, and behind real signed tokens."""
+"""pull from Debian's docker-registry on a loopback port: in the open, behind passwords, signed tokens and TLS,
+through mirrors and bad lines; and from registries that misbehave."""
 
-import base64
 import json
 import os
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
 from minirun.errors import MinirunError, NotFoundError
+from minirun.image import registry as client
+from minirun.image import settings
+from minirun.image.credentials import Credentials, save
 from minirun.image.progress import Lines
+from minirun.image.registry import Registry, log_in
+from minirun.image.settings import Settings
 from minirun.image.store import Store
 from tests.image_tars import add_image, digest, entry, store_in, tar
-from tests.registries import PASSWORD, USER, Server, TokenServer, free_port
-from tests.support import run
+from tests.registries import (
+    BASIC,
+    PASSWORD,
+    STALL,
+    USER,
+    BadLine,
+    Odd,
+    Server,
+    TokenServer,
+    certificates,
+    free_port,
+    htpasswd,
+    serving,
+)
+from tests.support import Minirun, run
 
 LAYERS = (tar(entry("one", b"1" * 70_000)), tar(entry("two", b"2")), tar(entry("deep/three", b"3")))
 
@@ -32,6 +51,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.push(layout, "team/tool:docker", "--format", "v2s2")
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's own credentials, and no long waits."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setattr(client, "BACK_OFF_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -60,10 +86,7 @@ def test_pull_prints_dockers_lines(registry: Server, store: Store, tag: str) -> 
         f"Digest: {image.origin}",
         f"Status: Downloaded newer image for {registry.host}/team/tool:{tag}",
     ]
-    inspected = run(
-        "skopeo", "inspect", "--tls-verify=false", f"docker://{registry.host}/team/tool:{tag}", check=True
-    )
-    assert json.loads(inspected.stdout)["Digest"] == image.origin
+    assert registry.inspect(f"team/tool:{tag}")["Digest"] == image.origin
 
 
 def test_a_second_pull_fetches_nothing(registry: Server, store: Store) -> None:
@@ -115,18 +138,14 @@ def test_a_registry_that_is_not_there_is_one_sentence(store: Store) -> None:
 
 
 def test_a_blob_with_the_wrong_content_is_refused(tmp_path: Path, store: Store) -> None:
-    server = Server(tmp_path)
-    try:
-        source = store_in(tmp_path / "source")
-        image = add_image(source, *LAYERS, name="tool:1")
+    source = store_in(tmp_path / "source")
+    layer = add_image(source, *LAYERS, name="tool:1").manifest["layers"][1]["digest"][7:]
+    with serving(tmp_path / "registry") as server:
         server.push(f"oci:{source.paths.images}:docker.io/library/tool:1", "tool:1")
-        layer = image.manifest["layers"][1]["digest"][7:]
-        kept = next((tmp_path / "storage").rglob(f"{layer}/data"))
+        kept = next(server.storage.rglob(f"{layer}/data"))
         kept.write_bytes(b"x" * kept.stat().st_size)
         with pytest.raises(MinirunError, match="wrong content"):
             store.ensure(f"{server.host}/tool:1")
-    finally:
-        server.stop()
     assert store.images() == []
     assert os.listdir(f"{store.paths.images}/blobs/sha256") == []
 
@@ -150,61 +169,273 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
     tokens.server_close()
 
 
-def test_pull_with_an_anonymous_token(
-    guarded: tuple[Server, TokenServer], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+def test_pull_with_an_anonymous_token(guarded: tuple[Server, TokenServer], store: Store) -> None:
     server, tokens = guarded
     tokens.asked.clear()
     pulled(store, f"{server.host}/tool:1")
     assert tokens.asked == [("repository:tool:pull", "")]
 
 
-def test_pull_with_the_credentials_of_docker_login(
-    guarded: tuple[Server, TokenServer], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pull_with_the_credentials_of_docker_login(guarded: tuple[Server, TokenServer], store: Store) -> None:
     server, tokens = guarded
-    auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": auth}}}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    save(server.host, Credentials(USER, PASSWORD))
     tokens.asked.clear()
     pulled(store, f"{server.host}/tool:1")
     assert tokens.asked == [("repository:tool:pull", USER)]
 
 
-# ---- a registry that misbehaves ---------------------------------------------------------------------------
+def test_a_token_may_be_called_access_token(
+    guarded: tuple[Server, TokenServer], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, tokens = guarded
+    monkeypatch.setattr(tokens, "answer_key", "access_token")
+    pulled(store, f"{server.host}/tool:1")
 
 
-class Odd(BaseHTTPRequestHandler):
-    """Answers by the path: see the tests."""
+def test_a_token_that_runs_out_in_the_middle_is_renewed(
+    guarded: tuple[Server, TokenServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, tokens = guarded
+    monkeypatch.setattr(tokens, "lifetime_seconds", 1)
+    tokens.asked.clear()
+    registry = Registry(server.host, "tool")
+    layer = json.loads(registry.manifest("1", {}))["layers"][0]
+    time.sleep(2)
+    assert digest(b"".join(registry.blob(layer))) == layer["digest"]
+    assert len(tokens.asked) == 2
 
-    seen: dict[str, list[str]] = {}  # noqa: RUF012  path -> Authorization headers
-    answers: dict[str, tuple[int, dict[str, str], bytes]] = {}  # noqa: RUF012
 
-    def do_GET(self) -> None:
-        self.seen.setdefault(self.path, []).append(self.headers.get("Authorization", ""))
-        status, headers, body = self.answers.get(self.path, (404, {}, b""))
-        if status == 503 and len(self.seen[self.path]) > 1:
-            status, headers, body = self.answers[f"{self.path}#later"]
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+def test_threads_share_one_token(guarded: tuple[Server, TokenServer]) -> None:
+    server, tokens = guarded
+    tokens.asked.clear()
+    registry = Registry(server.host, "tool")
+    threads = [threading.Thread(target=registry.manifest, args=["1", {}]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tokens.asked) == 1
 
-    def log_message(self, *_: object) -> None:
-        pass
+
+def test_an_identity_token_is_kept_and_used_instead_of_the_password(
+    guarded: tuple[Server, TokenServer], store: Store
+) -> None:
+    server, tokens = guarded
+    kept = log_in(server.host, Credentials(USER, PASSWORD), Settings())
+    assert (kept.user, kept.secret) == ("<token>", "identity")
+    save(server.host, kept)
+    tokens.asked.clear()
+    pulled(store, f"{server.host}/tool:1")
+    assert tokens.asked == [("repository:tool:pull", USER)]
+
+
+# ---- passwords, through the command line ------------------------------------------------------------------
 
 
 @pytest.fixture
-def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, type[Odd]]]:
-    monkeypatch.setattr(Odd, "seen", {})
-    monkeypatch.setattr(Odd, "answers", {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Odd)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_address[1]}", Odd
-    server.shutdown()
-    server.server_close()
+def locked(tmp_path: Path) -> Iterator[Server]:
+    """A registry with a password."""
+    (tmp_path / "locked").mkdir()
+    with serving(tmp_path / "locked", htpasswd(tmp_path / "locked")) as server:
+        yield server
+
+
+@pytest.fixture
+def minirun(tmp_path: Path) -> Minirun:
+    return Minirun(tmp_path / "root", tmp_path / "state")
+
+
+def login(minirun: Minirun, host: str, password: str = PASSWORD) -> str:
+    result = minirun("login", "-u", USER, "--password-stdin", host, input=f"{password}\n")
+    return result.stdout + result.stderr
+
+
+def test_login_checks_the_password_and_keeps_it(locked: Server, minirun: Minirun, tmp_path: Path) -> None:
+    said = login(minirun, locked.host)
+    config = tmp_path / "docker/config.json"
+    assert "Login Succeeded\n" in said
+    assert f"WARNING! Your credentials are stored unencrypted in '{config}'." in said
+    assert json.loads(config.read_text()) == {"auths": {locked.host: {"auth": BASIC.split()[1]}}}
+    assert config.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_wrong_password_is_refused_and_not_kept(locked: Server, minirun: Minirun, tmp_path: Path) -> None:
+    said = login(minirun, locked.host, "guess")
+    assert f"minirun: login attempt to http://{locked.host}/v2/ failed with status: 401" in said
+    assert not (tmp_path / "docker/config.json").exists()
+
+
+def test_a_wrong_password_for_a_token_is_refused(
+    guarded: tuple[Server, TokenServer], minirun: Minirun
+) -> None:
+    assert "/token said: 401 Unauthorized" in login(minirun, guarded[0].host, "guess")
+
+
+def test_skopeo_uses_what_login_kept_until_logout(
+    locked: Server, minirun: Minirun, tmp_path: Path, store: Store
+) -> None:
+    login(minirun, locked.host)
+    add_image(store, *LAYERS, name="tool:1")
+    config = f"--authfile={tmp_path}/docker/config.json"
+    locked.push(f"oci:{store.paths.images}:docker.io/library/tool:1", "tool:1", config)
+    assert minirun("logout", locked.host).stdout == f"Removing login credentials for {locked.host}\n"
+    assert minirun("logout", locked.host).stdout == f"Not logged in to {locked.host}\n"
+    refused = minirun("pull", f"{locked.host}/tool:1")
+    assert refused.stderr.endswith(f"wants a user and a password\n  hint:  minirun login {locked.host}\n")
+
+
+def test_login_without_a_terminal_says_so(locked: Server, minirun: Minirun) -> None:
+    result = minirun("login", locked.host)
+    assert "cannot perform an interactive login from a non TTY device" in result.stderr
+    assert result.code == 1
+
+
+def test_a_password_among_the_words_is_warned_of(locked: Server, minirun: Minirun) -> None:
+    result = minirun("login", "-u", USER, "-p", PASSWORD, locked.host)
+    assert result.stderr.startswith(
+        "WARNING! Using --password via the CLI is insecure. Use --password-stdin."
+    )
+    assert "Authenticating with existing credentials" in minirun("login", locked.host).stdout
+
+
+# ---- TLS --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A registry with a certificate, tool:1 in it, and the authority that gave the certificate."""
+    base = tmp_path_factory.mktemp("secured")
+    ca, http = certificates(base)
+    source = store_in(base / "source")
+    add_image(source, *LAYERS, name="tool:1")
+    with serving(base, http=http) as server:
+        server.push(f"oci:{source.paths.images}:docker.io/library/tool:1", "tool:1")
+        yield server, ca
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(secured: tuple[Server, Path], store: Store) -> None:
+    with pytest.raises(MinirunError, match=r"certificate verify failed"):
+        store.ensure(f"{secured[0].host}/tool:1")
+
+
+def test_an_authority_named_in_the_settings_is_believed(secured: tuple[Server, Path]) -> None:
+    server, ca = secured
+    trusting = Settings({server.host: settings.Registry(ca=str(ca))})
+    assert Registry(server.host, "tool", trusting).manifest("1", {})
+
+
+def test_an_authority_in_dockers_directory_is_believed(
+    secured: tuple[Server, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, ca = secured
+    monkeypatch.setattr(client, "CERTIFICATES", str(tmp_path))
+    (tmp_path / server.host).mkdir()
+    (tmp_path / server.host / "ca.crt").write_bytes(ca.read_bytes())
+    assert Registry(server.host, "tool").manifest("1", {})
+
+
+def test_ssl_cert_file_is_honoured(secured: tuple[Server, Path], minirun: Minirun) -> None:
+    server, ca = secured
+    result = run(*minirun.command("pull", "-q", f"{server.host}/tool:1"), env={"SSL_CERT_FILE": str(ca)})
+    assert result.stdout == f"{server.host}/tool:1\n"
+
+
+def test_an_insecure_host_may_have_any_certificate(secured: tuple[Server, Path]) -> None:
+    server, _ = secured
+    trusting = Settings({server.host: settings.Registry(insecure=True)})
+    assert Registry(server.host, "tool", trusting).manifest("1", {})
+
+
+def test_a_file_that_is_no_certificate_is_named(secured: tuple[Server, Path], tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("hello")
+    trusting = Settings({secured[0].host: settings.Registry(ca=str(tmp_path / "ca"))})
+    with pytest.raises(MinirunError, match=r"/ca: not certificates to trust"):
+        Registry(secured[0].host, "tool", trusting).manifest("1", {})
+
+
+def test_plain_http_is_for_loopback_and_insecure_hosts(registry: Server) -> None:
+    """0.0.0.0 leads to the same registry, and does not look like loopback."""
+    host = registry.host.replace("127.0.0.1", "0.0.0.0")
+    with pytest.raises(MinirunError, match=rf"https://{host}/.*(WRONG_VERSION|record layer)"):
+        Registry(host, "team/tool").manifest("1", {})
+    trusting = Settings({host: settings.Registry(insecure=True)})
+    assert Registry(host, "team/tool", trusting).manifest("1", {})
+
+
+# ---- mirrors ----------------------------------------------------------------------------------------------
+
+
+def test_docker_io_is_pulled_from_its_mirror(registry: Server, minirun: Minirun, tmp_path: Path) -> None:
+    """The real command line; nothing is asked of docker.io."""
+    run(
+        *("skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false"),
+        *(f"docker://{registry.host}/team/tool:1", f"docker://{registry.host}/library/alpine:latest"),
+        check=True,
+    )
+    config = tmp_path / "registries.toml"
+    config.write_text(f'[registry."docker.io"]\nmirrors = ["{registry.host}"]\n')
+    result = minirun("--config", config, "pull", "alpine", check=True)
+    assert result.stdout.splitlines()[0:2] == [
+        "Using default tag: latest",
+        "latest: Pulling from library/alpine",
+    ]
+    assert "docker.io/library/alpine:latest" in (tmp_path / "root/images/index.json").read_text()
+
+
+def test_a_mirror_may_have_a_prefix(registry: Server) -> None:
+    settled = mirrored("elsewhere.example", f"{registry.host}/team")
+    assert Registry("elsewhere.example", "tool", settled).manifest("1", {})
+
+
+def mirrored(host: str, *mirrors: str) -> Settings:
+    return Settings({host: settings.Registry(mirrors)})
+
+
+def test_what_a_mirror_cannot_give_comes_from_the_next(registry: Server) -> None:
+    """One that nobody is at, one that lacks it, one with something else, then the registry itself."""
+    empty, wrong = Odd(), Odd()
+    wrong.tell("/v2/team/tool/manifests/1", (200, {"Docker-Content-Digest": digest(b"x")}, b"{}"))
+    settled = mirrored(registry.host, f"127.0.0.1:{free_port()}", empty.host, wrong.host)
+    client = Registry(registry.host, "team/tool", settled)
+    layer = json.loads(client.manifest("1", {}))["layers"][0]
+    assert digest(b"".join(client.blob(layer))) == layer["digest"]
+    assert empty.headers_of("/v2/team/tool/manifests/1", "Accept") != []
+    empty.close()
+    wrong.close()
+
+
+def test_a_blob_that_a_mirror_loses_half_way_goes_on_from_the_next(odd: Odd) -> None:
+    mirror = Odd()
+    mirror.tell(BLOB, CUT, (404, {}, b""))
+    odd.tell(BLOB, REST)
+    assert b"".join(Registry(odd.host, "tool", mirrored(odd.host, mirror.host)).blob(DESCRIPTOR)) == CONTENT
+    assert odd.headers_of(BLOB, "Range") == ["bytes=5-"]
+    mirror.close()
+
+
+def test_when_nobody_has_it_every_mirror_is_told_of(registry: Server, odd: Odd) -> None:
+    with pytest.raises(NotFoundError) as error:
+        Registry(registry.host, "nosuch", mirrored(registry.host, odd.host)).manifest("1", {})
+    assert f"http://{registry.host}/v2/nosuch/manifests/1 said: 404" in error.value.message
+    assert f"before that, its mirror: http://{odd.host}/v2/nosuch/manifests/1" in error.value.message
+
+
+def test_a_mirror_gets_its_own_credentials_only(odd: Odd) -> None:
+    save("elsewhere.example", Credentials("other", "password"))
+    save(odd.host, Credentials(USER, PASSWORD))
+    odd.tell(MANIFEST_PATH, (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), (200, {}, b"{}"))
+    Registry("elsewhere.example", "tool", mirrored("elsewhere.example", odd.host)).manifest("latest", {})
+    assert odd.headers_of(MANIFEST_PATH, "Authorization") == ["", BASIC]
+
+
+# ---- a registry that misbehaves ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def odd() -> Iterator[Odd]:
+    server = Odd()
+    yield server
+    server.close()
 
 
 MANIFEST_PATH = "/v2/tool/manifests/latest"
@@ -256,46 +487,128 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_answer_is_refused(odd: tuple[str, type[Odd]], store: Store, name: str) -> None:
-    host, server = odd
-    server.answers[MANIFEST_PATH], message = REFUSED[name]
+def test_a_bad_answer_is_refused(odd: Odd, store: Store, name: str) -> None:
+    answer, message = REFUSED[name]
+    odd.tell(MANIFEST_PATH, answer)
     with pytest.raises(MinirunError, match=message):
-        store.ensure(f"{host}/tool")
+        store.ensure(f"{odd.host}/tool")
     assert store.images() == []
 
 
-def test_a_server_error_is_tried_again(odd: tuple[str, type[Odd]], store: Store) -> None:
-    host, server = odd
-    server.answers[MANIFEST_PATH] = (503, {"Retry-After": "0"}, b"")
-    server.answers[f"{MANIFEST_PATH}#later"] = (200, {}, SCHEMA_1)
-    with pytest.raises(MinirunError, match="schema 1"):
-        store.ensure(f"{host}/tool")
-    assert len(server.seen[MANIFEST_PATH]) == 2
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_an_error_that_may_pass_is_tried_again(odd: Odd, status: int) -> None:
+    odd.tell(MANIFEST_PATH, (status, {}, b""), (status, {}, b""), (200, {}, b"{}"))
+    assert Registry(odd.host, "tool").manifest("latest", {}) == b"{}"
 
 
-def test_authorization_stays_with_its_host(
-    odd: tuple[str, type[Odd]], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another port is another host: the same server under the name localhost gets no Authorization."""
-    host, server = odd
-    (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": "c2VjcmV0"}}}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    elsewhere = f"http://localhost:{host.partition(':')[2]}/elsewhere"
-    server.answers[MANIFEST_PATH] = (503, {"Retry-After": "0"}, b"")
-    challenge = {"WWW-Authenticate": 'Basic realm="x"'}
-    server.answers[MANIFEST_PATH] = (401, challenge, b"")
-    server.answers["/elsewhere"] = (200, {}, SCHEMA_1)
-    monkeypatch.setattr(server, "do_GET", redirecting_once_authorised(server.do_GET, elsewhere))
-    with pytest.raises(MinirunError, match="schema 1"):
-        store.ensure(f"{host}/tool")
-    assert server.seen[MANIFEST_PATH] == ["", "Basic c2VjcmV0"]
-    assert server.seen["/elsewhere"] == [""]
+def test_an_error_that_stays_is_told_in_the_registrys_words(odd: Odd) -> None:
+    odd.tell(MANIFEST_PATH, (503, {}, b'{"errors": [{"code": "BUSY", "message": "come back"}]}'))
+    with pytest.raises(MinirunError, match=r"said: 503 BUSY: come back"):
+        Registry(odd.host, "tool").manifest("latest", {})
+    assert len(odd.seen) == client.TRIES
 
 
-def redirecting_once_authorised(do_get, elsewhere: str):  # type: ignore[no-untyped-def]
-    def answer(self: Odd) -> None:
-        if self.path == MANIFEST_PATH and self.headers.get("Authorization"):
-            self.answers[MANIFEST_PATH] = (307, {"Location": elsewhere}, b"")
-        do_get(self)
+RETRY_AFTER: list[Callable[[], str]] = [lambda: "1", lambda: formatdate(time.time() + 2, usegmt=True)]
 
-    return answer
+
+@pytest.mark.parametrize("when", RETRY_AFTER)
+def test_retry_after_is_waited_for(odd: Odd, when: Callable[[], str]) -> None:
+    odd.tell(MANIFEST_PATH, (429, {"Retry-After": when()}, b""), (200, {}, b"{}"))
+    start = time.monotonic()
+    Registry(odd.host, "tool").manifest("latest", {})
+    assert 0.9 < time.monotonic() - start < 5
+
+
+def test_a_registry_that_hangs_is_given_up(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "READ_SECONDS", 0.1)
+    odd.tell(MANIFEST_PATH, (200, {"Content-Length": "2", **STALL}, b"{"))
+    with pytest.raises(MinirunError, match=r"cannot be reached: .*timed out"):
+        Registry(odd.host, "tool").manifest("latest", {})
+
+
+def test_a_cancelled_transfer_does_not_wait_for_bytes(odd: Odd) -> None:
+    odd.tell(BLOB, (200, {"Content-Length": "10", **STALL}, b"01234"))
+    registry = Registry(odd.host, "tool")
+    threading.Timer(0.3, setattr, [registry, "cancelled", True]).start()
+    with pytest.raises(MinirunError, match="cancelled"):
+        list(registry.blob(DESCRIPTOR))
+
+
+def test_authorization_stays_with_its_host(odd: Odd) -> None:
+    """Another port is another host."""
+    other = Odd()
+    save(odd.host, Credentials(USER, PASSWORD))
+    challenge = (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"")
+    odd.tell(MANIFEST_PATH, challenge, (307, {"Location": f"http://{other.host}/elsewhere"}, b""))
+    other.tell("/elsewhere", (200, {}, b"{}"))
+    assert Registry(odd.host, "tool").manifest("latest", {}) == b"{}"
+    assert odd.headers_of(MANIFEST_PATH, "Authorization") == ["", BASIC]
+    assert other.headers_of("/elsewhere", "Authorization") == [""]
+    other.close()
+
+
+def test_credentials_are_not_for_the_host_redirected_to(odd: Odd) -> None:
+    other = Odd()
+    save(odd.host, Credentials(USER, PASSWORD))
+    odd.tell(MANIFEST_PATH, (307, {"Location": f"http://{other.host}/elsewhere"}, b""))
+    other.tell("/elsewhere", (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""))
+    with pytest.raises(MinirunError, match="401"):
+        Registry(odd.host, "tool").manifest("latest", {})
+    assert other.headers_of("/elsewhere", "Authorization") == [""]
+    other.close()
+
+
+# ---- connections that break -------------------------------------------------------------------------------
+
+CONTENT = b"0123456789"
+DESCRIPTOR = {"digest": digest(CONTENT), "size": len(CONTENT)}
+BLOB = f"/v2/tool/blobs/{digest(CONTENT)}"
+CUT = (200, {"Content-Length": "10"}, CONTENT[:5])
+REST = (206, {"Content-Range": "bytes 5-9/10"}, CONTENT[5:])
+
+
+@pytest.mark.parametrize(
+    "rest", [REST, (206, {"Content-Range": "bytes 5-9/*"}, CONTENT[5:]), (200, {}, CONTENT)]
+)
+def test_a_blob_that_is_cut_goes_on_where_it_was(odd: Odd, rest: tuple[int, dict[str, str], bytes]) -> None:
+    """A server may ignore Range and send it all again."""
+    odd.tell(BLOB, CUT, rest)
+    assert b"".join(Registry(odd.host, "tool").blob(DESCRIPTOR)) == CONTENT
+    assert odd.headers_of(BLOB, "Range") == ["", "bytes=5-"]
+
+
+def test_a_blob_begun_before_is_asked_for_from_there(odd: Odd) -> None:
+    odd.tell(BLOB, (206, {"Content-Range": "bytes 7-9/10"}, CONTENT[7:]))
+    assert b"".join(Registry(odd.host, "tool").blob(DESCRIPTOR, 7)) == CONTENT[7:]
+
+
+@pytest.mark.parametrize("range", ["bytes 4-9/10", "", "bytes 5-9/11"])
+def test_another_part_than_the_one_asked_for_is_refused(odd: Odd, range: str) -> None:
+    odd.tell(BLOB, CUT, (206, {"Content-Range": range}, CONTENT[5:]))
+    with pytest.raises(MinirunError, match=r"gave another part|wrong size"):
+        list(Registry(odd.host, "tool").blob(DESCRIPTOR))
+
+
+def test_a_blob_of_another_size_is_refused_at_once(odd: Odd) -> None:
+    odd.tell(BLOB, (200, {}, CONTENT * 2))
+    with pytest.raises(MinirunError, match=r"has the wrong size: 20 bytes, not 10"):
+        list(Registry(odd.host, "tool").blob(DESCRIPTOR))
+
+
+def test_a_connection_that_always_breaks_is_given_up(odd: Odd) -> None:
+    odd.tell(BLOB, CUT, (206, {"Content-Range": "bytes 5-9/10", "Content-Length": "5"}, b""))
+    with pytest.raises(MinirunError, match=r"blobs/.* cannot be reached"):
+        list(Registry(odd.host, "tool").blob(DESCRIPTOR))
+
+
+def test_a_pull_over_a_bad_line_arrives_whole(registry: Server, tmp_path: Path, store: Store) -> None:
+    """The connection is cut three times within one layer."""
+    content = os.urandom(3 << 20)
+    source = store_in(tmp_path / "source")
+    add_image(source, tar(entry("big", content)), name="big:1", packed=False)
+    registry.push(f"oci:{source.paths.images}:docker.io/library/big:1", "big:1")
+    line = BadLine(registry.host, [1_000_000, 1_000_000, 500_000])
+    image = store.ensure(f"{line.host}/big:1")
+    assert Path(image.layer_paths()[0], "big").read_bytes() == content
+    assert line.cuts == []
+    line.close()

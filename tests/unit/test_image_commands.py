@@ -1,18 +1,18 @@
-"""pull, load, images and rmi as a person sees them."""
+"""pull, load, images, rmi, tag, inspect, history and prune as a person sees them."""
 
 import json
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from minirun.cli import images
+from minirun.cli import imageinspect, images, removing
 from minirun.errors import MinirunError
-from minirun.image.store import Store
-from tests.image_tars import add_image, docker_archive, entry, store_in, tar
+from minirun.image import reference
+from minirun.image.store import Image, Store
+from tests.image_tars import add_image, config_of, docker_archive, entry, store_in, tar
 
 LAYER = tar(entry("hello", b"hi"))
 
@@ -50,10 +50,19 @@ def test_load_of_a_file_that_is_not_there(store: Store) -> None:
     )
 
 
+def lines(store: Store, command: Command, *arguments: str) -> list[str]:
+    result = run(store, command, *arguments)
+    assert result.exit_code == 0, result.exception
+    return result.output.splitlines()
+
+
+# ---- images -----------------------------------------------------------------------------------------------
+
+
 def test_images_is_dockers_table(store: Store) -> None:
     short = add_image(store, LAYER, name="tool:1").id[7:19]
     add_image(store, LAYER, name="localhost:5000/tool").layer_paths()
-    heading, *rows = run(store, images.images_command).output.splitlines()
+    heading, *rows = lines(store, images.images_command)
     assert heading.split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
     assert [row.split()[:3] for row in rows] == [
         ["tool", "1", short],
@@ -63,44 +72,250 @@ def test_images_is_dockers_table(store: Store) -> None:
     assert heading.index("TAG") == rows[0].index("1  ")
 
 
-def test_images_takes_a_name_and_options(store: Store) -> None:
+def names(store: Store, *arguments: str) -> list[str]:
+    return lines(store, images.images_command, "--format", "{{.Repository}}:{{.Tag}}", *arguments)
+
+
+@pytest.fixture
+def several(store: Store) -> Store:
+    """tool:1, tool:2 and me/other of different ages, and one that lost its name."""
+    add_image(store, tar(), name="tool:2")
+    add_old_image(store, "tool:1", "2020-01-01T00:00:00Z", {"tier": "web"})
+    add_old_image(store, "me/other", "2021-01-01T00:00:00Z", {"tier": "db", "x": ""})
+    add_old_image(store, "", "2022-01-01T00:00:00Z", {})
+    return store
+
+
+def add_old_image(store: Store, name: str, created: str, labels: dict[str, str]) -> Image:
+    config = json.loads(config_of([], Labels=labels))
+    with store.adding():
+        blob = store.add_json({**config, "created": created})
+        return store.add_image(blob, [], reference.parse(name) if name else None)
+
+
+SELECTIONS = {
+    (): ["tool:2", "<none>:<none>", "me/other:latest", "tool:1"],
+    ("tool",): ["tool:2", "tool:1"],
+    ("tool:2",): ["tool:2"],
+    ("to*",): ["tool:2", "tool:1"],
+    ("*/*",): ["me/other:latest"],
+    ("docker.io/library/tool:1",): ["tool:1"],
+    ("nosuch",): [],
+    ("--filter", "dangling=true"): ["<none>:<none>"],
+    ("--filter", "dangling=false", "tool"): ["tool:2", "tool:1"],
+    ("--filter", "label=tier"): ["me/other:latest", "tool:1"],
+    ("--filter", "label=tier=db", "--filter", "label=x"): ["me/other:latest"],
+    ("--filter", "reference=tool:1", "--filter", "reference=me/*"): ["me/other:latest", "tool:1"],
+    ("--filter", "before=me/other"): ["tool:1"],
+    ("--filter", "since=me/other"): ["tool:2", "<none>:<none>"],
+    ("--filter", "until=2021-06-01"): ["me/other:latest", "tool:1"],
+}
+
+
+@pytest.mark.parametrize("arguments", SELECTIONS, ids=" ".join)
+def test_images_selects_and_puts_the_newest_first(several: Store, arguments: tuple[str, ...]) -> None:
+    assert names(several, *arguments) == SELECTIONS[arguments]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("colour=red", "invalid filter 'colour'"), ("dangling=perhaps", "neither true nor false")],
+)
+def test_images_refuses_a_filter_that_makes_no_sense(store: Store, word: str, message: str) -> None:
+    assert message in failure(run(store, images.images_command, "--filter", word))
+
+
+def test_images_ids_short_and_whole_each_once(store: Store) -> None:
     image = add_image(store, LAYER, name="tool:1")
     add_image(store, LAYER, name="tool:2")
-    add_image(store, tar(), name="other")
-    assert len(run(store, images.images_command, "tool").output.splitlines()) == 3
-    assert len(run(store, images.images_command, "tool:2").output.splitlines()) == 2
-    assert run(store, images.images_command, "-q", "tool").output == f"{image.id[7:19]}\n"
-    assert run(store, images.images_command, "-q", "--no-trunc", "tool").output == f"{image.id}\n"
+    assert lines(store, images.images_command, "-q", "tool") == [image.id[7:19]]
+    assert lines(store, images.images_command, "-q", "--no-trunc", "tool") == [image.id]
     assert image.digest in run(store, images.images_command, "--digests").output
 
 
 def test_images_of_an_empty_store_is_a_heading(store: Store) -> None:
-    assert run(store, images.images_command).output.startswith("REPOSITORY   TAG   IMAGE ID")
+    assert lines(store, images.images_command) == ["REPOSITORY   TAG   IMAGE ID   CREATED   SIZE"]
+
+
+def test_images_as_json(store: Store) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    (line,) = lines(store, images.images_command, "--format", "json")
+    assert json.loads(line).items() >= {"Repository": "tool", "Tag": "1", "ID": image.id[7:19]}.items()
+
+
+# ---- rmi and prune ----------------------------------------------------------------------------------------
 
 
 def test_rmi_prints_what_went(store: Store) -> None:
-    image_id = add_image(store, LAYER, name="tool:1").id
-    assert run(store, images.rmi_command, "tool:1").output == f"Untagged: tool:1\nDeleted: {image_id}\n"
+    image = add_image(store, LAYER, name="tool:1")
+    gone = [image.id, *image.diff_ids]
+    assert lines(store, removing.rmi_command, "tool:1") == [
+        "Untagged: tool:1",
+        f"Untagged: tool@{image.digest}",
+        *(f"Deleted: {digest}" for digest in gone),
+    ]
 
 
 def test_rmi_goes_on_after_a_name_that_is_not_there(store: Store) -> None:
     add_image(store, LAYER, name="tool:1")
-    result = run(store, images.rmi_command, "nosuch", "tool:1")
+    result = run(store, removing.rmi_command, "nosuch", "tool:1")
     assert failure(result) == "No such image: nosuch"
     assert store.images() == []
-    assert run(store, images.rmi_command, "-f", "nosuch").exit_code == 0
+    assert run(store, removing.rmi_command, "-f", "nosuch").exit_code == 0
+
+
+def add_container(store: Store, image: Image, status: str = "exited") -> str:
+    container = store.paths.container("c" * 64)
+    os.makedirs(container)
+    record = {"image_id": image.id, "layers": image.layer_paths(), "state": {"status": status}}
+    Path(container, "container.json").write_text(json.dumps(record))
+    return container
 
 
 def test_rmi_asks_the_containers(store: Store) -> None:
     image = add_image(store, LAYER, name="tool:1")
-    container = store.paths.container("c" * 64)
-    os.makedirs(container)
-    Path(container, "container.json").write_text(json.dumps({"image_id": image.id}))
-    result = run(store, images.rmi_command, "tool:1")
-    assert failure(result) == (
+    add_container(store, image)
+    assert failure(run(store, removing.rmi_command, "tool:1")) == (
         "conflict: unable to remove repository reference 'tool:1' (must force)"
         f" - container cccccccccccc is using its referenced image {image.id[7:19]}"
     )
+
+
+def test_the_layers_of_a_container_stay_when_its_image_is_forced_away(store: Store) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    add_container(store, image)
+    run(store, removing.rmi_command, "-f", "tool:1")
+    run(store, removing.prune_command, "-a", "-f")
+    assert os.path.exists(f"{image.layer_paths()[0]}/hello")
+
+
+def test_the_layers_of_a_container_stay_when_even_the_index_has_lost_the_image(store: Store) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    add_container(store, image)
+    layers = image.layer_paths()
+    store.change_index(lambda entries: [])
+    store.sweep()
+    assert os.path.exists(f"{layers[0]}/hello")
+
+
+def test_prune_takes_what_a_forced_rmi_left_once_the_container_is_gone(store: Store) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    container = add_container(store, image)
+    run(store, removing.rmi_command, "-f", "tool:1")
+    os.rename(container, f"{container}.gone")
+    os.unlink(f"{container}.gone/container.json")
+    told = lines(store, removing.prune_command, "-f")
+    assert told[:3] == ["Deleted Images:", f"deleted: {image.id}", f"deleted: {image.diff_ids[0]}"]
+    assert told[-1].startswith("Total reclaimed space: ")
+    assert os.listdir(f"{store.paths.images}/blobs/sha256") == []
+
+
+def test_prune_takes_the_nameless_and_with_all_the_unused(several: Store) -> None:
+    assert len(lines(several, removing.prune_command, "-f")) == 4
+    assert "<none>:<none>" not in names(several)
+    run(several, removing.prune_command, "-f", "-a", "--filter", "label=tier")
+    assert names(several) == ["tool:2"]
+
+
+@pytest.mark.parametrize(
+    ("word", "left"),
+    [
+        ("until=2020-06-01", ["tool:2", "<none>:<none>", "me/other:latest"]),
+        ("label!=tier", ["me/other:latest", "tool:1"]),
+    ],
+)
+def test_prune_filters(several: Store, word: str, left: list[str]) -> None:
+    run(several, removing.prune_command, "-a", "-f", "--filter", word)
+    assert names(several) == left
+
+
+def test_prune_asks_first(several: Store) -> None:
+    result = run(several, removing.prune_command, input=b"n\n")
+    assert result.output.startswith(
+        "WARNING! This will remove all dangling images.\nAre you sure you want to"
+    )
+    assert failure(result) == "image prune has been cancelled"
+    assert len(several.images()) == 4
+
+
+# ---- tag, inspect, history --------------------------------------------------------------------------------
+
+
+def test_tag_gives_a_second_name(store: Store) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    assert lines(store, images.tag_command, image.id[7:15], "localhost:5000/me/tool:x") == []
+    assert store.get("localhost:5000/me/tool:x").id == store.get("tool:1").id
+
+
+def test_tag_takes_the_name_from_what_had_it(store: Store) -> None:
+    old = add_image(store, LAYER, name="a")
+    add_image(store, tar(), name="b")
+    run(store, images.tag_command, "b", "a")
+    assert store.get("a").id == store.get("b").id
+    assert store.get(old.id).reference == ""
+
+
+def test_tag_refuses_a_digest_for_a_name(store: Store) -> None:
+    image = add_image(store, LAYER, name="a")
+    result = run(store, images.tag_command, "a", f"b@{image.digest}")
+    assert failure(result) == "refusing to create a tag with a digest reference"
+
+
+def test_image_inspect_has_dockers_names(store: Store) -> None:
+    image = add_image(store, LAYER, name="tool:1")
+    run(store, images.tag_command, "tool:1", "other")
+    (found,) = json.loads(run(store, imageinspect.inspect_command, "tool:1").output)
+    assert found["Id"] == image.id
+    assert found["RepoTags"] == ["tool:1", "other:latest"]
+    assert found["RepoDigests"] == [f"tool@{image.digest}", f"other@{image.digest}"]
+    assert found["RootFS"] == {"Type": "layers", "Layers": image.diff_ids}
+    assert found["Config"]["Cmd"] == ["sh"]
+    assert (found["Architecture"], found["Os"]) == ("amd64", "linux")
+    assert found["Metadata"]["LastTagTime"].startswith("20")
+
+
+def test_image_inspect_goes_on_after_a_name_that_is_not_there(store: Store) -> None:
+    add_image(store, LAYER, name="tool:1")
+    result = run(store, imageinspect.inspect_command, "-f", "{{.Os}}", "nosuch", "tool:1")
+    assert result.output.splitlines() == ["minirun: No such image: nosuch", "linux"]
+
+
+def test_history_tells_each_step_the_last_first(store: Store) -> None:
+    image = add_image_with_history(store)
+    heading, *rows = lines(store, imageinspect.history_command, "tool")
+    assert heading.split() == ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
+    assert [row.split()[0] for row in rows] == [image.id[7:19], "<missing>", "<missing>"]
+    assert 'CMD ["sh"]' in rows[0]
+    assert rows[2].endswith("   2B     the base")
+    assert " ADD a-file-with-a-very-long-name-that-goes-o… " in rows[2]
+
+
+def test_history_whole_and_for_programs(store: Store) -> None:
+    add_image_with_history(store)
+    form = "{{.Size}} {{.CreatedAt}} {{.CreatedBy}}"
+    told = lines(store, imageinspect.history_command, "--no-trunc", "--human=false", "--format", form, "tool")
+    assert told[2] == "2 2020-01-01T00:00:00Z ADD a-file-with-a-very-long-name-that-goes-on-and-on / x"
+    assert lines(store, imageinspect.history_command, "-q", "tool")[1:] == ["<missing>", "<missing>"]
+
+
+def add_image_with_history(store: Store) -> Image:
+    """Two layers and a step without one; the history has an escape sequence in it."""
+    image = add_image(store, LAYER, tar(), name="")
+    image.layer_paths()
+    created_by = "ADD a-file-with-a-very-long-name-that-goes-on-and-on /\tx"
+    first = {"created": "2020-01-01T00:00:00Z", "created_by": created_by, "comment": "the base"}
+    steps = [first, {"created_by": "RUN \x1b[2J"}, {"created_by": 'CMD ["sh"]', "empty_layer": True}]
+    with store.adding():
+        config = store.add_json({**image.document, "history": steps})
+        return store.add_image(config, image.manifest["layers"], reference.parse("tool"))
+
+
+def test_history_shows_no_escape_sequence(store: Store) -> None:
+    add_image_with_history(store)
+    assert "\x1b" not in run(store, imageinspect.history_command, "tool").output
+
+
+# ---- pull -------------------------------------------------------------------------------------------------
 
 
 def test_pull_without_a_network_names_the_address(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,35 +327,5 @@ def test_pull_without_a_network_names_the_address(store: Store, monkeypatch: pyt
     assert "https://registry-1.docker.io/v2/library/nosuchimage/manifests/x cannot be reached" in message
 
 
-SIZES = {
-    0: "0B",
-    999: "999B",
-    1000: "1kB",
-    4_850_000: "4.85MB",
-    124_000_000: "124MB",
-    1_430_000_000: "1.43GB",
-}
-
-
-@pytest.mark.parametrize(("count", "shown"), SIZES.items())
-def test_sizes_are_dockers(count: int, shown: str) -> None:
-    assert images._size(count) == shown
-
-
-AGES = {
-    timedelta(0): "Less than a second ago",
-    timedelta(seconds=5): "5 seconds ago",
-    timedelta(seconds=70): "About a minute ago",
-    timedelta(minutes=59): "59 minutes ago",
-    timedelta(minutes=70): "About an hour ago",
-    timedelta(hours=47): "47 hours ago",
-    timedelta(days=3): "3 days ago",
-    timedelta(days=20): "2 weeks ago",
-    timedelta(days=70): "2 months ago",
-    timedelta(days=800): "2 years ago",
-}
-
-
-@pytest.mark.parametrize(("age", "shown"), AGES.items())
-def test_ages_are_dockers(age: timedelta, shown: str) -> None:
-    assert images._ago((datetime.now(UTC) - age).isoformat()) == shown
+def test_pull_of_all_tags_takes_no_tag(store: Store) -> None:
+    assert failure(run(store, images.pull_command, "-a", "tool:1")) == "tag can't be used with --all-tags/-a"

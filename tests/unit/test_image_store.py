@@ -12,7 +12,9 @@ import pytest
 
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.image import archive
-from minirun.image.store import Store
+from minirun.image.removal import chains
+from minirun.image.store import Image, Store
+from minirun.image.usage import Claim
 from tests.image_tars import add_image, digest, docker_archive, entry, store_in, symlink, tar
 
 LAYER = tar(entry("hello", b"hi"))
@@ -256,52 +258,91 @@ def test_the_same_image_again_changes_nothing(store: Store) -> None:
 
 
 def test_rmi_removes_name_image_and_bytes(store: Store) -> None:
-    image = add_image(store, LAYER, name="a")
+    image = add_image(store, LAYER, OTHER, name="a")
     image.layer_paths()
-    assert store.remove("a", {}) == ["Untagged: a:latest", f"Deleted: {image.id}"]
+    layers = chains(image)
+    assert store.remove("a", ()) == [
+        *untagged(image, "a:latest"),
+        *(f"Deleted: {digest}" for digest in (image.id, layers[1], layers[0])),
+    ]
     assert everything(store) == []
 
 
+def untagged(image: Image, name: str) -> list[str]:
+    return [f"Untagged: {name}", f"Untagged: {name.partition(':')[0]}@{image.digest}"]
+
+
 def test_rmi_of_one_of_two_names_only_untags(store: Store) -> None:
-    add_image(store, LAYER, name="a")
+    image = add_image(store, LAYER, name="a")
     add_image(store, LAYER, name="b").layer_paths()
     before = everything(store)
-    assert store.remove("a", {}) == ["Untagged: a:latest"]
+    assert store.remove("a", ()) == untagged(image, "a:latest")
     assert everything(store) == before
+
+
+def test_rmi_of_one_of_two_tags_keeps_the_digest(store: Store) -> None:
+    add_image(store, LAYER, name="a:1")
+    add_image(store, LAYER, name="a:2")
+    assert store.remove("a:1", ()) == ["Untagged: a:1"]
 
 
 def test_rmi_keeps_what_another_image_shares(store: Store) -> None:
     add_image(store, LAYER, OTHER, name="a").layer_paths()
     kept = add_image(store, LAYER, name="b")
     paths = kept.layer_paths()
-    store.remove("a", {})
+    store.remove("a", ())
     assert os.path.exists(f"{paths[0]}/hello")
     assert len(everything(store)) == 5  # manifest, config, packed layer; unpacked layer and its .json
+
+
+def test_rmi_names_only_the_layers_that_went(store: Store) -> None:
+    going = add_image(store, LAYER, OTHER, name="a")
+    add_image(store, LAYER, name="b")
+    expected = [f"Deleted: {digest}" for digest in (going.id, chains(going)[1])]
+    assert store.remove("a", ())[2:] == expected
 
 
 def test_rmi_by_id_wants_force_for_several_names(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
     add_image(store, LAYER, name="b")
     with pytest.raises(ConflictError, match=r"must be forced.* referenced in multiple repositories"):
-        store.remove(image.id[7:19], {})
-    assert store.remove(image.id[7:19], {}, force=True)[:2] == ["Untagged: a:latest", "Untagged: b:latest"]
+        store.remove(image.id[7:19], ())
+    assert store.remove(image.id[7:19], (), force=True)[:4] == [
+        *untagged(image, "a:latest"),
+        *untagged(image, "b:latest"),
+    ]
     assert store.images() == []
+
+
+def claim(image: Image, *, running: bool = False) -> list[Claim]:
+    """That of one container."""
+    return [Claim("c" * 64, image.id, [], running)]
 
 
 def test_rmi_refuses_an_image_in_use(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
     with pytest.raises(ConflictError, match=r"unable to remove repository reference 'a' \(must force\)"):
-        store.remove("a", {image.id: "c" * 64})
-    with pytest.raises(ConflictError, match="cannot be forced"):
-        store.remove(image.id, {image.id: "c" * 64}, force=True)
+        store.remove("a", claim(image))
+    with pytest.raises(ConflictError, match=r"\(must be forced\) .* stopped container cccccccccccc"):
+        store.remove(image.id, claim(image))
+    with pytest.raises(ConflictError, match=r"\(cannot be forced\) .* running container cccccccccccc"):
+        store.remove(image.id, claim(image, running=True), force=True)
 
 
-def test_a_forced_rmi_leaves_the_bytes_to_the_container(store: Store) -> None:
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_forced_rmi_leaves_the_bytes_to_the_container(store: Store, by_id: bool) -> None:
     image = add_image(store, LAYER, name="a")
     paths = image.layer_paths()
-    assert store.remove("a", {image.id: "c" * 64}, force=True) == ["Untagged: a:latest"]
+    text = image.id if by_id else "a"
+    assert store.remove(text, claim(image), force=True) == untagged(image, "a:latest")
     assert os.path.exists(paths[0])
     assert store.get(image.id).reference == ""
+
+
+def test_a_nameless_image_in_use_cannot_be_forced(store: Store) -> None:
+    image = add_image(store, LAYER, name="")
+    with pytest.raises(ConflictError, match=r"\(cannot be forced\)"):
+        store.remove(image.id, claim(image), force=True)
 
 
 def test_a_damaged_image_can_be_removed(store: Store) -> None:
@@ -310,7 +351,7 @@ def test_a_damaged_image_can_be_removed(store: Store) -> None:
     os.unlink(store.blob_path(image.digest))
     with pytest.raises(MinirunError, match="damaged"):
         store.get("a").layer_paths()
-    assert store.remove("a", {}) == ["Untagged: a:latest"]
+    assert store.remove("a", ())[0] == "Untagged: a:latest"
     assert len(everything(store)) == 3
 
 
@@ -321,4 +362,4 @@ def test_an_id_is_not_asked_of_a_registry(store: Store) -> None:
 
 def test_rmi_of_nothing_says_so(store: Store) -> None:
     with pytest.raises(NotFoundError, match="No such image: nosuch"):
-        store.remove("nosuch", {})
+        store.remove("nosuch", ())

@@ -24,7 +24,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
-from minirun.files import locked, write_json
+from minirun.files import locked, remove_tree, write_json
 from minirun.image import tarstream
 from minirun.image.chain import chain_directory, diff_directory, find
 from minirun.image.incoming import Cancelled
@@ -246,4 +246,5 @@ def _rename(path: str, final: str) -> None:
         os.rename(path, final)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise  # else another process has made it meanwhile; ours goes with the next clear_temporary
+            raise
+        remove_tree(path)  # another process has made it meanwhile

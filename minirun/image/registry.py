@@ -422,7 +422,9 @@ class Transport:
 
     def stream(self, response: Response) -> Iterator[bytes]:
         self._streaming.add(response)
-        for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+        while chunk := response.read1(
+            CHUNK_BYTES, decode_content=False
+        ):  # what is there; a slow line has little
             self.check()
             yield chunk
         self.check()

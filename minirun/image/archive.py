@@ -14,8 +14,8 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from minirun.errors import MinirunError, UnsupportedError
-from minirun.image import manifests, reference, tarstream
+from minirun.errors import MinirunError, UnsupportedError, UsageError
+from minirun.image import derive, manifests, platforms, reference, tarstream
 from minirun.image.store import CONTAINERD_NAME, LAYER, REF_NAME
 from minirun.image.tarstream import entry_name
 
@@ -23,25 +23,31 @@ if TYPE_CHECKING:
     import tarfile
     from typing import Any, BinaryIO
 
+    from minirun.image.platforms import Platform
+    from minirun.image.reference import Reference
     from minirun.image.store import Image, Json, Store
 
     Members = dict[str, Json]  # member name -> {"digest", "size"} or {"link": another member}
 
 
-def load(store: Store, source: str | BinaryIO) -> list[Image]:
-    """Take in every image of the archive `source` (a path or an open binary file)."""
+def load(store: Store, source: str | BinaryIO, platform: Platform | None = None) -> list[Image]:
+    """Take in every image of the archive `source` (a path or an open binary file), unpacked.
+
+    Of one for several platforms the one for `platform`, or for this machine.
+    """
     if not isinstance(source, str):
-        return _load(store, source)
+        return _load(store, source, platform)
     try:
-        with open(source, "rb", buffering=0) as file:
-            return _load(store, file)
+        file = open(source, "rb", buffering=0)
     except OSError as error:
         raise MinirunError(f"{source}: {error.strerror}") from error
+    with file:
+        return _load(store, file, platform)
 
 
-def _load(store: Store, file: BinaryIO) -> list[Image]:
+def _load(store: Store, file: BinaryIO, platform: Platform | None) -> list[Image]:
     with store.adding():
-        archive = _Archive(store, _read_members(store, file))
+        archive = _Archive(store, _read_members(store, file), platform)
         if "oci-layout" in archive.members and "index.json" in archive.members:
             return _load_layout(archive)
         if "manifest.json" in archive.members:
@@ -80,11 +86,12 @@ def _read_member(store: Store, info: tarfile.TarInfo, stream: tarstream.TarStrea
 
 
 class _Archive:
-    """The members of an archive, all of them blobs of the store by now."""
+    """The members of an archive, all of them blobs of the store by now, and which platform is wanted."""
 
-    def __init__(self, store: Store, members: Members) -> None:
+    def __init__(self, store: Store, members: Members, platform: Platform | None) -> None:
         self.store = store
         self.members = members
+        self.platform = platform
 
     def blob(self, name: str) -> Json:
         """The descriptor of member `name`, through links.  Raises MinirunError when it is not there."""
@@ -112,11 +119,27 @@ def _load_docker(archive: _Archive) -> list[Image]:
     images: list[Image] = []
     for item in manifests.checked_list(archive.json("manifest.json"), "manifest.json"):
         config = archive.blob(manifests.text(item, "Config"))
-        layers = [_layer(archive, name) for name in item.get("Layers") or []]
-        for tag in item.get("RepoTags") or [""]:
+        _check_platform(archive, config)
+        layers = [_layer(archive, name) for name in _texts(item, "Layers")]
+        for tag in _texts(item, "RepoTags") or [""]:
             name = reference.parse(tag) if tag else None
-            images.append(archive.store.add_image(config, layers, name))
+            images.append(derive.add_unpacked(archive.store, config, layers, name))
     return images
+
+
+def _texts(item: Json, key: str) -> list[str]:
+    """The list of strings at `key`; none when there is no list, or null."""
+    value = item.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise MinirunError(f"manifest.json has a {key} that is not a list of strings")
+    return value
+
+
+def _check_platform(archive: _Archive, config: Json) -> None:
+    document = archive.store.read_json_blob(config["digest"])
+    if archive.platform and not platforms.fits(document, archive.platform):
+        there, wanted = platforms.show(platforms.of(document)), platforms.show(archive.platform)
+        raise UnsupportedError(f"the archive's image is for {there}, and {wanted} is wanted")
 
 
 def _layer(archive: _Archive, name: str) -> Json:
@@ -152,12 +175,25 @@ def _load_entry(archive: _Archive, entry: Json) -> Image:
         with open(archive.store.blob_path(blob["digest"]), "rb") as file:
             return file.read(manifests.BYTES_MAX + 1)
 
-    manifest = manifests.for_platform(entry, fetch)
+    manifest = manifests.for_platform(entry, fetch, archive.platform)
     for layer in manifest.layers:
         archive.blob(f"blobs/sha256/{layer['digest'][7:]}")
-    annotations = entry.get("annotations") or {}
-    name = annotations.get(CONTAINERD_NAME) or annotations.get(REF_NAME)
-    parsed = reference.parse(name) if name else None
-    return archive.store.add_image(
-        manifest.config, manifest.layers, parsed, origin=entry["digest"], original=manifest.original
+    return derive.add_unpacked(
+        archive.store,
+        manifest.config,
+        manifest.layers,
+        _name(entry),
+        origin=entry["digest"],
+        original=manifest.original,
     )
+
+
+def _name(entry: Json) -> Reference | None:
+    """The name an index entry has; None where it has none, or one that only other tools understand."""
+    annotations = entry.get("annotations")
+    names = annotations if isinstance(annotations, dict) else {}
+    name = names.get(CONTAINERD_NAME) or names.get(REF_NAME)
+    try:
+        return reference.parse(name) if isinstance(name, str) else None
+    except UsageError:
+        return None

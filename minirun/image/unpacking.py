@@ -36,10 +36,10 @@ from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
 if TYPE_CHECKING:
     from minirun.image.tarstream import Limits, Readable
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
-_OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")  # overlayfs would obey them: never from a tar
-_PAX_XATTR = "SCHILY.xattr."
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")  # overlayfs would obey them: never from a tar
+PAX_XATTR = "SCHILY.xattr."
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"
@@ -97,7 +97,7 @@ class Unpacking:
         """Put one entry into the directory; what needs the layers below is noted for `settle`."""
         name = entry_name(info.name)
         parent, _, base = name.rpartition("/")
-        if base.startswith(_WHITEOUT):
+        if base.startswith(WHITEOUT):
             self._whiteout(parent, base)
         elif info.isdir():
             self._directory(name, parent, base, info)
@@ -182,11 +182,11 @@ class Unpacking:
             os.close(fd)
 
     def _whiteout(self, parent: str, base: str) -> None:
-        if base == _OPAQUE:
+        if base == OPAQUE:
             self._enter(parent)
             self._opaque.add(parent)
         elif not base.startswith(".wh..wh."):  # aufs kept its own books under such names
-            hidden = base.removeprefix(_WHITEOUT)
+            hidden = base.removeprefix(WHITEOUT)
             if hidden in ("", ".", ".."):
                 raise MinirunError("a whiteout of no name")
             self._enter(parent)
@@ -352,8 +352,8 @@ def _xattrs(info: tarfile.TarInfo) -> list[tuple[str, bytes]]:
     return [
         (name, value.encode("utf-8", "surrogateescape"))
         for key, value in info.pax_headers.items()
-        if key.startswith(_PAX_XATTR)
-        and not (name := key.removeprefix(_PAX_XATTR)).startswith(_OVERLAY_XATTRS)
+        if key.startswith(PAX_XATTR)
+        and not (name := key.removeprefix(PAX_XATTR)).startswith(OVERLAY_XATTRS)
         and name != "security.selinux"  # a label of another machine's policy
     ]
 
@@ -412,7 +412,7 @@ def _attributes_of(source: str | None, fd: int) -> None:
 
 def _copy_xattrs(source: str, target: int | str) -> None:
     for name in os.listxattr(source, follow_symlinks=False):
-        if not name.startswith(_OVERLAY_XATTRS):
+        if not name.startswith(OVERLAY_XATTRS):
             _set_xattr(target, name, os.getxattr(source, name, follow_symlinks=False))
 
 

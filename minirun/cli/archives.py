@@ -1,0 +1,171 @@
+"""save, load, import, export, commit: images and containers as files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from minirun.errors import MinirunError, UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from io import BufferedReader
+
+    from minirun.image.store import Image
+    from minirun.paths import Paths
+
+_FORMATS = ("docker-archive", "oci")  # image/save.py
+
+
+@click.command("save", short_help="Save images to a tar archive")
+@click.option(
+    "-o", "--output", default="", metavar="FILE", help="Write to this file, not to standard output."
+)
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), default=_FORMATS[0], help="What is in the tar."
+)
+@click.argument("images", nargs=-1, required=True)
+@click.pass_obj
+def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) -> None:
+    """Save images with their names to one tar.
+
+    docker-archive is an OCI layout as well, as docker save writes it; oci is that layout alone.
+    A name without a tag stands for all tags of it.
+    """
+    from minirun.image import save
+    from minirun.image.store import Store
+
+    _refuse_terminal("save", output)
+    _write(output, save.save(Store(paths), list(images), form))
+
+
+@click.command("load", short_help="Load images from a tar archive or from standard input")
+@click.option("-i", "--input", "path", default="", help="Read from this file, not from standard input.")
+@click.option("-q", "--quiet", is_flag=True, help="Accepted as Docker does: no progress is shown anyway.")
+@click.option("--platform", default="", help="Of an image for several, take the one for os/arch[/variant].")
+@click.pass_obj
+def load_command(paths: Paths, path: str, quiet: bool, platform: str) -> None:
+    """Load images that docker save, podman save or skopeo wrote, or an OCI layout in a tar."""
+    from minirun.image import archive, platforms
+    from minirun.image.store import Store
+
+    if not path and sys.stdin.isatty():
+        raise MinirunError("requested load from stdin, but stdin is empty", "minirun load -i FILE")
+    wanted = platforms.parse(platform) if platform else None
+    for image in archive.load(Store(paths), path or sys.stdin.buffer, wanted):
+        click.echo(f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}")
+
+
+def _familiar(image: Image) -> str:
+    from minirun.image import reference
+
+    return reference.parse(image.reference).familiar
+
+
+@click.command("import", short_help="Make an image from a tar archive of a file system")
+@click.option("-c", "--change", "changes", multiple=True, help="A Dockerfile instruction to apply.")
+@click.option("-m", "--message", default="", help="A comment for the image's history.")
+@click.option("--platform", default="", help="The os/arch[/variant] it is for, if not this machine's.")
+@click.argument("source", metavar="FILE|-")
+@click.argument("name", default="", metavar="[REPOSITORY[:TAG]]")
+@click.pass_obj
+def import_command(
+    paths: Paths, changes: tuple[str, ...], message: str, platform: str, source: str, name: str
+) -> None:
+    """Make an image of one layer from FILE, or from standard input, and print its id."""
+    from minirun.engine import records
+    from minirun.image import changes as instructions
+    from minirun.image import derive, platforms
+    from minirun.image.store import Store
+
+    wanted_name = derive.name_for(name)
+    config = instructions.apply({}, list(changes))
+    wanted = platforms.parse(platform) if platform else platforms.own()
+    step = {"created": records.now(), "comment": message or f"Imported from {source}"}
+    with _opened(source) as file:
+        image = derive.from_tar(Store(paths), file, config, step, wanted_name, wanted)
+    click.echo(image.id)
+
+
+def _opened(source: str) -> BufferedReader:
+    if "://" in source:
+        raise UnsupportedError(
+            f"{source}: no address is fetched here", f"curl -L {source} | minirun import -"
+        )
+    if source == "-" and sys.stdin.isatty():
+        raise UsageError("there is a terminal on standard input, not a tar", "minirun import - < FILE")
+    try:
+        return os.fdopen(0, "rb", closefd=False) if source == "-" else open(source, "rb")
+    except OSError as error:
+        raise MinirunError(f"{source}: {error.strerror}") from error
+
+
+# ---- containers -------------------------------------------------------------------------------------------
+
+
+@click.command("export", short_help="Export a container's file system as a tar archive")
+@click.option(
+    "-o", "--output", default="", metavar="FILE", help="Write to this file, not to standard output."
+)
+@click.argument("container")
+@click.pass_obj
+def export_command(paths: Paths, output: str, container: str) -> None:
+    """Write all files of a container, running or not, as a tar."""
+    from minirun.engine import commit, lifecycle
+
+    _refuse_terminal("export", output)
+    _write(output, commit.export(paths, lifecycle.find(paths, container)))
+
+
+class _Spelled(click.Command):
+    """Docker's flags take a value after =, click's do not."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [_PAUSE.get(word, word) for word in args])
+
+
+_PAUSE = {
+    f"{flag}={word}": f"--{no}pause"
+    for flag in ("-p", "--pause")
+    for no, words in (("", ("true", "1")), ("no-", ("false", "0")))
+    for word in words
+}
+
+
+@click.command("commit", cls=_Spelled, short_help="Make an image from a container's changes")
+@click.option("-a", "--author", default="", help="As in 'Ada Lovelace <ada@example.org>'.")
+@click.option("-m", "--message", default="", help="A comment for the image's history.")
+@click.option("-c", "--change", "changes", multiple=True, help="A Dockerfile instruction to apply.")
+@click.option("-p/", "--pause/--no-pause", default=True, help="Pause it meanwhile (--pause=false: do not).")
+@click.argument("container")
+@click.argument("name", default="", metavar="[REPOSITORY[:TAG]]")
+@click.pass_obj
+def commit_command(
+    paths: Paths, author: str, message: str, changes: tuple[str, ...], pause: bool, container: str, name: str
+) -> None:
+    """Make an image of a container's image and what changed in it, and print its id."""
+    from minirun.engine import commit, lifecycle
+    from minirun.image import derive
+
+    wish = commit.Wish(derive.name_for(name), author, message, list(changes), pause)
+    click.echo(commit.commit(paths, lifecycle.find(paths, container), wish).id)
+
+
+# ---- output -----------------------------------------------------------------------------------------------
+
+
+def _refuse_terminal(verb: str, output: str) -> None:
+    if not output and sys.stdout.isatty():
+        raise UsageError(f"cowardly refusing to {verb} to a terminal. Use the -o flag or redirect")
+
+
+def _write(output: str, chunks: Iterable[bytes]) -> None:
+    from minirun.image import save
+
+    if output:
+        save.write_to(output, chunks)
+    else:
+        save.write_all(sys.stdout.fileno(), chunks)

@@ -1,0 +1,235 @@
+"""What is in a container, taken out again: `export`, its whole tree as a tar; `commit`, its changes as a layer.
+
+    export   of a running container the overlay that its shim has mounted, seen through /proc/SHIM/root;
+             of a stopped one an overlay mounted here, read-only, in a mount namespace of this process's own
+    commit   the overlay's upper directory alone: what is in there is what the layer has to say
+
+What minirun itself put into the tree, so that there was something to mount /proc or /etc/hosts on, is no change.
+
+See      image/tarwriter.py; image/derive.py; mount_namespaces(7); Docker's `export` and `commit`
+By hand  unshare -m; mount -t overlay overlay -o lowerdir=UPPER:L2:L1 merged; tar -c -C merged .
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+from typing import TYPE_CHECKING
+
+from minirun.engine import bundle, records
+from minirun.errors import MinirunError, NotFoundError
+from minirun.image import changes, derive, tarwriter
+from minirun.image.store import Store
+from minirun.image.unpacking import find_below
+from minirun.linux import cgroups, syscalls
+from minirun.linux.constants import CLONE_NEWNS, MS_PRIVATE, MS_RDONLY, MS_REC
+from minirun.runtime import state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minirun.engine.record_types import Record
+    from minirun.image.reference import Reference
+    from minirun.image.store import Image, Json
+    from minirun.paths import Paths
+
+# Made by the runtime where the image has nothing to mount on; in Docker these are the "init layer".
+_MOUNT_POINTS = {"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
+_MOUNT_POINTS |= {bundle.INIT_IN_CONTAINER.lstrip("/")}
+_PARENTS = {os.path.dirname(name) for name in _MOUNT_POINTS} - {""}
+
+
+# ---- export -----------------------------------------------------------------------------------------------
+
+
+def export(paths: Paths, record: Record) -> Iterator[bytes]:
+    """The container's tree as a tar, in chunks."""
+    root = _open_tree(paths, record)
+    try:
+        yield from tarwriter.of_tree(root)
+    finally:
+        os.close(root)
+
+
+def _open_tree(paths: Paths, record: Record) -> int:
+    if record["state"]["status"] == "running":
+        with contextlib.suppress(OSError):  # it has just ended
+            return _open(
+                f"/proc/{_parent_of(record['state']['pid'])}/root{paths.container(record['id'])}/merged"
+            )
+    upper = f"{paths.container(record['id'])}/upper"
+    below = [*([upper] if os.path.isdir(upper) else []), *reversed(record["layers"])]
+    return _open(below[0]) if len(below) == 1 else _mounted(below, paths.container(record["id"]))
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _parent_of(pid: int) -> int:
+    """The shim of a container's first process."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def _mounted(directories: list[str], place: str) -> int:
+    """An overlay of `directories` (uppermost first) on `place`, which goes with this process, however it ends.
+
+    They are named by descriptors, as `10:11:12` below /proc/self/fd: mount(2) takes one page of options.
+    """
+    syscalls.unshare(CLONE_NEWNS, why="the overlay is seen by nobody else, and vanishes with us")
+    syscalls.mount(None, "/", None, MS_PRIVATE | MS_REC, why="what is mounted here does not travel")
+    here = _open(".")
+    opened = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in directories]
+    try:
+        syscalls.chdir("/proc/self/fd", why="so that the layers' names are short")
+        options = f"lowerdir={':'.join(map(str, opened))}"
+        syscalls.mount(
+            "overlay", place, "overlay", MS_RDONLY, options, why="the tree as the container saw it"
+        )
+        return _open(place)
+    finally:
+        os.fchdir(here)
+        for fd in (here, *opened):
+            os.close(fd)
+
+
+# ---- commit -----------------------------------------------------------------------------------------------
+
+
+class Wish:
+    """What `commit` was asked for."""
+
+    def __init__(
+        self, name: Reference | None, author: str, message: str, changes: list[str], pause: bool
+    ) -> None:
+        self.name = name
+        self.author = author
+        self.message = message
+        self.changes = changes
+        self.pause = pause
+
+
+def commit(paths: Paths, record: Record, wish: Wish) -> Image:
+    """An image of the container as it is now."""
+    store = Store(paths)
+    base = store.find(record["image_id"])
+    if base is None:
+        raise NotFoundError(f"the image of container {record['name']} is not here any more")
+    run = _config(record, base.config)
+    config = changes.apply(run, wish.changes)
+    step = {
+        "created": records.now(),
+        "created_by": " ".join(run.get("Cmd") or []),
+        "author": wish.author,
+        "comment": wish.message,
+    }
+    with store.adding(), _paused(paths, record, wish.pause):
+        layer = derive.add_layer(store, _changes(paths, record))
+        return derive.add_image(store, base, layer, config, step, wish.name)
+
+
+def _config(record: Record, image: Json) -> Json:
+    """How the container was run, as the config of an image; what it says nothing about is the image's."""
+    entrypoint, args = image.get("Entrypoint") or [], record["args"]
+    if args[: len(entrypoint)] != entrypoint:  # another was given: all we know is where it begins
+        entrypoint = args[:1]
+    cwd = record["cwd"] if record["cwd"] != "/" else image.get("WorkingDir")
+    return {
+        **image,
+        "Entrypoint": entrypoint,
+        "Cmd": args[len(entrypoint) :],
+        "Env": record["env"],
+        "User": record["user"],
+        "WorkingDir": cwd,
+        "Labels": record["labels"],
+    }
+
+
+def _changes(paths: Paths, record: Record) -> Iterator[bytes]:
+    """The layer.  A container that never ran has changed nothing."""
+    upper = f"{paths.container(record['id'])}/upper"
+    if not os.path.isdir(upper):
+        return tarwriter.joined([tarwriter.end()])
+    below = record["layers"][::-1]
+    root = _open(upper)
+
+    def leave_out(name: str) -> bool:
+        return name in _MOUNT_POINTS or (name in _PARENTS and _is_ours(upper, name, below))
+
+    # the shim gave the upper directory the mode and owner of the lowest layer's root
+    with_root = _owned(os.fstat(root)) != _owned(os.stat(below[-1]))
+    return _closing(root, tarwriter.of_changes(root, leave_out, with_root))
+
+
+def _closing(fd: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    finally:
+        os.close(fd)
+
+
+def _is_ours(upper: str, name: str, below: list[str]) -> bool:
+    """Whether the directory `name` is in the upper one for our mount points alone."""
+    path = f"{upper}/{name}"
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        return False
+    if any(f"{name}/{base}" not in _MOUNT_POINTS for base in os.listdir(path)):
+        return False
+    lower = find_below(below, name)
+    return lower is None or _owned(os.lstat(lower)) == _owned(status)
+
+
+def _owned(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mode, status.st_uid, status.st_gid
+
+
+# ---- standing still ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _paused(paths: Paths, record: Record, wanted: bool) -> Iterator[None]:
+    """Nothing in the container runs during the block, so that the layer has no half-written files."""
+    if not wanted or record["state"]["status"] != "running":
+        yield
+        return
+    cgroup = state.read(paths.state, record["id"])["cgroup"]
+    with _ending_in_order():
+        was_frozen = _freeze(cgroup, record["name"])
+        try:
+            yield
+        finally:
+            if not was_frozen:
+                with contextlib.suppress(OSError):  # it was killed meanwhile
+                    cgroups.thaw(cgroup)
+
+
+def _freeze(cgroup: str, name: str) -> bool:
+    """Returns whether it was frozen before."""
+    try:
+        if cgroups.is_frozen(cgroup):
+            return True
+        cgroups.freeze(cgroup)
+    except OSError as error:
+        hint = "--pause=false commits it as it runs; a file that is just being written may be cut"
+        raise MinirunError(f"container {name} cannot be paused: {error.strerror or error}", hint) from error
+    return False
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """A signal that would end us raises instead: a container must not stay frozen."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,183 @@
+"""`save`: images as one tar that everybody reads.
+
+    blobs/sha256/<digest>   manifests, configs, layers as they lie in the store, each once
+    index.json, oci-layout  an OCI layout: skopeo oci-archive:, umoci, podman, containerd
+    manifest.json           docker-archive: docker load, podman load, skopeo docker-archive:
+
+Docker writes both forms into one tar since 25; the docker form only points at the same blobs.  The same images
+give the same bytes, in whatever order they are asked for: everything is sorted, dated 1970, and root's.
+
+See      image-spec image-layout.md; moby image/spec/v1.2.md
+By hand  tar --sort=name --mtime=@0 --owner=0 --group=0 -cf FILE -C LAYOUT .
+Next     archive.py, the way back
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING
+
+from minirun.errors import MinirunError
+from minirun.image import reference, tarwriter
+from minirun.image.store import CONTAINERD_NAME, INDEX, REF_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from minirun.image.store import Image, Json, Store
+
+FORMATS = ("docker-archive", "oci")
+_READ_BYTES = 1 << 20
+_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")
+
+
+class _Saved:
+    """An image and one name it is saved under, or ""."""
+
+    def __init__(self, image: Image, name: str) -> None:
+        self.image = image
+        self.name = name
+
+    @property
+    def entry(self) -> Json:
+        """Its line in index.json: as in our own, but for what only concerns this machine."""
+        entry = {key: value for key, value in self.image.entry.items() if key != "annotations"}
+        if self.name:
+            entry["annotations"] = {CONTAINERD_NAME: self.name, REF_NAME: self.name}
+        return entry
+
+
+def save(store: Store, names: list[str], form: str = FORMATS[0]) -> Iterator[bytes]:
+    """The archive of the images `names`, in chunks of at most a few MB.  Raises NotFoundError before the first."""
+    saved = sorted((one for name in names for one in _chosen(store, name)), key=lambda one: _text(one.entry))
+    entries: list[Json] = []
+    for one in saved:
+        if one.entry not in entries:
+            entries.append(one.entry)
+    files = {"index.json": _text({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})}
+    files["oci-layout"] = _text({"imageLayoutVersion": "1.0.0"})
+    if form == FORMATS[0]:
+        files["manifest.json"] = _text(_docker_manifest(saved))
+    return tarwriter.joined(_archive(store, _blobs(saved), files))
+
+
+def _chosen(store: Store, text: str) -> list[_Saved]:
+    """What `text` stands for: a name without a tag all tags of it, as in Docker; an id or a digest no name."""
+    name = None if _ID.fullmatch(text) else reference.parse(text)
+    if name and not name.digest and name.tag == reference.DEFAULT_TAG and not text.endswith(f":{name.tag}"):
+        tags = [image for image in store.images() if image.reference.startswith(f"{name.name}:")]
+        if tags:
+            return [_Saved(image, image.reference) for image in tags]
+    image = store.get(text)
+    return [_Saved(image, image.reference if image.reference == str(name) else "")]
+
+
+def _text(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _blobs(saved: list[_Saved]) -> dict[str, int]:
+    """Digest -> size of all that the images are made of, sorted."""
+    found: dict[str, int] = {}
+    for one in saved:
+        manifest = one.image.manifest
+        for descriptor in (one.image.entry, manifest["config"], *manifest["layers"]):
+            found[descriptor["digest"]] = int(descriptor["size"])
+    return dict(sorted(found.items()))
+
+
+def _docker_manifest(saved: list[_Saved]) -> list[Json]:
+    """One item for each image, with all of its names; Docker writes null for none."""
+    items: dict[str, Json] = {}
+    for one in saved:
+        manifest = one.image.manifest
+        item = items.setdefault(
+            one.image.digest,
+            {
+                "Config": _member(manifest["config"]["digest"]),
+                "RepoTags": None,
+                "Layers": [_member(layer["digest"]) for layer in manifest["layers"]],
+            },
+        )
+        tag = reference.parse(one.name).familiar if one.name else ""
+        if tag and tag not in (item["RepoTags"] or []):
+            item["RepoTags"] = [*(item["RepoTags"] or []), tag]
+    return list(items.values())
+
+
+def _member(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"
+
+
+# ---- the tar ----------------------------------------------------------------------------------------------
+
+
+def _archive(store: Store, blobs: dict[str, int], files: dict[str, bytes]) -> Iterator[bytes]:
+    with store.adding():  # nothing is swept away before it is read
+        yield tarwriter.directory("blobs") + tarwriter.directory("blobs/sha256")
+        for digest, size in blobs.items():
+            yield tarwriter.file(_member(digest), size)
+            yield from _blob(store, digest, size)
+            yield tarwriter.padding(size)
+    for name, content in sorted(files.items()):
+        yield tarwriter.file(name, len(content)) + content + tarwriter.padding(len(content))
+    yield tarwriter.end()
+
+
+def _blob(store: Store, digest: str, size: int) -> Iterator[bytes]:
+    """The content of a blob, exactly `size` bytes: a header before it has promised them."""
+    count = 0
+    try:
+        with open(store.blob_path(digest), "rb", buffering=0) as file:
+            while block := file.read(_READ_BYTES):
+                count += len(block)
+                yield block
+    except OSError as error:
+        raise MinirunError(
+            f"the image store is damaged: {error}", "minirun rmi the image and pull it again"
+        ) from error
+    if count != size:
+        raise MinirunError(
+            f"the image store is damaged: blob {digest[7:19]} has {count} bytes instead of {size}",
+            "minirun rmi the image and pull it again",
+        )
+
+
+# ---- where it goes ----------------------------------------------------------------------------------------
+
+
+def write_to(path: str, chunks: Iterable[bytes]) -> None:
+    """Write `chunks` to `path`, which then has all of them or is as it was before.
+
+    What is not a plain file, a fifo or /dev/stdout, is written to as it is.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb", buffering=0) as file:
+            return write_all(file.fileno(), chunks)
+    path = os.path.realpath(path)
+    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.urandom(4).hex()}"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise MinirunError(f"invalid output path: {path}: {error.strerror}") from error
+    try:
+        write_all(fd, chunks)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, chunks: Iterable[bytes]) -> None:
+    """Write `chunks` to an open descriptor."""
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            try:
+                rest = rest[os.write(fd, rest) :]
+            except OSError as error:
+                raise MinirunError(f"the archive cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""pull, load, images and tag: images come in, and are listed."""
+"""pull, images and tag: images come in, and are listed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, format, progress, units
-from minirun.errors import MinirunError, UsageError
+from minirun.errors import UsageError
 from minirun.image import reference
 from minirun.image.store import Store
 
@@ -48,29 +48,6 @@ def _all_tags(store: Store, name: str) -> list[str]:
     wanted = reference.parse(name)
     registry = Registry(wanted.registry, wanted.repository, store.settings)
     return [f"{wanted.name}:{tag}" for tag in registry.tags()]
-
-
-@click.command("load", short_help="Load images from a tar archive or from standard input")
-@click.option("-i", "--input", "path", default="", help="Read from this file, not from standard input.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
-@click.pass_obj
-def load_command(paths: Paths, path: str, quiet: bool) -> None:
-    """Load images that docker save, podman save or skopeo wrote, or an OCI layout in a tar."""
-    from minirun.image import archive
-
-    if not path and sys.stdin.isatty():
-        raise MinirunError("requested load from stdin, but stdin is empty", "minirun load -i FILE")
-    images = archive.load(Store(paths), path or sys.stdin.buffer)
-    for image in images:
-        image.layer_paths()
-        if not quiet:
-            click.echo(
-                f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}"
-            )
-
-
-def _familiar(image: Image) -> str:
-    return reference.parse(image.reference).familiar
 
 
 # ---- images -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from minirun.cli import imageinspect, images, removing
+from minirun.cli import archives, imageinspect, images, removing
 from minirun.errors import MinirunError
 from minirun.image import reference
 from minirun.image.store import Image, Store
@@ -34,18 +34,18 @@ def failure(result: Result) -> str:
 def test_load_prints_each_name(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(docker_archive(LAYER, tags=["tool:1", "me/tool"]))
-    assert run(store, images.load_command, "-i", str(path)).output == (
+    assert run(store, archives.load_command, "-i", str(path)).output == (
         "Loaded image: tool:1\nLoaded image: me/tool:latest\n"
     )
 
 
 def test_load_reads_standard_input(store: Store) -> None:
-    result = run(store, images.load_command, input=docker_archive(LAYER, tags=[]))
+    result = run(store, archives.load_command, input=docker_archive(LAYER, tags=[]))
     assert result.output == f"Loaded image ID: {store.images()[0].id}\n"
 
 
 def test_load_of_a_file_that_is_not_there(store: Store) -> None:
-    assert failure(run(store, images.load_command, "-i", "/nonexistent")) == (
+    assert failure(run(store, archives.load_command, "-i", "/nonexistent")) == (
         "/nonexistent: No such file or directory"
     )
 

@@ -108,11 +108,8 @@ class Access:
         if scheme.lower() != "bearer":
             raise MinirunError(f"{self._base} wants an authentication unknown here: {challenge!r}")
         parameters = dict(_PARAMETER.findall(rest))
-        scopes = dict.fromkeys([self._scope, further, *parameters.get("scope", "").split()])
-        scopes.pop("", None)
-        return (
-            f"Bearer {self._token(parameters.get('realm', ''), parameters.get('service', ''), list(scopes))}"
-        )
+        scopes = _merged([self._scope, further, *parameters.get("scope", "").split()])
+        return f"Bearer {self._token(parameters.get('realm', ''), parameters.get('service', ''), scopes)}"
 
     def _token(self, realm: str, service: str, scopes: list[str]) -> str:
         self._check_realm(realm)

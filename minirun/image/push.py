@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -96,13 +96,14 @@ class _Push:
         pool = ThreadPoolExecutor(UPLOADS)
         try:
             jobs = {digest: pool.submit(self._send_layer, layer) for digest, layer in unique.items()}
-            sent = {digest: job.result() for digest, job in jobs.items()}
+            for job in wait(jobs.values(), return_when=FIRST_EXCEPTION).done:
+                job.result()
         except BaseException:
             self._registry.cancelled = True
             raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        return [sent[layer["digest"]] for layer in layers]
+            pool.shutdown(wait=False, cancel_futures=True)  # one that waits for an answer ends by itself
+        return [jobs[layer["digest"]].result() for layer in layers]
 
     def _send_layer(self, layer: Json) -> Json:
         name = _short(layer)

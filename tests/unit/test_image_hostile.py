@@ -1,14 +1,33 @@
 """Hostile layers: nothing is written outside, nothing is left, and the error names the entry."""
 
+import contextlib
 import os
+import subprocess
+import sys
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
+from minirun.cli.commands import printable
 from minirun.errors import MinirunError
-from minirun.image import layers, tarstream
-from tests.image_tars import add_image, digest, directory, entry, hard_link, store_in, symlink, tar
+from minirun.image import layers, reference, tarstream
+from minirun.image.store import LAYER, Image, Store
+from tests.image_tars import (
+    add_image,
+    config_of,
+    digest,
+    directory,
+    entry,
+    hard_link,
+    store_in,
+    symlink,
+    tar,
+)
+from tests.support import CHECKOUT
 
 EVIL = b"evil"
 
@@ -44,6 +63,23 @@ HOSTILE = {
     "sparse with data beyond its end": (
         [entry("a", b"x" * 512, pax_headers={"GNU.sparse.size": "1", "GNU.sparse.map": "0,512"})],
         "'a'",
+    ),
+    "a sparse file of 8 EB": (
+        [entry("a", b"x" * 512, pax_headers={"GNU.sparse.size": str(2**63 - 1), "GNU.sparse.map": "0,512"})],
+        "'a'",
+    ),
+    "NUL in a name": ([entry("a", pax_headers={"path": "a\0b"})], "'a\\x00b'"),
+    "escapes in a name": ([entry("a\x1b[2J\n/../b")], r"'a\x1b[2J\n/../b'"),
+    "a name longer than any path": ([entry("a", pax_headers={"path": "a/" * 5000 + "b"})], "'a/a/a/"),
+    "a name deeper than any tree": ([entry("a", pax_headers={"path": "a/" * 1500 + "b"})], "'a/a/a/"),
+    "an xattr larger than any": (
+        [entry("a", pax_headers={"SCHILY.xattr.user.x": "x" * 70_000})],
+        "'a'",
+    ),
+    "hard link out of a hard link": ([entry("a", EVIL), hard_link("b", "a/../../evil")], "'b'"),
+    "hard link to a link out, then a file in it": (
+        [symlink("a", "OUTSIDE"), hard_link("b", "a"), entry("b/evil", EVIL)],
+        "'b/evil'",
     ),
 }
 
@@ -93,7 +129,7 @@ def test_a_damaged_header_in_the_middle_is_not_the_end(tmp_path: Path) -> None:
 def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     header = tarfile.TarInfo("long")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 32
-    with pytest.raises(MinirunError, match="a header of"):
+    with pytest.raises(MinirunError, match="headers? of"):
         unpack(tmp_path, header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 21))
 
 
@@ -133,3 +169,170 @@ def test_a_truncated_gzip_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MinirunError, match="cut short"):
         image.layer_paths()
     assert left(store.paths.layers) == []
+
+
+def test_a_truncated_zstd_is_refused(tmp_path: Path) -> None:
+    content = tar(entry("a", os.urandom(100_000)))
+    for cut in (10, 50_000, -1):
+        store = store_in(tmp_path / str(cut))
+        image = add_packed(store, content, zstd.compress(content)[:cut])
+        with pytest.raises(MinirunError, match="cut short"):
+            image.layer_paths()
+        assert left(store.paths.layers) == []
+
+
+def add_packed(store: Store, content: bytes, packed: bytes) -> Image:
+    """An image whose one layer says it is `content` and comes as `packed`."""
+    with store.adding():
+        layer = {"mediaType": LAYER, **store.add_blob([packed])}
+        return store.add_image(store.add_blob([config_of([content])]), [layer], reference.parse("test"))
+
+
+def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    image = add_image(store, tar(entry("a"), entry("b"), entry("c")))
+    store.paths.registries = str(tmp_path / "registries.toml")
+    Path(store.paths.registries).write_text("[limits]\nentries = 2\n")
+    with pytest.raises(MinirunError, match="more than 2 entries"):
+        image.layer_paths()
+    assert left(store.paths.layers) == []
+
+
+# ---- what is odd and allowed ------------------------------------------------------------------------------
+
+
+def unpacked(tmp_path: Path, *entries: tuple[tarfile.TarInfo, bytes]) -> str:
+    return add_image(store_in(tmp_path), tar(*entries)).layer_paths()[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["\udcff\udcfe", "café", "new\nline", "tab\t", "\x1b[31m", "-rf", "a b", "~"]
+)
+def test_any_name_is_kept_byte_for_byte(tmp_path: Path, name: str) -> None:
+    path = unpacked(tmp_path, entry(name, b"x"))
+    assert os.listdir(os.fsencode(path)) == [os.fsencode(name)]
+
+
+def test_a_hard_link_to_a_symlink_is_the_same_symlink(tmp_path: Path) -> None:
+    path = unpacked(tmp_path, symlink("a", "/etc/passwd"), hard_link("b", "a"))
+    assert os.readlink(f"{path}/b") == "/etc/passwd"
+    assert os.lstat(f"{path}/a").st_ino == os.lstat(f"{path}/b").st_ino
+
+
+def test_a_sparse_file_takes_only_what_it_holds(tmp_path: Path) -> None:
+    map_of = {"GNU.sparse.size": str(1 << 30), "GNU.sparse.map": f"{1 << 29},512"}
+    path = unpacked(tmp_path, entry("a", b"x" * 512, pax_headers=map_of))
+    status = os.stat(f"{path}/a")
+    assert status.st_size == 1 << 30
+    assert status.st_blocks * 512 < 1 << 20
+
+
+# ---- what is too much -------------------------------------------------------------------------------------
+
+PROGRAM = """
+import sys
+from minirun.errors import MinirunError
+from minirun.image.store import Store
+from minirun.paths import Paths
+try:
+    Store(Paths(sys.argv[1])).get("test").layer_paths()
+    print("unpacked")
+except MinirunError as error:
+    print(error.message)
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""
+
+
+def unpack_in_a_process(store: Store) -> tuple[str, int]:
+    """What became of the image `test`, and how many MiB that took at most."""
+    words = [sys.executable, "-c", PROGRAM, store.paths.root]
+    done = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=True)
+    message, kibibytes = done.stdout.splitlines()
+    return message, int(kibibytes) // 1024
+
+
+def header(kind: bytes, content: bytes) -> bytes:
+    """A PAX header with any content."""
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, len(content)
+    return info.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def record(key: str, value: str) -> bytes:
+    """`LENGTH KEY=VALUE`, where the length counts itself: six digits here."""
+    rest = f" {key}={value}\n".encode()
+    return b"%06d" % (len(rest) + 6) + rest
+
+
+def a_sparse_map_of_millions() -> bytes:
+    numbers = 30_000_000
+    data = b"%d\n" % (numbers // 2) + b"0\n" * numbers
+    fields = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "a",
+        "GNU.sparse.realsize": "0",
+    }
+    return tar(entry("a", data, pax_headers=fields))
+
+
+def global_headers_without_an_end() -> bytes:
+    def one(number: int) -> bytes:
+        records = b"".join(record(f"key.{number}.{count}", "x" * 900) for count in range(500))
+        return header(b"g", records) + tar(entry(f"file{number}"))[:512]
+
+    return b"".join(map(one, range(500))) + bytes(1024)
+
+
+def headers_of_one_entry_without_an_end() -> bytes:
+    return header(b"x", record("comment", "x" * 500_000)) * 400 + tar(entry("a"))
+
+
+def digits_that_a_pattern_could_stumble_on() -> bytes:
+    return header(b"x", b"1" * 900_000) + tar(entry("a"))
+
+
+BOMBS = [
+    a_sparse_map_of_millions,
+    global_headers_without_an_end,
+    headers_of_one_entry_without_an_end,
+    digits_that_a_pattern_could_stumble_on,
+]
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.__name__)
+def test_headers_that_are_bombs_take_neither_memory_nor_time(
+    tmp_path: Path, bomb: Callable[[], bytes]
+) -> None:
+    store = store_in(tmp_path)
+    add_image(store, bomb())
+    before = time.monotonic()
+    message, mebibytes = unpack_in_a_process(store)
+    assert "header" in message
+    assert mebibytes < 150
+    assert time.monotonic() - before < 20
+    assert left(store.paths.layers) == []
+
+
+def test_many_tiny_entries_take_time_in_proportion(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    add_image(store, tar(*(entry(f"d{number % 100}/{number}") for number in range(20_000))))
+    before = time.monotonic()
+    message, mebibytes = unpack_in_a_process(store)
+    assert message == "unpacked"
+    assert mebibytes < 100
+    assert time.monotonic() - before < 20
+
+
+def test_a_tree_as_deep_as_a_path_can_be_is_removed_again(tmp_path: Path) -> None:
+    """Or refused; either way the store goes on working."""
+    store = store_in(tmp_path)
+    add_image(store, tar(*(directory("/".join("a" * depth)) for depth in range(1, 1500))), name="deep")
+    with contextlib.suppress(MinirunError):
+        store.get("deep").layer_paths()
+    store.remove("deep", {})
+    assert left(store.paths.layers) == []
+
+
+def test_nothing_that_a_terminal_obeys_is_printed() -> None:
+    assert printable("a\x1b[2J\r\x07\x9b\u202eb\udcff é\n") == r"a\x1b[2J\r\x07\x9b\u202eb\udcff é" + "\n"

@@ -34,6 +34,7 @@ _FRAMES_PER_SECOND = 10
 _SPEED_FRAMES = 20  # the speed shown is that of the last two seconds
 _BAR_MAX = 50  # Docker's; narrower where the terminal is
 _BAR_MIN = 8
+_NO_LIMIT = 10_000
 _COMPLETE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
 _STYLES = {"Pulling fs layer": "dim", "Waiting": "dim", **dict.fromkeys(_COMPLETE, "green")}
 
@@ -128,6 +129,8 @@ class Bars(Progress):
                 click.echo(line, file=self._stream)
 
     def layer(self, name: str, status: str) -> None:
+        if self._below:
+            self._part()
         self._of(name).enter(status)
 
     def advance(self, name: str, status: str, done: int, total: int) -> None:
@@ -146,11 +149,15 @@ class Bars(Progress):
         with self._lock:
             if self._closed:
                 return Layer(name)
-            if self._below:  # one image is through, the next one begins
-                self._settle()
             layer = self._layers.setdefault(name, Layer(name))
             self._live = self._live or _begin_drawing(self._stream, self._frame)
             return layer
+
+    def _part(self) -> None:
+        """When one image is through, the next one begins below what was said last."""
+        with self._lock:
+            if all(layer.status in _COMPLETE for layer in self._layers.values()):
+                self._settle()
 
     def _settle(self) -> None:
         """Draw the layers a last time and leave them there, the cursor below and visible again."""
@@ -188,8 +195,10 @@ def _begin_drawing(stream: TextIO, frame: Callable[[], Text]) -> Live:
     from rich.console import Console
     from rich.live import Live
 
+    # The frames are cut to the terminal's size, and rich is not to cut them a second time, to what it believes that is.
+    console = Console(file=stream, force_terminal=True, width=_NO_LIMIT, height=_NO_LIMIT)
     live = Live(
-        console=Console(file=stream, force_terminal=True),
+        console=console,
         get_renderable=frame,
         refresh_per_second=_FRAMES_PER_SECOND,
         redirect_stdout=False,

@@ -85,7 +85,12 @@ def _fetch_layers(
         if not here[index]:
             progress.layer(downloads[index].name, "Pull complete")
 
-    layers.unpack_all(store.paths.layers, list(downloads), done, store.settings.limits)
+    try:
+        layers.unpack_all(store.paths.layers, list(downloads), done, store.settings.limits)
+    except Exception:  # after a kill or Ctrl-C the next pull goes on from there; a failure leaves nothing
+        for download in downloads:
+            download.discard()
+        raise
 
 
 class Download(layers.Packed):
@@ -111,6 +116,16 @@ class Download(layers.Packed):
 
     def _is_cancelled(self) -> bool:
         return self.registry.cancelled
+
+    def discard(self) -> None:
+        """Remove what there is of it, unless another pull is at work on it."""
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            fd = os.open(self.incoming_path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(self.incoming_path)
+            finally:
+                os.close(fd)
 
     @contextlib.contextmanager
     def content(self) -> Iterator[Readable]:

@@ -22,10 +22,13 @@ from isal import isal_zlib  # zlib's interface, two to three times as fast
 from minirun.errors import MinirunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 CHUNK_BYTES = 1 << 20
 HEADER_BYTES_MAX = 1 << 20  # of one PAX header or long name: Linux takes paths of 4096 and xattrs of 65536
+HEADERS_BYTES_MAX = 8 << 20  # of all headers of one entry: a sparse map in the data counts too
+NAME_LENGTH_MAX = 4096  # PATH_MAX
+DEPTH_MAX = 256  # what walks the tree afterwards, ours or others', may be recursive
 MAGIC_BYTES = 6
 _READ_BYTES = 1 << 18  # packed; unpacks to about one chunk
 _QUEUED_CHUNKS = 4
@@ -193,9 +196,13 @@ def entry_name(name: str) -> str:
     """`./a//b/` -> `a/b`; the root is "".  Raises MinirunError for names that lead out of the layer."""
     if not name or name.startswith("/"):
         raise MinirunError("an empty or absolute name")
+    if len(name) > NAME_LENGTH_MAX:
+        raise MinirunError(f"a name of {len(name)} characters")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise MinirunError("a name with ..")
+    if len(parts) > DEPTH_MAX:
+        raise MinirunError(f"a name of {len(parts)} parts")
     return "/".join(parts)
 
 
@@ -210,6 +217,7 @@ class TarStream:
         self._chunk = b""
         self._start = 0  # next byte of _chunk
         self._before = 0  # bytes of the stream before _chunk
+        self.header_bytes = 0  # of the present entry
 
     def tell(self) -> int:
         return self._before + self._start
@@ -223,6 +231,9 @@ class TarStream:
     def read(self, size: int) -> bytes:
         """`size` bytes, fewer only at the end.  Called for headers, by tarfile."""
         end = self._start + size
+        self.header_bytes += size
+        if self.header_bytes > HEADERS_BYTES_MAX:
+            raise tarfile.ReadError(f"headers of more than {HEADERS_BYTES_MAX} bytes")
         if size >= 0 and end <= len(self._chunk):
             block = self._chunk[self._start : end]
             self._start = end
@@ -270,6 +281,9 @@ class _Archive(tarfile.TarFile):
 
 _END = (tarfile.EOFHeaderError, tarfile.EmptyHeaderError)  # type: ignore[attr-defined]
 
+# tarfile trusts what it parses: a cut sparse header is an IndexError
+_UNSOUND = (tarfile.TarError, ValueError, OverflowError, RecursionError, LookupError)
+
 
 def entries(stream: TarStream, limits: Limits = LIMITS) -> Iterator[tarfile.TarInfo]:
     """The entries of a tar, each with its data next in `stream`: take what you want before the next one.
@@ -281,6 +295,7 @@ def entries(stream: TarStream, limits: Limits = LIMITS) -> Iterator[tarfile.TarI
     try:
         while True:
             stream.skip_to(archive.offset)
+            stream.header_bytes = 0
             try:
                 info = tarfile.TarInfo.fromtarfile(archive)
             except _END:
@@ -291,6 +306,12 @@ def entries(stream: TarStream, limits: Limits = LIMITS) -> Iterator[tarfile.TarI
                 raise MinirunError(f"it has more than {limits.entries} entries")
             if info.size < 0:
                 raise MinirunError(f"entry {name!r}: its size is negative")
+            if archive.pax_headers and _bytes_of(archive.pax_headers) > HEADER_BYTES_MAX:
+                raise MinirunError(f"global headers of more than {HEADER_BYTES_MAX} bytes")
             yield info
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+    except _UNSOUND as error:
         raise MinirunError(f"not a sound tar archive after entry {name!r}: {error}") from error
+
+
+def _bytes_of(headers: Mapping[str, str]) -> int:
+    return sum(len(key) + len(value) for key, value in headers.items())

@@ -34,9 +34,10 @@ def prepare(paths: Paths, options: RunOptions, progress: Progress) -> Record:
     _check_limits(options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
-    record = make_record(options, image)
-    parse.make_sources(record["mounts"])
-    records.add(paths, record)
+    with image.store.keeping():  # from here the record holds the layers
+        record = make_record(options, image)
+        parse.make_sources(record["mounts"])
+        records.add(paths, record)
     return record
 
 

@@ -328,6 +328,10 @@ class Store:
         finally:
             self.sweep()
 
+    def keeping(self) -> locked:
+        """Held while a container's record is written, so that nobody sweeps its layers away until it tells of them."""
+        return locked(self._content_lock, shared=True)
+
     def add_image(
         self,
         config: Json,

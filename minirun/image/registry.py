@@ -534,7 +534,17 @@ def failure(url: str, error: Exception) -> Broken:
     text = str(reason)
     if isinstance(reason, urllib3.exceptions.NewConnectionError):
         text = text.rpartition(": ")[2]
-    return Broken(f"{url} cannot be reached: {text}", "is the network up, and the name right?")
+    return Broken(f"{url} cannot be reached: {text}", _hint(text))
+
+
+def _hint(text: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "an authority of your own is named with ca = in /etc/minirun/registries.toml"
+    if "WRONG_VERSION_NUMBER" in text:
+        return (
+            "it speaks plain http: insecure = true in /etc/minirun/registries.toml, if you trust the network"
+        )
+    return "is the network up, and the name right?"
 
 
 def _passes(error: Exception) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, BinaryIO
 
-    from minirun.image.store import Image
+    from minirun.image.store import Image, Json
 
 ADDED, CHANGED, REMOVED, ATTRIBUTES, SAME = "added", "changed", "removed", "attributes", "same"
 CHANGES = (ADDED, CHANGED, ATTRIBUTES, REMOVED)  # SAME is on the way to a change, or there once more
@@ -123,7 +123,7 @@ class Layer:
         self.diff_id = ""
         self.digest = ""
         self.packed_bytes = 0
-        self.history: dict[str, Any] = {}  # its line of the config's history, or empty
+        self.history: Json = {}  # its line of the config's history, or empty
 
     def lay_over(self, lower: Layer) -> None:
         """Begin with all that `lower` and those below it show."""
@@ -147,23 +147,24 @@ def read(image: Image) -> list[Layer]:
     """The layers of `image`, lowest first; what is not unpacked yet is unpacked now."""
     image.layer_paths()
     layers = compare([path for path in image.unpacked() if path])
-    histories = history_of_layers(image.document.get("history") or [], len(layers))
-    for layer, diff_id, blob, history in zip(
-        layers, image.diff_ids, image.manifest["layers"], histories, strict=True
-    ):
+    for layer, diff_id, blob in zip(layers, image.diff_ids, image.manifest["layers"], strict=True):
         layer.diff_id = diff_id
         layer.digest, layer.packed_bytes = str(blob["digest"]), int(blob["size"])
-        layer.history = history
+    for line, made in steps(image.document.get("history"), layers):
+        if made:
+            made.history = line
     return layers
 
 
-def history_of_layers(history: list[Any], count: int) -> list[dict[str, Any]]:
-    """The line of `history` that made each of `count` layers; {} where there is none.
+def steps(history: Any, layers: list[Layer]) -> list[tuple[Json, Layer | None]]:
+    """The lines of the config's history, each with the layer it made; {} for layers that have no line.
 
-    Lines with `empty_layer` changed the config only.  Other tools leave lines out, or write too many.
+    A line with `empty_layer` changed the config only.  Other tools leave lines out, or write too many.
     """
-    lines = [line for line in history if isinstance(line, dict) and not line.get("empty_layer")]
-    return [lines[index] if index < len(lines) else {} for index in range(count)]
+    rest = iter(layers)
+    lines = [line for line in history if isinstance(line, dict)] if isinstance(history, list) else []
+    told = [(line, None if line.get("empty_layer") else next(rest, None)) for line in lines]
+    return told + [({}, layer) for layer in rest]
 
 
 # ---- comparing --------------------------------------------------------------------------------------------

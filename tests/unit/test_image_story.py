@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from minirun.image import story
 from tests.image_tars import add_image, directory, entry, hard_link, store_in, tar
+from tests.support import run
 
 WHITEOUT = object()
 privileged = pytest.mark.skipif(os.geteuid() != 0, reason="trusted xattrs need root")
@@ -209,11 +211,18 @@ def test_a_name_that_is_not_utf8_comes_as_the_file_system_gave_it(layers: Layers
     assert list(layers.told()) == [os.fsdecode(b"caf\xe9")]
 
 
-def test_directories_deeper_than_pythons_stack(tmp_path: Path) -> None:
-    way = [directory("d/" * depth) for depth in range(1, 1500)]
-    deep = "d/" * 1499 + "file"
-    (layer,) = story.read(add_image(store_in(tmp_path), tar(*way, entry(deep, b"x")), name="deep"))
-    assert [entry.path for entry, _ in layer.root.walk()][-1] == deep
+@pytest.fixture
+def deep(layers: Layers) -> Iterator[str]:
+    """A path of 1200 directories, which is more than Python's stack; pytest could not remove them."""
+    path = "d/" * 1200 + "file"
+    root = layers.add({})
+    run("sh", "-c", 'mkdir -p "$1" && : > "$2"', "sh", os.path.dirname(path), path, cwd=root, check=True)
+    yield path
+    run("rm", "-rf", root, check=True)
+
+
+def test_directories_deeper_than_pythons_stack(layers: Layers, deep: str) -> None:
+    assert list(layers.told())[-1] == deep
 
 
 def test_ten_thousand_entries_take_less_than_half_a_second(layers: Layers) -> None:
@@ -242,9 +251,24 @@ def test_a_parent_that_a_layer_does_not_list_is_no_change(tmp_path: Path) -> Non
 HISTORY = [{"created_by": "ADD"}, {"created_by": "ENV", "empty_layer": True}, {"created_by": "RUN"}]
 
 
-@pytest.mark.parametrize(
-    ("count", "lines"), [(2, ["ADD", "RUN"]), (3, ["ADD", "RUN", None]), (1, ["ADD"]), (0, [])]
-)
-def test_history_lines_find_their_layers(count: int, lines: list[str | None]) -> None:
-    told = story.history_of_layers([*HISTORY, None, "not a line"], count)
-    assert [line.get("created_by") for line in told] == lines
+def pairs(layers: Layers, history: object) -> list[tuple[str, int | None]]:
+    told = story.steps(history, layers.story())
+    return [(line.get("created_by", ""), layer.number if layer else None) for line, layer in told]
+
+
+def test_history_lines_find_their_layers(layers: Layers) -> None:
+    layers.add({})
+    layers.add({})
+    assert pairs(layers, HISTORY) == [("ADD", 0), ("ENV", None), ("RUN", 1)]
+
+
+def test_a_layer_without_a_history_line_is_told_all_the_same(layers: Layers) -> None:
+    for _ in range(3):
+        layers.add({})
+    assert pairs(layers, HISTORY)[-1] == ("", 2)
+    assert pairs(layers, None) == [("", 0), ("", 1), ("", 2)]
+
+
+def test_a_history_line_too_many_made_no_layer(layers: Layers) -> None:
+    layers.add({})
+    assert pairs(layers, [*HISTORY, "not a line"])[-1] == ("RUN", None)

@@ -1,0 +1,155 @@
+"""`minirun image layers`: what is inside an image, for looking.
+
+Four forms of the same story: a summary, the whole trees, JSON, and a page for a browser.
+
+See      image/story.py, where it is found out; docs/images.md
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from minirun.errors import MinirunError, UsageError
+from minirun.image.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from minirun.image.store import Image
+    from minirun.image.story import Entry, Layer
+    from minirun.paths import Paths
+
+
+_SHELL = "/bin/sh -c "
+_NO_OPERATION = f"{_SHELL}#(nop)"  # how docker build, before BuildKit, wrote what is no RUN
+
+
+@click.command("layers", short_help="Show what each layer of an image adds, changes and removes")
+@click.option("--tree", is_flag=True, help="Print the whole tree of each layer.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON document.")
+@click.option("--html", "as_html", is_flag=True, help="Write one page for a browser; it needs no network.")
+@click.option("-o", "--output", "path", default="", help="Write to this file, not to standard output.")
+@click.argument("name", metavar="IMAGE")
+@click.pass_obj
+def layers_command(paths: Paths, tree: bool, as_json: bool, as_html: bool, path: str, name: str) -> None:
+    """Show what each layer of an image adds, changes and removes, the lowest first.
+
+    Bytes are wasted when a later layer overwrites or removes the file: they stay in the image.
+    """
+    from minirun.image import story  # what runs a container does not come here
+
+    if tree + as_json + as_html > 1:
+        raise UsageError("--tree, --json and --html are different forms", "choose one of them")
+    if as_html and not path and sys.stdout.isatty():
+        raise UsageError("a page is for a browser and not for a terminal", "-o FILE")
+    image = Store(paths).get(name)
+    layers = story.read(image)
+    if as_json:
+        _write([_document(image, layers)], path)
+    elif as_html:
+        from minirun.cli import layers_html
+
+        _write([layers_html.page(image, layers)], path)
+    else:
+        from minirun.cli import layers_text
+
+        pen = layers_text.Pen(sys.stdout, plain=bool(path))
+        _write(layers_text.told(image, layers, pen, whole=tree), path)
+
+
+def _write(lines: Iterator[str] | list[str], path: str) -> None:
+    """The lines to `path`, or in pieces to standard output: a tree has a hundred thousand of them."""
+    if path:
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise MinirunError(f"{path}: {error.strerror}") from error
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def printable(name: str) -> str:
+    r"""A name from an image, harmless on any screen: what is no text or steers the terminal becomes `\xff`."""
+    if name.isprintable() and "\\" not in name:
+        return name
+    return "".join(map(_escaped, name))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode's way to keep a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def instruction(line: dict[str, Any]) -> str:
+    """A history line as its Dockerfile had it, as far as that can be told, on one line."""
+    text = str(line.get("created_by") or line.get("comment") or "")
+    text = text.removesuffix(" # buildkit").replace(f"RUN {_SHELL}", _SHELL, 1)
+    if text.startswith(_NO_OPERATION):
+        text = text.removeprefix(_NO_OPERATION)
+    elif text.startswith(_SHELL):
+        text = f"RUN {text.removeprefix(_SHELL)}"
+    return printable(" ".join(text.split()))
+
+
+# ---- JSON -------------------------------------------------------------------------------------------------
+
+
+def _document(image: Image, layers: list[Layer]) -> str:
+    import json
+
+    told = {
+        "image": image.reference,
+        "id": image.id,
+        "bytes": sum(layer.root.total for layer in layers),
+        "wasted": sum(layer.root.wasted for layer in layers),
+        "history": image.document.get("history") or [],
+        "layers": [_layer(layer) for layer in layers],
+    }
+    return json.dumps(told, indent=1)
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {
+        "number": layer.number + 1,
+        "diff_id": layer.diff_id,
+        "digest": layer.digest,
+        "directory": layer.directory,
+        "bytes": layer.root.total,
+        "packed_bytes": layer.packed_bytes,
+        "wasted": layer.root.wasted,
+        "created_by": layer.history.get("created_by") or "",
+        "created": layer.history.get("created") or "",
+        "counts": layer.counts,
+        "entries": [_entry(entry) for entry, _ in layer.root.walk()],
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    """What is said of one name; what does not apply is left out."""
+    told: dict[str, Any] = {"path": f"/{printable(entry.path)}", "change": entry.change, "kind": entry.kind}
+    told["size"] = entry.size
+    told["mode"] = f"{entry.mode:04o}"
+    told["uid"], told["gid"] = entry.owner
+    if entry.target:
+        told["target"] = printable(entry.target)
+    if entry.first is not entry:
+        told["hard_link_to"] = f"/{printable(entry.first.path)}"
+    if entry.opaque:
+        told["opaque"] = True
+    if entry.hides:
+        told["hides"] = entry.hides
+    if entry.hidden_by >= 0:
+        told["hidden_by"] = entry.hidden_by + 1
+    return told

@@ -20,7 +20,12 @@ image_group = LazyGroup(
             "Display detailed information on one or more images",
         ),
         "history": COMMANDS["history"],
-        "layers": ("minirun.cli.layers:layers_command", "Show what each layer adds, changes and removes"),
+        "layers": (
+            "minirun.cli.layers:layers_command",
+            "Show what each layer of an image adds, changes and removes",
+        ),
+        "save": COMMANDS["save"],
         "load": COMMANDS["load"],
+        "import": COMMANDS["import"],
     },
 )

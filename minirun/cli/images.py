@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, format, progress, units
-from minirun.errors import UsageError
+from minirun.errors import MinirunError, UsageError
 from minirun.image import reference
 from minirun.image.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from minirun.cli.format import Row
     from minirun.image.store import Image
     from minirun.paths import Paths
@@ -132,7 +134,7 @@ def _select(store: Store, wanted: dict[str, list[str]], repository: str) -> list
     patterns = wanted.get("reference", [])
     return [
         image
-        for image in store.images()
+        for image in sound(store.images())
         if all(bool(image.reference) != one for one in dangling)
         and (not patterns or any(is_called(image, pattern) for pattern in patterns))
         and (not repository or is_called(image, repository))
@@ -140,6 +142,16 @@ def _select(store: Store, wanted: dict[str, list[str]], repository: str) -> list
         and all(_created(image) < moment for moment in times["before"] + limits)
         and all(_created(image) > moment for moment in times["since"])
     ]
+
+
+def sound(images: list[Image]) -> Iterator[Image]:
+    """Those whose files can be read; the others are told of, and rmi can still remove them."""
+    for image in images:
+        try:
+            _ = image.document
+            yield image
+        except MinirunError as error:
+            click.echo(f"minirun: {image.reference or image.digest}: {error}", err=True)
 
 
 def _created(image: Image) -> float:

@@ -54,6 +54,8 @@ def prune_command(paths: Paths, every: bool, force: bool, words: tuple[str, ...]
     limits = [filters.until(text) for text in wanted.get("until", ())]
 
     def is_wanted(image: Image) -> bool:
+        if not wanted:
+            return True  # even what is damaged
         labels = image.config.get("Labels") or {}
         return (
             all((units.moment(image.created) or 0) < limit for limit in limits)

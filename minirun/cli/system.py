@@ -80,7 +80,7 @@ def df_command(session: Session, verbose: bool, form: str) -> None:
 
 def _images_row(store: Store) -> Row:
     used = usage.holders(usage.claims(store.paths))
-    names = store.images()
+    names = list(images.sound(store.images()))
     ids = {image.id for image in names}
     footprint = usage.footprint(store)
     needed = {name for image in names if image.id in used for name in usage.parts(image)}
@@ -144,7 +144,7 @@ def _details(store: Store, records: list[Record], form: str) -> Iterator[str]:
 
 
 def _image_rows(store: Store, records: list[Record]) -> list[Row]:
-    names = store.images()
+    names = list(images.sound(store.images()))
     shared = usage.shared_sizes(names)
     users = [record["image_id"] for record in records]
     return [

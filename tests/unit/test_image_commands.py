@@ -137,6 +137,14 @@ def test_images_of_an_empty_store_is_a_heading(store: Store) -> None:
     assert lines(store, images.images_command) == ["REPOSITORY   TAG   IMAGE ID   CREATED   SIZE"]
 
 
+def test_a_damaged_image_does_not_hide_the_others(several: Store) -> None:
+    damaged = several.get("tool:1")
+    os.unlink(several.blob_path(damaged.digest))
+    result = run(several, images.images_command, "tool")
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr.startswith("minirun: docker.io/library/tool:1: the image store is damaged")
+
+
 def test_images_as_json(store: Store) -> None:
     image = add_image(store, LAYER, name="tool:1")
     (line,) = lines(store, images.images_command, "--format", "json")
@@ -215,6 +223,12 @@ def test_prune_takes_the_nameless_and_with_all_the_unused(several: Store) -> Non
     assert "<none>:<none>" not in names(several)
     run(several, removing.prune_command, "-f", "-a", "--filter", "label=tier")
     assert names(several) == ["tool:2"]
+
+
+def test_prune_takes_what_is_damaged(several: Store) -> None:
+    os.unlink(several.blob_path(several.get("tool:1").digest))
+    run(several, removing.prune_command, "-f", "-a")
+    assert several.images() == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import ceil
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -125,7 +126,7 @@ class TokenServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), TokenHandler)
         self.key, self.certificate = directory / "key.pem", directory / "certificate.pem"
         self.asked: list[tuple[str, str]] = []  # (scopes, user)
-        self.lifetime_seconds = 300.0
+        self.lifetime_seconds = 300  # up to one more
         self.answer_key = "token"
         options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=minirun tests"]
         run("openssl", "req", *options, "-keyout", self.key, "-out", self.certificate, check=True)
@@ -147,7 +148,7 @@ class TokenServer(ThreadingHTTPServer):
             **{
                 "iat": int(now),
                 "nbf": int(now) - 400,
-                "exp": int(now + self.lifetime_seconds) - LEEWAY_SECONDS,
+                "exp": ceil(now) + self.lifetime_seconds - LEEWAY_SECONDS,
             },
             "access": [granted(scope, user) for scope in scopes],
         }

@@ -247,11 +247,11 @@ def test_a_token_that_runs_out_between_two_layers_is_renewed(
     guarded: tuple[Server, TokenServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, tokens = guarded
-    monkeypatch.setattr(tokens, "lifetime_seconds", 1)
+    monkeypatch.setattr(tokens, "lifetime_seconds", 2)
     save(server.host, Credentials(USER, PASSWORD))
     registry = Registry(server.host, "tool", actions="pull,push")
     sent(registry, tmp_path, b"first")
-    time.sleep(2)
+    time.sleep(3.1)
     sent(registry, tmp_path, b"second")
     assert len(tokens.asked) == 2
 

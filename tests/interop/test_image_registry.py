@@ -196,11 +196,11 @@ def test_a_token_that_runs_out_in_the_middle_is_renewed(
     guarded: tuple[Server, TokenServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, tokens = guarded
-    monkeypatch.setattr(tokens, "lifetime_seconds", 1)
+    monkeypatch.setattr(tokens, "lifetime_seconds", 2)
     tokens.asked.clear()
     registry = Registry(server.host, "tool")
     layer = json.loads(registry.manifest("1", {}))["layers"][0]
-    time.sleep(2)
+    time.sleep(3.1)
     assert digest(b"".join(registry.blob(layer))) == layer["digest"]
     assert len(tokens.asked) == 2
 

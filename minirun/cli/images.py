@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, format, progress, units
-from minirun.errors import MinirunError, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.image import reference
 from minirun.image.store import Store
 
@@ -49,7 +49,10 @@ def _all_tags(store: Store, name: str) -> list[str]:
 
     wanted = reference.parse(name)
     registry = Registry(wanted.registry, wanted.repository, store.settings)
-    return [f"{wanted.name}:{tag}" for tag in registry.tags()]
+    tags = registry.tags()
+    if not tags:
+        raise NotFoundError(f"{wanted.name} has no tags")
+    return [f"{wanted.name}:{tag}" for tag in tags]
 
 
 # ---- images -----------------------------------------------------------------------------------------------

@@ -248,6 +248,7 @@ class BadLine:
 
 Told = tuple[int, dict[str, str], bytes]
 STALL = {"Stall": "yes"}  # among the headers: after the body nothing more comes
+HANG: Told = (0, {}, b"")  # nothing comes at all
 
 
 class Odd(ThreadingHTTPServer):
@@ -289,6 +290,9 @@ class OddHandler(BaseHTTPRequestHandler):
         self.server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         answers = self.server.answers.get(f"{self.command} {self.path}", [(404, {}, b"")])
         told = answers.pop(0) if len(answers) > 1 else answers[0]
+        if told is HANG:
+            self.server.over.wait(30)
+            return
         status, headers, body = told
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from minirun.image.store import Image, Store
 from minirun.image.upload import Blob, Upload
 from tests.image_tars import add_image, digest, entry, store_in, tar
 from tests.registries import (
+    HANG,
     PASSWORD,
     USER,
     BadLine,
@@ -431,6 +433,16 @@ def test_the_manifest_is_last_and_its_refusal_told(odd: Odd, store: Store) -> No
     with pytest.raises(MinirunError, match="manifests/1 said: 400 MANIFEST_INVALID"):
         pushed(store, f"{odd.host}/tool:1")
     assert [path for _, path, _ in odd.seen].index("/v2/tool/manifests/1") == len(odd.seen) - 1
+
+
+def test_an_interrupted_push_does_not_wait_for_the_registry(odd: Odd, store: Store, minirun: Minirun) -> None:
+    layer = add_image(store, LAYERS[0], name=f"{odd.host}/tool").manifest["layers"][0]["digest"]
+    odd.tell(f"PUT /upload/1?digest=sha256%3A{layer[7:]}", HANG)
+    process = minirun.spawn("push", f"{odd.host}/tool")
+    while not [method for method, _, _ in odd.seen if method == "PUT"]:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
 
 
 def test_a_layer_that_fails_ends_the_push(odd: Odd, store: Store) -> None:

@@ -35,6 +35,7 @@ from tests.registries import (
     serving,
 )
 from tests.support import Minirun, run
+from tests.terminals import Terminal
 
 LAYERS = (tar(entry("one", b"1" * 70_000)), tar(entry("two", b"2")), tar(entry("deep/three", b"3")))
 
@@ -282,6 +283,18 @@ def test_skopeo_uses_what_login_kept_until_logout(
     assert minirun("logout", locked.host).stdout == f"Not logged in to {locked.host}\n"
     refused = minirun("pull", f"{locked.host}/tool:1")
     assert refused.stderr.endswith(f"wants a user and a password\n  hint:  minirun login {locked.host}\n")
+
+
+def test_login_on_a_terminal_asks_and_does_not_show_the_password(locked: Server, minirun: Minirun) -> None:
+    with Terminal(minirun.command("login", locked.host)) as terminal:
+        terminal.expect("Username: ")
+        terminal.press(f"{USER}\n")
+        terminal.expect("Password: ")
+        terminal.press(f"{PASSWORD}\n")
+        shown = terminal.expect("Login Succeeded")
+        assert PASSWORD not in shown
+        assert terminal.wait()[0] == 0
+        assert terminal.is_as_before()
 
 
 def test_login_without_a_terminal_says_so(locked: Server, minirun: Minirun) -> None:

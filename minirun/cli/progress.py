@@ -40,18 +40,21 @@ _STYLES = {"Pulling fs layer": "dim", "Waiting": "dim", **dict.fromkeys(_COMPLET
 
 
 @contextmanager
-def show(stream: TextIO, quiet: bool = False) -> Iterator[Progress]:
-    """Progress for people on `stream`.  Whatever happens in the block, the terminal is left in order."""
+def show(stream: TextIO, quiet: bool = False, *, bars: bool = True) -> Iterator[Progress]:
+    """Progress for people on `stream`.  Whatever happens in the block, the terminal is left in order.
+
+    Not `bars` is for those who let others write to the same terminal meanwhile.
+    """
     if quiet:
         yield Progress()
-    elif not _can_draw(stream):
+    elif not bars or not _can_draw(stream):
         yield Lines(lambda line: click.echo(line, file=stream))
     else:
-        bars = Bars(stream)
+        drawn = Bars(stream)
         try:
-            yield bars
+            yield drawn
         finally:
-            bars.close()
+            drawn.close()
 
 
 def _can_draw(stream: TextIO) -> bool:

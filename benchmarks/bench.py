@@ -20,41 +20,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-MINIRUN = str(CHECKOUT / "scripts" / "minirun")
+import images
+from measuring import CHECKOUT, MINIRUN, Row, call, hyperfine, table
+
 MINIRUN_OCI = str(CHECKOUT / "scripts" / "minirun-oci")
-RUNS = "40"
 PS_CONTAINERS = 200
-
-Row = tuple[str, str, float, float, float]  # benchmark, who, then min, median, max in ms (or MB)
-
-
-def call(*words: str | Path, **options: object) -> str:
-    """Run a command that has to work; its output."""
-    done = subprocess.run(
-        [str(word) for word in words], check=True, capture_output=True, text=True, **options
-    )  # type: ignore[call-overload]
-    return str(done.stdout)
-
-
-def hyperfine(benchmark: str, commands: dict[str, list[str]]) -> Iterator[Row]:
-    """Time each of `commands` (who -> argument vector) without a shell.  One that does not work here is left out."""
-    commands = {who: command for who, command in commands.items() if works(who, command)}
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        names = [word for who in commands for word in ("--command-name", who)]
-        lines = [" ".join(command) for command in commands.values()]
-        call("hyperfine", "-N", "--warmup", "3", "--runs", RUNS, "--export-json", report.name, *names, *lines)
-        for result in json.load(report)["results"]:
-            numbers = (1000 * result[key] for key in ("min", "median", "max"))
-            yield (benchmark, result["command"], *numbers)
-
-
-def works(who: str, command: list[str]) -> bool:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        print(f"bench: {who} does not work here: {done.stderr.strip()[-300:]}", file=sys.stderr)
-    return not done.returncode
-
 
 # ---- what is measured with --------------------------------------------------------------------------------
 
@@ -260,17 +230,15 @@ def layer_of(layout: Path) -> tuple[Path, str]:
     return blobs / packed.removeprefix("sha256:"), config["rootfs"]["diff_ids"][0]  # type: ignore[index]
 
 
-BENCHMARKS = {"oci": oci, "run": run, "bridge": bridge, "memory": memory, "ps": ps, "unpack": unpack}
-
-
-def table(rows: list[Row]) -> str:
-    """Markdown; the ratio is to the first row of the same benchmark."""
-    first: dict[str, float] = {}
-    lines = ["| benchmark | | min | median | max | ratio |", "|---|---|---|---|---|---|"]
-    for name, who, least, median, most in rows:
-        ratio = median / first.setdefault(name, median)
-        lines.append(f"| {name} | {who} | {least:.1f} | {median:.1f} | {most:.1f} | {ratio:.2f} |")
-    return "\n".join(lines)
+BENCHMARKS = {
+    "oci": oci,
+    "run": run,
+    "bridge": bridge,
+    "memory": memory,
+    "ps": ps,
+    "unpack": unpack,
+    **images.BENCHMARKS,
+}
 
 
 def main() -> None:

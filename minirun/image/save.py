@@ -89,7 +89,10 @@ def _blobs(saved: list[_Saved]) -> dict[str, int]:
 
 
 def _docker_manifest(saved: list[_Saved]) -> list[Json]:
-    """One item for each image, with all of its names; Docker writes null for none."""
+    """One item for each image, with all of its names; Docker writes null for none.
+
+    The names are whole: podman would take Docker's `alpine:latest` for `localhost/alpine:latest`.
+    """
     items: dict[str, Json] = {}
     for one in saved:
         manifest = one.image.manifest
@@ -101,9 +104,8 @@ def _docker_manifest(saved: list[_Saved]) -> list[Json]:
                 "Layers": [_member(layer["digest"]) for layer in manifest["layers"]],
             },
         )
-        tag = reference.parse(one.name).familiar if one.name else ""
-        if tag and tag not in (item["RepoTags"] or []):
-            item["RepoTags"] = [*(item["RepoTags"] or []), tag]
+        if one.name and one.name not in (item["RepoTags"] or []):
+            item["RepoTags"] = [*(item["RepoTags"] or []), one.name]
     return list(items.values())
 
 

@@ -98,6 +98,7 @@ def _report(error: Exception) -> list[str]:
 
 
 PAGE = 4096  # bytes of data that mount(2) takes
+LAYERS_MAX = 500  # that overlayfs takes: OVL_MAX_STACK in fs/overlayfs/params.h
 
 
 _WHY_DIRECTORY = {
@@ -171,26 +172,41 @@ class Shim:
         trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
         if not os.path.isdir(f"{self.directory}/upper"):
             self._make_upper()
+        data, short = self._overlay_data()
         try:
-            syscalls.mount(
-                "overlay", self.rootfs, "overlay", 0, self._overlay_data(), why="one tree of all layers"
-            )
+            syscalls.mount("overlay", self.rootfs, "overlay", 0, data, why="one tree of all layers")
         except syscalls.SyscallError as error:
             hint = "an overlay needs ext4, xfs or tmpfs below it, not another overlay; put --root on one"
             raise MinirunError(str(error), hint if error.errno == errno.EINVAL else "") from None
+        finally:
+            if short:
+                syscalls.chdir("/", why="the short names have served")
 
-    def _overlay_data(self) -> str:
-        """The options of the overlay; mount(2) takes one page of them, so many layers are named relatively."""
-        layers = list(reversed(self.record["layers"]))
-        data = f"lowerdir={{}},upperdir={self.directory}/upper,workdir={self.directory}/work"
-        text = data.format(":".join(layers))
-        if len(text) < PAGE:
-            return text
-        syscalls.chdir(self.paths.layers, why="so that each layer's name is short")
-        text = data.format(":".join(os.path.basename(layer) for layer in layers))
-        if len(text) >= PAGE:
-            raise MinirunError(f"the image has {len(layers)} layers, more than one mount(2) can name")
-        return text
+    def _overlay_data(self) -> tuple[str, bool]:
+        """The options of the overlay, and whether they hold short names, good only where we stand now."""
+        layers: list[str] = self.record["layers"]
+        if len(layers) > LAYERS_MAX:
+            raise MinirunError(
+                f"the image has {len(layers)} layers, and overlayfs takes no more than {LAYERS_MAX}",
+                "build it with fewer instructions that change files",
+            )
+        changes = f"upperdir={self.directory}/upper,workdir={self.directory}/work"
+        data = f"lowerdir={':'.join(reversed(layers))},{changes}"
+        if len(os.fsencode(data)) < PAGE:
+            return data, False
+        return f"lowerdir={':'.join(reversed(self._short_names(layers)))},{changes}", True
+
+    def _short_names(self, layers: list[str]) -> list[str]:
+        """Numbers for names: a link to each layer, and we stand beside the links.  So does Docker, so can a shell."""
+        links = f"{self.directory}/lower"
+        with syscalls.tolerating(errno.EEXIST):
+            syscalls.mkdir(links, why="short names for many layers: mount(2) takes one page of options")
+        names = [str(number) for number in range(len(layers))]
+        for name, layer in zip(names, layers, strict=True):
+            with syscalls.tolerating(errno.EEXIST):  # the container ran before
+                syscalls.symlink(layer, f"{links}/{name}", why="one for each layer, the lowest first")
+        syscalls.chdir(links, why="overlayfs looks for the short names here")
+        return names
 
     def _make_upper(self) -> None:
         """The merged root shows the mode and owner of the upper directory, so those come from the image."""

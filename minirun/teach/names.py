@@ -29,7 +29,7 @@ class Names:
     def learn(self, text: str) -> bool:
         """Look for the container's id in an act.  True the first time it is found."""
         found = None if self.id else re.search(r"[0-9a-f]{64}", text)
-        if found and f"{self.paths.layers}/{found[0]}" not in text:
+        if found and not re.search(re.escape(self.paths.layers) + f"/(chain-)?{found[0]}", text):
             self.id = found[0]
         return bool(found and self.id)
 
@@ -58,7 +58,7 @@ class Names:
 
     def shorten(self, text: str) -> str:
         """`text` with the variables for the paths, and layers' names cut to twelve digits."""
-        return re.sub(r"(\$L/[0-9a-f]{12})[0-9a-f]{52}", r"\1…", self.substitute(text))
+        return re.sub(r"(\$L/(?:chain-)?[0-9a-f]{12})[0-9a-f]{52}", r"\1…", self.substitute(text))
 
     def substitute(self, text: str) -> str:
         """`text` with the variables for the paths and the id."""

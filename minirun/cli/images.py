@@ -151,9 +151,9 @@ def sound(images: list[Image]) -> Iterator[Image]:
     """Those whose files can be read; the others are told of, and rmi can still remove them."""
     for image in images:
         try:
-            _ = image.document
+            _ = image.diff_ids, image.manifest["layers"]
             yield image
-        except MinirunError as error:
+        except (MinirunError, KeyError, TypeError) as error:  # another tool may have put anything there
             click.echo(f"minirun: {image.reference or image.digest}: {error}", err=True)
 
 

@@ -35,8 +35,8 @@ _SPEED_FRAMES = 20  # the speed shown is that of the last two seconds
 _BAR_MAX = 50  # Docker's; narrower where the terminal is
 _BAR_MIN = 8
 _NO_LIMIT = 10_000
-_COMPLETE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
-_STYLES = {"Pulling fs layer": "dim", "Waiting": "dim", **dict.fromkeys(_COMPLETE, "green")}
+_COMPLETE = ("Pull complete", "Already exists", "Pushed", "Layer already exists", "Mounted from")
+_WAITING = ("Pulling fs layer", "Preparing", "Waiting")
 
 
 @contextmanager
@@ -82,6 +82,14 @@ class Layer:
     @property
     def is_moving(self) -> bool:
         return self.done > 0 or self.total > 0
+
+    @property
+    def is_complete(self) -> bool:
+        return self.status.startswith(_COMPLETE)
+
+    @property
+    def style(self) -> str:
+        return "green" if self.is_complete else "dim" if self.status in _WAITING else ""
 
     def speed(self, now: float) -> float:
         """Bytes a second.  Called once a frame."""
@@ -159,7 +167,7 @@ class Bars(Progress):
     def _part(self) -> None:
         """When one image is through, the next one begins below what was said last."""
         with self._lock:
-            if all(layer.status in _COMPLETE for layer in self._layers.values()):
+            if all(layer.is_complete for layer in self._layers.values()):
                 self._settle()
 
     def _settle(self) -> None:
@@ -179,18 +187,21 @@ class Bars(Progress):
         layers, below = list(self._layers.values()), list(self._below)
         room = rows - len(below) - 2
         if self._live and len(layers) > room:
-            complete = sum(layer.status in _COMPLETE for layer in layers)
+            complete = sum(layer.is_complete for layer in layers)
             below.insert(0, f"{complete} of {len(layers)} layers are complete")
             layers = [layer for layer in layers if layer.is_moving][: max(room, 1)]
         now = time.monotonic()
-        parts = [(line(layer, columns - 1, now) + "\n", _STYLES.get(layer.status, "")) for layer in layers]
+        parts = [(line(layer, columns - 1, now) + "\n", layer.style) for layer in layers]
         parts += [(f"{text[: columns - 1]}\n", "") for text in below]
         return Text.assemble(*parts, no_wrap=True, overflow="crop", end="")
 
 
 def _terminal_size(stream: TextIO) -> tuple[int, int]:
     """(columns, rows) of this very terminal, now; one that was never told its size says 0."""
-    columns, rows = os.get_terminal_size(stream.fileno())
+    try:
+        columns, rows = os.get_terminal_size(stream.fileno())
+    except OSError:  # it has gone, and we with it as soon as we write
+        columns, rows = 0, 0
     return columns or 80, rows or 24
 
 

@@ -47,12 +47,14 @@ def _count(number: int, unit: str) -> str:
 
 
 def moment(text: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time; None for what is not one."""
+    """Seconds since 1970 of an RFC 3339 time; None for what is not one, and for Go's zero, the year 1."""
     from datetime import UTC, datetime
 
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if when.year == 1:
         return None
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 

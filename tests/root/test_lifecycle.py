@@ -216,6 +216,15 @@ def test_inspect_formats(minirun, sleeper):
     assert (result.code, "Nosuch" in result.stderr) == (1, True)
 
 
+def test_ps_formats(minirun, sleeper):
+    assert minirun("ps", "--format", "{{.Names}} {{.State}}").stdout == "sleeper running\n"
+    assert minirun("ps", "--format", r"table {{.ID}}\t{{.Image}}").stdout.splitlines() == [
+        "CONTAINER ID   IMAGE",
+        f"{sleeper.id[:12]}   busybox",
+    ]
+    assert json.loads(minirun("ps", "--format", "json").stdout)["Command"] == '"sleep 1000"'
+
+
 def test_the_bundle_can_be_read_and_is_the_one_that_ran(minirun, sleeper):
     spec = json.loads(sleeper.inspect("{{json .Spec}}"))
     assert spec["process"]["args"] == ["sleep", "1000"]

@@ -185,4 +185,4 @@ def test_ages_are_dockers(age: timedelta, shown: str) -> None:
 
 
 def test_what_is_no_time_is_not_available() -> None:
-    assert (units.ago(""), units.when("soon")) == ("N/A", "N/A")
+    assert (units.ago(""), units.when("soon"), units.ago("0001-01-01T00:00:00Z")) == ("N/A", "N/A", "N/A")

@@ -72,7 +72,7 @@ def add_image(store: Store, *layers: bytes, name: str = "test", packed: bool = T
 
     kind = "application/vnd.oci.image.layer.v1.tar" + ("+gzip" if packed else "")
     with store.adding():
-        blobs = [store.add_blob([gzip.compress(layer) if packed else layer]) for layer in layers]
+        blobs = [store.add_blob([gzip.compress(layer, mtime=0) if packed else layer]) for layer in layers]
         config = store.add_blob([config_of(list(layers), Cmd=["sh"])])
         descriptors = [{"mediaType": kind, **blob} for blob in blobs]
         return store.add_image(config, descriptors, reference.parse(name) if name else None)

@@ -206,7 +206,7 @@ def base64url(content: bytes) -> str:
 
 
 class BadLine:
-    """A proxy before a server that cuts the first connections after so many bytes in either direction."""
+    """A line to a server that cuts the first connections after so many bytes in either direction."""
 
     def __init__(self, host: str, cuts: list[int]) -> None:
         self._server = host.split(":")
@@ -242,6 +242,22 @@ class BadLine:
 
     def close(self) -> None:
         self._listener.close()
+
+
+class Proxy(BadLine):
+    """An HTTP proxy (CONNECT) that knows one server under every name.  `asked` has the requests it was given."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host, [])
+        self.asked: list[str] = []
+
+    def _connect(self, client: socket.socket) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        self.asked.append(head.decode())
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        super()._connect(client)
 
 
 # ---- a registry that answers as it is told ----------------------------------------------------------------

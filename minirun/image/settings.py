@@ -65,7 +65,7 @@ class Settings:
 
     def allows_plain(self, host: str) -> bool:
         """Whether plain http may be spoken with it: what does not leave this machine, and what is insecure."""
-        return bool(_LOOPBACK.fullmatch(host)) or self.is_insecure(host)
+        return is_loopback(host) or self.is_insecure(host)
 
     def ca(self, host: str) -> str:
         """The file with the certificate authority of `host`, or ""."""
@@ -73,6 +73,10 @@ class Settings:
 
     def _of(self, host: str) -> Registry:
         return self._registries.get(host, _NOTHING)
+
+
+def is_loopback(host: str) -> bool:
+    return bool(_LOOPBACK.fullmatch(host))
 
 
 def load(path: str) -> Settings:

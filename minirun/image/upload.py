@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from minirun.errors import MinirunError
-from minirun.image.registry import PASSING, TRIES, Body, Broken, refused
+from minirun.image.registry import refused
+from minirun.image.transport import PASSING, TRIES, Body, Broken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import MinirunError
-from minirun.image import reference, settings, upload
-from minirun.image import registry as client
+from minirun.image import reference, settings, transport, upload
 from minirun.image.credentials import Credentials, save
 from minirun.image.progress import Lines, Progress
 from minirun.image.push import push
@@ -43,7 +42,7 @@ LAYERS = (tar(entry("one", b"1" * 70_000)), tar(entry("two", b"2")), tar(entry("
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's own credentials, and no long waits."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setattr(client, "BACK_OFF_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "BACK_OFF_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import MinirunError, NotFoundError
-from minirun.image import registry as client
-from minirun.image import settings
+from minirun.image import settings, transport
 from minirun.image.credentials import Credentials, save
 from minirun.image.progress import Lines
 from minirun.image.registry import Registry, log_in
@@ -27,6 +26,7 @@ from tests.registries import (
     USER,
     BadLine,
     Odd,
+    Proxy,
     Server,
     TokenServer,
     certificates,
@@ -58,7 +58,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's own credentials, and no long waits."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setattr(client, "BACK_OFF_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "BACK_OFF_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -341,7 +341,7 @@ def test_an_authority_in_dockers_directory_is_believed(
     secured: tuple[Server, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, ca = secured
-    monkeypatch.setattr(client, "CERTIFICATES", str(tmp_path))
+    monkeypatch.setattr(transport, "CERTIFICATES", str(tmp_path))
     (tmp_path / server.host).mkdir()
     (tmp_path / server.host / "ca.crt").write_bytes(ca.read_bytes())
     assert Registry(server.host, "tool").manifest("1", {})
@@ -373,6 +373,23 @@ def test_plain_http_is_for_loopback_and_insecure_hosts(registry: Server) -> None
         Registry(host, "team/tool").manifest("1", {})
     trusting = Settings({host: settings.Registry(insecure=True)})
     assert Registry(host, "team/tool", trusting).manifest("1", {})
+
+
+def test_the_proxy_of_the_environment_is_used(
+    secured: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Proxy(secured[0].host)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:pw@{proxy.host}")
+    trusting = Settings({"registry.example": settings.Registry(insecure=True)})
+    assert Registry("registry.example", "tool", trusting).manifest("1", {})
+    assert proxy.asked[0].startswith("CONNECT registry.example:443 HTTP/1")
+    assert "Basic bWU6cHc=" in proxy.asked[0]
+    proxy.close()
+
+
+def test_loopback_needs_no_proxy(registry: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    assert Registry(registry.host, "team/tool").manifest("1", {})
 
 
 # ---- mirrors ----------------------------------------------------------------------------------------------
@@ -513,7 +530,7 @@ def test_an_error_that_stays_is_told_in_the_registrys_words(odd: Odd) -> None:
     odd.tell(MANIFEST_PATH, (503, {}, b'{"errors": [{"code": "BUSY", "message": "come back"}]}'))
     with pytest.raises(MinirunError, match=r"said: 503 BUSY: come back"):
         Registry(odd.host, "tool").manifest("latest", {})
-    assert len(odd.seen) == client.TRIES
+    assert len(odd.seen) == transport.TRIES
 
 
 RETRY_AFTER: list[Callable[[], str]] = [lambda: "1", lambda: formatdate(time.time() + 2, usegmt=True)]
@@ -528,7 +545,7 @@ def test_retry_after_is_waited_for(odd: Odd, when: Callable[[], str]) -> None:
 
 
 def test_a_registry_that_hangs_is_given_up(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.1)
     odd.tell(MANIFEST_PATH, (200, {"Content-Length": "2", **STALL}, b"{"))
     with pytest.raises(MinirunError, match=r"cannot be reached: .*timed out"):
         Registry(odd.host, "tool").manifest("latest", {})

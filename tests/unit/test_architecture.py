@@ -30,7 +30,7 @@ MODULES = {
     "ctypes": "linux/*",
     "click": "cli/*",
     **dict.fromkeys(
-        ["ssl", "http", "urllib.request", "urllib3", "requests", "socketserver"], "image/registry.py"
+        ["ssl", "http", "urllib.request", "urllib3", "requests", "socketserver"], "image/transport.py"
     ),
 }
 # Names that only the named files may use.
@@ -203,7 +203,7 @@ def test_a_breach_of_a_quarantine_is_found(path: str, source: str) -> None:
         ("linux/syscalls.py", "import ctypes"),
         ("runtime/process.py", "import os\nos.fork()"),
         ("cli/run.py", "import click\nimport sys\nprint('hello')\nsys.exit(1)"),
-        ("image/registry.py", "import ssl\nimport urllib.request"),
+        ("image/transport.py", "import ssl\nimport urllib.request"),
         ("image/reference.py", "from urllib.parse import quote"),
     ],
 )

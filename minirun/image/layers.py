@@ -28,7 +28,8 @@ from minirun.files import locked, remove_tree, write_json
 from minirun.image import tarstream
 from minirun.image.chain import chain_directory, diff_directory, find
 from minirun.image.incoming import Cancelled
-from minirun.image.unpacking import Unpacking
+from minirun.image.unpacking import Unpacking, make_directory
+from minirun.image.worker import LARGE_BYTES, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,11 @@ class Packed:
     @property
     def digest(self) -> str:
         return f"sha256:{os.path.basename(self.path)}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the blob."""
+        return os.path.getsize(self.path)
 
     @property
     def here(self) -> bool:
@@ -94,7 +100,8 @@ def unpack_all(
             raise _cause(error, jobs) from None
 
 
-Jobs = dict[int, "Future[Unpacking | None]"]
+Unpacked = Unpacking | Worker  # here, or in a process of its own
+Jobs = dict[int, "Future[Unpacked | None]"]
 
 
 def _submit(pool: ThreadPoolExecutor, layers: str, packed: list[Packed], limits: Limits) -> Jobs:
@@ -110,7 +117,7 @@ def _submit(pool: ThreadPoolExecutor, layers: str, packed: list[Packed], limits:
     return jobs
 
 
-def _stop_the_others(job: Future[Unpacking | None], packed: list[Packed]) -> None:
+def _stop_the_others(job: Future[Unpacked | None], packed: list[Packed]) -> None:
     if not job.cancelled() and job.exception():
         for layer in packed:
             layer.cancel()
@@ -154,7 +161,7 @@ def _in_order(
     return directories
 
 
-def _first_half(layers: str, packed: Packed, diff_ids: list[str], limits: Limits) -> Unpacking | None:
+def _first_half(layers: str, packed: Packed, diff_ids: list[str], limits: Limits) -> Unpacked | None:
     """Fetch and unpack one layer.  None when its directory is there; else it is to be settled on those below."""
     with packed.content() as file:
         if find(layers, diff_ids) is not None:
@@ -198,11 +205,12 @@ def _remove_unlocked(path: str) -> None:
 # ---- one layer --------------------------------------------------------------------------------------------
 
 
-def unpack(layers: str, packed: Packed, file: Readable, limits: Limits = tarstream.LIMITS) -> Unpacking:
+def unpack(layers: str, packed: Packed, file: Readable, limits: Limits = tarstream.LIMITS) -> Unpacked:
     """The first half: stream the tar in `file` into a new directory and check its diff_id."""
     with locked(f"{layers}/.lock"):  # else it might be cleared before it is locked
-        name = f".tmp-{packed.diff_id.removeprefix('sha256:')}-{os.urandom(4).hex()}"
-        unpacking = Unpacking(f"{layers}/{name}", limits)
+        path = f"{layers}/.tmp-{packed.diff_id.removeprefix('sha256:')}-{os.urandom(4).hex()}"
+        root_fd = make_directory(path)
+    unpacking = (Worker if packed.size >= LARGE_BYTES else Unpacking)(path, root_fd, limits)
     try:
         found = unpacking.stream(file)
         if found != packed.diff_id:
@@ -226,7 +234,7 @@ def _layer_error(digest: str, error: Exception) -> MinirunError:
     return MinirunError(f"layer {name}: {error}")
 
 
-def publish(layers: str, packed: Packed, unpacking: Unpacking, diff_ids: list[str], below: list[str]) -> str:
+def publish(layers: str, packed: Packed, unpacking: Unpacked, diff_ids: list[str], below: list[str]) -> str:
     """The second half: settle the layer on those `below` (uppermost first), and rename it into its place."""
     try:
         unpacking.settle(below)

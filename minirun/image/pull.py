@@ -108,6 +108,10 @@ class Download(layers.Packed):
         self.name = digest[7:19]
 
     @property
+    def size(self) -> int:
+        return int(self.descriptor["size"])
+
+    @property
     def here(self) -> bool:
         return os.path.exists(self.path)
 

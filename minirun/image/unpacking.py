@@ -45,13 +45,20 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"
 
 
+def make_directory(path: str) -> int:
+    """Make the directory a layer is unpacked into; returns its descriptor, which holds the lock on it."""
+    os.mkdir(path, 0o700)
+    os.chmod(path, 0o700)  # a set-group-id bit inherited from above would spread to all files
+    fd = os.open(path, _DIRECTORY)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # for layers.clear_temporary
+    return fd
+
+
 class Unpacking:
     """The directory as far as it has come, and what is known of it."""
 
-    def __init__(self, path: str, limits: Limits = tarstream.LIMITS) -> None:
-        """Into the new directory `path`."""
-        os.mkdir(path, 0o700)
-        os.chmod(path, 0o700)  # a set-group-id bit inherited from above would spread to all files
+    def __init__(self, path: str, root_fd: int, limits: Limits = tarstream.LIMITS) -> None:
+        """Into the directory `path` that make_directory(path) has made and opened; `close` closes it."""
         self.path = path
         self.limits = limits
         self.size = 0  # bytes of regular files
@@ -61,8 +68,7 @@ class Unpacking:
         self._opaque: set[str] = set()  # directories whose lower content is to vanish
         self._links: list[tuple[str, str]] = []  # (name, target): hard links to files of lower layers
         self._linked: set[str] = set()
-        self._root_fd = os.open(path, _DIRECTORY)
-        fcntl.flock(self._root_fd, fcntl.LOCK_EX)  # for clear_temporary; close lets it go
+        self._root_fd = root_fd
         self._parent, self._parent_fd = "", os.dup(self._root_fd)
         self._owner = (os.geteuid(), os.getegid())  # what new files have already
 

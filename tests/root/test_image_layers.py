@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import MinirunError
+from minirun.image import layers
 from minirun.image.store import Image, Store
 from tests.image_tars import MTIME, add_image, directory, entry, hard_link, store_in, symlink, tar
 
@@ -19,8 +20,10 @@ from tests.image_tars import MTIME, add_image, directory, entry, hard_link, stor
 PING = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
+@pytest.fixture(params=["in this process", "in one of its own"])
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Store:
+    """Both ways to unpack, which must not be told apart."""
+    monkeypatch.setattr(layers, "LARGE_BYTES", 0 if request.param == "in one of its own" else 1 << 30)
     return store_in(tmp_path)
 
 

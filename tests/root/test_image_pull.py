@@ -72,6 +72,7 @@ def test_a_pull_that_was_killed_is_gone_on_with(
     pulling = client.spawn("pull", f"{registry.host}/tool")
     partial = Path(store_of(client).incoming_path(large))
     wait_until(lambda: partial.exists() and partial.stat().st_size >= MEGABYTE // 4)
+    wait_until(lambda: all(store_of(client).has_blob(blob(image, index)) for index in (1, 2)))
     pulling.send_signal(signal.SIGKILL)
     pulling.wait()
     had = partial.stat().st_size

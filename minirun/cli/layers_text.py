@@ -134,16 +134,19 @@ def _cut(text: str, width: int) -> str:
 
 def _summary(layer: Layer, pen: Pen) -> Iterator[str]:
     """What weighs most: files by the bytes they bring, removals by the bytes they hide."""
-    entries = [entry for entry, _ in layer.root.walk() if entry.change != SAME and not _is_plain_way(entry)]
-    biggest = heapq.nlargest(_BIGGEST, entries, key=lambda entry: entry.size or entry.hides)
+    entries = [entry for entry, _ in layer.root.walk() if _weight(entry)]
+    biggest = heapq.nlargest(_BIGGEST, entries, key=_weight)
     for entry in biggest:
         yield f"{_size(entry, pen)}  {_sign(entry, pen)} {_name(entry, printable(entry.path), pen)}"
     if more := sum(layer.counts.values()) - len(biggest):
-        yield pen("quiet", f"{'':>9}   … and {more} more")
+        yield pen("quiet", f"{'':12} … and {more} more" if biggest else f"{'':12} {more} without content")
 
 
-def _is_plain_way(entry: Entry) -> bool:
-    return entry.kind == "directory" and entry.change == ADDED
+def _weight(entry: Entry) -> int:
+    """What came without bytes, as directories and links do, is worth no line; what went is."""
+    if entry.change == SAME:
+        return 0
+    return entry.size or entry.hides or (entry.change != ADDED)
 
 
 def _wasted(layer: Layer, pen: Pen) -> Iterator[str]:

@@ -90,6 +90,13 @@ def test_the_summary_says_what_is_wasted_and_by_whom(store: Store) -> None:
     assert "2kB ! wasted: layers 2 and 3 cover 2 files of this one" in lines(store)
 
 
+def test_the_summary_of_a_layer_without_bytes(store: Store) -> None:
+    put(store, [tar(directory("a"), symlink("b", "a"), entry("empty")), tar(entry(".wh.b"))])
+    told = lines(store)
+    assert "3 without content" in told
+    assert "- b symlink" in told
+
+
 def test_the_tree_draws_every_entry(store: Store) -> None:
     put(store, LAYERS[:1])
     told = lines(store, "--tree")

@@ -6,6 +6,7 @@ one filesystem).  A crash leaves at worst a `.tmp-` file, which the next writer 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
@@ -42,11 +43,13 @@ def write_whole(path: str, content: bytes, mode: int = 0o644, *, durable: bool =
                 file.flush()
                 os.fsync(fd)
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
         try:
             os.unlink(temporary)
         except FileNotFoundError:
             pass
+        if isinstance(error, OSError):
+            error.filename = path  # write(2) and fsync(2) do not say which
         raise
 
 
@@ -98,7 +101,12 @@ class locked:
 def open_lock(path: str) -> int:
     """A descriptor of the lock file `path`, not locked yet."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # enough for flock(2), and for those who only read
 
 
 def is_locked(path: str) -> bool:

@@ -98,10 +98,17 @@ def _show(error: Exception) -> None:
         traceback.print_exception(error)
     step = error.step if isinstance(error, MinirunError) else ""
     hint = error.hint if isinstance(error, MinirunError) else ""
-    lines = [f"minirun: {error}"]
+    lines = [f"minirun: {_words_of(error)}"]
     lines += [f"  while: {step}"] if step else []
     lines += [f"  hint:  {hint}"] if hint else []
     click.echo(printable("\n".join(lines)), err=True)
+
+
+def _words_of(error: Exception) -> str:
+    """`PATH: Read-only file system`, where Python would say `[Errno 30] Read-only file system: 'PATH'`."""
+    if isinstance(error, OSError) and type(error).__str__ is OSError.__str__ and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def printable(text: str) -> str:

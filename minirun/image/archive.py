@@ -61,13 +61,10 @@ def _load(store: Store, file: BinaryIO, platform: Platform | None) -> list[Image
 
 def _read_members(store: Store, file: BinaryIO) -> Members:
     members: Members = {}
-    try:
-        with tarstream.Unpacked(file) as unpacked:
-            stream = tarstream.TarStream(iter(unpacked))
-            for info in tarstream.entries(stream):
-                _read_member(store, info, stream, members)
-    except OSError as error:
-        raise MinirunError(f"the archive cannot be read: {error}") from error
+    with tarstream.Unpacked(file) as unpacked:
+        stream = tarstream.TarStream(iter(unpacked))
+        for info in tarstream.entries(stream):
+            _read_member(store, info, stream, members)
     return members
 
 
@@ -82,7 +79,7 @@ def _read_member(store: Store, info: tarfile.TarInfo, stream: tarstream.TarStrea
         elif not info.isdir():
             raise MinirunError("neither a file, a directory nor a link")
     except MinirunError as error:
-        raise MinirunError(f"archive member {info.name!r}: {error.message}") from error
+        raise MinirunError(f"archive member {tarstream.shown(info.name)}: {error.message}") from error
 
 
 class _Archive:

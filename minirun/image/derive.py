@@ -151,7 +151,7 @@ def from_tar(
     with store.adding(), tarstream.Unpacked(_opened(file), store.settings.limits) as tar:
         try:
             layer = add_layer(store, tar)
-        except (OSError, EOFError, lzma.LZMAError) as error:
+        except (EOFError, lzma.LZMAError) as error:
             raise MinirunError(f"the archive cannot be read: {error}") from error
         if layer.diff_id in (_NOTHING, _NO_ENTRIES):
             raise MinirunError("the archive is empty")

@@ -88,6 +88,8 @@ class Incoming:
         if not isinstance(error, Cancelled):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
+        if isinstance(error, OSError):  # it comes from a descriptor, and does not say which
+            error = MinirunError(f"{self.path}: {error.strerror}")
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:

@@ -294,9 +294,11 @@ class Store:
             found = _write_hashed(temporary, chunks, size)
             incoming.check(digest, size, found["digest"], found["size"])
             os.rename(temporary, self.blob_path(found["digest"]))
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+            if isinstance(error, OSError):
+                raise MinirunError(f"{self.paths.images}: {error.strerror}") from error
             raise
         return found
 
@@ -492,7 +494,7 @@ def _write_hashed(path: str, chunks: Iterable[bytes], limit: int) -> Json:
     import hashlib
 
     hasher, size = hashlib.sha256(), 0
-    with open(path, "xb", buffering=0) as file:
+    with open(path, "xb") as file:  # buffered: a full disk may take half of a chunk without an error
         for chunk in chunks:
             size += len(chunk)
             if 0 <= limit < size:

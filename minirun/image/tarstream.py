@@ -30,6 +30,7 @@ HEADERS_BYTES_MAX = 8 << 20  # of all headers of one entry: a sparse map in the 
 NAME_LENGTH_MAX = 4096  # PATH_MAX
 DEPTH_MAX = 256  # what walks the tree afterwards, ours or others', may be recursive
 MAGIC_BYTES = 6
+_SHOWN_LENGTH = 200
 _READ_BYTES = 1 << 18  # packed; unpacks to about one chunk
 _QUEUED_CHUNKS = 4
 
@@ -177,6 +178,8 @@ class Unpacked:
                 if self._abandoned:
                     return
             self._queue.put(b"")
+        except OSError as error:  # told apart here from those of writing
+            self._queue.put(MinirunError(f"reading it failed: {error.strerror or error}"))
         except BaseException as error:
             self._queue.put(error)
 
@@ -204,6 +207,12 @@ def entry_name(name: str) -> str:
     if len(parts) > DEPTH_MAX:
         raise MinirunError(f"a name of {len(parts)} parts")
     return "/".join(parts)
+
+
+def shown(name: str) -> str:
+    """`name` for a message: quoted, escaped, and cut where it is longer than anybody reads."""
+    text = repr(name)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."
 
 
 # ---- tar --------------------------------------------------------------------------------------------------
@@ -305,12 +314,12 @@ def entries(stream: TarStream, limits: Limits = LIMITS) -> Iterator[tarfile.TarI
             if count > limits.entries:
                 raise MinirunError(f"it has more than {limits.entries} entries")
             if info.size < 0:
-                raise MinirunError(f"entry {name!r}: its size is negative")
+                raise MinirunError(f"entry {shown(name)}: its size is negative")
             if archive.pax_headers and _bytes_of(archive.pax_headers) > HEADER_BYTES_MAX:
                 raise MinirunError(f"global headers of more than {HEADER_BYTES_MAX} bytes")
             yield info
     except _UNSOUND as error:
-        raise MinirunError(f"not a sound tar archive after entry {name!r}: {error}") from error
+        raise MinirunError(f"not a sound tar archive after entry {shown(name)}: {error}") from error
 
 
 def _bytes_of(headers: Mapping[str, str]) -> int:

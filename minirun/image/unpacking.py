@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, cast
 
 from minirun.errors import MinirunError
 from minirun.image import tarstream
-from minirun.image.tarstream import entry_name
+from minirun.image.tarstream import entry_name, shown
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
 
@@ -95,7 +95,7 @@ class Unpacking:
                 try:
                     self.entry(info, stream)
                 except (MinirunError, OSError, OverflowError, ValueError) as error:
-                    raise MinirunError(f"entry {info.name!r}: {_reason(error)}") from error
+                    raise MinirunError(f"entry {shown(info.name)}: {_reason(error)}") from error
             stream.drain()
             return unpacked.digest()
 
@@ -233,7 +233,7 @@ class Unpacking:
             try:
                 self._link_below(name, target, below)
             except (MinirunError, OSError) as error:
-                raise MinirunError(f"entry {name!r}: {_reason(error)}") from error
+                raise MinirunError(f"entry {shown(name)}: {_reason(error)}") from error
         for path, info in self.directories.items():
             self._settle_directory(path, info, below)
 

@@ -129,7 +129,7 @@ def test_a_damaged_header_in_the_middle_is_not_the_end(tmp_path: Path) -> None:
 def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     header = tarfile.TarInfo("long")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 32
-    with pytest.raises(MinirunError, match="headers? of"):
+    with pytest.raises(MinirunError, match=r"headers? of"):
         unpack(tmp_path, header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 21))
 
 

@@ -83,6 +83,8 @@ def _host(server: str) -> str:
 
 def _given(host: str, user: str, password: str, from_stdin: bool) -> Credentials:
     """Who is to log in: from the options, standard input, what is kept already, or by asking."""
+    if ":" in user:
+        raise UsageError(f"a user name cannot contain ':': {user!r}")
     if password and from_stdin:
         raise UsageError("conflicting options: cannot specify both --password and --password-stdin")
     if password:

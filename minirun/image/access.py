@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Ask = Callable[[str, str, dict[str, str], bytes], "Answer"]
 
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_WORDS_MAX = 500
 _CLIENT = "minirun"
 
 
@@ -53,10 +54,19 @@ class Answer:
         """The registry's own, if it has some, {"errors": [{"code", "message"}]}; else HTTP's."""
         try:
             errors = json.loads(self.body)["errors"]
-            words = "; ".join(f"{error.get('code')}: {error.get('message')}" for error in errors)
+            words = "; ".join(
+                ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
+                for error in errors
+            )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             words = ""
-        return f"{self.status} {words or self.reason}".rstrip()
+        return f"{self.status} {_harmless(words or self.reason)}".rstrip()
+
+
+def _harmless(text: str) -> str:
+    """What others say, without what would move the cursor of the terminal it ends up on."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_WORDS_MAX])
+    return shown if len(text) <= _WORDS_MAX else f"{shown}..."
 
 
 class Access:
@@ -145,7 +155,10 @@ class Access:
 
     def _check_realm(self, realm: str) -> None:
         """Credentials may be sent there: in the clear only where the registry itself is spoken to so."""
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError as error:
+            raise MinirunError(f"{self._base} sends for a token to {realm!r}: {error}") from None
         plain = self._base.startswith("http:") and self._settings.allows_plain(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
             raise MinirunError(f"{self._base} sends for a token to {realm!r}, which is not https")

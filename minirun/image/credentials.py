@@ -48,7 +48,7 @@ class Credentials:
     @property
     def basic(self) -> str:
         """The Authorization header.  RFC 7617"""
-        return f"Basic {base64.b64encode(f'{self.user}:{self.secret}'.encode()).decode()}"
+        return f"Basic {_base64(f'{self.user}:{self.secret}')}"
 
 
 def path() -> str:
@@ -147,7 +147,8 @@ def _from_entry(key: str, entry: dict[str, Any]) -> Credentials | None:
         return Credentials(TOKEN_USER, str(entry["identitytoken"]))
     if entry.get("auth"):
         try:
-            user, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+            pair = base64.b64decode(entry["auth"], validate=True)
+            user, colon, password = pair.decode("utf-8", "surrogateescape").partition(":")
         except (ValueError, TypeError):
             colon = ""
         if not colon:
@@ -161,8 +162,12 @@ def _from_entry(key: str, entry: dict[str, Any]) -> Credentials | None:
 def _to_entry(credentials: Credentials) -> dict[str, str]:
     user, secret = credentials.user, credentials.secret
     if credentials.is_token:
-        return {"auth": base64.b64encode(f"{user}:".encode()).decode(), "identitytoken": secret}
-    return {"auth": base64.b64encode(f"{user}:{secret}".encode()).decode()}
+        return {"auth": _base64(f"{user}:"), "identitytoken": secret}
+    return {"auth": _base64(f"{user}:{secret}")}
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
 
 
 # ---- helpers ----------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from minirun.image.transport import (
     Transport,
     failure,
     finish,
+    number,
     origin,
     read,
     whole,
@@ -203,7 +204,7 @@ class Place:
             link = _NEXT_PAGE.match(answer.headers.get("Link", ""))
             if not link or not new:  # a page without news is the end, or a registry that goes in a circle
                 return list(found)
-            url = urljoin(url, link[1])
+            url = self._transport.redirected(url, link[1])
             if origin(url) != origin(self.base):
                 raise MinirunError(f"{self.base} says that its tag list goes on at {url}, which is elsewhere")
 
@@ -304,10 +305,10 @@ def _check_length(response: Response, offset: int, size: int, url: str) -> None:
     total = response.headers.get("Content-Length", "")
     if response.status == 206:
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if not match or int(match[1]) != offset:
+        if not match or number(match[1]) != offset:
             raise MinirunError(f"{url} was asked from byte {offset} on and gave another part")
         total = match[2]
-    if total.isdigit() and int(total) != size:
+    if number(total) not in (None, size):
         raise MinirunError(f"{url} has the wrong size: {total} bytes, not {size}")
 
 

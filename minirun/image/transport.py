@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import ssl
 import threading
 import time
@@ -51,6 +52,7 @@ _REDIRECTS_MAX = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ANSWER_BYTES_MAX = 1 << 20
 _SEND_BLOCK_BYTES = 1 << 18
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _HUB = "registry-1.docker.io"
 
 
@@ -149,12 +151,15 @@ class Transport:
                 return response, url
             finish(response)
             url = self.redirected(url, response.headers.get("Location", ""))
-        raise MinirunError(f"more than {_REDIRECTS_MAX} redirects, the last to {url}")
+        raise MinirunError(f"more than {_REDIRECTS_MAX} redirects, the last to {url!r}")
 
     def redirected(self, url: str, location: str) -> str:
         """Where `location` leads from `url`: not from https to http, and not out into the open with http."""
-        target = urljoin(url, location)
-        parts = urlsplit(target)
+        try:
+            target = urljoin(url, location)
+            parts = urlsplit(target)
+        except ValueError as error:
+            raise MinirunError(f"{url} redirects to {location!r}: {error}") from None
         plain = url.startswith("http:") and self.settings.allows_plain(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
             raise MinirunError(f"{url} redirects to {target!r}, which is not https")
@@ -171,9 +176,9 @@ class Transport:
 
     def stream(self, response: Response) -> Iterator[bytes]:
         self._streaming.add(response)
-        while chunk := response.read1(
-            CHUNK_BYTES, decode_content=False
-        ):  # what is there; a slow line has little
+        self.check()  # now cancel() either sees it, or was before
+        # read1: what is there; a slow line has little
+        while chunk := response.read1(CHUNK_BYTES, decode_content=False):
             self.check()
             yield chunk
         self.check()
@@ -303,12 +308,17 @@ def _passes(error: Exception) -> bool:
 
 def _retry_after(text: str) -> float | None:
     """Seconds, from a number of them or from a date; None when it is neither."""
-    if text.isdigit():
-        return float(text)
+    if (seconds := number(text)) is not None:
+        return seconds
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def number(text: str) -> int | None:
+    """The value of a header that should be a number of bytes or seconds."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _followed(method: str, body: bytes | Body) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 from minirun.errors import MinirunError
 from minirun.image.registry import refused
-from minirun.image.transport import PASSING, TRIES, Body, Broken
+from minirun.image.transport import PASSING, TRIES, Body, Broken, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,8 +135,8 @@ class Upload:
         """Go on where the answer says, from byte `at`."""
         self._location = self._registry.location(answer)
         self._at = at
-        least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        self._chunk_bytes = max(self._chunk_bytes, int(least) if least.isdigit() else 0)
+        least = number(answer.headers.get("OCI-Chunk-Min-Length", ""))
+        self._chunk_bytes = max(self._chunk_bytes, least or 0)
 
     def _send(self) -> None:
         failures = 0
@@ -199,4 +199,5 @@ def denied(answer: Answer) -> MinirunError:
 def _received(answer: Answer) -> int:
     """Bytes the registry has; 0 when it does not say.  `0-0` may mean none or one, so it says nothing."""
     match = _RANGE.fullmatch(answer.headers.get("Range", ""))
-    return int(match[1]) + 1 if match and int(match[1]) else 0
+    last = number(match[1]) if match else 0
+    return last + 1 if last else 0

@@ -504,6 +504,15 @@ REFUSED = {
         (401, {"WWW-Authenticate": 'Bearer realm="http://192.0.2.1/token"'}, b""),
         "not https",
     ),
+    "redirect to nonsense": ((307, {"Location": "http://["}, b""), "Invalid IPv6"),
+    "redirect nowhere": ((307, {}, b""), "redirects"),
+    "token from nonsense": ((401, {"WWW-Authenticate": 'Bearer realm="http://["'}, b""), "Invalid IPv6"),
+    "nonsense to wait for": ((429, {"Retry-After": "9" * 5000}, b"{}"), "429 Too Many"),
+    "words that move the cursor": (
+        (400, {}, b'{"errors": [{"code": "A\\u001b[2J", "message": null}]}'),
+        r"said: 400 A\?\[2J$",
+    ),
+    "endless words": ((400, {}, json.dumps({"errors": [{"code": "A" * 9999}]}).encode()), r"A{500}\.\.\.$"),
     "its own words": (
         (403, {}, b'{"errors": [{"code": "DENIED", "message": "not you"}]}'),
         "DENIED: not you",

@@ -148,10 +148,13 @@ def from_tar(
     import lzma
 
     below = {key: value for key, value in zip(_FOR_THE_MACHINE, platform, strict=False) if value}
-    with store.adding(), tarstream.Unpacked(_opened(file), store.settings.limits) as tar:
+    with store.adding():
         try:
-            layer = add_layer(store, tar)
-        except (EOFError, lzma.LZMAError) as error:
+            with tarstream.Unpacked(_opened(file), store.settings.limits) as tar:
+                layer = add_layer(store, tar)
+        except (EOFError, lzma.LZMAError, OSError) as error:
+            if getattr(error, "errno", None):  # the disk's; bz2 raises OSError without a number for bad data
+                raise
             raise MinirunError(f"the archive cannot be read: {error}") from error
         if layer.diff_id in (_NOTHING, _NO_ENTRIES):
             raise MinirunError("the archive is empty")

@@ -146,6 +146,7 @@ class _Writer:
             finally:
                 os.close(directory)
             waiting += reversed(below)
+        yield end()
 
     def _directory(self, directory: int, path: str, below: list[str]) -> Iterator[bytes]:
         """The entries of one directory; those that are directories are added to `below`, for later."""

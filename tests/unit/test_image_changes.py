@@ -1,0 +1,106 @@
+"""`--change`: instructions in a Dockerfile's words, quotes and variables as a shell has them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minirun.errors import UsageError
+from minirun.image import changes
+
+
+def changed(*lines: str, **config: Any) -> dict[str, Any]:
+    return changes.apply(config, list(lines))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('CMD ["a", "b c"]', {"Cmd": ["a", "b c"]}),
+        ("cmd echo $HOME", {"Cmd": ["/bin/sh", "-c", "echo $HOME"]}),
+        ('ENTRYPOINT ["/bin/a"]', {"Entrypoint": ["/bin/a"], "Cmd": None}),
+        ("ENV A=1 B='x y' C=a\\ b", {"Env": ["A=1", "B=x y", "C=a b"]}),
+        ("ENV A the rest  of it", {"Env": ["A=the rest  of it"]}),
+        (
+            "EXPOSE 80 53/UDP 8000-8001",
+            {"ExposedPorts": {"53/udp": {}, "80/tcp": {}, "8000/tcp": {}, "8001/tcp": {}}},
+        ),
+        ('LABEL "a b"="c \\"d\\"" e=', {"Labels": {"a b": 'c "d"', "e": ""}}),
+        ("USER 1000:10", {"User": "1000:10"}),
+        ('VOLUME ["/a b", "/c"]', {"Volumes": {"/a b": {}, "/c": {}}}),
+        ("VOLUME /a /c", {"Volumes": {"/a": {}, "/c": {}}}),
+        ("WORKDIR /a/../b", {"WorkingDir": "/b"}),
+        ("STOPSIGNAL sigint", {"StopSignal": "SIGINT"}),
+        ("ONBUILD RUN make", {"OnBuild": ["RUN make"]}),
+        ("# nothing", {}),
+    ],
+)
+def test_an_instruction(line: str, expected: dict[str, Any]) -> None:
+    assert changed(line) == expected
+
+
+def test_a_variable_is_that_of_the_config() -> None:
+    made = changed("ENV B=${A}2 C='$A' D=${N:-none} E=${A:+yes}", "USER $B", Env=["A=1"])
+    assert made["Env"] == ["A=1", "B=12", "C=$A", "D=none", "E=yes"]
+    assert made["User"] == "12"
+
+
+def test_variables_of_one_line_do_not_see_each_other() -> None:
+    assert changed("ENV A=2 B=$A", Env=["A=1"])["Env"] == ["A=2", "B=1"]
+
+
+def test_a_relative_directory_begins_at_the_one_before() -> None:
+    assert changed("WORKDIR /a", "WORKDIR b")["WorkingDir"] == "/a/b"
+
+
+def test_what_was_there_is_kept_and_not_changed_in_place() -> None:
+    config = {"Labels": {"a": "1"}, "Env": ["X=1"], "Cmd": ["sh"]}
+    assert changes.apply(config, ["LABEL b=2", "ENV Y=2"]) == {
+        "Labels": {"a": "1", "b": "2"},
+        "Env": ["X=1", "Y=2"],
+        "Cmd": ["sh"],
+    }
+    assert config == {"Labels": {"a": "1"}, "Env": ["X=1"], "Cmd": ["sh"]}
+
+
+def test_an_entrypoint_takes_the_old_command_away_but_not_a_new_one() -> None:
+    assert changed('ENTRYPOINT ["e"]', Cmd=["old"])["Cmd"] is None
+    assert changed('CMD ["new"]', 'ENTRYPOINT ["e"]', Cmd=["old"])["Cmd"] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("RUN make", "RUN is not a valid change command"),
+        ("ENV", "change 'ENV': it needs a name and a value"),
+        ("ENV A=1 B", "change 'ENV A=1 B': 'B' has no ="),
+        ("ENV =1", "change 'ENV =1': a name is empty"),
+        ("LABEL a='b", "change \"LABEL a='b\": a ' is not closed"),
+        ("EXPOSE 70000", "change 'EXPOSE 70000': '70000' is not a port"),
+        ("EXPOSE 9-8", "change 'EXPOSE 9-8': '9-8' is not a port"),
+        ("STOPSIGNAL SIGFOO", "change 'STOPSIGNAL SIGFOO': unknown signal 'SIGFOO'"),
+        ("USER", "change 'USER': it needs a value"),
+        ("VOLUME []", "change 'VOLUME []': it needs a path"),
+        ("ONBUILD FROM a", "change 'ONBUILD FROM a': FROM cannot be an ONBUILD trigger"),
+        ("USER ${U:?who}", "change 'USER ${U:?who}': U: who"),
+    ],
+)
+def test_what_is_wrong_is_quoted(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        changed(line)
+    assert caught.value.message == message
+
+
+@given(st.sampled_from(["ENV", "LABEL", "CMD", "EXPOSE", "VOLUME", "WORKDIR", "USER"]), st.text())
+def test_any_text_is_taken_or_refused(word: str, text: str) -> None:
+    try:
+        changed(f"{word} {text}")
+    except UsageError:
+        pass
+
+
+@given(st.text(st.characters(exclude_characters="\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\0")))
+def test_a_value_in_single_quotes_arrives_as_it_is(text: str) -> None:
+    text = text.replace("'", "")
+    assert changed(f"ENV A='{text}'")["Env"] == [f"A={text}"]

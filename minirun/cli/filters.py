@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from fnmatch import fnmatchcase
 
 from minirun.cli import units
 from minirun.errors import UsageError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[hms]))+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 
@@ -50,20 +52,13 @@ def has_label(labels: dict[str, str], wanted: str) -> bool:
 
 def matches(pattern: str, text: str) -> bool:
     """A shell's pattern in which * and ? do not match a slash, as Go's path.Match."""
-    parts = re.split(r"(\*|\?|\[\^?[^\]]+\])", pattern)
-    wild = {"*": "[^/]*", "?": "[^/]"}
-    try:
-        form = "".join(
-            wild.get(part, part if index % 2 else re.escape(part)) for index, part in enumerate(parts)
-        )
-        return re.fullmatch(form, text) is not None
-    except re.error:
-        raise UsageError(f"invalid filter: '{pattern}' is not a pattern") from None
+    patterns, parts = pattern.replace("[^", "[!").split("/"), text.split("/")
+    return len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns))
 
 
 def until(text: str) -> float:
     """A moment in seconds since 1970: `24h`, `1h30m` (so long ago), a date, or that number itself."""
-    if text.replace(".", "", 1).isdigit():
+    if _NUMBER.fullmatch(text):
         return float(text)
     if _DURATION.fullmatch(text):
         spans = re.findall(r"([\d.]+)(ms|[hms])", text)

@@ -1,9 +1,12 @@
 """--format, --filter, sizes and ages: the words of every command that lists things."""
 
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minirun.cli import filters, format, units
 from minirun.cli.template import parse
@@ -76,6 +79,42 @@ def test_a_missing_field_is_answered_with_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         parse("{{.State.Pid}}")(VALUE)
     assert caught.value.hint == "fields: Status"
+
+
+WORDS = [
+    "{{",
+    "}}",
+    "-",
+    ".Name",
+    ".Tags",
+    ".Health",
+    ".X",
+    "$",
+    ":=",
+    ",",
+    "(",
+    ")",
+    "|",
+    "1",
+    '"%d"',
+    "true",
+]
+WORDS += ["json", "join", "slice", "index", "printf", "eq", "lt", "if", "else", "end", "range", "with", "x"]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12))
+def test_whatever_the_template_there_is_no_traceback(words: list[str]) -> None:
+    for template in (" ".join(words), "{{" + " ".join(words) + "}}"):
+        with contextlib.suppress(UsageError):
+            parse(template)(VALUE)
+
+
+@given(st.text(), st.text(alphabet="[]^-!*?a/"), st.text(alphabet="a-/]"))
+def test_whatever_the_filter_there_is_no_traceback(text: str, pattern: str, name: str) -> None:
+    assert filters.matches(pattern, name) in (True, False)
+    for read in (filters.until, filters.boolean, lambda word: filters.parse([word], ("label",))):
+        with contextlib.suppress(UsageError):
+            read(text)
 
 
 # ---- tables -----------------------------------------------------------------------------------------------

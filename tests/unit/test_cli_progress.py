@@ -70,7 +70,7 @@ news.layer("aaaaaaaaaaaa", "Pulling fs layer")
 news.layer("bbbbbbbbbbbb", "Already exists")
 for done in range(0, 101):
     news.advance("aaaaaaaaaaaa", "Downloading", done * 1000, 100_000)
-    time.sleep(0.005)
+    time.sleep(0.003)
 """
 
 

@@ -59,8 +59,7 @@ def _hash(text: str) -> str:
 
 def _embedded(value: object) -> str:
     """JSON that is safe inside a script element."""
-    text = json.dumps(value, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _story(image: Image, layers: list[Layer], name: str) -> dict[str, Any]:

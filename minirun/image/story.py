@@ -215,8 +215,6 @@ class _Walk:
         entry.opaque = _is_opaque(fd)
         hidden = hidden or entry.opaque
         below = entry.visible
-        if hidden:
-            entry.visible = {}
         with os.scandir(fd) as items:
             found = sorted(items, key=_by_name)
         directories = []

@@ -241,7 +241,8 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page(store: Store) -> Page:
-    put(store, [tar(entry(f"a/{HOSTILE}", b"xyz"), entry("caf\udce9")), LAYERS[1]], HISTORY)
+    history = [*HISTORY, {"created_by": f"<!--<script>{HOSTILE}", "empty_layer": True}]
+    put(store, [tar(entry(f"a/{HOSTILE}", b"xyz"), entry("caf\udce9")), LAYERS[1]], history)
     return Page(run(store, "demo", "--html").output)
 
 
@@ -251,7 +252,7 @@ def test_the_page_holds_the_whole_story(page: Page) -> None:
     assert names == ["a", "<", "script><img src=x onerror=alert(1)>", "caf\\xe9"]
     assert [row[0] for row in lower["entries"]] == [-1, 0, 1, -1]  # each one's directory
     assert upper["number"] == 2
-    assert [step["layer"] for step in page.story["steps"]] == [0, None, 1]
+    assert [step["layer"] for step in page.story["steps"]] == [0, None, 1, None]
 
 
 def test_a_hostile_name_is_no_element(page: Page) -> None:

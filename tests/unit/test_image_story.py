@@ -3,7 +3,6 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from minirun.image import story
 from tests.image_tars import add_image, directory, entry, hard_link, store_in, tar
-from tests.support import run
 
 WHITEOUT = object()
 privileged = pytest.mark.skipif(os.geteuid() != 0, reason="trusted xattrs need root")
@@ -209,20 +207,6 @@ def test_a_name_that_is_not_utf8_comes_as_the_file_system_gave_it(layers: Layers
     with open(os.fsencode(root) + b"/caf\xe9", "wb"):
         pass
     assert list(layers.told()) == [os.fsdecode(b"caf\xe9")]
-
-
-@pytest.fixture
-def deep(layers: Layers) -> Iterator[str]:
-    """A path of 1200 directories, which is more than Python's stack; pytest could not remove them."""
-    path = "d/" * 1200 + "file"
-    root = layers.add({})
-    run("sh", "-c", 'mkdir -p "$1" && : > "$2"', "sh", os.path.dirname(path), path, cwd=root, check=True)
-    yield path
-    run("rm", "-rf", root, check=True)
-
-
-def test_directories_deeper_than_pythons_stack(layers: Layers, deep: str) -> None:
-    assert list(layers.told())[-1] == deep
 
 
 def test_ten_thousand_entries_take_less_than_half_a_second(layers: Layers) -> None:

@@ -160,9 +160,8 @@ def _load_layout(archive: _Archive) -> list[Image]:
                 f"archive member {name!r} has the wrong content: its digest is {member['digest']}"
             )
     index = archive.json("index.json")
-    return [
-        _load_entry(archive, entry) for entry in manifests.checked_list(index.get("manifests"), "index.json")
-    ]
+    entries = index.get("manifests") if isinstance(index, dict) else None
+    return [_load_entry(archive, entry) for entry in manifests.checked_list(entries, "index.json")]
 
 
 def _load_entry(archive: _Archive, entry: Json) -> Image:

@@ -273,7 +273,11 @@ def whole(response: Response, url: str) -> Answer:
 
 def finish(response: Response) -> None:
     """Give the connection back if there is nothing left to read from it; else close it."""
-    response.release_conn() if response.length_remaining == 0 else response.close()
+    if response.length_remaining == 0:
+        response.drain_conn()  # nothing comes, but http.client wants to be asked before the next request
+        response.release_conn()
+    else:
+        response.close()
 
 
 def failure(url: str, error: Exception) -> Broken:

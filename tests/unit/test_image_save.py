@@ -138,7 +138,7 @@ def test_a_layer_that_does_not_unpack_leaves_no_image(store: Store, empty: Store
     with pytest.raises(MinirunError, match="entry 'a': there is an entry of that name already"):
         archive.load(empty, io.BytesIO(saved(bad, "bad")))
     assert empty.images() == []
-    assert os.listdir(f"{empty.paths.images}/blobs/sha256") == []
+    assert not list(Path(empty.paths.images).glob("blobs/sha256/*"))
 
 
 def test_a_layout_whose_names_only_another_tool_understands_loads(store: Store, empty: Store) -> None:
@@ -301,7 +301,7 @@ def test_what_cannot_be_imported_leaves_nothing(
     (tmp_path / "bad.tar").write_bytes(content)
     assert message in failure(run(empty, "import", str(tmp_path / "bad.tar"), "bad"))
     assert empty.images() == []
-    assert os.listdir(f"{empty.paths.images}/blobs/sha256") == []
+    assert not list(Path(empty.paths.images).glob("blobs/sha256/*"))
 
 
 def test_an_address_is_refused_with_a_way_out(empty: Store) -> None:

@@ -1,6 +1,7 @@
 """What images take up on disk, and who uses them.
 
     images/blobs/sha256/*    as they travel: packed layers, configs, manifests
+    images/incoming/*        not yet whole; what a killed pull left is there for the next one
     layers/*                 as they are used: unpacked, each with its size in a .json beside it
 
 A layer is there once however many images have it, so an image's size is not what its removal gives back.
@@ -54,11 +55,14 @@ def holders(claimed: list[Claim]) -> dict[str, Claim]:
 
 
 def footprint(store: Store) -> dict[str, int]:
-    """All there is on disk: the name of each blob and unpacked layer, and its bytes."""
-    blobs = f"{store.paths.images}/blobs/sha256"
-    packed = {f"sha256:{name}": _file_size(f"{blobs}/{name}") for name in _names_in(blobs)}
-    layers = [name.removesuffix(".json") for name in _names_in(store.paths.layers) if name.endswith(".json")]
-    return packed | {name: _layer_size(f"{store.paths.layers}/{name}") for name in layers}
+    """All there is on disk, with its bytes: each blob, each unpacked layer, and what killed pulls left."""
+    images, layers = store.paths.images, store.paths.layers
+    unpacked = [name for name in _names_in(layers) if os.path.isdir(f"{layers}/{name}")]
+    return {
+        **_file_sizes(f"{images}/blobs/sha256", "sha256:"),
+        **_file_sizes(f"{images}/incoming", "incoming/"),
+        **{name: _layer_size(f"{layers}/{name}") for name in unpacked},
+    }
 
 
 def parts(image: Image) -> set[str]:
@@ -106,11 +110,15 @@ def _layer_size(path: str) -> int:
         return 0
 
 
-def _file_size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
+def _file_sizes(directory: str, prefix: str) -> dict[str, int]:
+    """{prefix and name: bytes} of the files in `directory`; what goes away meanwhile is left out."""
+    sizes = {}
+    for name in _names_in(directory):
+        try:
+            sizes[prefix + name] = os.stat(f"{directory}/{name}").st_size
+        except FileNotFoundError:
+            continue
+    return sizes
 
 
 def _names_in(path: str) -> list[str]:

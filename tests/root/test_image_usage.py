@@ -109,6 +109,16 @@ def test_rmi_by_id_tells_running_from_stopped(own: Minirun) -> None:
     assert own("rmi", "-f", image_id).stdout.startswith("Untagged: busybox:latest")
 
 
+def test_what_a_killed_pull_left_is_counted_and_pruned(own: Minirun) -> None:
+    left = own.root / "images" / "incoming" / ("a" * 64)
+    left.write_bytes(b"x" * 5_000_000)
+    before = df(own, "Images")["Size"]
+    told = own("image", "prune", "-f", check=True).stdout
+    assert told == "Total reclaimed space: 5MB\n"
+    assert not left.exists()
+    assert df(own, "Images")["Size"] < before
+
+
 def test_shared_and_unique_sizes(tmp_path: Path) -> None:
     minirun = Minirun(root=tmp_path / "root", state=tmp_path / "state")
     store = Store(Paths(str(minirun.root), str(minirun.state)))

@@ -1,6 +1,8 @@
 """`minirun pull` as a person sees it: all tags, quiet, and the bars on a terminal, from Debian's docker-registry."""
 
 import json
+import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from minirun.image.settings import Settings
 from minirun.image.store import Store
 from minirun.paths import Paths
 from tests.image_tars import add_image, entry, store_in, tar
+from tests.paced_registry import PacedRegistry
 from tests.registries import Odd, Server, serving
 from tests.support import Minirun
 from tests.terminals import Terminal
@@ -76,6 +79,26 @@ def test_run_draws_on_standard_error(own: Minirun, registry: Server) -> None:
     assert "Unable to find image" in output
     assert "Pull complete" in output.rpartition("\x1b[2K")[2]
     assert output.rpartition("\r\nminirun: ")[2].startswith('exec: "sh": executable file not found in $PATH')
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[PacedRegistry]:
+    """It stops half way through the only layer of its image."""
+    noise = random.Random(1).randbytes(1_000_000)
+    image = add_image(store_in(tmp_path / "source"), tar(entry("noise", noise)), name="tool")
+    with PacedRegistry(image) as server:
+        server.stop_at[image.manifest["layers"][0]["digest"]] = 500_000
+        yield server
+
+
+def test_control_c_leaves_a_terminal_in_order(own: Minirun, slow: PacedRegistry) -> None:
+    with Terminal(["env", "TERM=xterm", *own.command("pull", f"{slow.host}/tool")]) as terminal:
+        terminal.expect("Downloading [=====")
+        terminal.press("\x03")
+        code, output = terminal.wait()
+        assert terminal.is_as_before()
+    assert code == 130
+    assert re.search(r": Downloading \[=+> +\] +\S+kB/1MB *\r\n\x1b\[\?25h\r\n$", output)
 
 
 # ---- lists of tags ----------------------------------------------------------------------------------------

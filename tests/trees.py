@@ -22,8 +22,8 @@ Entry = dict[str, Any]
 Tree = dict[str, Entry]
 """Name below the root ("" is the root) -> what it is; bytes that are not UTF-8 as os.fsdecode has them."""
 
-# A label of this machine's policy, and overlayfs's own books: no part of an image.
-_NOT_THE_IMAGES = ("security.selinux", "trusted.overlay.", "user.overlay.")
+# A label of this machine's policy, overlayfs's own books and ours: no part of an image.
+_NOT_THE_IMAGES = ("security.selinux", "trusted.overlay.", "user.overlay.", "trusted.minirun.")
 
 
 def of(root: str | Path) -> Tree:
@@ -46,18 +46,22 @@ def of_layers(layers: list[str]) -> Tree:
     """What a container of these layers (lowest first) would see, by an overlay in a mount namespace of its own."""
     if len(layers) == 1:  # overlayfs wants two
         return of(layers[0])
+    from minirun.engine.shim import root_layer
+
     with tempfile.TemporaryDirectory() as place:
-        script = 'mount -t overlay overlay -o "$1" "$2" && exec "$3" "$4" "$2"'
-        options = "lowerdir=" + ":".join(os.path.basename(layer) for layer in reversed(layers))
-        words = ["sh", options, place, sys.executable, os.path.abspath(__file__)]
+        for number, layer in enumerate(layers):  # short names: mount(2) takes one page of them
+            os.symlink(layer, f"{place}/{number}")
+        script = 'mount -t overlay overlay -o "$1" merged && exec "$2" "$3" merged'
+        options = "lowerdir=" + ":".join(map(str, reversed(range(len(layers)))))
+        os.mkdir(f"{place}/merged")
+        words = ["sh", options, sys.executable, os.path.abspath(__file__)]
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script, *words],
-            cwd=os.path.dirname(layers[0]),  # short names: mount(2) takes one page of them
-            capture_output=True,
-            check=False,
+            ["unshare", "--mount", "sh", "-c", script, *words], cwd=place, capture_output=True, check=False
         )
     assert done.returncode == 0, done.stderr.decode()
     tree: Tree = json.loads(done.stdout)
+    root = root_layer(layers)  # whose root minirun takes; a lone overlay takes the uppermost
+    tree[""] = _entry(root, os.lstat(root))
     return tree
 
 

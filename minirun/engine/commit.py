@@ -19,6 +19,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from minirun.engine import bundle, records
+from minirun.engine.shim import root_layer
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import changes, derive, tarwriter
 from minirun.image.store import Store
@@ -159,8 +160,7 @@ def _changes(paths: Paths, record: Record) -> Iterator[bytes]:
     def leave_out(name: str) -> bool:
         return name in _MOUNT_POINTS or (name in _PARENTS and _is_ours(upper, name, below))
 
-    # the shim gave the upper directory the mode and owner of the lowest layer's root
-    with_root = _owned(os.fstat(root)) != _owned(os.stat(below[-1]))
+    with_root = _owned(os.fstat(root)) != _owned(os.stat(root_layer(record["layers"])))
     return _closing(root, tarwriter.of_changes(root, leave_out, with_root))
 
 
@@ -198,25 +198,31 @@ def _paused(paths: Paths, record: Record, wanted: bool) -> Iterator[None]:
         return
     cgroup = state.read(paths.state, record["id"])["cgroup"]
     with _ending_in_order():
-        was_frozen = _freeze(cgroup, record["name"])
+        if _is_frozen(cgroup):
+            yield
+            return
         try:
+            _freeze(cgroup, record["name"])
             yield
         finally:
-            if not was_frozen:
-                with contextlib.suppress(OSError):  # it was killed meanwhile
-                    cgroups.thaw(cgroup)
+            with contextlib.suppress(OSError):  # it was killed meanwhile
+                cgroups.thaw(cgroup)
 
 
-def _freeze(cgroup: str, name: str) -> bool:
-    """Returns whether it was frozen before."""
+def _is_frozen(cgroup: str) -> bool:
+    """Somebody paused it before, and will let it run on."""
     try:
-        if cgroups.is_frozen(cgroup):
-            return True
+        return cgroups.is_frozen(cgroup)
+    except OSError:
+        return False
+
+
+def _freeze(cgroup: str, name: str) -> None:
+    try:
         cgroups.freeze(cgroup)
     except OSError as error:
         hint = "--pause=false commits it as it runs; a file that is just being written may be cut"
         raise MinirunError(f"container {name} cannot be paused: {error.strerror or error}", hint) from error
-    return False
 
 
 @contextlib.contextmanager

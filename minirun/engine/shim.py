@@ -27,7 +27,7 @@ from minirun.engine.streams import Client, Input, Streams
 from minirun.errors import MinirunError
 from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import CLONE_NEWNS, MS_REC, MS_SLAVE
-from minirun.paths import Paths
+from minirun.paths import ROOT_MARK, Paths
 from minirun.runtime import container, process, terminal
 
 TYPE_CHECKING = False
@@ -95,6 +95,17 @@ def _report(error: Exception) -> list[str]:
         return ["MinirunError", str(error), "", ""]
     message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
     return ["MinirunError", message, "", trace.phase()]
+
+
+def root_layer(layers: list[str]) -> str:
+    """Of an image's layers (lowest first) the uppermost one whose tar has an entry for / itself."""
+    for layer in reversed(layers):
+        try:
+            os.getxattr(layer, ROOT_MARK)
+            return layer
+        except OSError:
+            continue
+    return layers[0]
 
 
 PAGE = 4096  # bytes of data that mount(2) takes
@@ -213,7 +224,7 @@ class Shim:
         for name in ("work", "merged", "upper"):
             with syscalls.tolerating(errno.EEXIST):
                 syscalls.mkdir(f"{self.directory}/{name}", why=_WHY_DIRECTORY[name])
-        root = os.stat(self.record["layers"][0])
+        root = os.stat(root_layer(self.record["layers"]))
         upper = f"{self.directory}/upper"
         os.chown(upper, root.st_uid, root.st_gid)
         trace.announce(

@@ -21,6 +21,7 @@ By hand  tar -xzf LAYER -C DIR, then for each .wh.NAME: mknod NAME c 0 0
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -32,13 +33,15 @@ from minirun.image import tarstream
 from minirun.image.tarstream import entry_name, shown
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
+from minirun.paths import ROOT_MARK
 
 if TYPE_CHECKING:
     from minirun.image.tarstream import Limits, Readable
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")  # overlayfs would obey them: never from a tar
+# overlayfs, and our shim, would obey them: never from a tar
+OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.", ROOT_MARK)
 PAX_XATTR = "SCHILY.xattr."
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -277,11 +280,19 @@ class Unpacking:
                 os.setxattr(fd, "trusted.overlay.opaque", b"y")
             if info is not None:
                 self._attributes(fd, info)
+                if not path:
+                    _mark_root(fd)
             else:
                 source = self._below(path, below) if path else None
                 _attributes_of(source, fd)
         finally:
             os.close(fd)
+
+
+def _mark_root(fd: int) -> None:
+    """Note that this layer has a say in what / is like.  overlayfs would take the uppermost's word, listed or not."""
+    with contextlib.suppress(PermissionError):  # not root: nothing will be mounted either
+        os.setxattr(fd, ROOT_MARK, b"y")
 
 
 def _open_beneath(root_fd: int, path: str, flags: int = os.O_PATH) -> int:

@@ -1,6 +1,7 @@
 """Tools that hold images, minirun among them, each through its own command line and in directories of its own.
 
-A peer takes archives in, gives them out, and shows the tree it unpacks, so that tests can pair any two.
+A peer takes archives in, gives them out, pulls from a registry and pushes to it, and shows the tree it unpacks, so
+that tests can pair any two.
 """
 
 import contextlib
@@ -34,6 +35,13 @@ class Peer:
     def give(self, archive: Path, form: str, name: str) -> None:
         raise NotImplementedError
 
+    def pull(self, name: str) -> None:
+        """`name` begins with a loopback registry, in both."""
+        raise NotImplementedError
+
+    def push(self, name: str, new_name: str) -> None:
+        raise NotImplementedError
+
     def tree(self, name: str) -> trees.Tree:
         raise NotImplementedError
 
@@ -55,12 +63,19 @@ class MinirunPeer(Peer):
     def give(self, archive: Path, form: str, name: str) -> None:
         self.minirun("save", "--format", form.replace("oci-archive", "oci"), "-o", archive, name, check=True)
 
+    def pull(self, name: str) -> None:
+        self.minirun("pull", name, check=True)
+
+    def push(self, name: str, new_name: str) -> None:
+        self.minirun("tag", name, new_name, check=True)
+        self.minirun("push", new_name, check=True)
+
     def tree(self, name: str) -> trees.Tree:
         return trees.of_layers(self.store.get(name).layer_paths())
 
 
 class Umoci(Peer):
-    """A layout in a directory; umoci itself knows no tars, so tar(1) packs and unpacks it."""
+    """A layout in a directory; umoci itself knows neither tars nor registries: tar(1) and skopeo move it."""
 
     forms = ("oci-archive",)
 
@@ -71,6 +86,15 @@ class Umoci(Peer):
 
     def give(self, archive: Path, form: str, name: str) -> None:
         run("tar", "-cf", archive, "-C", self.directory, ".", check=True)
+
+    def pull(self, name: str) -> None:
+        """Packed anew by gzip where it was not: umoci 0.4 knows no zstd."""
+        options = ("--src-tls-verify=false", "--dest-compress-format=gzip")
+        run(*SKOPEO, *options, f"docker://{name}", f"oci:{self.directory}:{name}", check=True)
+
+    def push(self, name: str, new_name: str) -> None:
+        source = f"oci:{self.directory}:{name}"
+        run(*SKOPEO, "--dest-tls-verify=false", source, f"docker://{new_name}", check=True)
 
     def tree(self, name: str) -> trees.Tree:
         with self.bundle(name) as bundle:
@@ -97,6 +121,20 @@ class Skopeo(Umoci):
     def give(self, archive: Path, form: str, name: str) -> None:
         run(*SKOPEO, f"oci:{self.directory}:{name}", f"{form}:{archive}:{name}", check=True)
 
+    def pull(self, name: str) -> None:
+        """Every layer as it is packed."""
+        options = ("--src-tls-verify=false", f"docker://{name}")
+        run(*SKOPEO, *options, f"oci:{self.directory}:{name}", check=True)
+
+    def tree(self, name: str) -> trees.Tree:
+        """umoci unpacks a copy, packed anew by gzip where it was not."""
+        copy = Umoci(self.directory.with_name(f"{self.directory.name}-gzip"))
+        layout = f"oci:{self.directory}:{name}"
+        run(*SKOPEO, "--dest-compress-format=gzip", layout, f"oci:{copy.directory}:{name}", check=True)
+        tree = copy.tree(name)
+        shutil.rmtree(copy.directory)
+        return tree
+
 
 class Podman(Peer):
     """`podman save` and `load`, private, with overlays as its storage."""
@@ -115,6 +153,12 @@ class Podman(Peer):
 
     def give(self, archive: Path, form: str, name: str) -> None:
         self("save", "--format", form, "-o", archive, name)
+
+    def pull(self, name: str) -> None:
+        self("pull", "--tls-verify=false", name)
+
+    def push(self, name: str, new_name: str) -> None:
+        self("push", "--tls-verify=false", name, f"docker://{new_name}")
 
     def tree(self, name: str) -> trees.Tree:
         mounted = self("image", "mount", name).strip()

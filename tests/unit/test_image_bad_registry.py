@@ -332,7 +332,27 @@ def is_always_busy(handler: Handler) -> None:
     handler.end_headers()
 
 
+def never_stops(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while not handler.server.ended.is_set():
+            handler.wfile.write(b"{" * 100_000)
+    handler.close_connection = True
+
+
+def has_headers_without_an_end(handler: Handler) -> None:
+    handler.send_response(200)
+    with contextlib.suppress(OSError):
+        for number in range(100_000):
+            handler.wfile.write(b"X-Header-%d: x\r\n" % number)
+    handler.close_connection = True
+
+
 QUIRKS = {
+    "never stops": (never_stops, ""),
+    "has headers without an end": (has_headers_without_an_end, ""),
     "hangs": (hangs, "timed out"),
     "hangs after the headers": (hangs_after_the_headers, ""),
     "closes half way": (closes_half_way, ""),
@@ -355,6 +375,52 @@ def test_a_registry_that(name: str, place: str, store: Store, server: BadRegistr
     message = refused(store, server)
     assert words in message
     assert "127.0.0.1" in message or "blob sha256:" in message
+
+
+ODD_HEADERS = {
+    "a redirect to nowhere": (307, {"Location": "http://[::1"}),
+    "a redirect without a place": (307, {}),
+    "a redirect to a strange port": (307, {"Location": "http://127.0.0.1:99999999/"}),
+    "a redirect with escapes": (307, {"Location": "\x1b[2J"}),
+    "a length that is no number": (200, {"Content-Length": "many"}),
+    "a negative length": (200, {"Content-Length": "-1"}),
+    "two lengths": (200, {"Content-Length": "5, 6"}),
+    "a strange pause": (429, {"Retry-After": "-1", "Content-Length": "0"}),
+    "a strange date to come back": (503, {"Retry-After": "Mon, 99 Foo 99999", "Content-Length": "0"}),
+    "a part nobody asked for": (206, {"Content-Range": "bytes 9-1/x", "Content-Length": "2"}),
+    "an unknown challenge": (401, {"WWW-Authenticate": "Magic x", "Content-Length": "0"}),
+    "no challenge": (401, {"Content-Length": "0"}),
+    "a realm that is no address": (
+        401,
+        {"WWW-Authenticate": 'Bearer realm="http://[::1"', "Content-Length": "0"},
+    ),
+    "a realm with escapes": (401, {"WWW-Authenticate": 'Bearer realm="\x1b[2J"', "Content-Length": "0"}),
+    "a realm elsewhere": (
+        401,
+        {"WWW-Authenticate": 'Bearer realm="http://203.0.113.1/"', "Content-Length": "0"},
+    ),
+    "a digest that is none": (200, {"Docker-Content-Digest": "md5:x", "Content-Length": "2"}),
+    "a type with escapes": (200, {"Content-Type": "\x1b[2J", "Content-Length": "2"}),
+    "an unknown status": (799, {"Content-Length": "0"}),
+}
+
+
+@pytest.mark.parametrize("name", ODD_HEADERS)
+@pytest.mark.parametrize("place", ["manifests/", "blobs/"])
+def test_headers_that_make_no_sense(name: str, place: str, store: Store, server: BadRegistry) -> None:
+    status, headers = ODD_HEADERS[name]
+
+    def answers(handler: Handler) -> None:
+        handler.send_response(status)
+        for key, value in headers.items():
+            handler.send_header(key, value)
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+        handler.close_connection = True
+
+    server.image(gzip.compress(TREE))
+    server.quirks[place] = answers
+    refused(store, server)
 
 
 def test_a_closed_port_is_named(store: Store, server: BadRegistry) -> None:

@@ -1,6 +1,7 @@
 """Fuzzing: whatever comes from outside ends in an image or in a MinirunError, and writes nothing elsewhere.
 
 The examples are the same in every run (derandomize), so a failure is found again; hypothesis keeps no files.
+MINIRUN_FUZZ=50 looks at fifty times as many, others each time.
 """
 
 import atexit
@@ -38,14 +39,15 @@ from tests.image_tars import (
 )
 
 HOME = tempfile.mkdtemp(prefix="minirun-hypothesis-")  # of its caches, which do not belong into the checkout
+FACTOR = int(os.environ.get("MINIRUN_FUZZ", "1"))
 configuration.set_hypothesis_home_dir(HOME)
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 
 def fuzz(examples: int) -> settings:
     return settings(
-        max_examples=examples,
-        derandomize=True,
+        max_examples=examples * FACTOR,
+        derandomize=FACTOR == 1,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -166,6 +166,7 @@ def test_an_unknown_filter_is_refused(word: str, message: str) -> None:
 
 PATTERNS = [("al*", "alpine", True), ("al*", "alpine/git", False), ("*/git", "alpine/git", True)]
 PATTERNS += [("a?pine", "alpine", True), ("[a-c]lpine", "alpine", True), ("a.pine", "alpine", False)]
+PATTERNS += [("[^b]lpine", "alpine", True), ("[^a]lpine", "alpine", False)]
 
 
 @pytest.mark.parametrize(("pattern", "text", "expected"), PATTERNS)

@@ -329,6 +329,12 @@ def test_rmi_refuses_an_image_in_use(store: Store) -> None:
         store.remove(image.id, claim(image, running=True), force=True)
 
 
+def test_of_several_containers_the_running_one_counts(store: Store) -> None:
+    image = add_image(store, LAYER, name="a")
+    with pytest.raises(ConflictError, match="running container"):
+        store.remove(image.id, [*claim(image, running=True), *claim(image)], force=True)
+
+
 @pytest.mark.parametrize("by_id", [False, True])
 def test_a_forced_rmi_leaves_the_bytes_to_the_container(store: Store, by_id: bool) -> None:
     image = add_image(store, LAYER, name="a")

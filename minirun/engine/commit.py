@@ -46,12 +46,12 @@ _PARENTS = {os.path.dirname(name) for name in _MOUNT_POINTS} - {""}
 
 
 def export(paths: Paths, record: Record) -> Iterator[bytes]:
-    """The container's tree as a tar, in chunks."""
+    """The container's tree as a tar, in chunks.
+
+    Changes this process's mount namespace at once: files to be linked have to be opened afterwards.
+    """
     root = _open_tree(paths, record)
-    try:
-        yield from tarwriter.of_tree(root)
-    finally:
-        os.close(root)
+    return _closing(root, tarwriter.of_tree(root))
 
 
 def _open_tree(paths: Paths, record: Record) -> int:

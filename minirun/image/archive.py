@@ -61,9 +61,10 @@ def _load(store: Store, file: BinaryIO, platform: Platform | None) -> list[Image
 
 def _read_members(store: Store, file: BinaryIO) -> Members:
     members: Members = {}
-    with tarstream.Unpacked(file) as unpacked:
+    limits = store.settings.limits
+    with tarstream.Unpacked(file, limits) as unpacked:
         stream = tarstream.TarStream(iter(unpacked))
-        for info in tarstream.entries(stream):
+        for info in tarstream.entries(stream, limits):
             _read_member(store, info, stream, members)
     return members
 

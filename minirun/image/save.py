@@ -153,25 +153,34 @@ def _blob(store: Store, digest: str, size: int) -> Iterator[bytes]:
 def write_to(path: str, chunks: Iterable[bytes]) -> None:
     """Write `chunks` to `path`, which then has all of them or is as it was before.
 
-    What is not a plain file, a fifo or /dev/stdout, is written to as it is.
+    What is not a plain file, a fifo or /dev/stdout, is written to as it is.  The new file has no name before it
+    is whole (open(2), O_TMPFILE), so that nothing stays of it even after kill -9.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "wb", buffering=0) as file:
-            return write_all(file.fileno(), chunks)
-    path = os.path.realpath(path)
-    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.urandom(4).hex()}"
+    as_it_is = os.path.exists(path) and not os.path.isfile(path)
+    path = path if as_it_is else os.path.realpath(path)
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        opened, flags = (path, 0) if as_it_is else (os.path.dirname(path), os.O_TMPFILE)
+        fd = os.open(opened, flags | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise MinirunError(f"invalid output path: {path}: {error.strerror}") from error
     try:
         write_all(fd, chunks)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        if not as_it_is:
+            _give_name(fd, path)
     finally:
         os.close(fd)
+
+
+def _give_name(fd: int, path: str) -> None:
+    """link(2) replaces nothing and rename(2) needs a name, so it takes both."""
+    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)[:200]}.{os.urandom(4).hex()}"
+    # with a src_dir_fd, which an absolute path ignores, Python calls linkat(2); its link(2) would link the link
+    os.link(f"/proc/self/fd/{fd}", temporary, src_dir_fd=fd, follow_symlinks=True)
+    try:
+        os.rename(temporary, path)
+    except OSError as error:
+        os.unlink(temporary)
+        raise MinirunError(f"invalid output path: {path}: {error.strerror}") from error
 
 
 def write_all(fd: int, chunks: Iterable[bytes]) -> None:

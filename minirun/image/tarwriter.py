@@ -25,6 +25,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
+from minirun.image.tarstream import shown
 from minirun.image.unpacking import OPAQUE, OVERLAY_XATTRS, PAX_XATTR, WHITEOUT
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
@@ -157,13 +158,15 @@ class _Writer:
             if self._leave_out(name):
                 continue
             if self._overlay and base.startswith(WHITEOUT):
-                raise MinirunError(f"{name}: no layer can hold a name that begins with {WHITEOUT}")
+                raise MinirunError(f"{shown(name)}: no layer can hold a name that begins with {WHITEOUT}")
             try:
                 status = os.lstat(base, dir_fd=directory)
                 yield from self._entry(directory, name, base, status)
+            except UnsupportedError as error:
+                raise UnsupportedError(f"{shown(name)}: {error.message}") from error
             except OSError as error:
                 if error.errno not in _GONE:
-                    raise MinirunError(f"{name}: {error.strerror}") from error
+                    raise MinirunError(f"{shown(name)}: {error.strerror}") from error
                 continue
             if stat.S_ISDIR(status.st_mode):
                 below.append(name)

@@ -132,6 +132,17 @@ def test_the_same_changes_are_the_same_layer(minirun: Minirun, commit: Callable[
     assert one.id != two.id  # they were made at different times
 
 
+def test_what_only_the_overlay_understands_is_refused(minirun: Minirun, store: Store) -> None:
+    """redirect_dir is off here; where somebody has it on, a renamed directory is not in the upper one."""
+    changed(minirun, "mkdir /moved")
+    [upper] = (minirun.root / "containers").glob("*/upper/moved")
+    os.setxattr(upper, "trusted.overlay.redirect", b"/home")
+    result = minirun("commit", "changed", "me/odd")
+    assert result.code == 1
+    assert "'moved': trusted.overlay.redirect: the overlay was made with features" in result.stderr
+    assert store.find("me/odd") is None
+
+
 def test_a_volume_is_not_in_the_image(minirun: Minirun, commit: Callable[..., Image], tmp_path: Path) -> None:
     (tmp_path / "secret").touch()
     found = top_layer(commit(changed(minirun, "touch /new", "-v", f"{tmp_path}:/data")))

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from minirun.cli import archives
 from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.image import archive, derive, save
 from minirun.image.store import Store
-from tests.image_tars import add_image, add_mixed, directory, entry, store_in, tar
+from tests.image_tars import add_image, add_mixed, directory, entry, packed, store_in, tar
 
 ONE = tar(directory("d"), entry("d/one", b"1"))
 TWO = tar(directory("d"), entry("d/two", b"2"))
@@ -220,6 +221,40 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(store: Store, tmp_path: 
 def test_a_directory_that_is_not_there(store: Store) -> None:
     message = failure(run(store, "save", "-o", "/nowhere/a.tar", "a:1"))
     assert message == "invalid output path: /nowhere/a.tar: No such file or directory"
+
+
+def test_a_disk_that_is_full(store: Store) -> None:
+    result = run(store, "save", "-o", "/dev/full", "a:1")
+    assert failure(result) == "the archive cannot be written: No space left on device"
+
+
+def test_a_file_has_no_name_before_it_is_whole(store: Store, tmp_path: Path) -> None:
+    """So not even kill -9 leaves a part of it."""
+    seen: list[list[str]] = []
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(2):
+            yield b"part"
+            seen.append(os.listdir(tmp_path))
+
+    save.write_to(str(tmp_path / "whole"), chunks())
+    assert seen == [["source"], ["source"]]
+    assert (tmp_path / "whole").read_bytes() == b"partpart"
+
+
+@pytest.mark.parametrize("packing", ["", "+gzip", "+zstd"])
+def test_an_archive_that_is_packed_as_a_whole_loads(store: Store, empty: Store, packing: str) -> None:
+    content = packed(saved(store, "a"), packing)
+    assert len(archive.load(empty, io.BytesIO(content))) == 2
+
+
+def test_an_archive_that_is_cut_short_leaves_nothing(store: Store, empty: Store) -> None:
+    content = packed(saved(store, "a"), "+zstd")
+    for cut in (content[: len(content) // 2], content[:-3]):
+        with pytest.raises(MinirunError):
+            archive.load(empty, io.BytesIO(cut))
+        assert empty.images() == []
+        assert not list(Path(empty.paths.images).glob("blobs/sha256/*"))
 
 
 def test_a_fifo_is_written_to_as_it_is(store: Store, tmp_path: Path) -> None:

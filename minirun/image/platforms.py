@@ -153,7 +153,7 @@ def _older(architecture: str, variant: str) -> list[str]:
         names = [f"v{number}" for number in range(major, 4 if architecture == "arm" else 0, -1)]
     else:
         names = [variant]
-    return [_PLAIN.get((architecture, name), name) for name in names]
+    return list(dict.fromkeys([variant, *(_PLAIN.get((architecture, name), name) for name in names)]))
 
 
 _FIRST = {"amd64": "v1", "arm64": "v8"}

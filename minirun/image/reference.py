@@ -45,10 +45,9 @@ class Reference:
 
     @property
     def familiar_name(self) -> str:
-        """The name as people write it: `alpine`, `me/tool`, `localhost:5000/tool`."""
-        if self.registry != DEFAULT_REGISTRY:
-            return self.name
-        return self.repository.removeprefix("library/")
+        """The name as people write it: `alpine`, `me/tool`, `localhost:5000/tool`; whole if that were another's."""
+        short = self.repository.removeprefix("library/")
+        return short if _split_registry(short) == (self.registry, self.repository) else self.name
 
     @property
     def familiar(self) -> str:

@@ -60,6 +60,8 @@ COMPATIBLE = {
     "linux/arm64/v8.1": ["arm64/v8.1", "arm64", "arm/v8", "arm/v7", "arm/v6", "arm/v5"],
     "linux/riscv64": ["riscv64"],
     "linux/arm/strange": ["arm/strange"],
+    "linux/arm/v4": ["arm/v4"],
+    "linux/arm64/v8.0": ["arm64/v8.0", "arm64", "arm/v8", "arm/v7", "arm/v6", "arm/v5"],
 }
 
 

@@ -68,6 +68,8 @@ FAMILIAR = {
     "docker.io/library/alpine:latest": "alpine:latest",
     "docker.io/me/tool:1": "me/tool:1",
     "localhost:5000/tool": "localhost:5000/tool:latest",
+    "docker.io/a.b/tool": "docker.io/a.b/tool:latest",  # without docker.io, a.b would be a registry
+    "docker.io/library/me/tool": "docker.io/library/me/tool:latest",
 }
 
 

@@ -63,10 +63,10 @@ def padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
 
 
-def file(name: str, size: int, mtime: int = 0) -> bytes:
-    """The blocks before a plain file of root's."""
+def file(name: str, size: int) -> bytes:
+    """The blocks before a plain file of root's, from 1970."""
     info = tarfile.TarInfo(name)
-    info.size, info.mtime = size, mtime
+    info.size = size
     return header(info)
 
 
@@ -173,7 +173,8 @@ class _Writer:
 
     def _entry(self, directory: int, name: str, base: str, status: os.stat_result) -> Iterator[bytes]:
         if self._overlay and stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-            yield file(f"{name.removesuffix(base)}{WHITEOUT}{base}", 0, int(status.st_mtime))
+            # undated: overlayfs shares one device among many whiteouts, and no image shows when a file went
+            yield file(f"{name.removesuffix(base)}{WHITEOUT}{base}", 0)
             return
         if stat.S_ISSOCK(status.st_mode):
             return

@@ -354,7 +354,7 @@ def test_stdio_of_the_host_is_not_given_away(minirun):
 
 
 def test_a_fork_in_the_background_does_not_outlive_pid_1(start, minirun):
-    container = start("busybox", "sh", "-c", "setsid sleep 1000 & setsid sleep 1001 & sleep 0.2")
+    container = start("busybox", "sh", "-c", "setsid sleep 1000 & setsid sleep 1001 & sleep 1")
     group = Path(container.inspect("{{.Kernel.Cgroup}}"))
     eventually(lambda: not group.exists())
     eventually(lambda: minirun("ps", "-q").stdout == "")

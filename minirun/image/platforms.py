@@ -144,11 +144,7 @@ def _older(architecture: str, variant: str) -> list[str]:
     if architecture == "arm64":
         names = [f"v{major}.{number}" if number else f"v{major}" for number in range(minor, -1, -1)]
         if major == 9:
-            names += (
-                _older(architecture, f"v8.{minor + 5}")
-                if minor < 5
-                else ["v8.9", *_older(architecture, "v8.8")]
-            )
+            names += _older(architecture, f"v8.{min(minor + 5, 9)}")  # v9.0 grew out of v8.5
     elif architecture in ("amd64", "arm"):
         names = [f"v{number}" for number in range(major, 4 if architecture == "arm" else 0, -1)]
     else:

@@ -230,6 +230,26 @@ def test_an_identity_token_is_kept_and_used_instead_of_the_password(
     assert tokens.asked == [("repository:tool:pull", USER)]
 
 
+def test_an_identity_token_is_sent_nowhere_else(odd: Odd) -> None:
+    save(odd.host, Credentials("<token>", "identity"))
+    realm = f'Bearer realm="http://{odd.host}/token"'
+    odd.tell(MANIFEST_PATH, (401, {"WWW-Authenticate": realm}, b""))
+    odd.tell("POST /token", (307, {"Location": "/elsewhere"}, b""))
+    with pytest.raises(MinirunError, match=r"/token said: 307"):
+        Registry(odd.host, "tool").manifest("latest", {})
+    assert odd.headers_of("/elsewhere", "Host") == []
+
+
+def test_a_registry_with_tls_may_not_send_for_a_token_without(
+    guarded: tuple[Server, TokenServer], tmp_path: Path
+) -> None:
+    ca, http = certificates(tmp_path)
+    with serving(tmp_path / "both", guarded[1].auth, http) as server:
+        trusting = Settings({server.host: settings.Registry(ca=str(ca))})
+        with pytest.raises(MinirunError, match=r"http://127.0.0.1:\d+/token', which is not https"):
+            Registry(server.host, "tool", trusting).manifest("1", {})
+
+
 # ---- passwords, through the command line ------------------------------------------------------------------
 
 
@@ -636,12 +656,12 @@ def test_a_connection_that_always_breaks_is_given_up(odd: Odd) -> None:
 
 
 def test_a_pull_over_a_bad_line_arrives_whole(registry: Server, tmp_path: Path, store: Store) -> None:
-    """The connection is cut three times within one layer."""
-    content = os.urandom(3 << 20)
+    """The connection is cut more often than there are tries, but each brings it a good deal further."""
+    content = os.urandom(9 << 20)
     source = store_in(tmp_path / "source")
     add_image(source, tar(entry("big", content)), name="big:1", packed=False)
     registry.push(f"oci:{source.paths.images}:docker.io/library/big:1", "big:1")
-    line = BadLine(registry.host, [1_000_000, 1_000_000, 500_000])
+    line = BadLine(registry.host, [1_500_000] * (transport.TRIES + 1))
     image = store.ensure(f"{line.host}/big:1")
     assert Path(image.layer_paths()[0], "big").read_bytes() == content
     assert line.cuts == []

@@ -90,13 +90,13 @@ def detach(paths: Paths, container_id: str, netns_path: str) -> None:
     """
     with _explained():
         try:
-            with files.locked(LOCK):
-                _disconnect(paths, container_id)
+            with files.locked(LOCK) as lock:
+                _disconnect(paths, container_id, lock)
         finally:
             namespace.unpin(netns_path)
 
 
-def _disconnect(paths: Paths, container_id: str) -> None:
+def _disconnect(paths: Paths, container_id: str, lock: int) -> None:
     ledger = _read(paths)
     if not ledger["holders"]:
         return  # the last one before us has cleared everything
@@ -104,7 +104,7 @@ def _disconnect(paths: Paths, container_id: str) -> None:
     holder = ledger["holders"].pop(container_id, None)
     try:
         if not ledger["holders"]:
-            _lower_bridge(ledger)
+            _lower_bridge(ledger, lock)
         elif holder:
             with contextlib.closing(netlink.open_socket()) as sock:
                 name = addresses.veth_name(holder["address"])
@@ -113,11 +113,11 @@ def _disconnect(paths: Paths, container_id: str) -> None:
         _write(paths, ledger)  # last: killed before this, we leave an entry that leads to what is left
 
 
-def _lower_bridge(ledger: Ledger) -> None:
+def _lower_bridge(ledger: Ledger, lock: int) -> None:
     """Nobody is left: the bridge goes, whatever is still plugged into it, and the table."""
     try:
         started = firewall.begin(
-            firewall.removal(ledger["table"]), why="no container is left to translate for"
+            firewall.removal(ledger["table"]), lock, why="no container is left to translate for"
         )
     except UnsupportedError:
         return _delete_links(ledger)
@@ -153,14 +153,14 @@ def _connect(paths: Paths, container_id: str, netns_path: str) -> Endpoint:
     from minirun.network import links  # here, not above: 25 ms that `detach` and its callers do not need
 
     with contextlib.closing(netlink.open_socket()) as sock:
-        with files.locked(LOCK):
+        with files.locked(LOCK) as lock:
             ledger = _read(paths)
             _strike_dead(ledger, container_id)
             if not _exists(ledger["bridge"]):
                 ledger["subnet"] = _free_subnet(ledger, links.routes(sock))
             subnet = addresses.parse_subnet(ledger["subnet"])
             address = _reserve(paths, ledger, container_id, subnet)
-            _raise_bridge(sock, ledger, subnet)
+            _raise_bridge(sock, ledger, subnet, lock)
         endpoint = _endpoint(ledger, subnet, address)
         links.add_veth(
             sock,
@@ -194,14 +194,14 @@ def _reserve(paths: Paths, ledger: Ledger, container_id: str, subnet: Subnet) ->
     return address
 
 
-def _raise_bridge(sock: socket.socket, ledger: Ledger, subnet: Subnet) -> None:
+def _raise_bridge(sock: socket.socket, ledger: Ledger, subnet: Subnet, lock: int) -> None:
     """The table, the bridge, its address and forwarding: each made if it is missing."""
     from minirun.network import links
 
     bridge = ledger["bridge"]
     text = firewall.script(ledger["table"], bridge, ledger["subnet"])
     started = firewall.begin(
-        text, why="private addresses are translated to the host's; only answers come back"
+        text, lock, why="private addresses are translated to the host's; only answers come back"
     )
     try:
         gateway = addresses.gateway(subnet)

@@ -42,8 +42,11 @@ def script(table: str, bridge: str, subnet: str) -> str:
     return _SCRIPT.format(table=table, bridge=bridge, subnet=subnet)
 
 
-def begin(text: str, why: str) -> tuple[int, int]:
+def begin(text: str, lock: int, why: str) -> tuple[int, int]:
     """Start nft on the script `text` and return at once, with what `finish` needs.
+
+    nft inherits `lock`, the descriptor of a flock(2): when we are killed, whoever waits for the lock waits for nft
+    as well, and does not find a table that appears a moment after it was deleted.
 
     os.posix_spawn rather than subprocess: importing that would take longer than nft itself (5 ms).
     Raises UnsupportedError when nft is not installed.
@@ -55,7 +58,7 @@ def begin(text: str, why: str) -> tuple[int, int]:
     errors, stderr = os.pipe()
     try:
         os.write(feed, text.encode())  # far less than a pipe holds, so it cannot block
-        actions = [(os.POSIX_SPAWN_DUP2, *pair) for pair in ((stdin, 0), (stderr, 1), (stderr, 2))]
+        actions = [(os.POSIX_SPAWN_DUP2, *pair) for pair in ((stdin, 0), (stderr, 1), (stderr, 2), (lock, 3))]
         pid = os.posix_spawn(program, ["nft", "-f", "-"], os.environ, file_actions=actions)
     except BaseException:
         os.close(errors)

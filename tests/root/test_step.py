@@ -104,7 +104,8 @@ def test_the_commands_that_are_shown_work(minirun):
                 text += (read := os.read(process.stderr.fileno(), 4096).decode())
                 assert read, text
             for line in re.findall(r"^    (\S.*)", text, re.M):
-                code = run("sh", "-c", line).code
+                # lsns looks at every process of the machine, and fails when one ends under its eyes
+                code = run("sh", "-c", f"{line} || {line}" if line.startswith("lsns") else line).code
                 failed += [line] if code and not line.startswith("grep") else []
             process.stdin.write(b"c\n")
         process.communicate()

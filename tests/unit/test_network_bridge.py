@@ -41,7 +41,7 @@ def test_the_longest_script_is_told_whole():
 def test_a_missing_nft_is_said_with_what_to_install(monkeypatch):
     monkeypatch.setattr(firewall.os, "access", lambda path, mode: False)
     with pytest.raises(UnsupportedError, match="nft is not installed") as caught:
-        firewall.begin("", why="")
+        firewall.begin("", 0, why="")
     assert "nftables" in caught.value.hint
 
 
@@ -59,7 +59,7 @@ def test_what_nft_says_becomes_one_sentence(tmp_path, monkeypatch, said, error, 
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(error, match=message) as caught:
-        firewall.finish(firewall.begin("", why=""))
+        firewall.finish(firewall.begin("", 0, why=""))
     assert caught.value.hint
 
 

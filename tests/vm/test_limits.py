@@ -80,7 +80,7 @@ def test_the_group_is_gone_with_the_container(minirun: Minirun) -> None:
 def test_inspect_shows_limits_as_the_kernel_has_them(start: Callable[..., containers.Container]) -> None:
     container = start("--memory", "33000000", "--pids-limit", "50", "busybox", "sleep", "100")
     kernel = (CGROUPS / container.id / "memory.max").read_text().strip()
-    assert f'"memory.max": "{kernel}"' in container.inspect("{{json .Kernel.Limits}}")
+    assert f'"memory.max":"{kernel}"' in container.inspect("{{json .Kernel.Limits}}")
     assert '"pids.max": "50"' in container.inspect("{{json .Kernel.Limits}}")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from minirun.engine.record_types import HealthSettings, LogSettings, RestartPolicy
     from minirun.runtime.config import MountEntry, Rlimit
 
 NETWORKS = ("bridge", "none", "host")
@@ -42,6 +43,14 @@ class RunOptions:
         self.cap_drop: list[str] = []
         self.no_new_privileges = False
         self.seccomp: dict[str, Any] | None = {}  # {} is the default profile, None unconfined
+        self.domainname = self.stop_signal = ""
+        self.stop_timeout: int | None = None
+        self.groups: list[str] = []
+        self.annotations: dict[str, str] = {}
+        self.cgroup_conf: dict[str, str] = {}
+        self.restart: RestartPolicy = {"name": "no", "maximum": 0}
+        self.health: HealthSettings | None = None
+        self.log: LogSettings = {"driver": "json-file", "options": {}}
         self.pull = "missing"
         self.platform = ""
 

@@ -7,14 +7,49 @@ from typing import Any, TypedDict
 from minirun.runtime.config import MountEntry, Rlimit
 
 
+class HealthSettings(TypedDict):
+    """Times in seconds.  `test` is ["CMD", program, ...] or ["CMD-SHELL", text]."""
+
+    test: list[str]
+    interval: float
+    timeout: float
+    start_period: float
+    start_interval: float
+    retries: int
+
+
+class ProbeResult(TypedDict):
+    start: str
+    end: str
+    exit_code: int
+    output: str
+
+
+class HealthState(TypedDict):
+    status: str  # starting, healthy, unhealthy
+    failing_streak: int
+    log: list[ProbeResult]  # the last five
+
+
+class RestartPolicy(TypedDict):
+    name: str  # no, on-failure, always, unless-stopped
+    maximum: int  # restarts in a row with on-failure; 0: no limit
+
+
+class LogSettings(TypedDict):
+    driver: str  # json-file, none
+    options: dict[str, str]  # as given: {"max-size": "10m", "max-file": "3"}
+
+
 class RunState(TypedDict):
-    status: str  # created, running, exited
+    status: str  # created, running, paused, restarting, exited
     pid: int
     exit_code: int
     started: str
     finished: str
     oom_killed: bool
     error: str
+    health: HealthState | None
 
 
 class Record(TypedDict):
@@ -28,7 +63,10 @@ class Record(TypedDict):
     env: list[str]
     cwd: str
     user: str
+    groups: list[str]  # --group-add
     hostname: str
+    domainname: str
+    annotations: dict[str, str]
     labels: dict[str, str]
     tty: bool
     interactive: bool
@@ -38,11 +76,18 @@ class Record(TypedDict):
     readonly: bool
     network: str  # none, host, bridge
     resources: dict[str, Any]  # as config.json's linux.resources
+    cgroup_conf: dict[str, str]  # --cgroup-conf: {"memory.high": "64M"}
     rlimits: list[Rlimit]
     capabilities: list[str]
     privileged: bool
     no_new_privileges: bool
     seccomp: dict[str, Any] | None
     stop_signal: str
+    stop_timeout: int | None  # seconds; None: the default
+    restart: RestartPolicy
+    restart_count: int
+    stopped_by_hand: bool
+    health: HealthSettings | None
+    log: LogSettings
     endpoint: dict[str, Any] | None
     state: RunState

@@ -44,7 +44,13 @@ def new_state() -> RunState:
         "finished": "",
         "oom_killed": False,
         "error": "",
+        "health": None,
     }
+
+
+def is_up(record: Record) -> bool:
+    """Whether it has a process: it runs, or is paused."""
+    return record["state"]["status"] in ("running", "paused")
 
 
 def path(paths: Paths, container_id: str) -> str:

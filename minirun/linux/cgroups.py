@@ -378,6 +378,23 @@ def oom_kills(path: str) -> int:
     return keyed(path, "memory.events").get("oom_kill", 0)
 
 
+def open_events(path: str) -> int:
+    """A descriptor of the group's memory.events, -1 where there is no memory controller.
+
+    poll(2) tells POLLPRI when a number in it has changed since it was last read; see oom_kills_at().
+    """
+    try:
+        return os.open(f"{directory(path)}/memory.events", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+
+
+def oom_kills_at(events: int) -> int:
+    """oom_kills(), read from a descriptor of open_events(), which is what poll(2) waits for."""
+    lines = os.pread(events, 4096, 0).decode().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
 def stat(path: str) -> dict[str, int]:
     """What the group uses: cpu_usec, memory_bytes, pids; without those whose controller is not on."""
     found = {}

@@ -173,9 +173,8 @@ def test_a_signal_is_an_exit_code_as_in_a_shell():
 
 def test_stop_ends_a_probe_and_leaves_no_process(tmp_path: Path):
     watched = Watched(f"echo $$ >{tmp_path}/pid; sleep 60")
-    loop.serve(
-        [watched.health], lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").stat().st_size > 0
-    )
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        watched.serve_for(0.02)
     before = len(os.listdir("/proc/self/fd"))
     watched.health.stop()
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()

@@ -46,7 +46,7 @@ def of_layers(layers: list[str]) -> Tree:
     """What a container of these layers (lowest first) would see, by an overlay in a mount namespace of its own."""
     if len(layers) == 1:  # overlayfs wants two
         return of(layers[0])
-    from minirun.engine.shim import root_layer
+    from minirun.engine.overlay import root_layer
 
     with tempfile.TemporaryDirectory() as place:
         for number, layer in enumerate(layers):  # short names: mount(2) takes one page of them

@@ -1,6 +1,6 @@
-"""In front of a container whose shim we talk to: our keyboard to it, its output to us, until it ends.
+"""In front of a program whose shim we talk to: our keyboard to it, its output to us, until it ends or we leave.
 
-See  termios(3) for raw mode; engine/channel.py for the messages
+See  termios(3) for raw mode; engine/channel.py for the messages; Docker's --detach-keys
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
+DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
+
 
 def own_size() -> tuple[int, int]:
     """(rows, columns) of our terminal, asked of whichever stream is one; (0, 0) without any."""
@@ -29,15 +31,29 @@ def own_size() -> tuple[int, int]:
     return 0, 0
 
 
-def attach(sock: socket.socket, *, interactive: bool, tty: bool) -> tuple[int, bool]:
-    """Stay until the container ends.  Returns (its exit code, whether memory.max killed it)."""
+def attach(
+    sock: socket.socket,
+    *,
+    interactive: bool,
+    tty: bool,
+    keys: bytes = DETACH_KEYS,
+    signals: bool = True,
+) -> channel.Exit | None:
+    """Stay until the program ends; None when the person has typed `keys` before.
+
+    `interactive`: our input is its input; `signals`: those we get are passed on.
+    """
     with raw_terminal(0) if tty and interactive else contextlib.nullcontext():
-        _pass_signals(sock, tty)
-        return _pump(sock, interactive)
+        _pass_signals(sock, tty, signals)
+        keyboard = Keys(keys if tty else b"") if interactive else None
+        try:
+            return _pump(sock, keyboard)
+        finally:
+            _stop_passing()
 
 
-def _pass_signals(sock: socket.socket, tty: bool) -> None:
-    for number in FORWARDED:
+def _pass_signals(sock: socket.socket, tty: bool, wanted: bool) -> None:
+    for number in FORWARDED if wanted else ():
         if not (
             tty and number in (signal.SIGTERM, signal.SIGHUP)
         ):  # those end us, with the terminal put right
@@ -46,38 +62,72 @@ def _pass_signals(sock: socket.socket, tty: bool) -> None:
         signal.signal(signal.SIGWINCH, lambda *_: channel.send_json(sock, channel.RESIZE, own_size()))
 
 
-def _pump(sock: socket.socket, interactive: bool) -> tuple[int, bool]:
+def _stop_passing() -> None:
+    """The connection may be closed after this."""
+    signal.signal(signal.SIGWINCH, signal.SIG_IGN)
+
+
+class Keys:
+    """What is typed, searched for the keys that mean "leave".  Keys that may be their beginning wait for the next."""
+
+    def __init__(self, keys: bytes) -> None:
+        self.keys = keys
+        self.held = b""
+
+    def take(self, typed: bytes) -> tuple[bytes, bool]:
+        """(what is for the program, whether to leave) after `typed` was typed."""
+        if not self.keys:
+            return typed, False
+        passed = b""
+        for number in typed:
+            self.held += bytes([number])
+            if self.held == self.keys:
+                return passed, True
+            while self.held and not self.keys.startswith(self.held):
+                passed, self.held = passed + self.held[:1], self.held[1:]
+        return passed, False
+
+
+def _pump(sock: socket.socket, keyboard: Keys | None) -> channel.Exit | None:
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
-    if interactive:
+    if keyboard:
         poll.register(0, select.POLLIN)
     while True:
         for fd, _events in poll.poll():
-            if fd != sock.fileno():
-                if not _send_input(sock):
+            if fd != sock.fileno() and keyboard:
+                typed = _read_input()
+                passed, leave = keyboard.take(typed)
+                if passed or not typed:
+                    channel.send(sock, channel.STDIN if typed else channel.STDIN_END, passed)
+                if leave:
+                    return None
+                if not typed:
                     poll.unregister(0)
                 continue
-            kind, content = channel.receive(sock)
-            if kind in (channel.STDOUT, channel.STDERR):
-                _write_all(1 if kind == channel.STDOUT else 2, content)
-            elif kind == channel.EXITED:
-                return channel.exited(content)
-            elif kind == channel.FAILED:
-                raise channel.error(content)
-            elif not kind:
-                raise MinirunError(
-                    "the shim of the container was killed", "`minirun ps -a` has cleaned up after it"
-                )
+            if end := _take(*channel.receive(sock)):
+                return end
 
 
-def _send_input(sock: socket.socket) -> bool:
-    """Pass on what was typed; at the end of our stdin the program's is closed too.  False at the end."""
+def _take(kind: bytes, content: bytes) -> channel.Exit | None:
+    """One message of the shim's; the end if it says so."""
+    if kind in (channel.STDOUT, channel.STDERR):
+        _write_all(1 if kind == channel.STDOUT else 2, content)
+    elif kind == channel.EXITED:
+        return channel.Exit(content)
+    elif kind == channel.FAILED:
+        raise channel.error(content)
+    elif not kind:
+        raise MinirunError("the shim of the container was killed", "`minirun ps -a` has cleaned up after it")
+    return None
+
+
+def _read_input() -> bytes:
+    """What was typed; b"" at its end."""
     try:
-        data = os.read(0, 32768)
+        return os.read(0, 32768)
     except OSError:
-        data = b""
-    channel.send(sock, channel.STDIN if data else channel.STDIN_END, data)
-    return bool(data)
+        return b""
 
 
 def _write_all(fd: int, data: bytes) -> None:

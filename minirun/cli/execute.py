@@ -1,23 +1,20 @@
-"""`minirun exec`: one more process in a running container.  It is a child of this command, not of the shim."""
+"""`minirun exec`: one more process in a running container, started by its shim with our own streams."""
 
 from __future__ import annotations
 
 import os
-import socket
 
 import click
 
-from minirun.cli import foreground
+from minirun.cli import attach
 from minirun.cli.commands import Session
-from minirun.engine import lifecycle, options
-from minirun.errors import UsageError
-from minirun.runtime import terminal
+from minirun.engine import control, lifecycle, options
+from minirun.errors import ConflictError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from typing import Any
-
-    from minirun.runtime.config import Process
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -29,35 +26,60 @@ if TYPE_CHECKING:
 @click.option("-u", "--user", default="", help="NAME or UID, and :GROUP or :GID.")
 @click.option("-w", "--workdir", default="", help="Working directory.")
 @click.option("--privileged", is_flag=True, help="All capabilities.")
+@click.option("--detach-keys", default="", help="Keys that leave it running: ctrl-p,ctrl-q.")
 @click.argument("container")
 @click.argument("args", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec_command(
-    session: Session, /, container: str, args: tuple[str, ...], detach: bool, **words: Any
+    session: Session,
+    /,
+    container: str,
+    args: tuple[str, ...],
+    detach: bool,
+    interactive: bool,
+    tty: bool,
+    detach_keys: str,
+    **words: Any,
 ) -> int:
     """Execute a command in a running container."""
-    if words["tty"] and words["interactive"] and not detach and not os.isatty(0):
+    if tty and interactive and not detach and not os.isatty(0):
         raise UsageError(
             "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
         )
-    words["env"] = options.environment(words["env"], words["env_file"])
+    rows, columns = attach.own_size() if tty else (0, 0)
+    wish = {
+        "args": args,
+        "env": options.environment(words["env"], words["env_file"]),
+        "user": words["user"],
+        "workdir": words["workdir"],
+        "privileged": words["privileged"],
+        "tty": tty,
+        "detach": detach,
+        "rows": rows,
+        "columns": columns,
+    }
+    keys = options.detach_keys(detach_keys) if detach_keys else attach.DETACH_KEYS
+    with _shim(session, container) as sock:
+        control.execute(sock, wish, [] if tty else _descriptors(interactive, detach))
+        if detach:
+            return 0
+        end = attach.attach(sock, interactive=interactive and tty, tty=tty, keys=keys)
+        return end.code if end else 0
+
+
+def _shim(session: Session, container: str) -> socket.socket:
     record = lifecycle.find(session, container)
+    if record["state"]["status"] == "paused":
+        raise ConflictError(
+            f"Container {record['name']} is paused, unpause the container before exec", "minirun unpause"
+        )
     lifecycle.require_running(record)
-    process = lifecycle.exec_process(record, list(args), words)
-    if words["tty"] and not detach:
-        return _with_terminal(session, record, process)
-    process["terminal"] = False
+    return control.require(session, record)
+
+
+def _descriptors(interactive: bool, detach: bool) -> list[int]:
+    """What is to be the program's 0, 1 and 2."""
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    stdio = (null, null, null) if detach else (0 if words["interactive"] else null, 1, 2)
-    created = lifecycle.execute(session, record, process, stdio, None)
-    return 0 if detach else foreground.wait(created.pid)
-
-
-def _with_terminal(session: Session, record: Any, process: Process) -> int:
-    ours, theirs = socket.socketpair()
-    if os.isatty(0):
-        rows, columns = terminal.size(0)
-        process["consoleSize"] = {"height": rows, "width": columns}
-    created = lifecycle.execute(session, record, process, None, theirs)
-    theirs.close()
-    return foreground.wait(created.pid, terminal.receive_master(ours))
+    if detach:
+        return [null, null, null]
+    return [0 if interactive else null, 1, 2]

@@ -138,7 +138,8 @@ def run(
     with progress.show(sys.stderr, bars=not began) as news:  # a narrator writes between them
         record = engine.prepare(session, options, news)
     size = attach.own_size() if options.tty else (0, 0)
-    engine.order(session, record, spare, size)
+    streams = [] if detach else ["stdout", "stderr"]
+    engine.order(session, record, spare, size, streams, once=not detach)
     if detach or began:
         engine.wait_until_running(spare)
     if began:
@@ -147,13 +148,16 @@ def run(
         click.echo(record["id"])
         return 0
     sys.stdout.flush()
-    code, killed = attach.attach(spare.sock, interactive=options.interactive, tty=options.tty)
-    spare.wait()
-    if killed:
+    end = attach.attach(spare.sock, interactive=options.interactive, tty=options.tty)
+    if end is None:  # detached
+        return 0
+    if end.last:
+        spare.wait()
+    if end.oom:
         click.echo(
             f"minirun: the container was killed: it used all of its --memory {words_of(options)}", err=True
         )
-    return code
+    return end.code
 
 
 def words_of(options: RunOptions) -> str:

@@ -1,7 +1,16 @@
-"""The conversation between a shim and its clients: `run`, `stop`, whoever is attached.
+"""The conversation between a shim and its clients: `run`, `attach`, `exec`, `stop`, whoever wants to know.
 
 A unix socket of type SOCK_SEQPACKET keeps messages whole, so a message is one byte for its kind and the rest its
-content, and no framing is needed.  Each direction has its own kinds.
+content, and no framing is needed.  Each direction has its own kinds.  A client that says nothing hears when the
+program ends (EXITED, once for each run of a container that is restarted), and from the end of the connection that
+the shim has gone and everything is put away.
+
+    run      ORDER, STDIN..., STDIN_END     RUNNING, STDOUT..., STDERR..., EXITED
+    attach   ATTACH, STDIN...               STDOUT..., EXITED
+    exec     EXEC with descriptors          RUNNING, EXITED
+    pause    REQUEST                        ANSWER, or FAILED
+
+See      docs/containers.md "The shim's socket"; unix(7)
 """
 
 from __future__ import annotations
@@ -9,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 
 from minirun import errors, jsontext
 from minirun.errors import MinirunError
@@ -16,6 +26,7 @@ from minirun.errors import MinirunError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 _KINDS = {
     "ConflictError": errors.ConflictError,
@@ -27,17 +38,23 @@ _KINDS = {
 }
 
 LARGEST = 65536  # bytes of one message
+_INT = 4  # bytes of a C int
+_ROOM = socket.CMSG_SPACE(3 * _INT)  # for three descriptors
 
 # client -> shim
-ORDER = b"o"  # JSON {"root", "state", "id", "rows", "columns"}: start this container
+ORDER = b"o"  # JSON {"root", "state", "id", "rows", "columns", "streams", "once"}: start this container
+ATTACH = b"a"  # JSON ["stdout", "stderr"]: send me these from now on, and take my input
+EXEC = b"c"  # JSON, see sessions.py; with the program's descriptors 0, 1 and 2 unless it gets a terminal
+REQUEST = b"q"  # JSON {"do": name, ...}, see life.py
 STDIN, STDIN_END = b"i", b"e"  # bytes for the program; no more will come
 RESIZE = b"w"  # JSON [rows, columns]
 SIGNAL = b"k"  # JSON number: for the container's first process
 # shim -> client
 STDOUT, STDERR = b"1", b"2"  # bytes of the program
 RUNNING = b"r"  # the program has begun
-EXITED = b"x"  # JSON exit code; the last message
-FAILED = b"!"  # JSON [class name, message, hint]; the last message
+EXITED = b"x"  # JSON {"code", "oom"}: the program has ended
+ANSWER = b"="  # JSON: what was asked for
+FAILED = b"!"  # JSON [class name, message, hint, step]: what was ordered or asked for cannot be
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -52,6 +69,24 @@ def send(sock: socket.socket, kind: bytes, content: bytes = b"") -> None:
 
 def send_json(sock: socket.socket, kind: bytes, value: object) -> None:
     send(sock, kind, jsontext.dumps(value).encode())
+
+
+def send_descriptors(sock: socket.socket, kind: bytes, value: object, descriptors: list[int]) -> None:
+    """Send one message with open descriptors; the receiver gets copies of them (unix(7), SCM_RIGHTS)."""
+    rights = b"".join(fd.to_bytes(_INT, sys.byteorder) for fd in descriptors)
+    content = kind + jsontext.dumps(value).encode()
+    sock.sendmsg([content], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
+
+
+def receive_descriptors(sock: socket.socket) -> tuple[bytes, bytes, list[int]]:
+    """(kind, content, descriptors) of the next message."""
+    try:
+        message, extra, _, _ = sock.recvmsg(LARGEST + 1, _ROOM, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        return b"", b"", []
+    rights = b"".join(data for _, kind, data in extra if kind == socket.SCM_RIGHTS)
+    numbers = [rights[at : at + _INT] for at in range(0, len(rights) - _INT + 1, _INT)]
+    return message[:1], message[1:], [int.from_bytes(number, sys.byteorder) for number in numbers]
 
 
 def receive(sock: socket.socket) -> tuple[bytes, bytes]:
@@ -106,7 +141,14 @@ def error(content: bytes) -> MinirunError:
     return made
 
 
-def exited(content: bytes) -> tuple[int, bool]:
-    """(exit code, killed for memory) of an EXITED message."""
-    value = jsontext.loads(content)
-    return int(value["code"]), bool(value["oom"])
+def value(content: bytes) -> Any:
+    """What an ANSWER message says."""
+    return jsontext.loads(content)
+
+
+class Exit:
+    """An EXITED message: the exit code, whether memory.max killed the program, whether the shim goes as well."""
+
+    def __init__(self, content: bytes) -> None:
+        fields = jsontext.loads(content)
+        self.code, self.oom, self.last = int(fields["code"]), bool(fields["oom"]), bool(fields["last"])

@@ -10,7 +10,7 @@ import os
 
 from minirun.engine import records
 from minirun.errors import NotFoundError, ProgramError, ProgramNotFound
-from minirun.files import locked, remove_tree
+from minirun.files import remove_tree
 from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.runtime import container, state
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 SHIM_LOST = 137  # as if killed: it was
+_GONE = ".gone-"  # before the name of a directory that is being deleted
 
 
 def release(paths: Paths, record: Record) -> None:
@@ -48,22 +49,23 @@ def remove_run_directory(paths: Paths, container_id: str) -> None:
 
 
 def remove_files(paths: Paths, container_id: str) -> None:
-    """All that is left of a container that does not run: record last, so that a crash leaves it listed."""
+    """All that is left of a container that does not run.  Call it with the lock of records.changing().
+
+    Its directory is renamed, so that it is gone at once for everybody; `sweep` then deletes what was renamed.
+    """
     directory = paths.container(container_id)
     with contextlib.suppress(OSError):
         syscalls.umount2(f"{directory}/merged", MNT_DETACH, why="the overlay, where this process sees one")
     remove_run_directory(paths, container_id)
-    for name in os.listdir(directory) if os.path.isdir(directory) else []:
-        if name != "container.json":
-            _remove(f"{directory}/{name}")
-    remove_tree(directory)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(directory, f"{paths.containers}/{_GONE}{container_id}")
 
 
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        remove_tree(path)
-    else:
-        os.unlink(path)
+def sweep(paths: Paths) -> None:
+    """Delete what remove_files() has renamed, and what those left behind who were killed in here."""
+    for name in os.listdir(paths.containers) if os.path.isdir(paths.containers) else []:
+        if name.startswith(_GONE):
+            remove_tree(f"{paths.containers}/{name}")
 
 
 def abandon(paths: Paths, container_id: str, error: Exception) -> None:
@@ -75,29 +77,47 @@ def abandon(paths: Paths, container_id: str, error: Exception) -> None:
         return
     release(paths, record)
     if record["auto_remove"] or isinstance(error, trace.Cancelled):
-        remove_files(paths, container_id)
+        with records.changing(paths):
+            remove_files(paths, container_id)
+        sweep(paths)
         return
-    exit_code = 127 if isinstance(error, ProgramNotFound) else 126 if isinstance(error, ProgramError) else 128
-    record["state"].update({"status": "created", "error": str(error), "exit_code": exit_code})
+    record["state"].update({"status": "created", "error": str(error), "exit_code": code_of(error)})
     records.write(paths, record)
     remove_run_directory(paths, container_id)
 
 
+def code_of(error: Exception) -> int:
+    """The exit code of a container whose program could not be started."""
+    return 127 if isinstance(error, ProgramNotFound) else 126 if isinstance(error, ProgramError) else 128
+
+
 def reconcile(paths: Paths, record: Record) -> Record:
     """The record as it truly is: one that says "running" but has lost its shim is recorded as killed."""
-    if record["state"]["status"] != "running" or records.has_shim(paths, record["id"]):
+    if _is_settled(paths, record):
         return record
-    with locked(f"{paths.containers}/.reconcile.lock"):
-        with contextlib.suppress(NotFoundError):
-            record = records.read(paths, record["id"])
-        if record["state"]["status"] != "running" or records.has_shim(paths, record["id"]):
-            return record
-        release(paths, record)
-        record["state"].update(
-            {"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()}
-        )
-        record["state"]["error"] = "shim lost"
-        record["endpoint"] = None
-        records.write(paths, record)
+    with records.changing(paths):
+        try:
+            return repair(paths, records.read(paths, record["id"]))
+        except NotFoundError:
+            return record  # somebody has removed it since
+
+
+def repair(paths: Paths, record: Record) -> Record:
+    """The same, for those who hold the lock of records.changing()."""
+    if _is_settled(paths, record):
+        return record
+    release(paths, record)
+    record["state"].update({"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()})
+    record["state"]["error"] = "shim lost"
+    record["endpoint"] = None
+    records.write(paths, record)
+    if record["auto_remove"]:
+        remove_files(paths, record["id"])
+    else:
         remove_run_directory(paths, record["id"])
     return record
+
+
+def _is_settled(paths: Paths, record: Record) -> bool:
+    """Whether the record says that nothing runs, or a shim sees to it that it is true."""
+    return record["state"]["status"] in ("created", "exited") or records.has_shim(paths, record["id"])

@@ -19,7 +19,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from minirun.engine import bundle, records
-from minirun.engine.shim import root_layer
+from minirun.engine.overlay import root_layer
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import changes, derive, tarwriter
 from minirun.image.store import Store

@@ -72,7 +72,7 @@ def check_name(name: str) -> None:
 
 def add(paths: Paths, record: Record) -> None:
     """Write a new record, with a name nobody has.  Raises ConflictError when the name asked for is taken."""
-    with files.locked(f"{paths.containers}/.lock"):
+    with changing(paths):
         taken = {other["name"]: other["id"] for other in everything(paths)}
         if record["name"] in taken:
             raise ConflictError(
@@ -82,6 +82,11 @@ def add(paths: Paths, record: Record) -> None:
         record["name"] = record["name"] or _random_name(taken)
         os.mkdir(paths.container(record["id"]), 0o711)
         write(paths, record)
+
+
+def changing(paths: Paths) -> files.locked:
+    """The lock under which containers come, go, change their name and get a shim: one for all, held briefly."""
+    return files.locked(f"{paths.containers}/.lock")
 
 
 def _random_name(taken: dict[str, str]) -> str:

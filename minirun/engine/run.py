@@ -124,8 +124,14 @@ def environment(image: list[str], given: list[str]) -> list[str]:
     return [f"{name}={value}" for name, value in merged.items()]
 
 
-def order(paths: Paths, record: Record, spare: Spare, size: tuple[int, int]) -> None:
-    """Tell the shim to start it.  `size` is the terminal's (rows, columns), (0, 0) without one."""
+def order(
+    paths: Paths, record: Record, spare: Spare, size: tuple[int, int], streams: list[str], *, once: bool
+) -> None:
+    """Tell the shim to start it.
+
+    `size` is the terminal's (rows, columns), (0, 0) without one; `streams` what we want to see of stdout and
+    stderr, nothing when we leave; `once`: the program's input ends with ours.
+    """
     try:
         trace.step("order", "from here on the shim is the container's parent")
     except trace.Cancelled as error:
@@ -141,6 +147,8 @@ def order(paths: Paths, record: Record, spare: Spare, size: tuple[int, int]) -> 
         "id": record["id"],
         "rows": size[0],
         "columns": size[1],
+        "streams": streams,
+        "once": once,
     }
     channel.send_json(spare.sock, channel.ORDER, content)
     trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")

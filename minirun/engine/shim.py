@@ -8,13 +8,12 @@ What is the shim's own dies with it: the overlay (the kernel drops a mount names
 pinned network namespace, and the container (PR_SET_PDEATHSIG).  So `kill -9` leaks nothing that needs a mount table.
 
 See      prctl(2), mount_namespaces(7), Documentation/filesystems/overlayfs.rst
-By hand  unshare -m; mount -t overlay overlay -o lowerdir=L2:L1,upperdir=U,workdir=W merged
-Next     bundle.py, then runtime/container.py
+By hand  unshare -m
+Next     overlay.py, bundle.py, then runtime/container.py; life.py for what follows
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -22,17 +21,17 @@ import signal
 import socket
 
 from minirun import files, jsontext
-from minirun.engine import bundle, channel, cleanup, logs, netmaker, records
-from minirun.engine.streams import Client, Input, Streams
-from minirun.errors import MinirunError
-from minirun.linux import cgroups, syscalls, trace
+from minirun.engine import bundle, channel, cleanup, life, logs, netmaker, overlay, records
+from minirun.engine.streams import Input, Streams
+from minirun.errors import ConflictError, MinirunError
+from minirun.linux import syscalls, trace
 from minirun.linux.constants import CLONE_NEWNS, MS_REC, MS_SLAVE
-from minirun.paths import ROOT_MARK, Paths
-from minirun.runtime import container, process, terminal
+from minirun.paths import Paths
+from minirun.runtime import container, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.engine.record_types import Record
+    from minirun.engine.record_types import RunState
 
 
 def main(client: socket.socket, expect_network: bool = False) -> int:
@@ -50,13 +49,18 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     order = jsontext.loads(content)
     paths = Paths(order["root"], order["state"])
     try:
-        shim = Shim(paths, records.read(paths, order["id"]), client, network)
-        shim.start((order["rows"], order["columns"]))
+        shim = Shim(paths, order["id"], network)
+    except (MinirunError, OSError) as error:  # it runs already, or is gone: not ours to undo
+        channel.send_json(client, channel.FAILED, report(error))
+        return 125
+    try:
+        shim.start((order["rows"], order["columns"]), once=order["once"])
+        running = life.Life(shim, client, order["streams"])
     except Exception as error:
         # whatever it is: nothing may stay of the container, and the person has to hear of it
         _give_up(paths, order["id"], client, error)
         return 125
-    shim.attend()
+    running.live()
     return 0
 
 
@@ -80,14 +84,14 @@ def _settle(client: socket.socket) -> None:
 
 def _give_up(paths: Paths, container_id: str, client: socket.socket, error: Exception) -> None:
     """Undo a start that failed, then say why: even when undoing fails, too."""
-    report = _report(error)  # before undoing begins, while the trace knows the step
+    words = report(error)  # before undoing begins, while the trace knows the step
     try:
         cleanup.abandon(paths, container_id, error)
     finally:
-        channel.send_json(client, channel.FAILED, report)
+        channel.send_json(client, channel.FAILED, words)
 
 
-def _report(error: Exception) -> list[str]:
+def report(error: Exception) -> list[str]:
     """[class name, message, hint, step] as channel.error() reads it.  An OSError knows no step: it was ours."""
     if isinstance(error, MinirunError):
         return [type(error).__name__, str(error), error.hint, error.step]
@@ -97,49 +101,31 @@ def _report(error: Exception) -> list[str]:
     return ["MinirunError", message, "", trace.phase()]
 
 
-def root_layer(layers: list[str]) -> str:
-    """Of an image's layers (lowest first) the uppermost one whose tar has an entry for / itself."""
-    for layer in reversed(layers):
-        try:
-            os.getxattr(layer, ROOT_MARK)
-            return layer
-        except OSError:
-            continue
-    return layers[0]
-
-
-PAGE = 4096  # bytes of data that mount(2) takes
-LAYERS_MAX = 500  # that overlayfs takes: OVL_MAX_STACK in fs/overlayfs/params.h
-
-
-_WHY_DIRECTORY = {
-    "work": "scratch space that overlayfs wants beside the upper directory",
-    "merged": "where the container's tree will be seen",
-    "upper": "what the container changes lands here",
-}
-
-
 class Shim:
     """One container and what is held open for it."""
 
-    def __init__(
-        self, paths: Paths, record: Record, client: socket.socket, network: netmaker.Maker | None
-    ) -> None:
+    def __init__(self, paths: Paths, container_id: str, network: netmaker.Maker | None) -> None:
+        """Become the container's shim.  Raises ConflictError when it has one, NotFoundError when it is gone."""
         self.paths = paths
-        self.record = record
-        self.id = record["id"]
-        self.client = client
+        self.id = container_id
         self.network = network
         self.directory = paths.container(self.id)
         self.run_directory = paths.run(self.id)
         self.rootfs = f"{self.directory}/merged"
-        syscalls.set_name("minirun:shim", f"minirun:shim {record['name']}")
+        with records.changing(paths):  # nobody removes it now, and no other shim comes in between
+            self.record = cleanup.repair(paths, records.read(paths, self.id))
+            self._lock()
+        self.record["restart_count"], self.record["stopped_by_hand"] = 0, False
+        syscalls.set_name("minirun:shim", f"minirun:shim {self.record['name']}")
 
     # ---- until the program runs -----------------------------------------------------------------------------
 
-    def start(self, size: tuple[int, int]) -> None:
-        """Everything up to execve.  Raises what went wrong, with nothing undone yet."""
-        self._lock()
+    def start(self, size: tuple[int, int], *, once: bool) -> None:
+        """Everything up to execve.  Raises what went wrong, with nothing undone yet.
+
+        `size` is the terminal's (rows, columns).  `once`: the input ends with that of the first client.
+        """
+        self.once = once
         self._own_mounts()
         self._begin_network()
         try:
@@ -150,10 +136,22 @@ class Shim:
         self._create(size)
         self._begin()
 
+    def start_again(self) -> None:
+        """Another run of the program, for the restart policy: in the same tree, with all else made anew."""
+        self._begin_network()
+        self._finish_network()
+        self._write_bundle()
+        self._create((0, 0))
+        self._begin()
+
     def _lock(self) -> None:
         os.makedirs(self.run_directory, mode=0o700, exist_ok=True)
         self.lock = files.open_lock(records.shim_lock(self.paths, self.id))
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConflictError(f"container {self.record['name']} is already running") from None
+        os.ftruncate(self.lock, 0)
         os.write(self.lock, f"{os.getpid()}\n".encode())  # for people; nobody relies on it
         self.listener = channel.listen(f"{self.run_directory}/shim.sock")
 
@@ -178,60 +176,11 @@ class Shim:
     def _finish_network(self) -> None:
         if self.network:
             self.record["endpoint"] = self.network.finish()
+            self.network = None
 
     def _mount_overlay(self) -> None:
         trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
-        if not os.path.isdir(f"{self.directory}/upper"):
-            self._make_upper()
-        data, short = self._overlay_data()
-        try:
-            syscalls.mount("overlay", self.rootfs, "overlay", 0, data, why="one tree of all layers")
-        except syscalls.SyscallError as error:
-            hint = "an overlay needs ext4, xfs or tmpfs below it, not another overlay; put --root on one"
-            raise MinirunError(str(error), hint if error.errno == errno.EINVAL else "") from None
-        finally:
-            if short:
-                syscalls.chdir("/", why="the short names have served")
-
-    def _overlay_data(self) -> tuple[str, bool]:
-        """The options of the overlay, and whether they hold short names, good only where we stand now."""
-        layers: list[str] = self.record["layers"]
-        if len(layers) > LAYERS_MAX:
-            raise MinirunError(
-                f"the image has {len(layers)} layers, and overlayfs takes no more than {LAYERS_MAX}",
-                "build it with fewer instructions that change files",
-            )
-        changes = f"upperdir={self.directory}/upper,workdir={self.directory}/work"
-        data = f"lowerdir={':'.join(reversed(layers))},{changes}"
-        if len(os.fsencode(data)) < PAGE:
-            return data, False
-        return f"lowerdir={':'.join(reversed(self._short_names(layers)))},{changes}", True
-
-    def _short_names(self, layers: list[str]) -> list[str]:
-        """Numbers for names: a link to each layer, and we stand beside the links.  So does Docker, so can a shell."""
-        links = f"{self.directory}/lower"
-        with syscalls.tolerating(errno.EEXIST):
-            syscalls.mkdir(links, why="short names for many layers: mount(2) takes one page of options")
-        names = [str(number) for number in range(len(layers))]
-        for name, layer in zip(names, layers, strict=True):
-            with syscalls.tolerating(errno.EEXIST):  # the container ran before
-                syscalls.symlink(layer, f"{links}/{name}", why="one for each layer, the lowest first")
-        syscalls.chdir(links, why="overlayfs looks for the short names here")
-        return names
-
-    def _make_upper(self) -> None:
-        """The merged root shows the mode and owner of the upper directory, so those come from the image."""
-        for name in ("work", "merged", "upper"):
-            with syscalls.tolerating(errno.EEXIST):
-                syscalls.mkdir(f"{self.directory}/{name}", why=_WHY_DIRECTORY[name])
-        root = os.stat(root_layer(self.record["layers"]))
-        upper = f"{self.directory}/upper"
-        os.chown(upper, root.st_uid, root.st_gid)
-        trace.announce(
-            "chown", [upper, root.st_uid, root.st_gid], "the container's / belongs to whom the image says"
-        )
-        os.chmod(upper, root.st_mode & 0o7777)
-        trace.announce("chmod", [upper, root.st_mode & 0o7777], "and who may enter it")
+        overlay.mount(self.directory, self.record["layers"])
 
     def _write_bundle(self) -> None:
         trace.step("bundle", "config.json: all that the runtime will know about this container")
@@ -253,7 +202,7 @@ class Shim:
             self._call_create(console=None, stdio=stdio)
             for fd in stdio:
                 os.close(fd)
-        self.streams = Streams(outputs, source, logs.Writer(f"{self.directory}/log.json"))
+        self.streams = Streams(outputs, source, logs.Writer(f"{self.directory}/log.json"), once=self.once)
 
     def _call_create(self, console: socket.socket | None, stdio: tuple[int, int, int] | None) -> None:
         self.created = container.create(
@@ -281,35 +230,7 @@ class Shim:
         container.start(self.paths.state, self.id)
         self.created.sync.expect_exec()
         self.created.sync.close()
-        self.record["state"].update({"status": "running", "pid": self.created.pid, "started": records.now()})
+        state: RunState = {**records.new_state(), "status": "running", "pid": self.created.pid}
+        state.update({"started": records.now(), "health": self.record["state"]["health"]})
+        self.record["state"] = state
         records.write(self.paths, self.record)
-        first = Client(self.client)
-        first.send(channel.RUNNING)
-        self.streams.clients.append(first)
-
-    # ---- while it runs, and afterwards ------------------------------------------------------------------------
-
-    def attend(self) -> None:
-        """Serve those attached until the program has ended, then put everything away."""
-        self.streams.attend(os.pidfd_open(self.created.pid), self.listener, self._signal)
-        _, status = os.waitpid(self.created.pid, 0)
-        state = self.record["state"]
-        code = process.exit_code(status)
-        state.update({"status": "exited", "pid": 0, "exit_code": code, "finished": records.now()})
-        state["oom_killed"] = bool(cgroups.oom_kills(f"/minirun/{self.id}"))
-        self._put_away()
-        self.streams.finish(channel.EXITED, {"code": code, "oom": state["oom_killed"]})
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(MinirunError):  # it has just ended
-            container.kill(self.paths.state, self.id, number)
-
-    def _put_away(self) -> None:
-        self.streams.log.close()
-        cleanup.release(self.paths, self.record)
-        self.record["endpoint"] = None
-        records.write(self.paths, self.record)
-        if self.record["auto_remove"]:
-            cleanup.remove_files(self.paths, self.id)
-        else:
-            cleanup.remove_run_directory(self.paths, self.id)

@@ -1,13 +1,16 @@
-"""The shim's loop: bytes, signals and window sizes between a running program and those who are attached.
+"""Bytes between a running program and those who are attached to it.
 
 Nothing here may block, or a program that does not read its input would keep the shim from reading its output, and a
-client that has stopped would keep everybody from stopping the container.  So what cannot be written now waits, and
-whoever makes more of it is not listened to until it has gone:
+client that has stopped would keep everybody from stopping the container.  So what cannot be written now waits:
 
-    program's output  -- not read while -->  a client has messages waiting
-    client's input    -- not read while -->  the program has a backlog of INPUT_BACKLOG bytes
+    program's output  -- not read while -->  the client that began the program (`run`, `start -a`, `exec -t`) is behind
+    a client's input  -- not read while -->  the program has a backlog of INPUT_BACKLOG bytes
 
-See  poll(2), pipe(7), pidfd_open(2); channel.py for the messages
+The client that began the program is part of its pipeline, as in `minirun run ... | less`: it misses nothing and
+can hold the program up, as any pipe can.  Those who came later with `attach` look on: one that is
+ONLOOKER_BACKLOG bytes behind misses what comes next, is told so, and holds nobody up.
+
+See  poll(2), pipe(7); loop.py, channel.py for the messages
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import socket
 
 from minirun import jsontext
 from minirun.engine import channel
+from minirun.engine.loop import Part
 from minirun.runtime import terminal
 
 TYPE_CHECKING = False
@@ -27,36 +31,80 @@ if TYPE_CHECKING:
 
     from minirun.engine import logs
 
+    Take = Callable[
+        ["Client", bytes, bytes, list[int]], None
+    ]  # a client's message: kind, content, descriptors
+
 INPUT_BACKLOG = 1 << 20  # bytes
+ONLOOKER_BACKLOG = 1 << 20  # bytes
+_KINDS = {"stdout": channel.STDOUT, "stderr": channel.STDERR}
 
 
-class Client:
-    """One connection, and the messages it could not take yet."""
+class Client(Part):
+    """One connection, and the messages it could not take yet.
 
-    def __init__(self, sock: socket.socket) -> None:
+    `take` gets each message it sends.  `streams` are those of the program that it wants to see.
+    """
+
+    def __init__(self, sock: socket.socket, take: Take) -> None:
         self.sock = sock
+        self.take = take
+        self.patient = False  # whether the program waits for it
+        self.streams: frozenset[str] = frozenset()
+        self.held: Callable[[], bool] = lambda: False  # whether it is not listened to just now
         self.waiting: list[bytes] = []
+        self.waiting_bytes = self.lost_bytes = 0
+        self.gone = False
         sock.setblocking(False)
+
+    def interests(self) -> Iterator[tuple[int, int]]:
+        events = (0 if self.held() else select.POLLIN) | (select.POLLOUT if self.waiting else 0)
+        if events and not self.gone:
+            yield self.sock.fileno(), events
+
+    def ready(self, fd: int, events: int) -> None:
+        if events & select.POLLOUT:
+            self.flush()
+        if events & ~select.POLLOUT:
+            kind, content, descriptors = channel.receive_descriptors(self.sock)
+            self.take(self, kind, content, descriptors)
 
     def send(self, kind: bytes, content: bytes = b"") -> None:
         self.waiting.append(kind + content)
+        self.waiting_bytes += len(content)
         self.flush()
+
+    def send_json(self, kind: bytes, value: object) -> None:
+        self.send(kind, jsontext.dumps(value).encode())
+
+    def show(self, stream: str, data: bytes) -> None:
+        """Something the program printed, unless the client is an onlooker who does not keep up."""
+        if stream not in self.streams:
+            return
+        if not self.patient and self.waiting_bytes >= ONLOOKER_BACKLOG:
+            self.lost_bytes += len(data)
+        else:
+            self.send(_KINDS[stream], data)
 
     def flush(self) -> None:
         """Send what it takes now.  One that has gone takes everything."""
         try:
             while self.waiting:
                 self.sock.send(self.waiting[0])
-                del self.waiting[0]
+                self.waiting_bytes -= len(self.waiting.pop(0)) - 1
         except BlockingIOError:
-            pass
-        except (BrokenPipeError, ConnectionResetError):
+            return
+        except OSError:  # it has gone
             self.waiting.clear()
+            self.waiting_bytes = 0
+        if self.lost_bytes:
+            words = f"minirun: {self.lost_bytes} bytes were not shown, you were behind; `minirun logs` has them\r\n"
+            self.lost_bytes = 0
+            self.send(channel.STDERR, words.encode())
 
-    def finish(self, kind: bytes, value: object) -> None:
-        """Send the rest and a last message, however long it takes the client to read."""
-        self.sock.setblocking(True)
-        self.send(kind, jsontext.dumps(value).encode())
+    def close(self) -> None:
+        self.gone = True
+        self.sock.close()
 
 
 class Input:
@@ -93,63 +141,75 @@ class Input:
             self.fd = -1
 
 
-class Streams:
+class Streams(Part):
     """A program's streams and the clients attached to them.
 
-    `outputs` maps descriptors to "stdout" or "stderr"; `signal` is called with the number a client sends.
+    `outputs` maps descriptors to "stdout" or "stderr"; `log`, where there is one, gets all that is printed.
+    `once`: the input ends with that of the first client, as in `run -i`; else it stays open for the next one.
     """
 
-    def __init__(self, outputs: dict[int, str], source: Input, log: logs.Writer) -> None:
+    def __init__(
+        self, outputs: dict[int, str], source: Input, log: logs.Writer | None, *, once: bool = True
+    ) -> None:
         self.outputs = outputs
         self.input = source
         self.log = log
+        self.once = once
         self.clients: list[Client] = []
         for fd in outputs:
             os.set_blocking(fd, False)
 
-    def attend(self, pidfd: int, listener: socket.socket, signal: Callable[[int], None]) -> None:
-        """Serve until the process behind `pidfd` has ended and all it printed is in the log."""
-        ended = False
-        while not ended:
-            for fd, events in self._wait(pidfd, listener.fileno()):
-                if fd == pidfd:
-                    ended = True
-                elif fd == listener.fileno():
-                    self.clients.append(Client(listener.accept()[0]))
-                elif fd in self.outputs and events & ~select.POLLOUT:
-                    self._take_output(fd)
-                elif fd == self.input.fd:
-                    self.input.flush()
-                else:
-                    self._serve(fd, events, signal)
-        for fd in list(self.outputs):  # nobody is left who could add to them
-            while self._take_output(fd):
-                pass
+    def attach(self, client: Client, streams: list[str], *, patient: bool = False) -> None:
+        """Let `client` see and type from now on."""
+        client.streams, client.patient = frozenset(streams), patient
+        client.held = lambda: len(self.input.waiting) >= INPUT_BACKLOG
+        self.clients.append(client)
 
-    def _wait(self, *always: int) -> list[tuple[int, int]]:
-        poll = select.poll()
-        for fd in always:
-            poll.register(fd, select.POLLIN)
-        for fd, events in self._interests():
-            poll.register(fd, events)
-        return poll.poll()
+    def detach(self, client: Client) -> None:
+        if client in self.clients:
+            self.clients.remove(client)
 
-    def _interests(self) -> Iterator[tuple[int, int]]:
+    def take(self, kind: bytes, content: bytes) -> None:
+        """What an attached client says."""
+        if kind == channel.STDIN:
+            self.input.write(content)
+        elif kind == channel.STDIN_END and self.once:
+            self.input.end()
+        elif kind == channel.RESIZE:
+            self.resize(*jsontext.loads(content))
+
+    def resize(self, rows: int, columns: int) -> None:
+        if self.input.is_terminal and self.input.fd >= 0:
+            with contextlib.suppress(OSError):
+                terminal.set_size(self.input.fd, rows, columns)
+
+    def interests(self) -> Iterator[tuple[int, int]]:
         """What is to be waited for now, by the two rules at the top of this file."""
-        behind = any(client.waiting for client in self.clients)
-        full = len(self.input.waiting) >= INPUT_BACKLOG
-        writing = {self.input.fd} if self.input.waiting else set()
-        for fd in {*self.outputs, *writing}:
-            events = (select.POLLIN if fd in self.outputs and not behind else 0) | (
-                select.POLLOUT if fd in writing else 0
-            )
+        behind = any(client.waiting for client in self.clients if client.patient)
+        source = self.input.fd if self.input.waiting else -1
+        for fd in {*self.outputs, source} - {-1}:
+            events = select.POLLIN if fd in self.outputs and not behind else 0
+            events |= select.POLLOUT if fd == source else 0
             if events:
                 yield fd, events
-        for client in self.clients:
-            yield (
-                client.sock.fileno(),
-                (0 if full else select.POLLIN) | (select.POLLOUT if client.waiting else 0),
-            )
+
+    def ready(self, fd: int, events: int) -> None:
+        if events & select.POLLOUT and fd == self.input.fd:
+            self.input.flush()
+        if events & ~select.POLLOUT and fd in self.outputs:
+            self._take_output(fd)
+
+    def drain(self) -> None:
+        """Take all that is still to be had, when nobody is left who could add to it, and close."""
+        for fd in list(self.outputs):
+            while self._take_output(fd):
+                pass
+        descriptors = {*self.outputs, self.input.fd} - {-1}
+        self.outputs, self.input.fd = {}, -1
+        for fd in descriptors:
+            os.close(fd)
+        if self.log:
+            self.log.close()
 
     def _take_output(self, fd: int) -> bool:
         """Move what the program printed to the log and to everyone attached.  False when there is no more now."""
@@ -162,37 +222,11 @@ class Streams:
         stream = self.outputs[fd]
         if not data:
             del self.outputs[fd]
+            if fd != self.input.fd:
+                os.close(fd)
             return False
-        self.log.write(stream, data)
+        if self.log:
+            self.log.write(stream, data)
         for client in self.clients:
-            client.send(channel.STDERR if stream == "stderr" else channel.STDOUT, data)
+            client.show(stream, data)
         return True
-
-    def _serve(self, fd: int, events: int, signal: Callable[[int], None]) -> None:
-        client = next((one for one in self.clients if one.sock.fileno() == fd), None)
-        if client is None:
-            return  # lost a moment ago, by an event before this one
-        if events & select.POLLOUT:
-            client.flush()
-        if events & ~select.POLLOUT:
-            self._take_message(client, signal)
-
-    def _take_message(self, client: Client, signal: Callable[[int], None]) -> None:
-        kind, content = channel.receive(client.sock)
-        if not kind:
-            self.clients.remove(client)
-            client.sock.close()
-        elif kind == channel.STDIN:
-            self.input.write(content)
-        elif kind == channel.STDIN_END:
-            self.input.end()
-        elif kind == channel.RESIZE and self.input.is_terminal:
-            with contextlib.suppress(OSError):
-                terminal.set_size(self.input.fd, *jsontext.loads(content))
-        elif kind == channel.SIGNAL:
-            signal(jsontext.loads(content))
-
-    def finish(self, kind: bytes, value: object) -> None:
-        """The last message to all; those who are behind come last, for they may take their time."""
-        for client in sorted(self.clients, key=lambda client: len(client.waiting)):
-            client.finish(kind, value)

@@ -104,17 +104,18 @@ def create(
     cgroup = cgroup_path(linux, container_id)
     with Undo() as undo:
         plan.fifo = state.claim(state_root, container_id)
+        undo.add(os.close, plan.fifo)
         undo.add(state.discard, state_root, container_id)
         current = state.new(container_id, config, bundle, plan.rootfs, cgroup)
         state.write(state_root, current)
         undo.add(cgroups.delete, cgroup)
         plan.cgroup_directory = _make_cgroup(cgroup, linux)
         created = _spawn(plan, cgroup, undo)
-        os.close(plan.fifo)
         current.update(
             {"status": "created", "pid": created.pid, "start_time": processes.start_time(created.pid)}
         )
         state.write(state_root, current)
+    os.close(plan.fifo)
     return created
 
 
@@ -142,6 +143,7 @@ def _spawn(plan: Plan, cgroup: str, undo: Undo) -> Created:
     """Fork the init, put it into its cgroup, and talk to it until it is ready."""
     trace.step("fork", "PID 1 of the container begins as a copy of this process")
     sync = Sync()
+    undo.add(sync.close)
     child = lambda: init.main(plan, sync, init.CREATE)  # noqa: E731
     pid = process.fork_into_pid_namespace(child, plan.pid_namespace, cgroup)
     undo.add(_reap, pid)
@@ -241,9 +243,7 @@ def execute(
     plan.stdio = stdio
     if console:
         plan.take_console(console)
-    created = _spawn_exec(plan, current, config.get("linux", {}))
-    created.sync.expect_exec()
-    return created
+    return _spawn_exec(plan, current, config.get("linux", {}))
 
 
 def _spawn_exec(plan: Plan, current: State, linux: Linux) -> Created:
@@ -253,13 +253,17 @@ def _spawn_exec(plan: Plan, current: State, linux: Linux) -> Created:
     plan.target_pid, plan.target_pidfd = current["pid"], pidfd
     kinds = {namespace["type"] for namespace in linux.get("namespaces", [])}
     plan.join_flags = sum(NAMESPACES[kind] for kind in kinds if kind != "pid")
-    with Undo() as undo:
-        sync = Sync()
-        child = lambda: init.main(plan, sync, init.EXEC)  # noqa: E731
-        path = f"/proc/{current['pid']}/ns/pid" if "pid" in kinds else None
-        pid = process.fork_into_pid_namespace(child, path, current["cgroup"])
-        undo.add(_reap, pid)
-        sync.in_parent()
-        _lead(sync, pid, current["cgroup"])
-    os.close(pidfd)
+    try:
+        with Undo() as undo:
+            sync = Sync()
+            undo.add(sync.close)
+            child = lambda: init.main(plan, sync, init.EXEC)  # noqa: E731
+            path = f"/proc/{current['pid']}/ns/pid" if "pid" in kinds else None
+            pid = process.fork_into_pid_namespace(child, path, current["cgroup"])
+            undo.add(_reap, pid)
+            sync.in_parent()
+            _lead(sync, pid, current["cgroup"])
+            sync.expect_exec()
+    finally:
+        os.close(pidfd)
     return Created(pid, sync)

@@ -1,0 +1,106 @@
+"""Asking a container's shim: the side of the command line.
+
+See  channel.py for the messages, life.py for what can be asked
+"""
+
+from __future__ import annotations
+
+import select
+import time
+
+from minirun.engine import channel, records
+from minirun.errors import ConflictError, MinirunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+    from minirun.engine.record_types import Record
+    from minirun.paths import Paths
+
+ANSWER_SECONDS = 10.0  # that a shim may take to answer; it is busy for some milliseconds at most
+
+
+def connect(paths: Paths, record: Record) -> socket.socket | None:
+    """A connection to the container's shim, or None when it has none.
+
+    It hears EXITED at the end of each run of the program, and its own end when the shim has put everything away.
+    """
+    return channel.connect(f"{paths.run(record['id'])}/shim.sock")
+
+
+def require(paths: Paths, record: Record) -> socket.socket:
+    """The same; ConflictError when there is no shim."""
+    sock = connect(paths, record)
+    if sock is None:
+        hint = "`minirun ps -a` shows how it ended"
+        raise ConflictError(f"container {record['name']} is not running", hint)
+    return sock
+
+
+def request(paths: Paths, record: Record, do: str, **arguments: Any) -> Any:
+    """Ask the shim for one thing and wait for the answer.  Raises ConflictError without a shim, or its refusal."""
+    with require(paths, record) as sock:
+        return ask(sock, record, do, **arguments)
+
+
+def ask(sock: socket.socket, record: Record, do: str, **arguments: Any) -> Any:
+    """The same over a connection that stays: its messages that are no answer are passed over."""
+    channel.send_json(sock, channel.REQUEST, {"do": do, **arguments})
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        if not _readable(sock, left):
+            continue
+        kind, content = channel.receive(sock)
+        if kind == channel.ANSWER:
+            return channel.value(content)
+        if kind == channel.FAILED:
+            raise channel.error(content)
+        if not kind:
+            raise ConflictError(f"container {record['name']} is not running: it has just ended")
+    raise MinirunError(
+        f"the shim of container {record['name']} does not answer",
+        "it may be stopped: see `ps aux | grep minirun:shim`",
+    )
+
+
+def change(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
+    """Make the record say something else: by the shim while there is one, for the record is its own then."""
+    with records.changing(paths):
+        if records.has_shim(paths, record["id"]):
+            request(paths, record, "change", fields=fields)
+        else:
+            current = records.read(paths, record["id"])
+            current.update(fields)  # type: ignore[typeddict-item]
+            records.write(paths, current)
+
+
+def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -> None:
+    """Have a program started in the container; see sessions.py for `wish`.  Raises what kept it from starting."""
+    channel.send_descriptors(sock, channel.EXEC, wish, descriptors)
+    while True:
+        kind, content = channel.receive(sock)
+        if kind == channel.RUNNING:
+            return
+        if kind == channel.FAILED:
+            raise channel.error(content)
+        if not kind:
+            raise ConflictError("container not running: it has just ended")
+
+
+def ended(sock: socket.socket, timeout_seconds: float, *, gone: bool = False) -> bool:
+    """Whether the program ends in time.  `gone`: whether the shim goes, too, which it does not for a restart."""
+    deadline = time.monotonic() + timeout_seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if _readable(sock, left):
+            kind, _ = channel.receive(sock)
+            if not kind or (kind == channel.EXITED and not gone):
+                return True
+    return False
+
+
+def _readable(sock: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

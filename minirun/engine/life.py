@@ -1,0 +1,382 @@
+"""Step 7 of `minirun run`: what the shim does while the program runs, and when it has ended.
+
+    begin -> [ serve those attached, `exec`, `pause`, the health probe ] -> the program ends
+      ^                                                                          |
+      └---------- wait (restart policy) <-- what only a run needs is given back -┤
+                                                                                 v
+                                               the record says "exited"; the shim goes
+
+Only this process writes the record meanwhile, so there is nothing to lock; others ask (REQUEST):
+
+    {"do": "signal", "number": n}                 pass a signal on to the program
+    {"do": "stop", "number": n, "keep": bool}     the same, and then no restart policy acts; keep: nor does --rm
+    {"do": "pause"}, {"do": "unpause"}            freeze the cgroup, and thaw it
+    {"do": "change", "fields": {...}}             remember something else: name, resources, restart
+    {"do": "resize", "rows": n, "columns": n}
+    {"do": "execs"}                               -> the ids of the processes of `exec`
+
+See      loop.py, streams.py, sessions.py; channel.py for the messages; control.py for the asking side
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+
+from minirun import jsontext
+from minirun.engine import channel, cleanup, events, loop, records, restart, sessions
+from minirun.engine.loop import Part
+from minirun.engine.streams import Client
+from minirun.errors import ConflictError, MinirunError, UsageError
+from minirun.linux import cgroups, signals, syscalls
+from minirun.runtime import container, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from minirun.engine.sessions import Session
+    from minirun.engine.shim import Shim
+
+FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
+
+
+class Waiting(Part):
+    """A descriptor to wait for, and what to do then."""
+
+    def __init__(self, fd: int, act: Callable[[], None]) -> None:
+        self.fd = fd
+        self.act = act
+
+    def interests(self) -> Iterator[tuple[int, int]]:
+        yield self.fd, select.POLLIN
+
+    def ready(self, fd: int, events: int) -> None:
+        self.act()
+
+
+class Timer(Part):
+    """A moment to wait for."""
+
+    def __init__(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+        self.over = False
+
+    def deadline(self) -> float:
+        return loop.NEVER if self.over else self.at
+
+    def expired(self) -> None:
+        self.over = True
+
+
+class Life:
+    """One container from its first run to its last, and all who have something to do with it."""
+
+    def __init__(self, shim: Shim, first: socket.socket, streams: list[str]) -> None:
+        self.shim = shim
+        self.paths = shim.paths
+        self.record = shim.record
+        self.parts: list[Part] = [Waiting(shim.listener.fileno(), self._accept)]
+        self.clients: list[Client] = []
+        self.sessions: list[Session] = []
+        self.stopping = False  # somebody wants the end
+        self.kept = False  # and --rm is not to act
+        self.delay_seconds = 0.0
+        self._begin_run()
+        client = self._welcome(first)
+        client.send(channel.RUNNING)
+        if streams:
+            shim.streams.attach(client, streams, patient=True)
+
+    def live(self) -> None:
+        """Serve until the last run of the program has ended, then put everything away."""
+        while True:
+            loop.serve(self.parts, lambda: self.status is not None)
+            code = self._end_run()
+            if not self._restarts(code):
+                break
+        self._put_away()
+        self._take_leave(code)
+
+    # ---- one run ----------------------------------------------------------------------------------------------
+
+    def _begin_run(self) -> None:
+        self.status: int | None = None  # of wait(2), when the program has ended
+        self.began = time.monotonic()
+        self.program = Waiting(os.pidfd_open(self.shim.created.pid), self._reap)
+        self.run_parts: list[Part] = [self.program, self.shim.streams, *self._watches()]
+        self.parts += self.run_parts
+        self._tell("start")
+
+    def _watches(self) -> list[Part]:
+        """What looks after the program while it runs."""
+        self.health = None
+        settings = self.record["health"]
+        if settings and settings["test"] and settings["test"][0] != "NONE":
+            from minirun.engine.health import Health, fresh
+
+            self.record["state"]["health"] = state = fresh(self.record["state"]["health"])
+            self.health = Health(settings, state, self._probe, self._health_changed)
+            self._remember()
+        return [self.health] if self.health else []
+
+    def _reap(self) -> None:
+        _, self.status = os.waitpid(self.shim.created.pid, 0)
+        os.close(self.program.fd)
+
+    def _end_run(self) -> int:
+        """Take in all it printed, record how it ended, give back what only a run needs.  Returns the exit code."""
+        code = process.exit_code(self.status or 0)
+        self.parts = [part for part in self.parts if part not in self.run_parts]
+        if self.health:
+            self.health.stop()
+        self.shim.streams.drain()
+        state = self.record["state"]
+        state.update({"status": "exited", "pid": 0, "exit_code": code, "finished": records.now()})
+        state["oom_killed"] = state["oom_killed"] or bool(cgroups.oom_kills(f"/minirun/{self.shim.id}"))
+        self._tell("die", exitCode=str(code))
+        cleanup.release(self.paths, self.record)  # also kills what `exec` began
+        loop.serve(self.parts, lambda: not self.sessions)
+        self.record["endpoint"] = None
+        return code
+
+    def _restarts(self, code: int) -> bool:
+        """Whether the restart policy has it run again; then it does, after a while, unless somebody stops it first."""
+        while True:
+            up_seconds = time.monotonic() - self.began
+            policy, count = self.record["restart"], self.record["restart_count"]
+            delay = restart.delay_after(policy, code, count, up_seconds, self.delay_seconds, self.stopping)
+            if delay is None:
+                return False
+            self.delay_seconds = delay
+            self.record["restart_count"] += 1
+            self.record["state"]["status"] = "restarting"
+            self._remember()
+            self._tell_exited(code, last=False)
+            if not self._wait(delay):
+                self.record["state"]["status"] = "exited"
+                return False
+            try:
+                self.shim.start_again()
+                self._begin_run()
+                return True
+            except Exception as error:
+                code = self._failed_again(error)
+
+    def _wait(self, seconds: float) -> bool:
+        """Let the time pass, serving those who ask.  False when the end is wanted before it is over."""
+        timer = Timer(seconds)
+        self.parts.append(timer)
+        loop.serve(self.parts, lambda: timer.over or self.stopping)
+        self.parts.remove(timer)
+        return not self.stopping
+
+    def _failed_again(self, error: Exception) -> int:
+        """A restart that did not come to a running program.  Returns the exit code it counts as."""
+        cleanup.release(self.paths, self.record)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.shim.created.pid, 0)
+        code = cleanup.code_of(error)
+        state = self.record["state"]
+        state.update({"pid": 0, "exit_code": code, "error": str(error), "finished": records.now()})
+        self.began = time.monotonic()
+        return code
+
+    # ---- the end ----------------------------------------------------------------------------------------------
+
+    def _put_away(self) -> None:
+        """The last act: from here on others may start the container, or remove it."""
+        removed = self.record["auto_remove"] and not self.kept
+        with records.changing(self.paths):
+            self._remember()
+            if removed:
+                cleanup.remove_files(self.paths, self.shim.id)
+            else:
+                cleanup.remove_run_directory(self.paths, self.shim.id)
+            os.close(self.shim.lock)
+            self.shim.listener.close()
+        self.parts = [*self.clients]
+        if removed:
+            cleanup.sweep(self.paths)
+            self._tell("destroy")
+
+    def _take_leave(self, code: int) -> None:
+        """Tell everybody; wait for those who belong to the program's pipeline, and a little for onlookers."""
+        self._tell_exited(code, last=True)
+        timer = Timer(FAREWELL_SECONDS)
+
+        def heard() -> bool:
+            behind = [client for client in self.clients if client.waiting]
+            return not behind or (timer.over and not any(client.patient for client in behind))
+
+        loop.serve([*self.clients, timer], heard)
+
+    def _tell_exited(self, code: int, *, last: bool) -> None:
+        how = {"code": code, "oom": self.record["state"]["oom_killed"], "last": last}
+        for client in self.clients:
+            client.send_json(channel.EXITED, how)
+            client.streams = frozenset()  # it was told the end; another run is not its own
+
+    # ---- clients ----------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        self._welcome(self.shim.listener.accept()[0])
+
+    def _welcome(self, sock: socket.socket) -> Client:
+        client = Client(sock, self._take)
+        self.clients.append(client)
+        self.parts.append(client)
+        return client
+
+    def _part(self, client: Client) -> None:
+        for crowd in (self.clients, self.parts, self.shim.streams.clients):
+            if client in crowd:
+                crowd.remove(client)
+        client.close()
+
+    def _take(self, client: Client, kind: bytes, content: bytes, descriptors: list[int]) -> None:
+        """A message of a client that has no `exec` of its own."""
+        if not kind:
+            return self._part(client)
+        try:
+            if kind == channel.REQUEST:
+                client.send_json(channel.ANSWER, self._answer(jsontext.loads(content)))
+            elif kind == channel.EXEC:
+                self._begin_session(client, jsontext.loads(content), descriptors)
+            elif kind == channel.ATTACH:
+                self._require_running("attach to")
+                self.shim.streams.attach(client, jsontext.loads(content))
+            elif kind == channel.SIGNAL:
+                self._signal(jsontext.loads(content))
+            elif client in self.shim.streams.clients:
+                self.shim.streams.take(kind, content)
+        except (MinirunError, OSError, ValueError, KeyError, TypeError) as error:
+            from minirun.engine.shim import report
+
+            client.send_json(channel.FAILED, report(error))
+        finally:
+            for fd in descriptors:
+                os.close(fd)
+
+    # ---- `exec` -----------------------------------------------------------------------------------------------
+
+    def _begin_session(self, client: Client, wish: dict[str, Any], descriptors: list[int]) -> None:
+        self._require_running("exec in")
+        words = " ".join(wish["args"])
+        session = sessions.begin(self.paths, self.record, wish, descriptors, self._end_session)
+        self._tell(f"exec_create: {words}", execID=session.id)
+        self._tell(f"exec_start: {words}", execID=session.id)
+        self.sessions.append(session)
+        self.parts.append(session)
+        client.send_json(channel.RUNNING, {"id": session.id, "pid": session.pid})
+        if wish["detach"]:
+            return
+        session.client = client
+        client.take = session.take
+        self.clients.remove(client)
+        if session.streams:
+            session.streams.attach(client, ["stdout"], patient=True)
+
+    def _end_session(self, session: Session, code: int) -> None:
+        self.sessions.remove(session)
+        self.parts.remove(session)
+        self._tell("exec_die", execID=session.id, exitCode=str(code))
+        if session.client:
+            session.client.take = self._take  # it has only to hear the end now
+            self.clients.append(session.client)
+            session.client.send_json(channel.EXITED, {"code": code, "oom": False, "last": False})
+
+    # ---- health -----------------------------------------------------------------------------------------------
+
+    def _probe(self, args: list[str]) -> tuple[int, int]:
+        return sessions.probe(self.paths, self.record, args)
+
+    def _health_changed(self, before: str) -> None:
+        self._remember()
+        health = self.record["state"]["health"]
+        if health and health["status"] != before:
+            self._tell(f"health_status: {health['status']}")
+
+    # ---- requests ---------------------------------------------------------------------------------------------
+
+    def _answer(self, question: dict[str, Any]) -> object:
+        verbs: dict[str, Callable[..., object]] = {
+            "signal": self._signal,
+            "stop": self._stop,
+            "pause": self._pause,
+            "unpause": self._unpause,
+            "change": self._change,
+            "resize": self.shim.streams.resize,
+            "execs": lambda: [session.id for session in self.sessions],
+        }
+        verb = question.pop("do", None)
+        if verb not in verbs:
+            raise UsageError(
+                f'the shim cannot do "{verb}"', "the command line is of another version than the shim"
+            )
+        return verbs[verb](**question)
+
+    def _signal(self, number: int) -> None:
+        if not self.record["state"]["pid"]:
+            raise ConflictError(f"container {self.record['name']} is not running")
+        with contextlib.suppress(ConflictError):  # it has just ended
+            container.kill(self.paths.state, self.shim.id, number, everybody=number == signals.SIGKILL)
+
+    def _stop(self, number: int, keep: bool = False) -> None:
+        self.stopping = self.record["stopped_by_hand"] = True
+        self.kept = self.kept or keep
+        self._remember()
+        if self.record["state"]["pid"]:
+            self._signal(number)
+        if self.record["state"]["status"] == "paused" and number != signals.SIGKILL:
+            self._unpause()  # a frozen process does not hear the signal
+
+    def _pause(self) -> None:
+        self._require_running("pause")
+        container.pause(self.paths.state, self.shim.id)
+        self._freeze("paused", "pause")
+        if self.health:
+            self.health.pause()
+
+    def _unpause(self) -> None:
+        if self.record["state"]["status"] != "paused":
+            raise ConflictError(f"Container {self.record['name']} is not paused")
+        container.resume(self.paths.state, self.shim.id)
+        self._freeze("running", "unpause")
+        if self.health:
+            self.health.resume()
+
+    def _freeze(self, status: str, action: str) -> None:
+        self.record["state"]["status"] = status
+        self._remember()
+        self._tell(action)
+
+    def _change(self, fields: dict[str, Any]) -> None:
+        self.record.update(fields)  # type: ignore[typeddict-item]
+        records.write(self.paths, self.record)
+        syscalls.set_name("minirun:shim", f"minirun:shim {self.record['name']}")
+
+    def _require_running(self, verb: str) -> None:
+        status, name = self.record["state"]["status"], self.record["name"]
+        if status == "paused":
+            hint = "unpause the container first"
+            raise ConflictError(f"cannot {verb} container {name}: it is paused", hint)
+        if status == "restarting":
+            hint = "wait until the container is running"
+            raise ConflictError(f"cannot {verb} container {name}: it is restarting", hint)
+        if status != "running":
+            raise ConflictError(f"container {name} is not running")
+
+    # ---- what others are told -----------------------------------------------------------------------------------
+
+    def _remember(self) -> None:
+        """Write the record.  A full disk must not end the container: the next change writes it all."""
+        with contextlib.suppress(OSError):
+            records.write(self.paths, self.record)
+
+    def _tell(self, action: str, **attributes: str) -> None:
+        events.of_container(self.paths, self.record, action, **attributes)

@@ -28,7 +28,7 @@ COMMANDS = {
     "logs": ("minirun.cli.containers:logs_command", "Fetch the logs of a container"),
     "stop": ("minirun.cli.containers:stop_command", "Stop one or more running containers"),
     "rm": ("minirun.cli.containers:rm_command", "Remove one or more containers"),
-    "inspect": ("minirun.cli.containers:inspect_command", "Return low-level information on containers"),
+    "inspect": ("minirun.cli.inspecting:inspect_command", "Return low-level information on containers"),
     "pull": ("minirun.cli.images:pull_command", "Download an image from a registry"),
     "push": ("minirun.cli.registries:push_command", "Upload an image to a registry"),
     "login": ("minirun.cli.registries:login_command", "Authenticate to a registry"),

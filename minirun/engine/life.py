@@ -28,9 +28,10 @@ import time
 from minirun import jsontext
 from minirun.engine import channel, cleanup, events, loop, records, restart, sessions
 from minirun.engine.loop import Part
+from minirun.engine.oom import OomWatch
 from minirun.engine.streams import Client
 from minirun.errors import ConflictError, MinirunError, UsageError
-from minirun.linux import cgroups, signals, syscalls
+from minirun.linux import signals, syscalls
 from minirun.runtime import container, process
 
 TYPE_CHECKING = False
@@ -114,6 +115,8 @@ class Life:
 
     def _watches(self) -> list[Part]:
         """What looks after the program while it runs."""
+        self.oom = OomWatch(f"/minirun/{self.shim.id}", self._out_of_memory)
+        self.oom.look()
         self.health = None
         settings = self.record["health"]
         if settings and settings["test"] and settings["test"][0] != "NONE":
@@ -122,7 +125,12 @@ class Life:
             self.record["state"]["health"] = state = fresh(self.record["state"]["health"])
             self.health = Health(settings, state, self._probe, self._health_changed)
             self._remember()
-        return [self.health] if self.health else []
+        return [self.oom, self.health] if self.health else [self.oom]
+
+    def _out_of_memory(self) -> None:
+        self.record["state"]["oom_killed"] = True
+        self._remember()
+        self._tell("oom")
 
     def _reap(self) -> None:
         _, self.status = os.waitpid(self.shim.created.pid, 0)
@@ -137,7 +145,8 @@ class Life:
         self.shim.streams.drain()
         state = self.record["state"]
         state.update({"status": "exited", "pid": 0, "exit_code": code, "finished": records.now()})
-        state["oom_killed"] = state["oom_killed"] or bool(cgroups.oom_kills(f"/minirun/{self.shim.id}"))
+        self.oom.look()
+        self.oom.close()
         self._tell("die", exitCode=str(code))
         cleanup.release(self.paths, self.record)  # also kills what `exec` began
         loop.serve(self.parts, lambda: not self.sessions)

@@ -8,16 +8,11 @@ from __future__ import annotations
 import contextlib
 import signal
 
-from minirun import files
-from minirun.engine import bundle, cleanup, control, events, records
-from minirun.errors import ConflictError, MinirunError
-from minirun.linux import cgroups
-from minirun.runtime import state
+from minirun.engine import cleanup, control, events, records
+from minirun.errors import ConflictError, MinirunError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from minirun.engine.record_types import Record
     from minirun.paths import Paths
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class OomWatch(loop.Part):
-    """Calls `happened()` when the kernel has killed in the group `cgroup`; waits for nothing without a controller."""
+    """Calls `happened()` when the kernel has killed in the new group `cgroup`; idle where there is no controller."""
 
     def __init__(self, cgroup: str, happened: Callable[[], None]) -> None:
         self.happened = happened
         self.events = cgroups.open_events(cgroup)
-        self.kills = cgroups.oom_kills_at(self.events) if self.events >= 0 else 0
+        self.kills = 0
 
     def interests(self) -> Iterator[tuple[int, int]]:
         if self.events >= 0:

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 system_group = LazyGroup(
-    "system", "Manage minirun.", {"df": ("minirun.cli.system:df_command", "Show what takes up disk space")}
+    "system",
+    "Manage minirun.",
+    {
+        "df": ("minirun.cli.system:df_command", "Show what takes up disk space"),
+        "restore": ("minirun.cli.boot:restore_command", "Start the containers whose restart policy wants it"),
+        "shutdown": ("minirun.cli.boot:shutdown_command", "Stop all containers until the next restore"),
+        "install-service": ("minirun.cli.boot:install_command", "Have systemd restore containers at boot"),
+        "uninstall-service": ("minirun.cli.boot:uninstall_command", "Take minirun.service away"),
+        "reset": ("minirun.cli.boot:reset_command", "Remove all containers, images, volumes and networks"),
+    },
 )
 _HEADINGS = {
     "Type": "TYPE",

@@ -9,7 +9,8 @@
 Only this process writes the record meanwhile, so there is nothing to lock; others ask (REQUEST):
 
     {"do": "signal", "number": n}                 pass a signal on to the program
-    {"do": "stop", "number": n, "keep": bool}     the same, and then no restart policy acts; keep: nor does --rm
+    {"do": "stop", "number": n, "keep": bool}     the same, and then no restart policy acts; keep: nor does --rm;
+                                                  "by_hand": false: `system restore` is to start it again
     {"do": "pause"}, {"do": "unpause"}            freeze the cgroup, and thaw it
     {"do": "change", "fields": {...}}             remember something else: name, resources, restart
     {"do": "resize", "rows": n, "columns": n}
@@ -335,8 +336,9 @@ class Life:
         with contextlib.suppress(ConflictError):  # it has just ended
             container.kill(self.paths.state, self.shim.id, number, everybody=number == signals.SIGKILL)
 
-    def _stop(self, number: int, keep: bool = False) -> None:
-        self.stopping = self.record["stopped_by_hand"] = True
+    def _stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None:
+        self.stopping = True
+        self.record["stopped_by_hand"] = self.record["stopped_by_hand"] or by_hand
         self.kept = self.kept or keep
         self._remember()
         if self.record["state"]["pid"]:
@@ -347,9 +349,9 @@ class Life:
     def _pause(self) -> None:
         self._require_running("pause")
         container.pause(self.paths.state, self.shim.id)
-        self._freeze("paused", "pause")
         if self.health:
             self.health.pause()
+        self._freeze("paused", "pause")
 
     def _unpause(self) -> None:
         if self.record["state"]["status"] != "paused":

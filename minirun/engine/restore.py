@@ -1,0 +1,98 @@
+"""After a boot, and before the machine goes down: all containers that somebody counts on.
+
+There is no daemon that could remember.  What is to run is in the records: a restart policy, and whether a person has
+stopped the container.  So `restore` may be called at any time and as often as one likes: what runs is left alone.
+
+See      restart.py for the policies; cli/boot.py for the unit that has systemd call this
+"""
+
+from __future__ import annotations
+
+import time
+
+from minirun.engine import cleanup, control, lifecycle, records, restart, run, spawn
+from minirun.errors import ConflictError, MinirunError
+from minirun.linux import signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from minirun.engine.record_types import Record
+    from minirun.engine.spawn import Spare
+    from minirun.paths import Paths
+
+    Report = Callable[[Record, Exception | None], None]
+
+AT_ONCE = 4  # containers that are being started at the same time
+KILL_SECONDS = 10.0  # that a killed container may take to be put away
+
+
+def restore(paths: Paths, report: Report) -> None:
+    """Start what is wanted and does not run, oldest first; `report` hears of each, with what went wrong or None."""
+    cleanup.sweep(paths)
+    under_way: list[tuple[Record, Spare]] = []
+    for record in _wanted(paths):
+        if len(under_way) == AT_ONCE:
+            _await(*under_way.pop(0), report)
+        spare = spawn.spawn(expect_network=record["network"] == "bridge")
+        run.order(paths, record, spare, (0, 0), [], once=False)
+        under_way.append((record, spare))
+    for record, spare in under_way:
+        _await(record, spare, report)
+
+
+def _wanted(paths: Paths) -> Iterator[Record]:
+    """What is to run and does not.  What a crash has left behind is put away first: then nobody has its address."""
+    for record in [cleanup.reconcile(paths, one) for one in records.everything(paths)]:
+        if restart.wanted_at_boot(record) and not records.has_shim(paths, record["id"]):
+            yield record
+
+
+def _await(record: Record, spare: Spare, report: Report) -> None:
+    error = None
+    try:
+        run.wait_until_running(spare)
+    except MinirunError as failure:
+        error = failure
+    spare.sock.close()
+    report(record, error)
+
+
+def shut_down(paths: Paths, report: Report) -> None:
+    """Stop every container, all at the same time, each with the seconds it may take; `restore` starts them again."""
+    stopping = []
+    for record in records.everything(paths):
+        if sock := control.connect(paths, record):
+            stopping.append((record, sock, _ask_to_stop(record, sock)))
+    for record, sock, deadline in stopping:
+        error = None
+        try:
+            _await_end(record, sock, deadline)
+        except MinirunError as failure:
+            error = failure
+        report(record, error)
+
+
+def _ask_to_stop(record: Record, sock: socket.socket) -> float:
+    """Send the stop signal; returns when the container has to have ended, on the clock of time.monotonic()."""
+    _ask(record, sock, lifecycle.signal_number(record["stop_signal"]))
+    seconds = record.get("stop_timeout")
+    return time.monotonic() + (lifecycle.STOP_TIMEOUT if seconds is None else seconds)
+
+
+def _ask(record: Record, sock: socket.socket, number: int) -> None:
+    try:
+        control.ask(sock, record, "stop", number=number, by_hand=False)
+    except ConflictError:
+        pass  # it has just ended
+
+
+def _await_end(record: Record, sock: socket.socket, deadline: float) -> None:
+    with sock:
+        if control.ended(sock, deadline - time.monotonic(), gone=True):
+            return
+        _ask(record, sock, signals.SIGKILL)
+        if not control.ended(sock, KILL_SECONDS, gone=True):
+            raise MinirunError("it does not end though it was killed", "a process hangs in the kernel")

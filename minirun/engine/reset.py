@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 _DIRECTORIES = ("containers", "images", "layers", "volumes", "networks", "cache")
-_FILES = ("events.jsonl",)  # and what begins so: the log of events is rotated, and locked
+_LOCKS = ("content.lock", "images.lock")
+_EVENTS = "events.jsonl"  # and what begins so: it is rotated, and locked
 
 
 def reset(paths: Paths) -> list[str]:
@@ -32,7 +33,7 @@ def reset(paths: Paths) -> list[str]:
 def _ours(paths: Paths) -> Iterator[str]:
     """What is minirun's in the two trees."""
     for name in _listdir(paths.root):
-        if name in _DIRECTORIES or name.lstrip(".").startswith(_FILES):
+        if name in _DIRECTORIES + _LOCKS or name.lstrip(".").startswith(_EVENTS):
             yield f"{paths.root}/{name}"
     for name in _listdir(paths.state):
         if _is_id(name) or name.startswith("."):

@@ -331,9 +331,17 @@ def _kill_each(path: str) -> None:
 
 
 def freeze(path: str) -> None:
-    """Stop every process in the group; returns when they have stopped.  They cannot notice."""
+    """Stop every process in the group; returns when they have stopped.  They cannot notice.
+
+    The core does this, without a controller, so it works on a hybrid host, too.  A signal to a frozen process is
+    delivered when it is thawed, except SIGKILL.  MinirunError, and all run on, when one does not stop in time.
+    """
     _write(path, "cgroup.freeze", "1", "no process in it runs until it is thawed")
-    _await_frozen(path, True)
+    try:
+        _await_frozen(path, True)
+    except MinirunError:
+        _write(path, "cgroup.freeze", "0", "all of it, or nothing")
+        raise
 
 
 def thaw(path: str) -> None:
@@ -343,15 +351,16 @@ def thaw(path: str) -> None:
 
 
 def is_frozen(path: str) -> bool:
-    """Whether the whole group has stopped."""
-    return keyed(path, "cgroup.events").get("frozen") == 1
+    """Whether the whole group has stopped.  FileNotFoundError when there is no such group."""
+    return "frozen 1" in read(path, "cgroup.events").splitlines()
 
 
 def _await_frozen(path: str, wanted: bool) -> None:
     until = time.monotonic() + _SECONDS_TO_EMPTY
     while is_frozen(path) != wanted:
         if time.monotonic() > until:
-            raise MinirunError(f"cgroup {path} did not {'freeze' if wanted else 'thaw'}")
+            hint = "a process in it sleeps in the kernel and cannot be stopped (state D in `ps`)"
+            raise MinirunError(f"cgroup {path} did not {'freeze' if wanted else 'thaw'}", hint)
         time.sleep(0.001)
 
 

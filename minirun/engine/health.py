@@ -179,8 +179,8 @@ class Health(loop.Part):
         self.next = self.began_at + self.timeout
         try:
             self.probe = Probe(*self.launch(command(self.settings["test"])))
-        except MinirunError as error:
-            self._record(-1, error.message)
+        except (MinirunError, OSError) as error:  # the container may be ending, or full of processes
+            self._record(-1, str(error))
 
     def _ended(self, probe: Probe) -> None:
         self.probe = None

@@ -303,11 +303,20 @@ class Life:
     # ---- health -----------------------------------------------------------------------------------------------
 
     def _probe(self, args: list[str]) -> tuple[int, int]:
-        return sessions.probe(self.paths, self.record, args)
+        """Start a probe: an `exec` like any other, for those who read the events."""
+        self.probe_id, words = "", " ".join(args)
+        started = sessions.probe(self.paths, self.record, args)
+        self.probe_id = os.urandom(32).hex()
+        self._tell(f"exec_create: {words}", execID=self.probe_id)
+        self._tell(f"exec_start: {words}", execID=self.probe_id)
+        return started
 
     def _health_changed(self, before: str) -> None:
         self._remember()
         health = self.record["state"]["health"]
+        if health and self.probe_id:
+            code = health["log"][-1]["exit_code"]
+            self._tell("exec_die", execID=self.probe_id, exitCode=str(137 if code < 0 else code))
         if health and health["status"] != before:
             self._tell(f"health_status: {health['status']}")
 

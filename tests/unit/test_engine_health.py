@@ -157,13 +157,14 @@ def test_the_last_five_results_are_kept_with_their_times():
     assert log[0]["start"] < log[0]["end"] <= log[1]["start"]
 
 
-def test_a_probe_that_cannot_start_has_failed():
+@pytest.mark.parametrize("error", [MinirunError("no such program"), OSError("no such program")])
+def test_a_probe_that_cannot_start_has_failed(error: Exception):
     def refuse(args: list[str]) -> tuple[int, int]:
-        raise MinirunError('exec: "curl": executable file not found in $PATH')
+        raise error
 
     watched = Watched("exit 0", refuse, retries=1).run(1)
     assert watched.last["exit_code"] == -1
-    assert watched.last["output"] == 'exec: "curl": executable file not found in $PATH'
+    assert watched.last["output"] == "no such program"
     assert watched.changes == [("starting", "unhealthy")]
 
 

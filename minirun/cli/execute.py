@@ -54,16 +54,18 @@ def exec_command(
         "workdir": words["workdir"],
         "privileged": words["privileged"],
         "tty": tty,
+        "interactive": interactive,
         "detach": detach,
         "rows": rows,
         "columns": columns,
     }
     keys = options.detach_keys(detach_keys) if detach_keys else attach.DETACH_KEYS
     with _shim(session, container) as sock:
-        control.execute(sock, wish, [] if tty else _descriptors(interactive, detach))
+        passed = [] if tty else _descriptors(interactive, detach)
+        control.execute(sock, wish, passed)
         if detach:
             return 0
-        end = attach.attach(sock, interactive=interactive and tty, tty=tty, keys=keys)
+        end = attach.attach(sock, interactive=interactive and not passed, tty=tty, keys=keys)
         return end.code if end else 0
 
 
@@ -78,8 +80,7 @@ def _shim(session: Session, container: str) -> socket.socket:
 
 
 def _descriptors(interactive: bool, detach: bool) -> list[int]:
-    """What is to be the program's 0, 1 and 2."""
+    """What is to be the program's 0, 1 and 2; none when one is a terminal, which is not for a container."""
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    if detach:
-        return [null, null, null]
-    return [0 if interactive else null, 1, 2]
+    wanted = [null, null, null] if detach else [0 if interactive else null, 1, 2]
+    return [] if any(map(os.isatty, wanted)) else wanted

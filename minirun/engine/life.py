@@ -261,7 +261,8 @@ class Life:
                 self._require_running("attach to")
                 self.shim.streams.attach(client, jsontext.loads(content))
             elif kind == channel.SIGNAL:
-                self._signal(jsontext.loads(content))
+                with contextlib.suppress(ConflictError):  # nobody waits for an answer
+                    self._signal(jsontext.loads(content))
             elif client in self.shim.streams.clients:
                 self.shim.streams.take(kind, content)
         except (MinirunError, OSError, ValueError, KeyError, TypeError) as error:
@@ -289,7 +290,7 @@ class Life:
         client.take = session.take
         self.clients.remove(client)
         if session.streams:
-            session.streams.attach(client, ["stdout"], patient=True)
+            session.streams.attach(client, ["stdout", "stderr"], patient=True)
 
     def _end_session(self, session: Session, code: int) -> None:
         self.sessions.remove(session)

@@ -1,11 +1,12 @@
 """The processes of `exec`: children of the shim, so that one that is left alone is still somebody's.
 
-Without a terminal the program gets the very descriptors of whoever asked for it, and the shim never sees a
-byte.  With one, the shim holds the master, as it does for the container's own program: those in front may leave
-(ctrl-p ctrl-q) and the program goes on.
+The program gets the very descriptors of whoever asked for it, and the shim never sees a byte: nothing is faster.
+Not so when one of them is a terminal, for a program that has the person's terminal open could read there after it
+was thought to have ended.  Then the shim holds pipes, or with `-t` the master of a terminal of the container's own, as
+it does for the container's first program: those in front may leave (ctrl-p ctrl-q) and the program goes on.
 
-An EXEC message is {"args": [...], "env": [...], "user": "", "workdir": "", "tty": bool, "privileged": bool,
-"detach": bool, "rows": n, "columns": n}.
+An EXEC message is {"args": [...], "env": [...], "user": "", "workdir": "", "tty": bool, "interactive": bool,
+"privileged": bool, "detach": bool, "rows": n, "columns": n}.
 
 See  unix(7) "SCM_RIGHTS"; runtime/container.py `execute`
 """
@@ -19,7 +20,7 @@ import socket
 from minirun import jsontext
 from minirun.engine import bundle, channel
 from minirun.engine.loop import Part
-from minirun.engine.streams import Input, Streams
+from minirun.engine.streams import Input, Streams, pipes
 from minirun.linux import signals
 from minirun.runtime import container, process, terminal
 
@@ -42,7 +43,7 @@ class Session(Part):
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.ended = ended
-        self.streams: Streams | None = None  # with a terminal
+        self.streams: Streams | None = None  # None when the program has the client's own
         self.client: Client | None = None  # who waits for it
 
     def interests(self) -> Iterator[tuple[int, int]]:
@@ -87,9 +88,27 @@ def begin(
 ) -> Session:
     """Start what an EXEC message asks for.  Raises MinirunError."""
     spec = specification(record, wish)
-    if not wish["tty"]:
+    if wish["tty"]:
+        return _begin_with_terminal(paths, record, wish, spec, ended)
+    if descriptors:
         stdin, stdout, stderr = descriptors
         return Session(_start(paths, record, spec, (stdin, stdout, stderr), None), ended)
+    stdio, outputs, source = pipes(wish["interactive"])
+    try:
+        session = Session(_start(paths, record, spec, stdio, None), ended)
+    except BaseException:
+        Streams(outputs, source, None).close()
+        raise
+    finally:
+        for fd in stdio:
+            os.close(fd)
+    session.streams = Streams(outputs, source, None)
+    return session
+
+
+def _begin_with_terminal(
+    paths: Paths, record: Record, wish: dict[str, Any], spec: Process, ended: Callable[[Session, int], None]
+) -> Session:
     spec["consoleSize"] = {"height": wish["rows"], "width": wish["columns"]}
     ours, theirs = socket.socketpair()
     with ours:

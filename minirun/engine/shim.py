@@ -22,7 +22,7 @@ import socket
 
 from minirun import files, jsontext
 from minirun.engine import bundle, channel, cleanup, life, logs, netmaker, overlay, records
-from minirun.engine.streams import Input, Streams
+from minirun.engine.streams import Input, Streams, pipes
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import syscalls, trace
 from minirun.linux.constants import CLONE_NEWNS, MS_REC, MS_SLAVE
@@ -198,7 +198,7 @@ class Shim:
                 terminal.set_size(master, *size)
             outputs, source = {master: "stdout"}, Input(master, is_terminal=True)
         else:
-            stdio, outputs, source = self._pipes()
+            stdio, outputs, source = pipes(self.record["interactive"])
             self._call_create(console=None, stdio=stdio)
             for fd in stdio:
                 os.close(fd)
@@ -214,17 +214,6 @@ class Shim:
             stdio=stdio,
             die_with_parent=True,
         )
-
-    def _pipes(self) -> tuple[tuple[int, int, int], dict[int, str], Input]:
-        """The program's ends of its three streams, and ours."""
-        out_reader, out_writer = os.pipe()
-        err_reader, err_writer = os.pipe()
-        if self.record["interactive"]:
-            in_reader, in_writer = os.pipe()
-        else:
-            in_reader, in_writer = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
-        outputs = {out_reader: "stdout", err_reader: "stderr"}
-        return (in_reader, out_writer, err_writer), outputs, Input(in_writer, is_terminal=False)
 
     def _begin(self) -> None:
         container.start(self.paths.state, self.id)

@@ -141,6 +141,18 @@ class Input:
             self.fd = -1
 
 
+def pipes(interactive: bool) -> tuple[tuple[int, int, int], dict[int, str], Input]:
+    """Pipes for a program without a terminal: its ends of its three streams, our outputs and its input."""
+    out_reader, out_writer = os.pipe()
+    err_reader, err_writer = os.pipe()
+    if interactive:
+        in_reader, in_writer = os.pipe()
+    else:
+        in_reader, in_writer = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
+    outputs = {out_reader: "stdout", err_reader: "stderr"}
+    return (in_reader, out_writer, err_writer), outputs, Input(in_writer, is_terminal=False)
+
+
 class Streams(Part):
     """A program's streams and the clients attached to them.
 
@@ -204,6 +216,9 @@ class Streams(Part):
         for fd in list(self.outputs):
             while self._take_output(fd):
                 pass
+        self.close()
+
+    def close(self) -> None:
         descriptors = {*self.outputs, self.input.fd} - {-1}
         self.outputs, self.input.fd = {}, -1
         for fd in descriptors:

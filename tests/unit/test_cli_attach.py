@@ -1,0 +1,33 @@
+"""The keys that leave a container running."""
+
+import pytest
+
+from minirun.cli.attach import DETACH_KEYS, Keys
+
+
+@pytest.mark.parametrize(
+    ("typed", "passed", "leaves"),
+    [
+        ([b"ls\n"], b"ls\n", False),
+        ([b"\x10\x11"], b"", True),
+        ([b"\x10", b"\x11"], b"", True),
+        ([b"ls\x10\x11rest"], b"ls", True),
+        ([b"\x10", b"x"], b"\x10x", False),
+        ([b"\x10\x10\x11"], b"\x10", True),
+        ([b"\x11\x10"], b"\x11", False),
+    ],
+)
+def test_the_keys_leave_and_all_else_is_passed_on(typed, passed, leaves):
+    keys = Keys(DETACH_KEYS)
+    results = [keys.take(piece) for piece in typed]
+    assert b"".join(result for result, _ in results) == passed
+    assert results[-1][1] == leaves
+
+
+def test_without_keys_everything_is_passed_on():
+    assert Keys(b"").take(b"\x10\x11") == (b"\x10\x11", False)
+
+
+def test_a_first_key_that_comes_twice_may_still_begin_the_sequence():
+    keys = Keys(b"aab")
+    assert keys.take(b"aaab") == (b"a", True)

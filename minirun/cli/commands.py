@@ -116,5 +116,5 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
+        letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text
     )

@@ -11,6 +11,9 @@ See  docs.docker.com "Format command and log output"
 from __future__ import annotations
 
 import re
+import sys
+
+from minirun.cli.commands import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,12 +40,17 @@ def lines(
     from minirun.cli import template
 
     if form.strip() == "json":
-        return (template.as_json(row) for row in rows)
+        return map(_for_a_reader, map(template.as_json, rows))
     if kind != "table":
-        return map(template.parse(form), rows)
+        return map(_for_a_reader, map(template.parse(form), rows))
     fill = template.parse(own.strip())
     heading = template.ACTION.sub(lambda action: _heading(action["inside"], headings), own.strip())
     return table([template.parse(heading)({}).split("\t"), *(fill(row).split("\t") for row in rows)])
+
+
+def _for_a_reader(text: str) -> str:
+    """`text` as it is for a program; on a terminal without what that would obey: labels are the image's words."""
+    return printable(text) if sys.stdout.isatty() else text
 
 
 def _heading(action: str, headings: Mapping[str, str]) -> str:

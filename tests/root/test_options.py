@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers import eventually, http_get, mounts_of, process_status
+from tests.terminals import Terminal
 
 
 @pytest.fixture
@@ -246,3 +247,12 @@ def test_a_small_init_reaps_orphans_and_passes_signals_on(start, minirun):
 
 def test_without_it_the_program_is_pid_1(start):
     assert start("busybox", "sleep", "1000").proc("cmdline").read_bytes() == b"sleep\x001000\x00"
+
+
+def test_an_images_own_words_cannot_command_the_terminal(minirun, start):
+    container = start("--label", "evil=\x9b2Jgone\u202e", "busybox", "sleep", "100")
+    words = ("inspect", "-f", '{{index .Config.Labels "evil"}}', container.id)
+    assert minirun(*words).stdout == "\x9b2Jgone\u202e\n"
+    with Terminal(minirun.command(*words)) as terminal:
+        _, seen = terminal.wait()
+    assert seen.strip() == r"\x9b2Jgone\u202e"

@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from minirun.cli import attach, progress
+from minirun.cli import attach, policies, progress
 from minirun.cli.commands import Session
 from minirun.engine import options as parse
 from minirun.engine import run as engine
@@ -92,6 +92,7 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.option("--privileged", is_flag=True, help="All capabilities, all devices, no filter.")
 @click.option("--ulimit", multiple=True, help="NAME=SOFT[:HARD], as nofile=1024.")
 @click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1.")
+@policies.options
 @click.option(
     "--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull."
 )
@@ -194,5 +195,6 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
     options.cap_add, options.cap_drop = list(words["cap_add"]), list(words["cap_drop"])
     options.resources = parse.resources(words)
     parse.security(options, words["security_opt"])
+    policies.take(options, words)
     parse.check(options)
     return options

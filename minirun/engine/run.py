@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import channel, records
+from minirun.engine import channel, policies, records
 from minirun.engine import options as parse
 from minirun.errors import MinirunError, UsageError
 from minirun.linux import capabilities, cgroups, trace
@@ -97,7 +97,7 @@ def make_record(options: RunOptions, image: Image) -> Record:
         "restart": options.restart,
         "restart_count": 0,
         "stopped_by_hand": False,
-        "health": options.health,
+        "health": policies.merged(options.health, policies.of_image(config.get("Healthcheck"))),
         "log": options.log,
         "endpoint": None,
         "state": records.new_state(),

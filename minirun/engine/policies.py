@@ -1,0 +1,108 @@
+"""What the command line and the image say about health and restarts, as the record keeps it.
+
+An image says durations in nanoseconds, a person as `1m30s`, the record in seconds.  0 stands for "not said".
+
+See  image-spec config.md (Docker's extension "Healthcheck"); Go's time.ParseDuration
+"""
+
+from __future__ import annotations
+
+import re
+
+from minirun.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minirun.engine.record_types import HealthSettings, RestartPolicy
+
+POLICIES = ("no", "on-failure", "always", "unless-stopped")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
+_SHORTEST = 0.001  # seconds
+_TIMES = {
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "start_period": "StartPeriod",
+    "start_interval": "StartInterval",
+}
+
+
+def duration(text: str, option: str) -> float:
+    """Seconds of `1h30m`, `1.5s`, `100ms` or `0`.  Raises UsageError."""
+    parts = _PART.findall(text)
+    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
+        raise UsageError(f'invalid duration "{text}" for {option}', "as in 30s, 1m30s or 500ms")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if 0 < seconds < _SHORTEST:
+        raise UsageError(f'{option} "{text}" cannot be less than 1ms')
+    return seconds
+
+
+def restart(text: str) -> RestartPolicy:
+    """`always`, `on-failure:3`.  Raises UsageError in Docker's words."""
+    name, colon, count = text.partition(":")
+    if name not in ("", *POLICIES):
+        choices = ", ".join(f"'{policy}'" for policy in POLICIES)
+        raise UsageError(f"invalid restart policy: unknown policy '{name}'", f"use one of {choices}")
+    if colon and not name:
+        raise UsageError("invalid restart policy format: no policy provided before colon")
+    if colon and not count.removeprefix("-").isdecimal():
+        raise UsageError("invalid restart policy format: maximum retry count must be an integer")
+    if colon and name != "on-failure":
+        raise UsageError("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+    if count.startswith("-"):
+        raise UsageError("invalid restart policy: maximum retry count cannot be negative")
+    return {"name": name or "no", "maximum": int(count or 0)}
+
+
+def health(words: dict[str, Any]) -> HealthSettings | None:
+    """What the options say: health_cmd, health_interval, ..., no_healthcheck.  None when nothing is said."""
+    given = {name for name, value in words.items() if name.startswith("health_") and value is not None}
+    if words.get("no_healthcheck"):
+        if given:
+            raise UsageError("--no-healthcheck conflicts with --health-* options")
+        return _settings(["NONE"], 0)
+    if not given:
+        return None
+    retries = words.get("health_retries") or 0
+    if retries < 0:
+        raise UsageError("--health-retries cannot be negative")
+    command = words.get("health_cmd")
+    made = _settings(["CMD-SHELL", command] if command else [], retries)
+    for name in _TIMES:
+        text = words.get(f"health_{name}")
+        made[name] = duration(text, f"--health-{name.replace('_', '-')}") if text else 0.0  # type: ignore[literal-required]
+    return made
+
+
+def _settings(test: list[str], retries: int) -> HealthSettings:
+    return {
+        "test": test,
+        "interval": 0.0,
+        "timeout": 0.0,
+        "start_period": 0.0,
+        "start_interval": 0.0,
+        "retries": retries,
+    }
+
+
+def of_image(healthcheck: dict[str, Any] | None) -> HealthSettings | None:
+    """The image's HEALTHCHECK, config.Healthcheck."""
+    if not healthcheck:
+        return None
+    made = _settings(list(healthcheck.get("Test") or []), int(healthcheck.get("Retries") or 0))
+    for name, key in _TIMES.items():
+        made[name] = (healthcheck.get(key) or 0) / 1e9  # type: ignore[literal-required]
+    return made
+
+
+def merged(ours: HealthSettings | None, image: HealthSettings | None) -> HealthSettings | None:
+    """The command line's settings, and the image's where it says nothing.  None: there is nothing to run."""
+    if not ours or not image:
+        chosen = ours or image
+    else:
+        chosen = image.copy()
+        chosen.update({name: value for name, value in ours.items() if value})  # type: ignore[typeddict-item]
+    return chosen if chosen and chosen["test"] else None

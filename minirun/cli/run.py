@@ -136,6 +136,7 @@ def run(
 
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
+    options.attached = [] if detach else ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
     with progress.show(sys.stderr, bars=not began) as news:  # a narrator writes between them
         record = engine.prepare(session, options, news)
     size = attach.own_size() if options.tty else (0, 0)

@@ -12,14 +12,13 @@ By hand  du -sh /var/lib/minirun/images /var/lib/minirun/layers /var/lib/minirun
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
 from minirun.cli import containers, format, images, units
 from minirun.cli.commands import LazyGroup, Session
-from minirun.engine import lifecycle
+from minirun.engine import lifecycle, sizes
 from minirun.image import usage
 from minirun.image.store import Store
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from minirun.cli.format import Row
     from minirun.engine.record_types import Record
-    from minirun.paths import Paths
 
 system_group = LazyGroup(
     "system",
@@ -98,7 +96,7 @@ def _images_row(store: Store) -> Row:
 
 
 def _containers_row(session: Session, records: list[Record]) -> Row:
-    sizes = {record["id"]: written(session, record) for record in records}
+    sizes = {record["id"]: sizes.written(session, record) for record in records}
     running = [record["id"] for record in records if record["state"]["status"] == "running"]
     kept = sum(sizes[container_id] for container_id in running)
     return _row("Containers", len(records), len(running), sum(sizes.values()), kept)
@@ -118,22 +116,6 @@ def _row(kind: str, total: int, active: int, size: int, kept: int) -> Row:
         "Size": units.size(size, 4),
         "Reclaimable": units.size(size - kept, 4) + share,
     }
-
-
-def written(paths: Paths, record: Record) -> int:
-    """Bytes of the files a container has made or changed: those in its upper directory, each once."""
-    seen: dict[tuple[int, int], int] = {}
-    for directory, _, names in os.walk(f"{paths.container(record['id'])}/upper"):
-        for name in names:
-            try:
-                status = os.lstat(f"{directory}/{name}")
-            except FileNotFoundError:
-                continue  # it runs, and files come and go
-            seen[status.st_dev, status.st_ino] = status.st_size
-    return sum(seen.values())
-
-
-# ---- -v ---------------------------------------------------------------------------------------------------
 
 
 def _details(store: Store, records: list[Record], form: str) -> Iterator[str]:
@@ -173,7 +155,7 @@ def _container_rows(store: Store, records: list[Record]) -> list[Row]:
         {
             **containers.row(record),
             "LocalVolumes": "0",
-            "Size": units.size(written(store.paths, record), 4),
+            "Size": units.size(sizes.written(store.paths, record), 4),
         }
         for record in records
     ]

@@ -1,120 +1,324 @@
 """`inspect`: all that is known of a container, under Docker's names.
 
-What was asked for comes from the record, what holds from the kernel (`Kernel`): a limit that did not take shows.
+What was asked for comes from the record; what holds, from the kernel, which is asked anew each time: `Kernel` has the
+limits and capabilities as they are, `Spec` the config.json that the container was made from.
 
-See      docs.docker.com/engine/api "Inspect a container"
+See      docs.docker.com/engine/api "Inspect a container"; docs/differences.md for the names that are left out
 By hand  cat container.json config.json; cat /proc/PID/status and the cgroup's files
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 
 from minirun import files
-from minirun.engine import bundle
+from minirun.engine import bundle, control, records, sizes
 from minirun.errors import MinirunError
 from minirun.linux import cgroups
-from minirun.runtime import state
+from minirun.runtime import spec, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from minirun.engine.record_types import Record
+    from minirun.engine.record_types import Asked, HealthSettings, HealthState, Record
     from minirun.paths import Paths
 
+    Facts = dict[str, Any]
 
-def container(paths: Paths, record: Record) -> dict[str, Any]:
-    """What `inspect` shows, under Docker's names; limits and capabilities as the kernel has them now."""
-    current = record["state"]
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+SHM_BYTES = 64 << 20  # of /dev/shm when nobody says; runtime/spec.py mounts it so
+_NANOSECONDS = 10**9
+
+
+def container(paths: Paths, record: Record, *, size: bool = False) -> Facts:
+    """What `inspect` shows; `size`: with the bytes it takes up, which costs a walk over its files."""
+    directory = paths.container(record["id"])
     return {
         "Id": record["id"],
         "Created": record["created"],
         "Path": record["args"][0],
         "Args": record["args"][1:],
-        "State": {
-            "Status": current["status"],
-            "Running": current["status"] == "running",
-            "OOMKilled": current["oom_killed"],
-            "Pid": current["pid"],
-            "ExitCode": current["exit_code"],
-            "Error": current["error"],
-            "StartedAt": current["started"],
-            "FinishedAt": current["finished"],
-        },
+        "State": _state(record),
         "Image": record["image_id"],
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "LogPath": f"{directory}/log.json" if record["log"]["driver"] == "json-file" else "",
         "Name": f"/{record['name']}",
-        "LogPath": f"{paths.container(record['id'])}/log.json",
-        "HostConfig": {
-            "AutoRemove": record["auto_remove"],
-            "Privileged": record["privileged"],
-            "ReadonlyRootfs": record["readonly"],
-            "NetworkMode": record["network"],
-            "Ulimits": record["rlimits"],
-        },
-        "GraphDriver": {"Name": "overlay", "Data": _overlay(paths, record)},
+        "RestartCount": record["restart_count"],
+        "Driver": "overlay",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": _exec_ids(paths, record),
+        "HostConfig": _host_config(record),
+        "GraphDriver": {"Name": "overlay", "Data": _overlay(directory, record)},
+        **(_sizes(paths, record) if size else {}),
         "Mounts": [_mount(mount) for mount in record["mounts"]],
-        "Config": {
-            "Hostname": record["hostname"],
-            "User": record["user"],
-            "Tty": record["tty"],
-            "OpenStdin": record["interactive"],
-            "Env": record["env"],
-            "Cmd": record["args"],
-            "Image": record["image"],
-            "WorkingDir": record["cwd"],
-            "Labels": record["labels"],
-            "StopSignal": record["stop_signal"],
-        },
-        "NetworkSettings": _network(record),
+        "Config": _config(record),
+        "NetworkSettings": _network_settings(paths, record),
         "Kernel": _kernel(paths, record),
-        "Spec": _spec(paths, record),
+        "Spec": _spec(directory),
     }
 
 
-def _overlay(paths: Paths, record: Record) -> dict[str, str]:
-    directory = paths.container(record["id"])
+def asked(record: Record) -> Asked:
+    """As the person and the image said it; of a record without, written by an older minirun, the best that is known."""
+    nothing: Asked = {
+        "image": record["image"],
+        "entrypoint": None,
+        "cmd": record["args"],
+        "cwd": record["cwd"],
+        "attached": [],
+        "cap_add": [],
+        "cap_drop": [],
+        "security_opt": [],
+        "exposed": [],
+        "volumes": [],
+    }
+    return record.get("asked", nothing)
+
+
+# ---- State --------------------------------------------------------------------------------------------------
+
+
+def _state(record: Record) -> Facts:
+    current, status = record["state"], record["state"]["status"]
+    facts = {
+        "Status": status,
+        "Running": status in ("running", "paused", "restarting"),
+        "Paused": status == "paused",
+        "Restarting": status == "restarting",
+        "OOMKilled": current["oom_killed"],
+        "Dead": False,
+        "Pid": current["pid"],
+        "ExitCode": current["exit_code"],
+        "Error": current["error"],
+        "StartedAt": current["started"] or NEVER,
+        "FinishedAt": current["finished"] or NEVER,
+    }
+    health = current.get("health")
+    return {**facts, "Health": _health(health)} if health else facts
+
+
+def _health(health: HealthState) -> Facts:
+    names = {"Start": "start", "End": "end", "ExitCode": "exit_code", "Output": "output"}
+    log = [{name: result[key] for name, key in names.items()} for result in health["log"]]  # type: ignore[literal-required]
+    return {"Status": health["status"], "FailingStreak": health["failing_streak"], "Log": log}
+
+
+def _exec_ids(paths: Paths, record: Record) -> list[str] | None:
+    """The processes of `exec`: only the shim knows them."""
+    if records.is_up(record):
+        with contextlib.suppress(MinirunError):
+            return control.request(paths, record, "execs") or None
+    return None
+
+
+# ---- Config: what is the container's own ---------------------------------------------------------------------
+
+
+def _config(record: Record) -> Facts:
+    said = asked(record)
+    facts = {
+        "Hostname": record["hostname"],
+        "Domainname": record["domainname"],
+        "User": record["user"],
+        "AttachStdin": "stdin" in said["attached"],
+        "AttachStdout": "stdout" in said["attached"],
+        "AttachStderr": "stderr" in said["attached"],
+        "ExposedPorts": {port: {} for port in said["exposed"]},
+        "Tty": record["tty"],
+        "OpenStdin": record["interactive"],
+        "StdinOnce": "stdin" in said["attached"],
+        "Env": record["env"],
+        "Cmd": said["cmd"],
+        "Healthcheck": _healthcheck(record["health"]) if record["health"] else None,
+        "Image": said["image"],
+        "Volumes": {path: {} for path in said["volumes"]} or None,
+        "WorkingDir": said["cwd"],
+        "Entrypoint": said["entrypoint"],
+        "OnBuild": None,
+        "Labels": record["labels"],
+        "StopSignal": record["stop_signal"],
+        "StopTimeout": record["stop_timeout"],
+    }
+    absent_without = ("ExposedPorts", "Healthcheck", "StopTimeout")
+    return {name: value for name, value in facts.items() if value or name not in absent_without}
+
+
+def _healthcheck(settings: HealthSettings) -> Facts:
+    """In nanoseconds, as Go counts time; what nobody set is 0 in the record and not shown."""
+    times = {
+        "Interval": settings["interval"],
+        "Timeout": settings["timeout"],
+        "StartPeriod": settings["start_period"],
+        "StartInterval": settings["start_interval"],
+    }
+    shown: Facts = {name: round(seconds * _NANOSECONDS) for name, seconds in times.items() if seconds}
     return {
-        "LowerDir": ":".join(reversed(record["layers"])),
-        "UpperDir": f"{directory}/upper",
-        "WorkDir": f"{directory}/work",
-        "MergedDir": f"{directory}/merged",
+        "Test": settings["test"],
+        **shown,
+        **({"Retries": settings["retries"]} if settings["retries"] else {}),
     }
 
 
-def _mount(mount: Any) -> dict[str, Any]:
-    writable = "ro" not in mount.get("options", [])
+# ---- HostConfig: what the host gives it ------------------------------------------------------------------------
+
+
+def _host_config(record: Record) -> Facts:
+    said, restart, log = asked(record), record["restart"], record["log"]
     return {
-        "Type": mount["type"],
+        **_host_mounts(record),
+        "LogConfig": {"Type": log["driver"], "Config": log["options"]},
+        "NetworkMode": record["network"],
+        "PortBindings": {},
+        "RestartPolicy": {"Name": restart["name"], "MaximumRetryCount": restart["maximum"]},
+        "AutoRemove": record["auto_remove"],
+        "Annotations": record["annotations"],
+        "CapAdd": said["cap_add"] or None,
+        "CapDrop": said["cap_drop"] or None,
+        "CgroupnsMode": "private",
+        "Dns": [],
+        "DnsOptions": [],
+        "DnsSearch": [],
+        "ExtraHosts": None,
+        "GroupAdd": record["groups"] or None,
+        "IpcMode": "private",
+        "Links": None,
+        "PidMode": "",
+        "UTSMode": "",
+        "UsernsMode": "",
+        "Privileged": record["privileged"],
+        "PublishAllPorts": False,
+        "ReadonlyRootfs": record["readonly"],
+        "SecurityOpt": said["security_opt"] or None,
+        "ShmSize": SHM_BYTES,
+        "Runtime": "minirun-oci",
+        "Init": record["init"] or None,
+        **_limits(record["resources"]),
+        "Ulimits": [_ulimit(limit) for limit in record["rlimits"]],
+        "MaskedPaths": [] if record["privileged"] else list(spec.MASKED_PATHS),
+        "ReadonlyPaths": [] if record["privileged"] else list(spec.READONLY_PATHS),
+    }
+
+
+def _limits(resources: Facts) -> Facts:
+    memory, cpu, pids = (resources.get(name, {}) for name in ("memory", "cpu", "pids"))
+    return {
+        "Memory": memory.get("limit", 0),
+        "MemorySwap": memory.get("swap", 0),
+        "MemoryReservation": memory.get("reservation", 0),
+        "NanoCpus": 0,
+        "CpuShares": cpu.get("shares", 0),
+        "CpuPeriod": cpu.get("period", 0),
+        "CpuQuota": cpu.get("quota", 0),
+        "CpusetCpus": cpu.get("cpus", ""),
+        "CpusetMems": cpu.get("mems", ""),
+        "PidsLimit": pids.get("limit"),
+    }
+
+
+def _ulimit(limit: Any) -> Facts:
+    name = limit["type"].removeprefix("RLIMIT_").lower()
+    return {"Name": name, "Hard": limit["hard"], "Soft": limit["soft"]}
+
+
+def _host_mounts(record: Record) -> Facts:
+    """`-v` as it was written, and the options of each tmpfs."""
+    binds = [mount for mount in record["mounts"] if _kind(mount) != "tmpfs"]
+    memory = [mount for mount in record["mounts"] if _kind(mount) == "tmpfs"]
+    return {
+        "Binds": [_bind(mount) for mount in binds] or None,
+        "Tmpfs": {mount["destination"]: "" for mount in memory} or None,
+        "VolumesFrom": None,
+    }
+
+
+def _bind(mount: Any) -> str:
+    return f"{mount.get('name') or mount['source']}:{mount['destination']}{'' if _writable(mount) else ':ro'}"
+
+
+def _kind(mount: Any) -> str:
+    return str(mount.get("kind") or mount.get("type"))
+
+
+def _writable(mount: Any) -> bool:
+    return "ro" not in mount.get("options", [])
+
+
+def _mount(mount: Any) -> Facts:
+    return {
+        "Type": _kind(mount),
         "Source": mount["source"],
         "Destination": mount["destination"],
-        "RW": writable,
+        "Mode": "",
+        "RW": _writable(mount),
+        "Propagation": "rprivate" if _kind(mount) == "bind" else "",
     }
 
 
-def _network(record: Record) -> dict[str, Any]:
+# ---- files and network -----------------------------------------------------------------------------------------
+
+
+def _overlay(directory: str, record: Record) -> dict[str, str]:
+    return {
+        "LowerDir": ":".join(reversed(record["layers"])),
+        "MergedDir": f"{directory}/merged",
+        "UpperDir": f"{directory}/upper",
+        "WorkDir": f"{directory}/work",
+    }
+
+
+def _sizes(paths: Paths, record: Record) -> dict[str, int]:
+    """Of what it has written, and of that with its image."""
+    own = sizes.written(paths, record)
+    return {"SizeRw": own, "SizeRootFs": own + sizes.beneath(record)}
+
+
+def _network_settings(paths: Paths, record: Record) -> Facts:
+    """The endpoint twice: by the name of its network and, as in Docker's first years, without."""
+    endpoint, network = _endpoint(record), record["network"]
+    pinned = f"{paths.run(record['id'])}/netns"
+    return {
+        "SandboxKey": pinned if os.path.exists(pinned) else "",
+        "Ports": {},
+        **endpoint,
+        "Networks": {network: {"Aliases": None, "Links": None, "NetworkID": network, **endpoint}},
+    }
+
+
+def _endpoint(record: Record) -> Facts:
     endpoint = record["endpoint"] or {}
-    names = {
-        "IPAddress": "ip_address",
-        "IPPrefixLen": "prefix_length",
-        "Gateway": "gateway",
-        "MacAddress": "mac_address",
+    return {
+        "Gateway": endpoint.get("gateway", ""),
+        "IPAddress": endpoint.get("ip_address", ""),
+        "IPPrefixLen": endpoint.get("prefix_length", 0),
+        "MacAddress": endpoint.get("mac_address", ""),
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
     }
-    return {name: endpoint.get(key, "") for name, key in names.items()}
 
 
-def _kernel(paths: Paths, record: Record) -> dict[str, Any]:
+# ---- what Docker does not show -----------------------------------------------------------------------------------
+
+
+def _kernel(paths: Paths, record: Record) -> Facts:
     """Read back from /proc and the cgroup: what holds, not what was asked."""
-    if record["state"]["status"] != "running":
+    if not records.is_up(record):
         return {}
-    current = state.read(paths.state, record["id"])
     with contextlib.suppress(OSError, MinirunError):
+        current = state.read(paths.state, record["id"])
         return {"Cgroup": cgroups.directory(current["cgroup"]), **bundle.kernel_view(current)}
     return {}
 
 
-def _spec(paths: Paths, record: Record) -> object:
+def _spec(directory: str) -> object:
     try:
-        return files.read_json(f"{paths.container(record['id'])}/config.json")
+        return files.read_json(f"{directory}/config.json")
     except OSError:
         return None

@@ -51,6 +51,8 @@ class RunOptions:
         self.restart: RestartPolicy = {"name": "no", "maximum": 0}
         self.health: HealthSettings | None = None
         self.log: LogSettings = {"driver": "json-file", "options": {}}
+        self.attached: list[str] = []  # those of stdin, stdout and stderr that we stay for
+        self.security_opt: list[str] = []  # as written
         self.pull = "missing"
         self.platform = ""
 
@@ -216,7 +218,8 @@ def network(text: str) -> str:
 
 def security(options: RunOptions, entries: Iterable[str]) -> None:
     """`--security-opt no-new-privileges[=true]`, `seccomp=unconfined|FILE`."""
-    for entry in entries:
+    options.security_opt = list(entries)
+    for entry in options.security_opt:
         key, _, value = entry.replace(":", "=", 1).partition("=")
         if key == "no-new-privileges" and value in ("", "true", "false"):
             options.no_new_privileges = value != "false"

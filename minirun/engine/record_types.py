@@ -52,6 +52,21 @@ class RunState(TypedDict):
     health: HealthState | None
 
 
+class Asked(TypedDict):
+    """As the person and the image said it, for `inspect`; what became of it is in the record itself."""
+
+    image: str
+    entrypoint: list[str] | None
+    cmd: list[str] | None
+    cwd: str
+    attached: list[str]  # of stdin, stdout, stderr: those the person who created it is attached to
+    cap_add: list[str]
+    cap_drop: list[str]
+    security_opt: list[str]
+    exposed: list[str]  # "80/tcp"
+    volumes: list[str]  # of the image's VOLUME
+
+
 class Record(TypedDict):
     id: str
     name: str
@@ -90,4 +105,5 @@ class Record(TypedDict):
     health: HealthSettings | None
     log: LogSettings
     endpoint: dict[str, Any] | None
+    asked: Asked
     state: RunState

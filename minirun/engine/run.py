@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.engine.options import RunOptions
-    from minirun.engine.record_types import Record
+    from minirun.engine.record_types import Asked, Record
     from minirun.engine.spawn import Spare
     from minirun.image.progress import Progress
     from minirun.image.store import Image
@@ -100,7 +100,26 @@ def make_record(options: RunOptions, image: Image) -> Record:
         "health": policies.merged(options.health, policies.of_image(config.get("Healthcheck"))),
         "log": options.log,
         "endpoint": None,
+        "asked": as_asked(options, config),
         "state": records.new_state(),
+    }
+
+
+def as_asked(options: RunOptions, config: dict[str, Any]) -> Asked:
+    """What `inspect` shows as asked for, where the record has only what became of it."""
+    own = options.entrypoint is not None
+    entrypoint = config.get("Entrypoint") if options.entrypoint is None else [options.entrypoint]
+    return {
+        "image": options.image,
+        "entrypoint": entrypoint if entrypoint != [""] else None,
+        "cmd": options.args or (None if own else config.get("Cmd")),
+        "cwd": options.workdir or config.get("WorkingDir") or "",
+        "attached": options.attached,
+        "cap_add": options.cap_add,
+        "cap_drop": options.cap_drop,
+        "security_opt": options.security_opt,
+        "exposed": list(config.get("ExposedPorts") or {}),
+        "volumes": list(config.get("Volumes") or {}),
     }
 
 

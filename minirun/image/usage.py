@@ -61,7 +61,7 @@ def footprint(store: Store) -> dict[str, int]:
     return {
         **_file_sizes(f"{images}/blobs/sha256", "sha256:"),
         **_file_sizes(f"{images}/incoming", "incoming/"),
-        **{name: _layer_size(f"{layers}/{name}") for name in unpacked},
+        **{name: layer_size(f"{layers}/{name}") for name in unpacked},
     }
 
 
@@ -78,7 +78,7 @@ def parts(image: Image) -> set[str]:
 def layer_sizes(image: Image) -> list[int]:
     """Bytes of the files in each layer, lowest first; of the packed layer where it was never unpacked."""
     found = zip(image.unpacked(), image.manifest["layers"], strict=True)
-    return [_layer_size(path) if path else int(layer["size"]) for path, layer in found]
+    return [layer_size(path) if path else int(layer["size"]) for path, layer in found]
 
 
 def shared_sizes(images: list[Image]) -> dict[str, int]:
@@ -103,7 +103,8 @@ def _layers(image: Image) -> dict[str, int]:
     return dict(zip(names, layer_sizes(image), strict=True))
 
 
-def _layer_size(path: str) -> int:
+def layer_size(path: str) -> int:
+    """Bytes of the files in one unpacked layer, as counted when it was unpacked."""
     try:
         return int(read_json(f"{path}.json")["size"])
     except (OSError, ValueError, KeyError):

@@ -13,7 +13,7 @@ import signal
 from minirun.cli.foreground import FORWARDED
 from minirun.cli.screen import raw_terminal
 from minirun.engine import channel
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, UsageError
 from minirun.runtime import terminal
 
 TYPE_CHECKING = False
@@ -65,6 +65,23 @@ def _pass_signals(sock: socket.socket, tty: bool, wanted: bool) -> None:
 def _stop_passing() -> None:
     """The connection may be closed after this."""
     signal.signal(signal.SIGWINCH, signal.SIG_IGN)
+
+
+def detach_keys(text: str) -> bytes:
+    """`ctrl-p,ctrl-q` as the bytes that a terminal sends for it; what holds without, for "".  Raises UsageError."""
+    return b"".join(map(_key, text.split(","))) if text else DETACH_KEYS
+
+
+def _key(word: str) -> bytes:
+    """One key: a character, or `ctrl-` and a letter or one of @ [ \\ ] ^ _ (ascii(7): the letter's code without 64)."""
+    letter = word.removeprefix("ctrl-").upper()
+    if len(word) == 1 and word.isascii():
+        return word.encode()
+    if word.startswith("ctrl-") and len(letter) == 1 and "@" <= letter <= "_":
+        return bytes([ord(letter) - 64])
+    raise UsageError(
+        f'invalid escape keys: "{word}"', "--detach-keys ctrl-p,ctrl-q: ctrl-LETTER or single characters"
+    )
 
 
 class Keys:

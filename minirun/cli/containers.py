@@ -7,11 +7,9 @@ import click
 from minirun.cli import format, units
 from minirun.cli.commands import Session
 from minirun.engine import lifecycle, logs
-from minirun.errors import MinirunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from minirun.engine.record_types import Record
 
@@ -99,45 +97,3 @@ def logs_command(session: Session, tail: str, timestamps: bool, container: str) 
     for line in lines:
         prefix = f"{line['time']} " if timestamps else ""
         click.echo(prefix + line["log"], nl=False, err=line["stream"] == "stderr")
-
-
-@click.command("stop")
-@click.option(
-    "-t", "--time", "--timeout", "timeout", type=int, default=lifecycle.STOP_TIMEOUT, help="Seconds to wait."
-)
-@click.argument("containers", nargs=-1, required=True)
-@click.pass_obj
-def stop_command(session: Session, timeout: int, containers: tuple[str, ...]) -> int:
-    """Stop one or more running containers."""
-
-    def stop_one(name: str) -> None:
-        remark = lifecycle.stop(session, lifecycle.find(session, name), timeout)
-        if remark:
-            click.echo(f"minirun: {remark}", err=True)
-
-    return for_each(containers, stop_one)
-
-
-@click.command("rm")
-@click.option("-f", "--force", is_flag=True, help="Kill it first if it runs.")
-@click.argument("containers", nargs=-1, required=True)
-@click.pass_obj
-def rm_command(session: Session, force: bool, containers: tuple[str, ...]) -> int:
-    """Remove one or more containers."""
-    return for_each(
-        containers, lambda name: lifecycle.remove(session, lifecycle.find(session, name), force=force)
-    )
-
-
-def for_each(names: tuple[str, ...], act: Callable[[str], None]) -> int:
-    """Do `act` to each and print its name; go on after a failure.  Returns the exit code."""
-    code = 0
-    for name in names:
-        try:
-            act(name)
-        except MinirunError as error:
-            click.echo(f"minirun: {error}", err=True)
-            code = 1
-        else:
-            click.echo(name)
-    return code

@@ -59,7 +59,7 @@ def exec_command(
         "rows": rows,
         "columns": columns,
     }
-    keys = options.detach_keys(detach_keys) if detach_keys else attach.DETACH_KEYS
+    keys = attach.detach_keys(detach_keys)
     with _shim(session, container) as sock:
         passed = [] if tty else _descriptors(interactive, detach)
         control.execute(sock, wish, passed)

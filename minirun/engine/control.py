@@ -68,12 +68,17 @@ def ask(sock: socket.socket, record: Record, do: str, **arguments: Any) -> Any:
 def change(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
     """Make the record say something else: by the shim while there is one, for the record is its own then."""
     with records.changing(paths):
-        if records.has_shim(paths, record["id"]):
-            request(paths, record, "change", fields=fields)
-        else:
-            current = records.read(paths, record["id"])
-            current.update(fields)  # type: ignore[typeddict-item]
-            records.write(paths, current)
+        change_locked(paths, record, fields)
+
+
+def change_locked(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
+    """The same, for those who hold the lock of records.changing()."""
+    if records.has_shim(paths, record["id"]):
+        request(paths, record, "change", fields=fields)
+    else:
+        current = records.read(paths, record["id"])
+        current.update(fields)  # type: ignore[typeddict-item]
+        records.write(paths, current)
 
 
 def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -> None:
@@ -100,7 +105,17 @@ def ended(sock: socket.socket, timeout_seconds: float, *, gone: bool = False) ->
     return False
 
 
+def wait_for_exit(sock: socket.socket) -> int | None:
+    """The exit code when the program ends; None when the shim is lost before."""
+    while True:
+        kind, content = channel.receive(sock)
+        if kind == channel.EXITED:
+            return channel.Exit(content).code
+        if not kind:
+            return None
+
+
 def _readable(sock: socket.socket, seconds: float) -> bool:
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+    return bool(poll.poll(None if seconds == float("inf") else seconds * 1000))

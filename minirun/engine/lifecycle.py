@@ -30,20 +30,68 @@ def all_containers(paths: Paths) -> list[Record]:
     return [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
 
 
-def stop(paths: Paths, record: Record, timeout_seconds: int = STOP_TIMEOUT) -> str:
-    """Ask the first process to end, and after the timeout make it.  Returns a remark for the person, or ""."""
+def is_under_way(record: Record) -> bool:
+    """Whether a shim looks after it: it runs, is paused, or waits to be started again."""
+    return record["state"]["status"] in ("running", "paused", "restarting")
+
+
+def start(paths: Paths, record: Record) -> None:
+    """Run a container that does not run; one that does is left alone.  Raises what kept it from starting."""
+    from minirun.engine import run, spawn
+
+    if record["state"]["status"] == "paused":
+        raise ConflictError("cannot start a paused container, try unpause instead")
+    if is_under_way(record):
+        return
+    spare = spawn.spawn(expect_network=record["network"] == "bridge")
+    with spare.sock:
+        run.order(paths, record, spare, (0, 0), [], once=False)
+        run.wait_until_running(spare)
+
+
+def restart(paths: Paths, record: Record, timeout_seconds: int | None = None, signal_name: str = "") -> str:
+    """Stop it if it runs, and start it.  Returns stop()'s remark.  --rm does not act in between."""
+    remark = stop(paths, record, timeout_seconds, signal_name, keep=True)
+    start(paths, find(paths, record["id"]))
+    events.of_container(paths, record, "restart")
+    return remark
+
+
+def stop(
+    paths: Paths,
+    record: Record,
+    timeout_seconds: int | None = None,
+    signal_name: str = "",
+    *,
+    keep: bool = False,
+) -> str:
+    """Ask the first process to end, and after the timeout (negative: never) make it.
+
+    `keep`: --rm is not to act.  Returns a remark for the person, or "".
+    """
     sock = control.connect(paths, record)
     if sock is None:
         return ""
     with sock:
-        number = signal_number(record["stop_signal"])
+        number = signal_number(signal_name or record["stop_signal"])
         ignored = _ignores(record["state"]["pid"], number)
-        control.ask(sock, record, "stop", number=number)
-        if control.ended(sock, timeout_seconds, gone=True):
-            return ""
-        kill(paths, record)
+        control.ask(sock, record, "stop", number=number, keep=keep)
+        in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
+        if not in_time:
+            kill(paths, record)
+        events.of_container(paths, record, "stop")
     name = signal.Signals(number).name
-    return f"{record['name']} has no handler for {name} as PID 1, so it had to be killed" if ignored else ""
+    if in_time or not ignored:
+        return ""
+    return f"{record['name']} has no handler for {name} as PID 1, so it had to be killed"
+
+
+def _patience(record: Record, given: int | None) -> float:
+    """Seconds to wait for the end: what was asked for, what the container was made with, or Docker's ten."""
+    seconds = record["stop_timeout"] if given is None else given
+    if seconds is None:
+        return STOP_TIMEOUT
+    return seconds if seconds >= 0 else float("inf")
 
 
 def _ignores(pid: int, number: int) -> bool:
@@ -71,7 +119,64 @@ def kill(paths: Paths, record: Record) -> None:
             )
 
 
-def remove(paths: Paths, record: Record, *, force: bool) -> None:
+def send(paths: Paths, record: Record, number: int) -> None:
+    """`kill`: a signal for the first process, SIGKILL for all.  Raises ConflictError when it does not run."""
+    if not records.is_up(record):
+        raise ConflictError(
+            f"Cannot kill container: {record['name']}: Container {record['id']} is not running"
+        )
+    final = number in (signal.SIGKILL, signal_number(record["stop_signal"]))
+    with control.require(paths, record) as sock:
+        control.ask(sock, record, "stop" if final else "signal", number=number)
+        events.of_container(paths, record, "kill", signal=str(number))
+        if number == signal.SIGKILL and not control.ended(sock, _DEATH_TIMEOUT):
+            raise MinirunError(
+                f"container {record['name']} does not end though it was killed",
+                "a process hangs in the kernel",
+            )
+
+
+def wait(paths: Paths, record: Record) -> int:
+    """Wait until the program ends, or has ended; returns its exit code."""
+    if is_under_way(record):
+        sock = control.connect(paths, record)
+        if sock:
+            with sock:
+                code = control.wait_for_exit(sock)
+            if code is not None:
+                return code
+        record = find(paths, record["id"])
+    return record["state"]["exit_code"]
+
+
+def pause(paths: Paths, record: Record) -> None:
+    """Freeze all its processes."""
+    if record["state"]["status"] == "paused":
+        raise ConflictError(f"Container {record['id']} is already paused")
+    if record["state"]["status"] != "running":
+        raise ConflictError(f"Container {record['id']} is not running")
+    control.request(paths, record, "pause")
+
+
+def unpause(paths: Paths, record: Record) -> None:
+    """Let them go on."""
+    if record["state"]["status"] != "paused":
+        raise ConflictError(f"Container {record['id']} is not paused")
+    control.request(paths, record, "unpause")
+
+
+def rename(paths: Paths, record: Record, name: str) -> None:
+    """Give it another name that nobody has.  Raises UsageError, ConflictError."""
+    records.check_name(name)
+    if name == record["name"]:
+        raise ConflictError("Renaming a container with the same name as its current name")
+    with records.changing(paths):
+        records.require_free(paths, name)
+        control.change_locked(paths, record, {"name": name})
+    events.of_container(paths, {**record, "name": name}, "rename", oldName=f"/{record['name']}")
+
+
+def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = False) -> None:
     """Take a container away with all it has.  Raises ConflictError when it runs and `force` is not given."""
     if force:
         kill(paths, record)
@@ -84,7 +189,7 @@ def remove(paths: Paths, record: Record, *, force: bool) -> None:
             raise
         if records.has_shim(paths, record["id"]):
             raise ConflictError(
-                f'cannot remove container "/{record["name"]}": container is running: '
+                f'cannot remove container "/{record["name"]}": container is {record["state"]["status"]}: '
                 "stop the container before removing or force remove"
             )
         cleanup.release(paths, record)

@@ -73,15 +73,21 @@ def check_name(name: str) -> None:
 def add(paths: Paths, record: Record) -> None:
     """Write a new record, with a name nobody has.  Raises ConflictError when the name asked for is taken."""
     with changing(paths):
-        taken = {other["name"]: other["id"] for other in everything(paths)}
-        if record["name"] in taken:
-            raise ConflictError(
-                f'the container name "/{record["name"]}" is already in use by container "{taken[record["name"]]}"',
-                "remove or rename that container, or choose another name",
-            )
+        taken = require_free(paths, record["name"])
         record["name"] = record["name"] or _random_name(taken)
         os.mkdir(paths.container(record["id"]), 0o711)
         write(paths, record)
+
+
+def require_free(paths: Paths, name: str) -> dict[str, str]:
+    """Raises ConflictError when a container has the name.  Returns {name: id} of all there are."""
+    taken = {other["name"]: other["id"] for other in everything(paths)}
+    if name in taken:
+        raise ConflictError(
+            f'the container name "/{name}" is already in use by container "{taken[name]}"',
+            "remove or rename that container, or choose another name",
+        )
+    return taken
 
 
 def changing(paths: Paths) -> files.locked:

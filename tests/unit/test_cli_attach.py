@@ -2,7 +2,8 @@
 
 import pytest
 
-from minirun.cli.attach import DETACH_KEYS, Keys
+from minirun.cli.attach import DETACH_KEYS, Keys, detach_keys
+from minirun.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,23 @@ def test_without_keys_everything_is_passed_on():
 def test_a_first_key_that_comes_twice_may_still_begin_the_sequence():
     keys = Keys(b"aab")
     assert keys.take(b"aaab") == (b"a", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("", b"\x10\x11"),
+        ("ctrl-p,ctrl-q", b"\x10\x11"),
+        ("ctrl-a,x", b"\x01x"),
+        ("ctrl-@", b"\x00"),
+        ("ctrl-[,a", b"\x1ba"),
+    ],
+)
+def test_keys_are_named_as_docker_names_them(text, sent):
+    assert detach_keys(text) == sent
+
+
+@pytest.mark.parametrize("text", ["ctrl-", "ctrl-pp", "control-p", "a,,b", "ctrl-1", "é"])
+def test_what_is_no_key_is_refused(text):
+    with pytest.raises(UsageError, match="escape keys"):
+        detach_keys(text)

@@ -1,0 +1,128 @@
+"""`create`, `start`, `attach`: the way to a running container, in steps.
+
+See  run.py, which does all of them in one
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from minirun.cli import attach as front
+from minirun.cli import progress, run, stopping
+from minirun.cli.commands import Session
+from minirun.engine import control, lifecycle
+from minirun.engine import run as engine
+from minirun.engine.spawn import spawn
+from minirun.errors import ConflictError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minirun.engine.record_types import Record
+
+_NOT_OF_CREATE = {"detach", "detach_keys", "sig_proxy", "explain", "step", "breakpoints"}
+
+
+def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any) -> None:
+    """Make a container from IMAGE and print its ID; `start` runs it."""
+    with progress.show(sys.stderr) as news:
+        record = engine.prepare(session, run.parse_options(image, list(args), words), news)
+    click.echo(record["id"])
+
+
+create_command = type(run.run_command)(
+    "create",
+    params=[option for option in run.run_command.params if option.name not in _NOT_OF_CREATE],
+    callback=click.pass_obj(_create),
+    help=_create.__doc__,
+    short_help="Create a new container from an image",
+    context_settings={"allow_interspersed_args": False},
+)
+
+
+@click.command("start")
+@click.option("-a", "--attach", is_flag=True, help="Stay in front of it, with its output and exit code.")
+@click.option("-i", "--interactive", is_flag=True, help="Our STDIN is its own.")
+@click.option("--detach-keys", default="", help="Keys that leave it running: ctrl-p,ctrl-q.")
+@click.argument("containers", nargs=-1, required=True)
+@click.pass_obj
+def start_command(
+    session: Session, attach: bool, interactive: bool, detach_keys: str, containers: tuple[str, ...]
+) -> int:
+    """Start one or more stopped containers."""
+    if not attach and not interactive:
+        return stopping.for_each(
+            containers, lambda name: lifecycle.start(session, lifecycle.find(session, name))
+        )
+    if len(containers) > 1:
+        raise UsageError("you cannot start and attach multiple containers at once")
+    record = lifecycle.find(session, containers[0])
+    return _start_in_front(session, record, interactive, front.detach_keys(detach_keys))
+
+
+def _start_in_front(session: Session, record: Record, interactive: bool, keys: bytes) -> int:
+    """Start it and stay until the end.  Returns the program's exit code."""
+    if lifecycle.is_under_way(record):
+        return _attach(session, record, interactive, keys, signals=True)
+    interactive = interactive and record["interactive"]
+    require_terminal(record, interactive)
+    spare = spawn(expect_network=record["network"] == "bridge")
+    size = front.own_size() if record["tty"] else (0, 0)
+    engine.order(session, record, spare, size, ["stdout", "stderr"], once=True)
+    end = front.attach(spare.sock, interactive=interactive, tty=record["tty"], keys=keys)
+    if end and end.last:
+        spare.wait()
+    return end.code if end else 0
+
+
+@click.command("attach")
+@click.option("--no-stdin", is_flag=True, help="Only look on.")
+@click.option("--sig-proxy/--no-sig-proxy", default=True, help="Pass signals on to the program.")
+@click.option("--detach-keys", default="", help="Keys that leave it running: ctrl-p,ctrl-q.")
+@click.argument("container")
+@click.pass_obj
+def attach_command(
+    session: Session, no_stdin: bool, sig_proxy: bool, detach_keys: str, container: str
+) -> int:
+    """See the output of a running container, and type into it."""
+    record = lifecycle.find(session, container)
+    wanted = {
+        "paused": "You cannot attach to a paused container, unpause it first",
+        "restarting": "You cannot attach to a restarting container, wait until it is running",
+        "running": "",
+    }
+    refusal = wanted.get(
+        record["state"]["status"], "You cannot attach to a stopped container, start it first"
+    )
+    if refusal:
+        raise ConflictError(refusal)
+    interactive = record["interactive"] and not no_stdin
+    return _attach(session, record, interactive, front.detach_keys(detach_keys), signals=sig_proxy)
+
+
+def _attach(session: Session, record: Record, interactive: bool, keys: bytes, *, signals: bool) -> int:
+    from minirun.engine import channel
+
+    require_terminal(record, interactive)
+    with control.require(session, record) as sock:
+        channel.send_json(sock, channel.ATTACH, ["stdout", "stderr"])
+        if record["tty"] and any(size := front.own_size()):
+            # another size first, and a full-screen program draws itself anew
+            channel.send_json(sock, channel.RESIZE, [size[0] + 1, size[1]])
+            channel.send_json(sock, channel.RESIZE, size)
+        end = front.attach(sock, interactive=interactive, tty=record["tty"], keys=keys, signals=signals)
+    if end is None:
+        click.echo("read escape sequence", err=True)
+    return end.code if end else 0
+
+
+def require_terminal(record: Record, interactive: bool) -> None:
+    """Raises UsageError when a program with a terminal is to be typed into without one."""
+    if record["tty"] and interactive and not os.isatty(0):
+        raise UsageError(
+            "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
+        )

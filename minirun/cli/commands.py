@@ -17,6 +17,8 @@ from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from minirun.engine.spawn import Spare
 
 _CONTAINER_COMMANDS = {"run", "create", "start", "exec"}  # whose exit code may be the program's own
@@ -39,7 +41,22 @@ class LazyGroup(click.Group):
         return list(self.places)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return load(self.places[name][0]) if name in self.places else None
+        if name not in self.places:
+            return None
+        command = load(self.places[name][0])
+        if ctx.resilient_parsing:  # the shell asks what can come next
+            from minirun.cli import completion
+
+            completion.attach(str(self.name), command)
+        return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The commands, without loading them, and our own options."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.places if name.startswith(incomplete)]
+        own = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=self.places[name][1]) for name in names), *own]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

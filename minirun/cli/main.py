@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "exec": ("minirun.cli.execute:exec_command", "Execute a command in a running container"),
     "ps": ("minirun.cli.containers:ps_command", "List containers"),
-    "logs": ("minirun.cli.containers:logs_command", "Fetch the logs of a container"),
+    "logs": ("minirun.cli.logs:logs_command", "Fetch the logs of a container"),
     "stop": ("minirun.cli.stopping:stop_command", "Stop one or more running containers"),
     "restart": ("minirun.cli.stopping:restart_command", "Restart one or more containers"),
     "kill": ("minirun.cli.stopping:kill_command", "Kill one or more running containers"),
@@ -55,6 +55,10 @@ COMMANDS = {
     "tag": ("minirun.cli.images:tag_command", "Give an image another name"),
     "history": ("minirun.cli.imageinspect:history_command", "Show the history of an image"),
     "image": ("minirun.cli.imagegroup:image_group", "Manage images"),
+    "info": ("minirun.cli.info:info_command", "Display system-wide information"),
+    "version": ("minirun.cli.info:version_command", "Show the version"),
+    "doctor": ("minirun.cli.doctor:doctor_command", "Check whether this machine can run containers"),
+    "completion": ("minirun.cli.completion:completion_command", "Print a shell's completion script"),
     "system": ("minirun.cli.system:system_group", "Show what minirun takes up"),
 }
 _TRACING = ("--explain", "--step", "--break")
@@ -62,6 +66,11 @@ _TRACING = ("--explain", "--step", "--break")
 
 def main() -> None:
     """The console script `minirun`."""
+    if "_MINIRUN_COMPLETE" in os.environ:  # a shell asks what can come next: see completion.py
+        from minirun.cli import completion  # noqa: F401  (it has its own way with bash)
+        from minirun.cli.commands import call
+
+        leave(call(COMMANDS, None))
     if os.geteuid() != 0 and not {"--help", "--version"} & set(sys.argv):
         sys.stderr.write("minirun: this has to run as root\n  hint:  sudo minirun ...\n")
         sys.exit(125)

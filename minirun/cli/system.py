@@ -32,6 +32,7 @@ system_group = LazyGroup(
     "system",
     "Manage minirun.",
     {
+        "info": ("minirun.cli.info:info_command", "Display system-wide information"),
         "df": ("minirun.cli.system:df_command", "Show what takes up disk space"),
         "restore": ("minirun.cli.boot:restore_command", "Start the containers whose restart policy wants it"),
         "shutdown": ("minirun.cli.boot:shutdown_command", "Stop all containers until the next restore"),

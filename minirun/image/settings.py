@@ -55,6 +55,10 @@ class Settings:
         self._registries = registries or {}
         self.limits = limits
 
+    def hosts(self) -> list[str]:
+        """Those that the file says something about."""
+        return sorted(self._registries)
+
     def mirrors(self, registry: str) -> list[str]:
         """`HOST` or `HOST/PREFIX`, in the order they are to be asked."""
         return list(self._of(registry).mirrors)

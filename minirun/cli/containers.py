@@ -1,4 +1,4 @@
-"""`ps`, `logs`, `stop`, `rm` and `inspect`: containers that exist."""
+"""`ps`, `stop`, `rm` and `inspect`: containers that exist."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import click
 
 from minirun.cli import format, units
 from minirun.cli.commands import Session
-from minirun.engine import lifecycle, logs
+from minirun.engine import lifecycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-
     from minirun.engine.record_types import Record
 
 
@@ -79,21 +78,3 @@ def status_words(record: Record) -> str:
     if state["status"] == "exited":
         return f"Exited ({state['exit_code']}) {units.ago(state['finished'])}"
     return "Created"
-
-
-@click.command("logs")
-@click.option("--tail", "-n", default="all", help="Only the last lines.")
-@click.option("-t", "--timestamps", is_flag=True, help="When each line was written.")
-@click.argument("container")
-@click.pass_obj
-def logs_command(session: Session, tail: str, timestamps: bool, container: str) -> None:
-    """Fetch the logs of a container."""
-    record = lifecycle.find(session, container)
-    lines = list(logs.read(f"{session.container(record['id'])}/log.json"))
-    if tail != "all":
-        if not tail.isdigit():
-            raise click.BadParameter(f'"{tail}" is neither a number nor "all"', param_hint="--tail")
-        lines = lines[len(lines) - int(tail) :] if int(tail) < len(lines) else lines
-    for line in lines:
-        prefix = f"{line['time']} " if timestamps else ""
-        click.echo(prefix + line["log"], nl=False, err=line["stream"] == "stderr")

@@ -202,7 +202,7 @@ class Shim:
             self._call_create(console=None, stdio=stdio)
             for fd in stdio:
                 os.close(fd)
-        self.streams = Streams(outputs, source, logs.Writer(f"{self.directory}/log.json"), once=self.once)
+        self.streams = Streams(outputs, source, logs.open_writer(self.record, self.directory), once=self.once)
 
     def _call_create(self, console: socket.socket | None, stdio: tuple[int, int, int] | None) -> None:
         self.created = container.create(

@@ -133,6 +133,8 @@ _sethostname = _declare("sethostname", _char_p, ctypes.c_size_t)
 _setdomainname = _declare("setdomainname", _char_p, ctypes.c_size_t)
 _personality = _declare("personality", _ulong)
 _capset = _declare("capset", _void_p, _void_p)
+_inotify_init1 = _declare("inotify_init1", _int)
+_inotify_add_watch = _declare("inotify_add_watch", _int, _char_p, ctypes.c_uint32)
 _SIGCHLD = 17
 _syscall = _declare("syscall")  # glibc has no wrapper for the calls in SYSCALL_NUMBERS
 
@@ -387,6 +389,19 @@ def close_range(
     """close_range(2).  With CLOSE_RANGE_CLOEXEC the descriptors close at execve, not now."""
     args = (ctypes.c_uint(first), ctypes.c_uint(last), flags)
     act("close_range", _raw, "close_range", *args, why=why, shown=(first, last, flags))
+
+
+def inotify_init(flags: int) -> int:
+    """inotify_init1(2).  Not traced, as it only looks: see inotify.py."""
+    return int(_inotify_init1(flags))
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> int:
+    """inotify_add_watch(2).  Not traced, either."""
+    try:
+        return int(_inotify_add_watch(fd, _bytes(path), mask))
+    except OSError as error:
+        raise SyscallError(error.errno or 0, "inotify_add_watch", path) from None
 
 
 def write_file(path: str, text: str, *, why: str = "") -> None:

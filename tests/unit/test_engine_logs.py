@@ -13,7 +13,7 @@ def log(tmp_path):
     path = str(tmp_path / "log.json")
 
     def log(*writes):
-        writer = logs.Writer(path)
+        writer = logs.FileWriter(path)
         for stream, data in writes:
             writer.write(stream, data)
         writer.close()
@@ -44,7 +44,7 @@ def test_a_long_line_is_in_pieces_in_the_file_and_whole_again(log):
 
 
 def test_a_line_that_never_ends_does_not_grow_in_memory(tmp_path):
-    writer = logs.Writer(str(tmp_path / "log"))
+    writer = logs.FileWriter(str(tmp_path / "log"))
     for _ in range(100):
         writer.write("stdout", b"x" * 5000)
         assert len(writer.pending["stdout"]) <= logs.PARTIAL

@@ -30,7 +30,7 @@ COMMANDS = {
         "See the output of a running container, and type into it",
     ),
     "exec": ("minirun.cli.execute:exec_command", "Execute a command in a running container"),
-    "ps": ("minirun.cli.containers:ps_command", "List containers"),
+    "ps": ("minirun.cli.ps:ps_command", "List containers"),
     "logs": ("minirun.cli.logs:logs_command", "Fetch the logs of a container"),
     "stop": ("minirun.cli.stopping:stop_command", "Stop one or more running containers"),
     "restart": ("minirun.cli.stopping:restart_command", "Restart one or more containers"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import containers, format, images, units
+from minirun.cli import format, images, ps, units
 from minirun.cli.commands import LazyGroup, Session
 from minirun.engine import lifecycle, sizes
 from minirun.image import usage
@@ -154,7 +154,7 @@ def _image_rows(store: Store, records: list[Record]) -> list[Row]:
 def _container_rows(store: Store, records: list[Record]) -> list[Row]:
     return [
         {
-            **containers.row(record),
+            **ps.row(record),
             "LocalVolumes": "0",
             "Size": units.size(sizes.written(store.paths, record), 4),
         }

@@ -49,7 +49,7 @@ def test_the_shim_loads_neither_click_nor_what_images_and_networks_need():
     }
 
 
-@pytest.mark.parametrize("place", ["minirun.cli.containers:ps_command", "minirun.cli.run:run_command"])
+@pytest.mark.parametrize("place", ["minirun.cli.ps:ps_command", "minirun.cli.run:run_command"])
 def test_ps_and_run_load_nothing_heavy(place: str):
     names = loaded(f"from minirun.cli import main, commands\nmain.load({place!r})")
     assert not names & HEAVY

@@ -1,0 +1,244 @@
+"""`ps`: containers, those that run or all.
+
+See  docs.docker.com "docker container ls" for the filters
+"""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from minirun.cli import filters, format, units
+from minirun.cli.commands import Session
+from minirun.engine import lifecycle, sizes
+from minirun.errors import NotFoundError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minirun.engine.record_types import Record
+
+    Test = Callable[[Record], bool]
+
+_HEADINGS = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "RunningFor": "CREATED",
+    "Status": "STATUS",
+    "Ports": "PORTS",
+    "Names": "NAMES",
+    "Size": "SIZE",
+    "CreatedAt": "CREATED AT",
+    "State": "STATE",
+    "Labels": "LABELS",
+    "Networks": "NETWORKS",
+    "Mounts": "MOUNTS",
+    "LocalVolumes": "LOCAL VOLUMES",
+}
+_COLUMNS = list(_HEADINGS)[:7]
+_STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+_HEALTHS = ("starting", "healthy", "unhealthy", "none")
+
+
+@click.command("ps")
+@click.option("-a", "--all", "every", is_flag=True, help="Those that do not run, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the IDs.")
+@click.option("-s", "--size", is_flag=True, help="What they have written.")
+@click.option("-l", "--latest", is_flag=True, help="The one created last, whatever its state.")
+@click.option("-n", "--last", type=int, default=-1, help="So many created last, whatever their state.")
+@click.option("--no-trunc", is_flag=True, help="Whole IDs and commands.")
+@click.option("-f", "--filter", "words", multiple=True, help="name=..., status=..., label=..., and so on.")
+@click.option("--format", "form", default="", help="json, 'table {{.ID}}', '{{.Names}}: {{.Status}}'.")
+@click.pass_obj
+def ps_command(
+    session: Session,
+    every: bool,
+    quiet: bool,
+    size: bool,
+    latest: bool,
+    last: int,
+    no_trunc: bool,
+    words: tuple[str, ...],
+    form: str,
+) -> None:
+    """List containers."""
+    wanted = filters.parse(words, _FILTERS)
+    count = 1 if latest else last
+    every = every or count >= 0 or "status" in wanted
+    shown = [one for one in chosen(session, wanted) if every or lifecycle.is_under_way(one)]
+    shown = shown[:count] if count >= 0 else shown
+    if quiet and not form:
+        click.echo("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), nl=False)
+        return
+    size = size or ".Size" in form
+    rows = (row(one, whole=no_trunc) | (_size(session, one) if size else {"Size": ""}) for one in shown)
+    columns = [*_COLUMNS, "Size"] if size else _COLUMNS
+    for line in format.lines(rows, form, _HEADINGS, columns):
+        click.echo(line)
+
+
+def row(record: Record, *, whole: bool = False) -> format.Row:
+    """The fields of `--format`."""
+    command = " ".join(record["args"])
+    if not whole and len(command) > 18:
+        command = command[:17] + "…"
+    volumes = [mount for mount in record["mounts"] if mount.get("name")]
+    sources = [str(mount.get("name") or mount.get("source", "")) for mount in record["mounts"]]
+    return {
+        "ID": record["id"] if whole else record["id"][:12],
+        "Image": familiar(record["image"]),
+        "Command": f'"{command}"',
+        "RunningFor": units.ago(record["created"]),
+        "Status": status_words(record),
+        "Ports": "",
+        "Names": record["name"],
+        "CreatedAt": units.when(record["created"]),
+        "State": record["state"]["status"],
+        "Labels": ",".join(f"{key}={value}" for key, value in record["labels"].items()),
+        "Networks": record["network"],
+        "Mounts": ",".join(filter(None, sources)),
+        "LocalVolumes": str(len(volumes)),
+    }
+
+
+def _size(session: Session, record: Record) -> format.Row:
+    written = sizes.written(session, record)
+    return {"Size": f"{units.size(written)} (virtual {units.size(written + sizes.beneath(record))})"}
+
+
+def familiar(reference: str) -> str:
+    """docker.io/library/alpine:latest is alpine to everybody."""
+    return reference.removeprefix("docker.io/").removeprefix("library/").removesuffix(":latest")
+
+
+def status_words(record: Record) -> str:
+    """`Up 3 minutes (healthy)`, `Exited (137) 2 seconds ago`, `Created`: Docker's words."""
+    state = record["state"]
+    up = f"Up {units.ago(state['started']).removesuffix(' ago')}"
+    if state["status"] == "running":
+        return up + _health_words(record)
+    if state["status"] == "paused":
+        return f"{up} (Paused)"
+    if state["status"] == "restarting":
+        return f"Restarting ({state['exit_code']}) {units.ago(state['finished'])}"
+    if state["status"] == "exited":
+        return f"Exited ({state['exit_code']}) {units.ago(state['finished'])}"
+    return "Created"
+
+
+def _health_words(record: Record) -> str:
+    health = _health(record)
+    return {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
+
+
+def _health(record: Record) -> str:
+    health = record["state"]["health"]
+    return health["status"] if health and record["health"] else "none"
+
+
+# ---- filters ----------------------------------------------------------------------------------------------
+
+
+def chosen(session: Session, wanted: dict[str, list[str]]) -> list[Record]:
+    """The containers that every filter lets through, newest first.  Raises UsageError for a senseless value."""
+    records = lifecycle.all_containers(session)
+    tests = [_FILTERS[key](session, values) for key, values in wanted.items()]
+    return [record for record in records if all(test(record) for test in tests)]
+
+
+def _pattern(values: list[str]) -> re.Pattern[str]:
+    try:
+        return re.compile("|".join(values))
+    except re.error as error:
+        raise UsageError(f"invalid filter: '{values[-1]}' is no regular expression: {error}") from None
+
+
+def _by_id(_session: Session, values: list[str]) -> Test:
+    return lambda record: any(record["id"].startswith(value) for value in values)
+
+
+def _by_name(_session: Session, values: list[str]) -> Test:
+    pattern = _pattern([value.replace("^/", "^") for value in values])
+    return lambda record: bool(pattern.search(record["name"]))
+
+
+def _by_label(_session: Session, values: list[str]) -> Test:
+    return lambda record: all(filters.has_label(record["labels"], value) for value in values)
+
+
+def _by_status(_session: Session, values: list[str]) -> Test:
+    if bad := set(values) - set(_STATUSES):
+        raise UsageError(f"invalid filter 'status={bad.pop()}'", f"there are {', '.join(_STATUSES)}")
+    return lambda record: record["state"]["status"] in values
+
+
+def _by_exit_code(_session: Session, values: list[str]) -> Test:
+    if bad := [value for value in values if not value.lstrip("-").isdigit()]:
+        raise UsageError(f"invalid filter 'exited={bad[0]}': it is not a number")
+    codes = set(map(int, values))
+    return lambda record: record["state"]["status"] == "exited" and record["state"]["exit_code"] in codes
+
+
+def _by_health(_session: Session, values: list[str]) -> Test:
+    if bad := set(values) - set(_HEALTHS):
+        raise UsageError(f"invalid filter 'health={bad.pop()}'", f"there are {', '.join(_HEALTHS)}")
+    return lambda record: _health(record) in values
+
+
+def _by_ancestor(session: Session, values: list[str]) -> Test:
+    """Containers of an image, or of one that was built on it: whose layers begin with its layers."""
+    from minirun.image.store import Store
+
+    store = Store(session)
+    images = [image for image in map(store.find, values) if image]
+    stacks = [image.layer_paths() for image in images]
+    return lambda record: any(record["layers"][: len(stack)] == stack for stack in stacks)
+
+
+def _created(session: Session, values: list[str]) -> list[str]:
+    try:
+        return [lifecycle.find(session, value)["created"] for value in values]
+    except NotFoundError as error:
+        raise UsageError(str(error)) from None
+
+
+def _before(session: Session, values: list[str]) -> Test:
+    moment = min(_created(session, values))
+    return lambda record: record["created"] < moment
+
+
+def _since(session: Session, values: list[str]) -> Test:
+    moment = max(_created(session, values))
+    return lambda record: record["created"] > moment
+
+
+def _by_volume(_session: Session, values: list[str]) -> Test:
+    def mounted(record: Record) -> bool:
+        places = [
+            {mount.get("name"), mount.get("source"), mount["destination"]} for mount in record["mounts"]
+        ]
+        return any(value in place for value in values for place in places)
+
+    return mounted
+
+
+def _by_network(_session: Session, values: list[str]) -> Test:
+    return lambda record: record["network"] in values
+
+
+_FILTERS: dict[str, Callable[[Session, list[str]], Test]] = {
+    "ancestor": _by_ancestor,
+    "before": _before,
+    "exited": _by_exit_code,
+    "health": _by_health,
+    "id": _by_id,
+    "label": _by_label,
+    "name": _by_name,
+    "network": _by_network,
+    "since": _since,
+    "status": _by_status,
+    "volume": _by_volume,
+}

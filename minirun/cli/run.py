@@ -14,6 +14,7 @@ import click
 
 from minirun.cli import attach, policies, progress
 from minirun.cli.commands import Session
+from minirun.engine import logs
 from minirun.engine import options as parse
 from minirun.engine import run as engine
 from minirun.engine.options import RunOptions
@@ -93,6 +94,8 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.option("--ulimit", multiple=True, help="NAME=SOFT[:HARD], as nofile=1024.")
 @click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1.")
 @policies.options
+@click.option("--log-driver", default="", help="json-file, or none: what is printed is not kept.")
+@click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag.")
 @click.option(
     "--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull."
 )
@@ -197,5 +200,6 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
     options.resources = parse.resources(words)
     parse.security(options, words["security_opt"])
     policies.take(options, words)
+    options.log = logs.settings(words["log_driver"], words["log_opt"])
     parse.check(options)
     return options

@@ -27,7 +27,9 @@ from minirun.errors import UnsupportedError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.engine.record_types import Record
+    from collections.abc import Iterable
+
+    from minirun.engine.record_types import LogSettings, Record
 
 NAME = "log.json"
 PARTIAL = 16384  # bytes: a line longer than this is written in pieces
@@ -41,6 +43,16 @@ _IS_CONTROL = bytes(0 if code < 32 and code not in b"\t\n\r" else 255 for code i
 DRIVERS = ("json-file", "none")
 _OPTIONS = ("max-size", "max-file", "labels", "env", "tag", "compress")
 _UNITS = {unit: 1000**power for power, unit in enumerate(("", "k", "m", "g", "t", "p"))}  # Docker's: decimal
+
+
+def settings(driver: str, words: Iterable[str]) -> LogSettings:
+    """`--log-driver`, and `--log-opt KEY=VALUE` as often as one likes.  Raises UsageError."""
+    options = dict(word.partition("=")[::2] for word in words)
+    driver = driver or DRIVERS[0]
+    if driver == "none" and options:
+        raise UsageError(f"invalid logging opts for driver {driver}")
+    check_options(driver, options)
+    return {"driver": driver, "options": options}
 
 
 def check_options(driver: str, options: dict[str, str]) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 INPUT_BACKLOG = 1 << 20  # bytes
 ONLOOKER_BACKLOG = 1 << 20  # bytes
+READS = 16  # of one stream's output in a row, when only the log is there to take it
 _KINDS = {"stdout": channel.STDOUT, "stderr": channel.STDERR}
 
 
@@ -209,7 +210,9 @@ class Streams(Part):
         if events & select.POLLOUT and fd == self.input.fd:
             self.input.flush()
         if events & ~select.POLLOUT and fd in self.outputs:
-            self._take_output(fd)
+            for _ in range(1 if self.clients else READS):
+                if not self._take_output(fd):
+                    break
 
     def drain(self) -> None:
         """Take all that is still to be had, when nobody is left who could add to it, and close."""

@@ -72,7 +72,7 @@ def checks(paths: Paths) -> Iterator[Check]:
     yield links()
     yield nftables()
     yield forwarding(host.sysctl("net/ipv4/ip_forward"))
-    yield others_forward(bridge.names(paths.root)[1])
+    yield others_forward(bridge.names(paths.root)[0])
     yield clock(time.time())
 
 

@@ -43,7 +43,7 @@ def run(
     explain: str | None,
     step: bool,
     breaks: tuple[str, ...],
-    detach: bool,
+    front: plain.Front,
 ) -> int:
     """Run as `minirun run` does, and tell about it.  Returns the exit code."""
     if explain and explain not in FORMS:
@@ -56,7 +56,7 @@ def run(
     with _output(
         explain
     ) as out:  # after the fork: a shim that held standard output open would outlive its readers
-        return _run(session, options, spare, detach, listening, _teller(explain, out, names))
+        return _run(session, options, spare, front, listening, _teller(explain, out, names))
 
 
 @contextlib.contextmanager
@@ -128,7 +128,12 @@ class _Listening:
 
 
 def _run(
-    session: Session, options: RunOptions, spare: Spare, detach: bool, listening: _Listening, teller: Teller
+    session: Session,
+    options: RunOptions,
+    spare: Spare,
+    front: plain.Front,
+    listening: _Listening,
+    teller: Teller,
 ) -> int:
     reader = listening.begin(spare, teller)
     left = False  # whether the container goes on without us
@@ -137,8 +142,8 @@ def _run(
         reader.catch_up()
 
     try:
-        code = plain.run(session, options, spare, detach, began)
-        left = detach
+        code = plain.run(session, options, spare, front, began)
+        left = front.detach
         return code
     except trace.Cancelled as error:
         raise MinirunError(str(error)) from None

@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from minirun.cli import attach, policies, progress
+from minirun.cli import attach, cidfile, policies, progress
 from minirun.cli.commands import Session
 from minirun.engine import logs
 from minirun.engine import options as parse
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+
+
 class _RunCommand(click.Command):
     """`--explain` alone means `--explain=text`; click by itself would take the image for its value."""
 
@@ -37,13 +40,22 @@ class _RunCommand(click.Command):
             if isinstance(option, click.Option) and not option.is_flag and option.name != "explain"
             for name in option.opts
         }
-        return super().parse_args(ctx, list(spell_out(args, valued)))
+        flags = {name for option in self.params if getattr(option, "is_flag", False) for name in option.opts}
+        return super().parse_args(ctx, list(spell_out(args, valued, flags)))
 
 
-def spell_out(args: list[str], valued: set[str]) -> Iterator[str]:
-    """`args` with a bare --explain spelt out.  `valued` are the options that take the next word as their value."""
+def spell_out(args: list[str], valued: set[str], flags: set[str]) -> Iterator[str]:
+    """`args` with a bare --explain spelt out, and --flag=true or =false as click wants it: --flag, or nothing.
+
+    `valued` are the options that take the next word as their value.
+    """
     words = iter(args)
     for word in words:
+        name, equals, value = word.partition("=")
+        if equals and name in flags and value.lower() in _BOOLEANS:
+            if _BOOLEANS[value.lower()]:
+                yield name
+            continue
         yield "--explain=text" if word == "--explain" else word
         if not word.startswith("-") or word == "--":
             yield from words  # the image, and what is its own
@@ -70,13 +82,23 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.option("-d", "--detach", is_flag=True, help="Run in the background and print the container's ID.")
 @click.option("--rm", is_flag=True, help="Remove the container when it exits.")
 @click.option("--name", default="", help="Name of the container.")
+@click.option("-a", "--attach", multiple=True, help="Only these: STDIN, STDOUT, STDERR.")
+@click.option("--detach-keys", default="", help="Keys that leave it running: ctrl-p,ctrl-q.")
+@click.option("--sig-proxy/--no-sig-proxy", default=True, help="Pass signals on to the program.")
+@click.option("--cidfile", default="", help="Write the container's ID to this new file.")
+@click.option("--stop-signal", default="", help="Signal that asks it to end; TERM, or the image's.")
+@click.option("--stop-timeout", type=int, help="Seconds that `stop` waits before it kills.")
 @click.option("-e", "--env", multiple=True, help="NAME=VALUE, or NAME for the value it has here.")
 @click.option("--env-file", multiple=True, help="File with one NAME=VALUE a line.")
 @click.option("-w", "--workdir", default="", help="Working directory; made if missing.")
 @click.option("-u", "--user", default="", help="NAME or UID, and :GROUP or :GID.")
+@click.option("--group-add", multiple=True, help="One more group, by name or GID.")
 @click.option("--entrypoint", help="Program to run instead of the image's.")
 @click.option("-h", "--hostname", default="", help="Name of the host inside.")
+@click.option("--domainname", default="", help="NIS domain name inside.")
 @click.option("-l", "--label", multiple=True, help="KEY=VALUE to remember.")
+@click.option("--label-file", multiple=True, help="File with one KEY=VALUE a line.")
+@click.option("--annotation", multiple=True, help="KEY=VALUE for the runtime, into config.json.")
 @click.option("-v", "--volume", multiple=True, help="/HOST:/CONTAINER[:ro]: share a directory or file.")
 @click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory.")
 @click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem.")
@@ -113,47 +135,71 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.pass_obj
 def run_command(session: Session, /, image: str, args: tuple[str, ...], **words: Any) -> int:
     """Create and run a new container from IMAGE; what comes after it is the command and its arguments."""
-    detach, explain, step, breakpoints = (
-        words.pop(name) for name in ("detach", "explain", "step", "breakpoints")
-    )
+    explain, step, breakpoints = (words.pop(name) for name in ("explain", "step", "breakpoints"))
     options = parse_options(image, list(args), words)
-    if options.tty and options.interactive and not detach and not os.isatty(0):
+    front = Front(options, words)
+    if options.tty and options.interactive and not front.detach and not os.isatty(0):
         raise UsageError(
             "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
         )
     if explain or step or breakpoints:
         from minirun.cli import explained
 
-        return explained.run(session, options, explain, step, breakpoints, detach)
-    return run(session, options, session.spare or spawn(), detach)
+        return explained.run(session, options, explain, step, breakpoints, front)
+    return run(session, options, session.spare or spawn(), front)
+
+
+class Front:
+    """How we are in front of the container: not at all (`-d`), or with some of its streams."""
+
+    def __init__(self, options: RunOptions, words: dict[str, Any]) -> None:
+        self.detach: bool = words["detach"]
+        self.cidfile: str = words["cidfile"]
+        self.signals: bool = words["sig_proxy"]
+        self.keys = attach.detach_keys(words["detach_keys"])
+        wanted = [word.lower() for word in words["attach"]]
+        if bad := [word for word in wanted if word not in ("stdin", "stdout", "stderr")]:
+            raise UsageError(f'invalid --attach: "{bad[0]}"', "valid streams are STDIN, STDOUT and STDERR")
+        if wanted and self.detach:
+            raise UsageError("conflicting options: -a (attach) and -d (detach)")
+        named = [] if self.detach else wanted or ["stdout", "stderr", "stdin"]
+        self.streams = [name for name in named if name != "stdin"]
+        self.interactive = options.interactive and "stdin" in named
+        options.attached = [*self.streams, *(["stdin"] if self.interactive else [])]
 
 
 def run(
     session: Session,
     options: RunOptions,
     spare: Spare,
-    detach: bool,
+    front: Front,
     began: Callable[[], None] | None = None,
 ) -> int:
     """Prepare, start and, unless detached, stay until the end.  Returns the exit code.
 
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
-    options.attached = [] if detach else ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
-    with progress.show(sys.stderr, bars=not began) as news:  # a narrator writes between them
-        record = engine.prepare(session, options, news)
+    with cidfile.reserved(front.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
+        record = engine.prepare(session, options, news)  # a narrator writes between bars
+        if file:
+            file.write(record["id"])
     size = attach.own_size() if options.tty else (0, 0)
-    streams = [] if detach else ["stdout", "stderr"]
-    engine.order(session, record, spare, size, streams, once=not detach)
-    if detach or began:
+    engine.order(session, record, spare, size, front.streams, once=not front.detach)
+    if front.detach or began:
         engine.wait_until_running(spare)
     if began:
         began()
-    if detach:
+    if front.detach:
         click.echo(record["id"])
         return 0
     sys.stdout.flush()
-    end = attach.attach(spare.sock, interactive=options.interactive, tty=options.tty)
+    end = attach.attach(
+        spare.sock,
+        interactive=front.interactive,
+        tty=options.tty,
+        keys=front.keys,
+        signals=front.signals,
+    )
     if end is None:  # detached
         return 0
     if end.last:
@@ -186,11 +232,16 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
         "init",
         "privileged",
         "platform",
+        "domainname",
+        "stop_signal",
+        "stop_timeout",
     ):
         setattr(options, name, words[name])
     options.readonly, options.pull = words["read_only"], words["pull"]
     options.env = parse.environment(words["env"], words["env_file"])
-    options.labels = parse.labels(words["label"])
+    options.labels = parse.labels([*parse.lines_of(words["label_file"], "--label-file"), *words["label"]])
+    options.annotations = parse.labels(words["annotation"])
+    options.groups = list(words["group_add"])
     options.mounts = [parse.volume(text) for text in words["volume"]] + [
         parse.tmpfs(text) for text in words["tmpfs"]
     ]

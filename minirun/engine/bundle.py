@@ -58,7 +58,11 @@ def configure(record: Record, directory: str, rootfs: str, network_namespace: st
         "root": {"path": rootfs, "readonly": record["readonly"]},
         "hostname": record["hostname"],
         "mounts": list(_mounts(record, directory)),
-        "annotations": {"io.minirun.name": record["name"], "io.minirun.image": record["image"]},
+        "annotations": {
+            "io.minirun.name": record["name"],
+            "io.minirun.image": record["image"],
+            **record["annotations"],
+        },
         "linux": {
             "namespaces": spec.default_namespaces(network),
             "cgroupsPath": f"/minirun/{record['id']}",
@@ -71,6 +75,8 @@ def configure(record: Record, directory: str, rootfs: str, network_namespace: st
             "readonlyPaths": [] if privileged else list(spec.READONLY_PATHS),
         },
     }
+    if record["domainname"]:
+        config["domainname"] = record["domainname"]
     if record["seccomp"] is not None:
         profile = record["seccomp"] or seccomp.default_profile()
         arch = seccomp.native_arch()
@@ -82,7 +88,10 @@ def process(record: Record, rootfs: str) -> Process:
     """The main program: who, where, with what."""
     made = spec.default_process(record["args"], record["capabilities"])
     user, home = users.resolve(
-        record["user"], inroot.read_in_root(rootfs, "/etc/passwd"), inroot.read_in_root(rootfs, "/etc/group")
+        record["user"],
+        inroot.read_in_root(rootfs, "/etc/passwd"),
+        inroot.read_in_root(rootfs, "/etc/group"),
+        record["groups"],
     )
     made["user"] = user
     made["cwd"] = record["cwd"]

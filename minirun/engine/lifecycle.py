@@ -6,10 +6,10 @@ See  signal(7); Docker's `stop`: TERM, ten seconds, KILL
 from __future__ import annotations
 
 import contextlib
-import signal
 
 from minirun.engine import cleanup, control, events, records
-from minirun.errors import ConflictError, MinirunError, NotFoundError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.linux import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def stop(
         if not in_time:
             kill(paths, record)
         events.of_container(paths, record, "stop")
-    name = signal.Signals(number).name
     if in_time or not ignored:
         return ""
-    return f"{record['name']} has no handler for {name} as PID 1, so it had to be killed"
+    name = (signal_name or record["stop_signal"]).upper().removeprefix("SIG")
+    return f"{record['name']} has no handler for SIG{name} as PID 1, so it had to be killed"
 
 
 def _patience(record: Record, given: int | None) -> float:
@@ -111,7 +111,7 @@ def kill(paths: Paths, record: Record) -> None:
         return
     with sock:
         with contextlib.suppress(ConflictError):  # it is just ending by itself
-            control.ask(sock, record, "stop", number=int(signal.SIGKILL))
+            control.ask(sock, record, "stop", number=signals.SIGKILL)
         if not control.ended(sock, _DEATH_TIMEOUT, gone=True):
             raise MinirunError(
                 f"container {record['name']} does not end though it was killed",
@@ -125,11 +125,11 @@ def send(paths: Paths, record: Record, number: int) -> None:
         raise ConflictError(
             f"Cannot kill container: {record['name']}: Container {record['id']} is not running"
         )
-    final = number in (signal.SIGKILL, signal_number(record["stop_signal"]))
+    final = number in (signals.SIGKILL, signal_number(record["stop_signal"]))
     with control.require(paths, record) as sock:
         control.ask(sock, record, "stop" if final else "signal", number=number)
         events.of_container(paths, record, "kill", signal=str(number))
-        if number == signal.SIGKILL and not control.ended(sock, _DEATH_TIMEOUT):
+        if number == signals.SIGKILL and not control.ended(sock, _DEATH_TIMEOUT):
             raise MinirunError(
                 f"container {record['name']} does not end though it was killed",
                 "a process hangs in the kernel",
@@ -199,13 +199,11 @@ def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = Fa
 
 
 def signal_number(name: str) -> int:
-    """SIGTERM, TERM and 15 are the same.  Raises MinirunError for what is no signal."""
-    if name.isdigit():
-        return int(name)
-    try:
-        return int(signal.Signals[name if name.startswith("SIG") else f"SIG{name}"])
-    except KeyError:
-        raise MinirunError(f'unknown signal "{name}"') from None
+    """SIGTERM, TERM and 15 are the same.  Raises UsageError for what is no signal."""
+    number = signals.named(name)
+    if not number:
+        raise UsageError(f"Invalid signal: {name}", "as in TERM, SIGINT or 9")
+    return number
 
 
 def require_running(record: Record) -> None:

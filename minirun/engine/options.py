@@ -11,7 +11,7 @@ import resource
 
 from minirun.engine import records
 from minirun.errors import MinirunError, UsageError
-from minirun.linux import capabilities, seccomp
+from minirun.linux import capabilities, seccomp, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _quota(cpus: str) -> int:
 
 def environment(entries: Iterable[str], env_files: Iterable[str]) -> list[str]:
     """`-e K=V` as it is, `-e K` with our own value if we have one; files first, so that -e wins."""
-    lines = [line for path in env_files for line in _env_file(path)]
+    lines = lines_of(env_files, "--env-file")
     made = []
     for entry in [*lines, *entries]:
         name, equals, _ = entry.partition("=")
@@ -128,13 +128,17 @@ def environment(entries: Iterable[str], env_files: Iterable[str]) -> list[str]:
     return made
 
 
-def _env_file(path: str) -> list[str]:
-    """The lines of an --env-file: values are raw, without quotes or expansion; # begins a comment line."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line.rstrip("\n").lstrip() for line in file]
-    except OSError as error:
-        raise UsageError(f"--env-file {path}: {error.strerror}") from None
+def lines_of(paths: Iterable[str], option: str) -> list[str]:
+    """The lines of files with one entry each: values are raw, without quotes or expansion; # begins a comment line."""
+    lines: list[str] = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines += [line.rstrip("\n").lstrip() for line in file]
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{option} {path}: {getattr(error, 'strerror', '') or 'it is not text'}"
+            ) from None
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -251,6 +255,8 @@ def check(options: RunOptions) -> None:
     """What can be wrong without looking at the machine.  Raises UsageError."""
     if options.name:
         records.check_name(options.name)
+    if options.stop_signal and signals.named(options.stop_signal) is None:
+        raise UsageError(f"Invalid signal: {options.stop_signal}", "as in TERM, SIGINT or 9")
     if options.workdir and not options.workdir.startswith("/"):
         raise UsageError(
             f'the working directory "{options.workdir}" is invalid', "it has to be an absolute path"

@@ -9,7 +9,7 @@ from minirun.errors import MinirunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from minirun.runtime.config import User
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 LARGEST = 2**31 - 1  # Docker's bound; the kernel's is twice that, with -1 meaning "do not change"
 
 
-def resolve(text: str, passwd: str, group: str) -> tuple[User, str]:
+def resolve(text: str, passwd: str, group: str, more: Iterable[str] = ()) -> tuple[User, str]:
     """(user for config.json, home directory) for `text` and the texts of the two files.
 
-    A uid without an entry gets gid 0 and HOME=/.  Raises MinirunError "unable to find user".
+    `more` are groups to be in besides, names or numbers.  A uid without an entry gets gid 0 and HOME=/.
+    Raises MinirunError "unable to find user".
     """
     name, _, group_name = (text or "0").partition(":")
     users = (fields for fields in _entries(passwd, 6) if fields[3].isdecimal())
@@ -34,6 +35,7 @@ def resolve(text: str, passwd: str, group: str) -> tuple[User, str]:
         gid = find_group(group_name, group)
     elif entry:
         groups = [int(fields[2]) for fields in _entries(group, 4) if entry[0] in fields[3].split(",")]
+    groups += [found for found in (find_group(name, group) for name in more) if found not in groups]
     if max(uid, gid, *groups) > LARGEST:
         raise MinirunError(f"the user {text}: uids and gids must be in range 0-{LARGEST}")
     return {"uid": uid, "gid": gid, "additionalGids": groups}, (entry[5] or "/") if entry else "/"

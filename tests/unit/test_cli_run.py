@@ -5,6 +5,7 @@ import pytest
 from minirun.cli.run import spell_out
 
 VALUED = {"-e", "--env", "--name", "-v"}
+FLAGS = {"--rm", "-d", "--init"}
 
 
 @pytest.mark.parametrize(
@@ -23,4 +24,18 @@ VALUED = {"-e", "--env", "--name", "-v"}
     ],
 )
 def test_a_bare_explain_before_the_image_means_text(before: str, after: str) -> None:
-    assert list(spell_out(before.split(), VALUED)) == after.split()
+    assert list(spell_out(before.split(), VALUED, FLAGS)) == after.split()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("--rm=true busybox", "--rm busybox"),
+        ("--rm=false -d=1 busybox", "-d busybox"),
+        ("--rm=maybe busybox", "--rm=maybe busybox"),
+        ("busybox prog --rm=true", "busybox prog --rm=true"),
+        ("--env=true busybox", "--env=true busybox"),
+    ],
+)
+def test_a_flag_may_have_a_value_as_in_go(before: str, after: str) -> None:
+    assert list(spell_out(before.split(), VALUED, FLAGS)) == after.split()

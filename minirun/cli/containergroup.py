@@ -1,0 +1,34 @@
+"""`minirun container`: the commands for containers once more, gathered as Docker gathers them."""
+
+from __future__ import annotations
+
+from minirun.cli.commands import LazyGroup
+from minirun.cli.main import COMMANDS
+
+_SAME = (
+    *(
+        "attach",
+        "commit",
+        "cp",
+        "create",
+        "diff",
+        "exec",
+        "export",
+        "inspect",
+        "kill",
+        "logs",
+        "pause",
+        "port",
+    ),
+    *("rename", "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait"),
+)
+
+container_group = LazyGroup(
+    "container",
+    "Manage containers.",
+    {
+        "ls": COMMANDS["ps"],
+        **{name: COMMANDS[name] for name in _SAME if name in COMMANDS},
+        "prune": ("minirun.cli.pruning:container_prune_command", "Remove all stopped containers"),
+    },
+)

@@ -1,0 +1,78 @@
+"""`top` and `port`: what runs in a container, and what of it can be reached from outside.
+
+See  ps(1); Docker's `top`: the host's ps, of which the container's processes are kept
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+import click
+
+from minirun.cli import format
+from minirun.cli.commands import Session
+from minirun.engine import lifecycle, records
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
+from minirun.linux import cgroups
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+
+@click.command("top", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("container")
+@click.argument("ps_options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -> None:
+    """Display the running processes of a container; options after it are ps(1)'s."""
+    record = lifecycle.find(session, container)
+    if not records.is_up(record):
+        raise ConflictError(f"Container {record['id']} is not running")
+    pids = set(cgroups.pids(f"/minirun/{record['id']}"))
+    for line in format.table(list(rows(_ps(ps_options or ("-ef",)), pids))):
+        click.echo(line)
+
+
+def _ps(options: tuple[str, ...]) -> str:
+    """What the host's ps prints.  Raises MinirunError with its first words when it refuses."""
+    try:
+        done = subprocess.run(["ps", *options], capture_output=True, text=True, errors="replace")
+    except FileNotFoundError:
+        raise UnsupportedError("ps is not installed", "apt-get install procps") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise MinirunError(f"ps: {said[0] if said else f'exit {done.returncode}'}")
+    return done.stdout
+
+
+def rows(text: str, pids: Collection[int]) -> Iterator[list[str]]:
+    """The heading of what ps printed, and its lines about `pids`, in columns.
+
+    Raises MinirunError when there is no column PID to know them by.  The last column may hold spaces.
+    """
+    heading, *lines = text.splitlines()
+    titles = heading.split()
+    if "PID" not in titles:
+        raise MinirunError("Couldn't find PID field in ps output", "let ps show it: -o pid,...")
+    yield titles
+    for line in lines:
+        cells = line.split(None, len(titles) - 1)
+        pid = cells[titles.index("PID")] if len(cells) == len(titles) else ""
+        if pid.isdigit() and int(pid) in pids:
+            yield cells
+
+
+@click.command("port")
+@click.argument("container")
+@click.argument("port", default="")
+@click.pass_obj
+def port_command(session: Session, container: str, port: str) -> None:
+    """List port mappings of a container.  Until networks can publish ports (`-p`) there are none."""
+    record = lifecycle.find(session, container)
+    number, _, protocol = port.partition("/")
+    if port and (not number.isdigit() or protocol not in ("", "tcp", "udp", "sctp")):
+        raise UsageError(f"Invalid port: {port}", "PORT or PORT/PROTOCOL, as 80 or 53/udp")
+    if port:
+        asked = f"{number}/{protocol or 'tcp'}"
+        raise NotFoundError(f"No public port '{asked}' published for {record['name']}")

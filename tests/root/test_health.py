@@ -44,7 +44,7 @@ def health_events(container: Container) -> list[str]:
 
 
 def test_a_container_without_a_check_has_no_health(start: Start):
-    assert start("busybox", "sleep", "1000").inspect("{{json .State.Health}}") == "null"
+    assert '"Health"' not in start("busybox", "sleep", "1000").inspect("{{json .State}}")
 
 
 def test_it_starts_then_is_healthy(start: Start):
@@ -134,7 +134,7 @@ def test_a_probe_under_way_does_not_hold_up_the_end(start: Start):
 
 def test_a_container_can_refuse_the_check_of_its_image(minirun: Minirun):
     container = containers.start(minirun, "--no-healthcheck", "busybox", "sleep", "1000")
-    assert container.inspect("{{json .State.Health}}") == "null"
+    assert '"Health"' not in container.inspect("{{json .State}}")
 
 
 def test_the_shim_keeps_nothing_of_its_probes(start: Start):

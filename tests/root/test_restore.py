@@ -1,6 +1,7 @@
 """What a reboot leaves and `system restore` brings back; the service; reset."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -103,13 +104,13 @@ def test_shutdown_sends_the_stop_signal(start: Start):
 def test_a_container_that_cannot_start_does_not_keep_the_others_down(start: Start):
     first, broken, last = (sleeper(start, "always", "--name", name) for name in ("first", "broken", "last"))
     broken.minirun("system", "shutdown", check=True)
-    os.rename(f"{broken.minirun.root}/containers/{broken.id}/upper", f"{broken.minirun.root}/upper")
-    Path(f"{broken.minirun.root}/containers/{broken.id}/upper").write_text("no directory")
+    upper = broken.minirun.root / "containers" / broken.id / "upper"
+    shutil.rmtree(upper)
+    upper.write_text("no directory")
     result = broken.minirun("system", "restore")
     assert (result.code, result.stdout) == (1, "first\nlast\n")
     assert result.stderr.startswith("minirun: broken: ")
     assert (status(first), status(last)) == ("running", "running")
-    os.rmdir(f"{broken.minirun.root}/upper")
 
 
 def test_two_restores_at_once_start_each_container_once(start: Start):

@@ -14,7 +14,6 @@ Next     overlay.py, bundle.py, then runtime/container.py; life.py for what foll
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -33,9 +32,6 @@ from minirun.runtime import container, terminal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.engine.record_types import RunState
-
-
-PIPE_SIZE = 1 << 20  # bytes the program can be ahead of us: the kernel's default is 65536
 
 
 def main(client: socket.socket, expect_network: bool = False) -> int:

@@ -16,6 +16,7 @@ See  poll(2), pipe(7); loop.py, channel.py for the messages
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import socket
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 INPUT_BACKLOG = 1 << 20  # bytes
 ONLOOKER_BACKLOG = 1 << 20  # bytes
+PIPE_SIZE = 1 << 20  # bytes by which a program may be ahead of us: the kernel's default is 65536
 READS = 16  # of one stream's output in a row, when only the log is there to take it
 _KINDS = {"stdout": channel.STDOUT, "stderr": channel.STDERR}
 
@@ -146,6 +148,8 @@ def pipes(interactive: bool) -> tuple[tuple[int, int, int], dict[int, str], Inpu
     """Pipes for a program without a terminal: its ends of its three streams, our outputs and its input."""
     out_reader, out_writer = os.pipe()
     err_reader, err_writer = os.pipe()
+    with contextlib.suppress(OSError):  # EPERM: this user holds more than pipe(7) allows
+        fcntl.fcntl(out_writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     if interactive:
         in_reader, in_writer = os.pipe()
     else:

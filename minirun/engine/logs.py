@@ -24,6 +24,7 @@ import os
 from minirun import jsontext
 from minirun.engine import records
 from minirun.errors import UnsupportedError, UsageError
+from minirun.linux import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 NAME = "log.json"
 PARTIAL = 16384  # bytes: a line longer than this is written in pieces
 _CHUNK = 65536  # bytes escaped at once: lines of one byte become 37 times as much
+_FREED = 1 << 20  # bytes: the buffers of one chunk
 _BEGIN = b'{"log":"'
 _CONTROLS = [(bytes([code]), b"\\u%04x" % code) for code in range(32) if code not in b"\t\n\r"]
 _IS_CONTROL = bytes(0 if code < 32 and code not in b"\t\n\r" else 255 for code in range(256))
@@ -140,6 +142,7 @@ class FileWriter(Writer):
         self, path: str, limit: int = 0, count: int = 1, attrs: dict[str, str] | None = None
     ) -> None:
         self.files = Files(path, limit, count)
+        syscalls.keep_freed_memory(_FREED)
         self.attrs = f',"attrs":{jsontext.dumps(attrs)}' if attrs else ""
         self.pending = {"stdout": b"", "stderr": b""}
         self.lost_lines = self.lost_bytes = 0

@@ -38,6 +38,9 @@ CLONE_INTO_CGROUP = 0x200000000
 CLOSE_RANGE_CLOEXEC = 4
 SECCOMP_SET_MODE_FILTER = 1
 
+# mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
 _X86_64 = {
     "pivot_root": 155,
     "keyctl": 250,

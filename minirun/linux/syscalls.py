@@ -21,6 +21,8 @@ from minirun.linux.constants import (
     AT_EMPTY_PATH,
     CLONE_INTO_CGROUP,
     CLOSE_RANGE_CLOEXEC,
+    M_MMAP_THRESHOLD,
+    M_TRIM_THRESHOLD,
     PR_CAP_AMBIENT,
     PR_CAPBSET_DROP,
     PR_SET_NAME,
@@ -133,6 +135,7 @@ _sethostname = _declare("sethostname", _char_p, ctypes.c_size_t)
 _setdomainname = _declare("setdomainname", _char_p, ctypes.c_size_t)
 _personality = _declare("personality", _ulong)
 _capset = _declare("capset", _void_p, _void_p)
+_mallopt = _declare("mallopt", _int, _int)
 _inotify_init1 = _declare("inotify_init1", _int)
 _inotify_add_watch = _declare("inotify_add_watch", _int, _char_p, ctypes.c_uint32)
 _SIGCHLD = 17
@@ -389,6 +392,15 @@ def close_range(
     """close_range(2).  With CLOSE_RANGE_CLOEXEC the descriptors close at execve, not now."""
     args = (ctypes.c_uint(first), ctypes.c_uint(last), flags)
     act("close_range", _raw, "close_range", *args, why=why, shown=(first, last, flags))
+
+
+def keep_freed_memory(most: int) -> None:
+    """mallopt(3): up to `most` bytes that are not used any more stay ours.
+
+    glibc gives larger blocks back to the kernel at once, and has it make and clear the pages anew for the next one.
+    """
+    for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+        _mallopt(parameter, most)
 
 
 def inotify_init(flags: int) -> int:

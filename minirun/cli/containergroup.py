@@ -29,6 +29,10 @@ container_group = LazyGroup(
     {
         "ls": COMMANDS["ps"],
         **{name: COMMANDS[name] for name in _SAME if name in COMMANDS},
+        "inspect": (
+            "minirun.cli.inspecting:container_inspect_command",
+            "Display detailed information on one or more containers",
+        ),
         "prune": ("minirun.cli.pruning:container_prune_command", "Remove all stopped containers"),
     },
 )

@@ -1,4 +1,4 @@
-"""`inspect`: everything about a container, an image or a volume."""
+"""`inspect`: everything about a container, an image or a volume, and `container inspect`, about containers alone."""
 
 from __future__ import annotations
 
@@ -10,47 +10,75 @@ from minirun.errors import NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    Facts = dict[str, Any]
+
+_format = click.option(
+    "-f", "--format", "form", default="", help="json, {{.State.Pid}}, {{json .Config}}: one part of it."
+)
+_size = click.option("-s", "--size", is_flag=True, help="Count the bytes that containers take up, too.")
 
 
 @click.command("inspect")
-@click.option(
-    "-f", "--format", "form", default="", help="json, {{.State.Pid}}, {{json .Config}}: one part of it."
-)
+@_format
+@_size
 @click.option("--type", "kind", type=click.Choice(["container", "image"]), help="Look among these only.")
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
-def inspect_command(session: Session, form: str, kind: str | None, names: tuple[str, ...]) -> int:
-    """Return low-level information on containers, and on images where no container has the name."""
+def inspect_command(session: Session, form: str, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
+    """Return low-level information on containers, on images where no container has the name, and so on."""
+    kinds = [kind] if kind else ["container", "image"]
+    return _show(names, form, lambda name: _look_up(session, name, kinds, size))
+
+
+@click.command("inspect")
+@_format
+@_size
+@click.argument("containers", nargs=-1, required=True)
+@click.pass_obj
+def container_inspect_command(session: Session, form: str, size: bool, containers: tuple[str, ...]) -> int:
+    """Display detailed information on one or more containers."""
+    return _show(containers, form, lambda name: _container(session, name, size))
+
+
+def _show(names: tuple[str, ...], form: str, look: Callable[[str], Facts]) -> int:
+    """What is found goes to stdout, what is not to stderr.  Returns the exit code."""
     from minirun.cli import imageinspect
 
-    found, code = [], 0
+    found, missing = [], []
     for name in names:
         try:
-            found.append(_look_up(session, name, kind))
-        except NotFoundError as error:
-            click.echo(f"minirun: {error}", err=True)
-            code = 1
+            found.append(look(name))
+        except (NotFoundError, UsageError) as error:
+            missing.append(f"minirun: {error}")
     imageinspect.show(found, form)
-    return code
+    for line in missing:
+        click.echo(line, err=True)
+    return int(bool(missing))
 
 
-def _look_up(session: Session, name: str, kind: str | None) -> dict[str, Any]:
+def _look_up(session: Session, name: str, kinds: list[str], size: bool) -> Facts:
+    """The first of `kinds` that has the name."""
+    for kind in kinds:
+        try:
+            return _container(session, name, size) if kind == "container" else _image(session, name)
+        except (NotFoundError, UsageError):
+            if len(kinds) == 1:
+                raise
+    raise NotFoundError(f"No such object: {name}")
+
+
+def _container(session: Session, name: str, size: bool) -> Facts:
+    return inspect.container(session, lifecycle.find(session, name), size=size)
+
+
+def _image(session: Session, name: str) -> Facts:
     from minirun.cli import imageinspect
     from minirun.image.store import Store
 
-    try:
-        if kind != "image":
-            return inspect.container(session, lifecycle.find(session, name))
-    except NotFoundError:
-        if kind:
-            raise
-    try:
-        image = Store(session).find(name)
-    except UsageError:
-        if kind:
-            raise
-        image = None  # no name for an image either
+    image = Store(session).find(name)
     if image is None:
-        raise NotFoundError(f"No such {kind or 'object'}: {name}")
+        raise NotFoundError(f"No such image: {name}")
     return imageinspect.facts(image)

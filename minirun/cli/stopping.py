@@ -9,22 +9,27 @@ import click
 
 from minirun.cli.commands import Session
 from minirun.engine import lifecycle
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def for_each(names: tuple[str, ...], act: Callable[[str], object]) -> int:
-    """Do `act` to each and print its name; go on after a failure.  Returns the exit code."""
+def for_each(
+    names: tuple[str, ...], act: Callable[[str], object], fine: type[MinirunError] | None = None
+) -> int:
+    """Do `act` to each and print its name; go on after a failure.  Returns the exit code.
+
+    A failure that is `fine` is told, and counts as none.
+    """
     code = 0
     for name in names:
         try:
             act(name)
         except (MinirunError, OSError) as error:
             click.echo(f"minirun: {error}", err=True)
-            code = 1
+            code = code if fine and isinstance(error, fine) else 1
         else:
             click.echo(name)
     return code
@@ -106,7 +111,7 @@ def rm_command(session: Session, force: bool, volumes: bool, containers: tuple[s
     def remove(name: str) -> None:
         lifecycle.remove(session, lifecycle.find(session, name), force=force, with_volumes=volumes)
 
-    return for_each(containers, remove)
+    return for_each(containers, remove, fine=NotFoundError if force else None)
 
 
 @click.command("pause")

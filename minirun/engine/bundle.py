@@ -105,12 +105,11 @@ def process(record: Record, rootfs: str) -> Process:
 
 
 def environment(entries: list[str], home: str, hostname: str, tty: bool) -> list[str]:
-    """PATH, HOSTNAME, TERM and HOME as Docker sets them, unless `entries` does."""
-    defaults = [f"PATH={spec.DEFAULT_PATH}", f"HOSTNAME={hostname}"]
-    defaults += ["TERM=xterm"] if tty else []
-    given = {entry.partition("=")[0] for entry in entries}
-    kept = [entry for entry in [*defaults, f"HOME={home}"] if entry.partition("=")[0] not in given]
-    return [*kept, *entries]
+    """PATH, HOSTNAME, TERM and HOME as Docker sets them, unless `entries` does; in Docker's order, too."""
+    defaults = {"PATH": spec.DEFAULT_PATH, "HOSTNAME": hostname, **({"TERM": "xterm"} if tty else {})}
+    merged = {**defaults, **dict(entry.split("=", 1) for entry in entries)}
+    merged.setdefault("HOME", home)
+    return [f"{name}={value}" for name, value in merged.items()]
 
 
 def _mounts(record: Record, directory: str) -> Iterator[MountEntry]:

@@ -35,7 +35,7 @@ def require(paths: Paths, record: Record) -> socket.socket:
     sock = connect(paths, record)
     if sock is None:
         hint = "`minirun ps -a` shows how it ended"
-        raise ConflictError(f"container {record['name']} is not running", hint)
+        raise ConflictError(f"Container {record['id']} is not running", hint)
     return sock
 
 

@@ -342,7 +342,7 @@ class Life:
 
     def _signal(self, number: int) -> None:
         if not self.record["state"]["pid"]:
-            raise ConflictError(f"container {self.record['name']} is not running")
+            raise ConflictError(f"Container {self.record['id']} is not running")
         with contextlib.suppress(ConflictError):  # it has just ended
             container.kill(self.paths.state, self.shim.id, number, everybody=number == signals.SIGKILL)
 
@@ -390,7 +390,7 @@ class Life:
             hint = "wait until the container is running"
             raise ConflictError(f"cannot {verb} container {name}: it is restarting", hint)
         if status != "running":
-            raise ConflictError(f"container {name} is not running")
+            raise ConflictError(f"Container {self.record['id']} is not running")
 
     # ---- what others are told -----------------------------------------------------------------------------------
 

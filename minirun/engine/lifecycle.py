@@ -208,6 +208,4 @@ def signal_number(name: str) -> int:
 
 def require_running(record: Record) -> None:
     if record["state"]["status"] != "running":
-        raise ConflictError(
-            f"container {record['name']} is not running", "`minirun ps -a` shows how it ended"
-        )
+        raise ConflictError(f"Container {record['id']} is not running", "`minirun ps -a` shows how it ended")

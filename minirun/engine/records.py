@@ -66,7 +66,8 @@ def check_name(name: str) -> None:
     """Raises UsageError for a name Docker would refuse."""
     if len(name) < 2 or name[0] not in _NAME_START or not _NAME_REST.issuperset(name):
         raise UsageError(
-            f'invalid container name "{name}"', "letters, digits, _ . and -, two or more, not first a sign"
+            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            "two letters or more, and a sign is not the first",
         )
 
 
@@ -84,7 +85,7 @@ def require_free(paths: Paths, name: str) -> dict[str, str]:
     taken = {other["name"]: other["id"] for other in everything(paths)}
     if name in taken:
         raise ConflictError(
-            f'the container name "/{name}" is already in use by container "{taken[name]}"',
+            f'Conflict. The container name "/{name}" is already in use by container "{taken[name]}"',
             "remove or rename that container, or choose another name",
         )
     return taken

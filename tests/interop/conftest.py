@@ -1,9 +1,11 @@
 """The interop tier: other people's programs, which scripts/test installs."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from tests.docker import Docker
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,13 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], str]) -> Iterator[Docker]:
+    made = Docker(tmp_path_factory.mktemp("docker"), program)
+    try:
+        made.wait()
+        yield made
+    finally:
+        made.stop()

@@ -141,7 +141,7 @@ def test_a_container_that_does_not_run_is_told(minirun):
     minirun("run", "--network", "none", "--name", "done", "busybox", "true", check=True)
     result = minirun("exec", "done", "true")
     assert result.code == 125
-    assert "container done is not running" in result.stderr
+    assert "is not running" in result.stderr
 
 
 def test_a_container_that_does_not_exist_is_told(minirun):

@@ -101,7 +101,7 @@ def test_a_limit_without_its_controller_is_125_and_leaves_nothing(minirun, optio
         (["--cap-add", "NOSUCH", "busybox"], "NOSUCH"),
         (["--security-opt", "nonsense", "busybox"], 'invalid --security-opt: "nonsense"'),
         (["--network", "nosuch", "busybox"], 'network "nosuch" not found'),
-        (["--name", "-", "busybox"], 'invalid container name "-"'),
+        (["--name", "-", "busybox"], "Invalid container name (-), only"),
         (["-w", "relative", "busybox"], 'the working directory "relative" is invalid'),
         (["--tmpfs", "relative", "busybox"], 'invalid tmpfs mount: "relative"'),
         (["UPPER"], "UPPER"),
@@ -235,7 +235,7 @@ def test_a_name_is_taken_once(minirun):
     minirun("run", "-d", "--network", "none", "--name", "mine", "busybox", "sleep", "100", check=True)
     result = minirun("run", "--name", "mine", "busybox", "true")
     assert result.code == 125
-    assert 'the container name "/mine" is already in use by container' in result.stderr
+    assert 'The container name "/mine" is already in use by container' in result.stderr
     assert len(minirun("ps", "-a", "-q").stdout.split()) == 1
 
 

@@ -80,7 +80,7 @@ def test_a_filter_follows_the_capabilities(configure):
 
 def test_defaults_of_the_environment_give_way():
     made = bundle.environment(["PATH=/own", "HOME=/h"], "/root", "name", tty=True)
-    assert made == ["HOSTNAME=name", "TERM=xterm", "PATH=/own", "HOME=/h"]
+    assert made == ["PATH=/own", "HOSTNAME=name", "TERM=xterm", "HOME=/h"]
     assert bundle.environment([], "/root", "name", tty=False) == [
         f"PATH={spec.DEFAULT_PATH}",
         "HOSTNAME=name",

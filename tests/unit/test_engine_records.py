@@ -74,7 +74,7 @@ def test_a_half_made_directory_is_passed_over(paths, add):
 
 @pytest.mark.parametrize("name", ["a", "-x", ".x", "a b", "a/b", "a\n", "ä" * 3, ""])
 def test_names_docker_refuses(name):
-    with pytest.raises(UsageError, match="invalid container name"):
+    with pytest.raises(UsageError, match="Invalid container name"):
         records.check_name(name)
 
 

@@ -30,7 +30,7 @@ GROUP = "root:x:0:\nstaff:x:50:ann,bob\nwheel:x:10:bob,ann\nusers:x:100:\nbroken
     ],
 )
 def test_who_it_is(text, uid, gid, groups, home):
-    user = {"uid": uid, "gid": gid, "additionalGids": groups}
+    user = {"uid": uid, "gid": gid, "additionalGids": [gid, *groups]}
     text = text if not text.startswith(":") else f"root{text}"
     assert users.resolve(text, PASSWD, GROUP) == (user, home)
 
@@ -48,5 +48,5 @@ def test_numbers_the_kernel_would_misunderstand_are_refused(text):
 
 
 def test_without_passwd_and_group_numbers_still_work():
-    assert users.resolve("5:6", "", "") == ({"uid": 5, "gid": 6, "additionalGids": []}, "/")
+    assert users.resolve("5:6", "", "") == ({"uid": 5, "gid": 6, "additionalGids": [6]}, "/")
     assert users.resolve("", "", "")[0]["uid"] == 0

@@ -1,0 +1,48 @@
+"""Debian's Docker to compare with: a private dockerd, seen by nobody else."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support import Result, run
+
+
+class Docker:
+    """A dockerd with directories of its own, in a network namespace of its own; docker("load") -> its output."""
+
+    def __init__(self, directory: Path, program: Callable[[str], str]) -> None:
+        client = (
+            "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else program("docker")
+        )  # not a newer one
+        self.client = [client, "-H", f"unix://{directory}/sock"]
+        words = [program("dockerd"), "--data-root", directory / "data", "--exec-root", directory / "exec"]
+        words += ["--pidfile", directory / "pid", "-H", f"unix://{directory}/sock"]
+        words += ["--iptables=false", "--ip6tables=false", "--bridge=none"]
+        with open(directory / "log", "wb") as log:
+            command = ["unshare", "--net", *map(str, words)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def __call__(self, *words: str | Path) -> str:
+        return self.attempt(*words, check=True).stdout
+
+    def attempt(self, *words: str | Path, check: bool = False) -> Result:
+        return run(*self.client, *words, check=check)
+
+    def wait(self) -> None:
+        for _ in range(300):
+            if subprocess.run([*self.client, "version"], capture_output=True).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise AssertionError("dockerd did not start")
+
+    def remove_all(self) -> None:
+        ids = self("ps", "-aq").split()
+        if ids:
+            self("rm", "-f", "-v", *ids)
+
+    def stop(self) -> None:
+        self.remove_all()
+        self.process.terminate()
+        self.process.wait(30)

@@ -92,7 +92,9 @@ def of_image(healthcheck: dict[str, Any] | None) -> HealthSettings | None:
     """The image's HEALTHCHECK, config.Healthcheck."""
     if not healthcheck:
         return None
-    made = _settings(list(healthcheck.get("Test") or []), int(healthcheck.get("Retries") or 0))
+    test = healthcheck.get("Test") or []
+    known = test[:1] == ["NONE"] or (test[:1] in (["CMD"], ["CMD-SHELL"]) and len(test) > 1)
+    made = _settings(test if known else [], healthcheck.get("Retries") or 0)
     for name, key in _TIMES.items():
         made[name] = (healthcheck.get(key) or 0) / 1e9  # type: ignore[literal-required]
     return made

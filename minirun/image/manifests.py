@@ -289,12 +289,21 @@ def _is_labels(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
+def _is_healthcheck(value: Any) -> bool:
+    """Docker's extension: what to run, and nanoseconds and a number, Go's int64."""
+    if not isinstance(value, dict) or not _is_texts(value.get("Test") or []):
+        return False
+    numbers = [value.get(key) or 0 for key in _HEALTH_NUMBERS]
+    return all(isinstance(number, int) and 0 <= number < 2**63 for number in numbers)
+
+
 def _is_step(value: Any) -> bool:
     """One line of the history."""
     words = ("created", "created_by", "author", "comment")
     return isinstance(value, dict) and all(_is_text(value.get(word) or "") for word in words)
 
 
+_HEALTH_NUMBERS = ("Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
 _OPTIONAL: dict[str, Callable[[Any], bool]] = {
     "variant": _is_text,
     "created": _is_text,
@@ -303,6 +312,7 @@ _OPTIONAL: dict[str, Callable[[Any], bool]] = {
     "config": _is_object,
     **dict.fromkeys(("config.Env", "config.Cmd", "config.Entrypoint", "config.Shell"), _is_texts),
     **dict.fromkeys(("config.User", "config.WorkingDir", "config.StopSignal"), _is_text),
-    **dict.fromkeys(("config.ExposedPorts", "config.Volumes", "config.Healthcheck"), _is_object),
+    **dict.fromkeys(("config.ExposedPorts", "config.Volumes"), _is_object),
+    "config.Healthcheck": _is_healthcheck,
     "config.Labels": _is_labels,
 }  # null counts as missing

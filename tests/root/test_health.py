@@ -4,9 +4,12 @@ import json
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tests import containers
+import pytest
+
+from tests import image_tars
 from tests.containers import Container, eventually
 from tests.support import Minirun
 
@@ -133,8 +136,37 @@ def test_a_probe_under_way_does_not_hold_up_the_end(start: Start):
     assert time.monotonic() - begin < 3
 
 
-def test_a_container_can_refuse_the_check_of_its_image(minirun: Minirun):
-    container = containers.start(minirun, "--no-healthcheck", "busybox", "sleep", "1000")
+@pytest.fixture
+def checked_image(minirun: Minirun, tmp_path: Path) -> str:
+    """busybox with HEALTHCHECK --interval=100ms CMD test -e /bin/sh, as docker save would write it."""
+    id = minirun("create", "--network", "none", "busybox", check=True).stdout.strip()
+    minirun("export", "-o", tmp_path / "layer", id, check=True)
+    layer = (tmp_path / "layer").read_bytes()
+    check = {"Test": ["CMD", "test", "-e", "/bin/sh"], "Interval": 10**8}
+    config = image_tars.config_of([layer], Cmd=["sleep", "1000"], Healthcheck=check)
+    manifest = json.dumps(
+        [{"Config": "config", "RepoTags": ["checked:latest"], "Layers": ["layer"]}]
+    ).encode()
+    members = {"layer": layer, "config": config, "manifest.json": manifest}
+    archive = tmp_path / "archive"
+    archive.write_bytes(image_tars.tar(*(image_tars.entry(*member) for member in members.items())))
+    minirun("load", "-i", archive, check=True)
+    return "checked"
+
+
+def test_an_image_brings_its_check(start: Start, checked_image: str):
+    container = start(checked_image)
+    await_status(container, "healthy")
+    assert container.inspect("{{json .Config.Healthcheck.Test}}") == '["CMD","test","-e","/bin/sh"]'
+
+
+def test_the_command_line_replaces_the_command_of_the_image(start: Start, checked_image: str):
+    container = start("--health-cmd", "exit 1", "--health-retries", "1", checked_image)
+    await_status(container, "unhealthy")
+
+
+def test_a_container_can_refuse_the_check_of_its_image(start: Start, checked_image: str):
+    container = start("--no-healthcheck", checked_image)
     assert '"Health"' not in container.inspect("{{json .State}}")
 
 

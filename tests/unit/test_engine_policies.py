@@ -1,0 +1,128 @@
+"""What a person and an image say about health and restarts."""
+
+import pytest
+
+from minirun.engine import policies
+from minirun.errors import MinirunError, UsageError
+from minirun.image import manifests
+
+IMAGE = {
+    "Test": ["CMD", "curl", "localhost"],
+    "Interval": 5_000_000_000,
+    "Retries": 7,
+    "StartPeriod": 1_500_000_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30s", 30),
+        ("1m30s", 90),
+        ("1.5h", 5400),
+        ("100ms", 0.1),
+        ("1000us", 0.001),
+        (".5s", 0.5),
+        ("0", 0),
+        ("0s", 0),
+    ],
+)
+def test_a_duration_is_read_as_go_does(text: str, seconds: float):
+    assert policies.duration(text, "--health-interval") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5x", "5s5", "-5s", "1m 30s", "٣s ", "1e3s"])
+def test_what_is_no_duration_is_quoted(text: str):
+    with pytest.raises(UsageError, match=f'invalid duration "{text}" for --health-timeout'):
+        policies.duration(text, "--health-timeout")
+
+
+def test_a_millisecond_is_the_shortest():
+    assert policies.duration("1ms", "--health-interval") == 0.001
+    with pytest.raises(UsageError, match="cannot be less than 1ms"):
+        policies.duration("999us", "--health-interval")
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [("", ("no", 0)), ("no", ("no", 0)), ("always", ("always", 0)), ("on-failure:3", ("on-failure", 3))],
+)
+def test_a_restart_policy(text: str, policy: tuple[str, int]):
+    assert tuple(policies.restart(text).values()) == policy
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("often", "unknown policy 'often'"),
+        (":3", "no policy provided before colon"),
+        ("on-failure:few", "must be an integer"),
+        ("on-failure:", "must be an integer"),
+        ("on-failure:-1", "cannot be negative"),
+        ("always:3", "can only be used with 'on-failure'"),
+    ],
+)
+def test_what_is_no_restart_policy_is_told(text: str, words: str):
+    with pytest.raises(UsageError, match=words):
+        policies.restart(text)
+
+
+def test_the_options_become_settings():
+    made = policies.health({"health_cmd": "true", "health_interval": "2s", "health_retries": 4})
+    assert (made["test"], made["interval"], made["retries"]) == (["CMD-SHELL", "true"], 2, 4)
+    assert made["timeout"] == 0  # not said
+
+
+def test_without_options_there_are_no_settings():
+    assert policies.health({"health_cmd": None, "health_retries": None, "no_healthcheck": False}) is None
+
+
+def test_no_check_and_a_check_exclude_each_other():
+    with pytest.raises(UsageError, match="--no-healthcheck conflicts with --health"):
+        policies.health({"health_cmd": "true", "no_healthcheck": True})
+
+
+def test_the_image_says_nanoseconds():
+    made = policies.of_image(IMAGE)
+    assert (made["interval"], made["start_period"], made["timeout"]) == (5, 1.5, 0)
+
+
+def test_the_command_line_replaces_what_it_says_and_no_more():
+    made = policies.merged(policies.health({"health_interval": "1s"}), policies.of_image(IMAGE))
+    assert (made["test"], made["interval"], made["retries"]) == (IMAGE["Test"], 1, 7)
+
+
+@pytest.mark.parametrize("test", [[], ["CMD"], ["PING", "localhost"]])
+def test_what_cannot_be_run_is_no_check(test: list[str]):
+    assert policies.merged(None, policies.of_image({"Test": test})) is None
+
+
+def test_the_image_alone_is_enough():
+    assert policies.merged(None, policies.of_image(IMAGE))["test"] == IMAGE["Test"]
+
+
+def test_no_healthcheck_is_stronger_than_the_image():
+    made = policies.merged(policies.health({"no_healthcheck": True}), policies.of_image(IMAGE))
+    assert made["test"] == ["NONE"]
+
+
+def test_settings_without_a_command_are_nothing():
+    assert policies.merged(policies.health({"health_interval": "1s"}), None) is None
+
+
+@pytest.mark.parametrize(
+    "healthcheck",
+    [
+        [],
+        {"Test": "true"},
+        {"Test": [1]},
+        {"Interval": "5s"},
+        {"Interval": -1},
+        {"Retries": 2**63},
+        {"Retries": 1.5},
+    ],
+)
+def test_an_odd_healthcheck_is_refused_with_its_image(healthcheck: object):
+    document = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": []}}
+    with pytest.raises(MinirunError, match=r"config\.Healthcheck is missing or odd"):
+        manifests.check_config({**document, "config": {"Healthcheck": healthcheck}}, 0)

@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "exec": ("minirun.cli.execute:exec_command", "Execute a command in a running container"),
     "ps": ("minirun.cli.ps:ps_command", "List containers"),
+    "events": ("minirun.cli.events:events_command", "Get real time events"),
     "logs": ("minirun.cli.logs:logs_command", "Fetch the logs of a container"),
     "stop": ("minirun.cli.stopping:stop_command", "Stop one or more running containers"),
     "restart": ("minirun.cli.stopping:restart_command", "Restart one or more containers"),

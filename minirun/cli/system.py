@@ -33,6 +33,7 @@ system_group = LazyGroup(
     "Manage minirun.",
     {
         "info": ("minirun.cli.info:info_command", "Display system-wide information"),
+        "events": ("minirun.cli.events:events_command", "Get real time events"),
         "df": ("minirun.cli.system:df_command", "Show what takes up disk space"),
         "restore": ("minirun.cli.boot:restore_command", "Start the containers whose restart policy wants it"),
         "shutdown": ("minirun.cli.boot:shutdown_command", "Stop all containers until the next restore"),

@@ -1,10 +1,16 @@
-"""What happened, one JSON object a line: {root}/events.jsonl.
+"""What happened, one JSON object a line: {root}/events.jsonl, and events.jsonl.1 with what was before.
 
-See  docs.docker.com "docker system events" for the words and keys
+There is no daemon that could be asked, so whoever does something writes it down: commands and shims, many at once.
+Each takes the lock of the file itself, so that a line is whole, times only grow, and nobody writes to a file that
+has just been put aside.  News is worth less than what it tells of: where it cannot be written, it is not.
+
+See  docs/logs-and-events.md; docs.docker.com "docker system events" for the words and keys; trail.py for reading
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import time
 
@@ -12,14 +18,44 @@ from minirun import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from minirun.engine.record_types import Record
     from minirun.paths import Paths
+
+LARGEST = 4 << 20  # bytes, some ten thousand events; then the file is put aside, and the one before goes
+
+
+def path(paths: Paths) -> str:
+    return f"{paths.root}/events.jsonl"
 
 
 def emit(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, str]) -> None:
     """Append one event.  `kind` is container, image, volume or network; `id` what it happened to."""
+    with contextlib.suppress(OSError):
+        fd = _locked(path(paths))
+        try:
+            _append(fd, jsontext.dumps(_event(kind, action, id, attributes)).encode() + b"\n")
+        finally:
+            os.close(fd)
+
+
+def of_container(paths: Paths, record: Record, action: str, **attributes: str) -> None:
+    """An event of a container: its labels, image and name are attributes of each, as Docker's."""
+    asked = record.get("asked")  # a record of an older minirun has not got it
+    image = asked["image"] if asked else record["image"]
+    named = {**record["labels"], "image": image, "name": record["name"], **attributes}
+    emit(paths, "container", action, record["id"], named)
+
+
+def _event(kind: str, action: str, id: str, attributes: dict[str, str]) -> dict[str, Any]:
+    """Docker's keys: "status", "id" and "from" are those of its first version, which many still read."""
+    first: dict[str, str] = {"status": action, "id": id} if kind in ("container", "image") else {}
+    if kind == "container":
+        first["from"] = attributes["image"]
     nanoseconds = time.time_ns()
-    event = {
+    return {
+        **first,
         "Type": kind,
         "Action": action,
         "Actor": {"ID": id, "Attributes": attributes},
@@ -27,15 +63,35 @@ def emit(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, st
         "time": nanoseconds // 10**9,
         "timeNano": nanoseconds,
     }
-    path = f"{paths.root}/events.jsonl"
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+
+def _locked(name: str) -> int:
+    """The file open and locked: the one that has the name, and room for one more event."""
+    while True:
+        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if _has_name(fd, name):
+                if os.fstat(fd).st_size < LARGEST:
+                    return fd
+                os.rename(name, f"{name}.1")
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # somebody has put it aside while we waited, or we have now
+
+
+def _has_name(fd: int, name: str) -> bool:
     try:
-        os.write(fd, jsontext.dumps(event).encode() + b"\n")  # O_APPEND: one write is one whole line
-    finally:
-        os.close(fd)
+        return os.path.samestat(os.fstat(fd), os.stat(name))
+    except FileNotFoundError:
+        return False
 
 
-def of_container(paths: Paths, record: Record, action: str, **attributes: str) -> None:
-    """An event of a container: its labels, image and name are attributes of each, as Docker's."""
-    named = {**record["labels"], "image": record["image"], "name": record["name"], **attributes}
-    emit(paths, "container", action, record["id"], named)
+def _append(fd: int, line: bytes) -> None:
+    """All of it, or nothing where the disk is full."""
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        line = b"\n" + line  # the machine went down in the middle of the one before
+    if os.write(fd, line) < len(line):
+        os.ftruncate(fd, size)

@@ -109,6 +109,8 @@ def repair(paths: Paths, record: Record) -> Record:
     release(paths, record)
     record["state"].update({"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()})
     record["state"]["error"] = "shim lost"
+    if record["state"]["health"]:
+        record["state"]["health"]["status"] = "unhealthy"  # nobody looks any more
     record["endpoint"] = None
     records.write(paths, record)
     if record["auto_remove"]:

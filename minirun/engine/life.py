@@ -31,6 +31,7 @@ from minirun.engine import channel, cleanup, events, loop, records, restart, ses
 from minirun.engine.loop import Part
 from minirun.engine.oom import OomWatch
 from minirun.engine.streams import Client
+from minirun.engine.termination import Termination
 from minirun.errors import ConflictError, MinirunError, UsageError
 from minirun.linux import signals, syscalls
 from minirun.runtime import container, process
@@ -82,7 +83,7 @@ class Life:
         self.shim = shim
         self.paths = shim.paths
         self.record = shim.record
-        self.parts: list[Part] = [Waiting(shim.listener.fileno(), self._accept)]
+        self.parts: list[Part] = [Waiting(shim.listener.fileno(), self._accept), self._termination()]
         self.clients: list[Client] = []
         self.sessions: list[Session] = []
         self.stopping = False  # somebody wants the end
@@ -355,6 +356,17 @@ class Life:
             self._signal(number)
         if self.record["state"]["status"] == "paused" and number != signals.SIGKILL:
             self._unpause()  # a frozen process does not hear the signal
+
+    def _termination(self) -> Termination:
+        """Ends the container in its own time when somebody ends the shim."""
+        number = signals.named(self.record["stop_signal"]) or signals.SIGTERM
+        return Termination(self._let_go, number, self.record["stop_timeout"])
+
+    def _let_go(self, number: int) -> None:
+        """It is stopped, but nobody asked for that.  Who was asked before is not asked again."""
+        if not self.stopping or number == signals.SIGKILL:
+            with contextlib.suppress(MinirunError):  # it has just ended
+                self._stop(number, by_hand=False)
 
     def _pause(self) -> None:
         self._require_running("pause")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from minirun.engine import cleanup, control, events, records
+from minirun.engine.termination import patience
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record
     from minirun.paths import Paths
 
-STOP_TIMEOUT = 10  # seconds
 _DEATH_TIMEOUT = 10  # seconds that a shim may take to put things away after its container's end
 
 
@@ -88,10 +88,7 @@ def stop(
 
 def _patience(record: Record, given: int | None) -> float:
     """Seconds to wait for the end: what was asked for, what the container was made with, or Docker's ten."""
-    seconds = record["stop_timeout"] if given is None else given
-    if seconds is None:
-        return STOP_TIMEOUT
-    return seconds if seconds >= 0 else float("inf")
+    return patience(record["stop_timeout"] if given is None else given)
 
 
 def _ignores(pid: int, number: int) -> bool:

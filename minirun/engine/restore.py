@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from minirun.engine import cleanup, control, lifecycle, records, restart, run, spawn
+from minirun.engine.termination import patience
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import signals
 
@@ -78,8 +79,7 @@ def shut_down(paths: Paths, report: Report) -> None:
 def _ask_to_stop(record: Record, sock: socket.socket) -> float:
     """Send the stop signal; returns when the container has to have ended, on the clock of time.monotonic()."""
     _ask(record, sock, lifecycle.signal_number(record["stop_signal"]))
-    seconds = record.get("stop_timeout")
-    return time.monotonic() + (lifecycle.STOP_TIMEOUT if seconds is None else seconds)
+    return time.monotonic() + patience(record["stop_timeout"])
 
 
 def _ask(record: Record, sock: socket.socket, number: int) -> None:

@@ -101,6 +101,25 @@ def test_shutdown_sends_the_stop_signal(start: Start):
     assert container.inspect("{{.State.ExitCode}}") == "7"
 
 
+def test_a_shim_that_is_told_to_end_stops_its_container(start: Start):
+    """As systemd tells what is left of a login session."""
+    script = "trap 'exit 7' TERM; echo ready; sleep 1000 & wait"
+    container = start("--restart", "unless-stopped", "busybox", "sh", "-c", script)
+    eventually(lambda: container.logs().stdout)
+    os.kill(shim_of(container), signal.SIGTERM)
+    eventually(lambda: status(container) == "exited")
+    assert container.inspect("{{.State.ExitCode}} {{.State.Error}}") == "7 "
+    container.minirun("system", "restore", check=True)
+    assert status(container) == "running"
+
+
+def test_a_shim_that_is_told_to_end_kills_what_does_not_listen(start: Start):
+    container = sleeper(start, "always", "--stop-timeout", "1")
+    os.kill(shim_of(container), signal.SIGTERM)
+    eventually(lambda: status(container) == "exited")
+    assert container.inspect("{{.State.ExitCode}}") == "137"
+
+
 def test_a_container_that_cannot_start_does_not_keep_the_others_down(start: Start):
     first, broken, last = (sleeper(start, "always", "--name", name) for name in ("first", "broken", "last"))
     broken.minirun("system", "shutdown", check=True)

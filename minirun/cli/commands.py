@@ -96,7 +96,14 @@ def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
 
 
 def _command_name() -> str:
-    return next((word for word in sys.argv[1:] if word in _CONTAINER_COMMANDS), "")
+    """`run` of `minirun --root DIR run` and of `minirun container run`; "" for commands with usual exit codes."""
+    words = iter(sys.argv[1:])
+    for word in words:
+        if word in ("--root", "--state", "--config"):
+            next(words, "")
+        elif not word.startswith("-") and word != "container":
+            return word if word in _CONTAINER_COMMANDS else ""
+    return ""
 
 
 def _exit_code(error: Exception) -> int:

@@ -30,7 +30,9 @@ _NOT_OF_CREATE = {"detach", "detach_keys", "sig_proxy", "explain", "step", "brea
 def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any) -> None:
     """Make a container from IMAGE and print its ID; `start` runs it."""
     with progress.show(sys.stderr) as news:
-        record = engine.prepare(session, run.parse_options(image, list(args), words), news)
+        options = run.parse_options(image, list(args), words)
+        options.attached = ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
+        record = engine.prepare(session, options, news)
     click.echo(record["id"])
 
 

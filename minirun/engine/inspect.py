@@ -181,7 +181,11 @@ def _host_config(record: Record) -> Facts:
         "Annotations": record["annotations"],
         "CapAdd": said["cap_add"] or None,
         "CapDrop": said["cap_drop"] or None,
+        "CgroupParent": "",
         "CgroupnsMode": "private",
+        "DeviceCgroupRules": None,
+        "DeviceRequests": None,
+        "Devices": [],
         "Dns": [],
         "DnsOptions": [],
         "DnsSearch": [],
@@ -287,13 +291,23 @@ def _network_settings(paths: Paths, record: Record) -> Facts:
         "SandboxKey": pinned if os.path.exists(pinned) else "",
         "Ports": {},
         **endpoint,
-        "Networks": {network: {"Aliases": None, "Links": None, "NetworkID": network, **endpoint}},
+        "Networks": {
+            network: {
+                "Aliases": None,
+                "Links": None,
+                "NetworkID": network,
+                "IPAMConfig": None,
+                "DriverOpts": None,
+                **endpoint,
+            }
+        },
     }
 
 
 def _endpoint(record: Record) -> Facts:
     endpoint = record["endpoint"] or {}
     return {
+        "EndpointID": "",
         "Gateway": endpoint.get("gateway", ""),
         "IPAddress": endpoint.get("ip_address", ""),
         "IPPrefixLen": endpoint.get("prefix_length", 0),

@@ -259,7 +259,7 @@ def check(options: RunOptions) -> None:
         raise UsageError(f"Invalid signal: {options.stop_signal}", "as in TERM, SIGINT or 9")
     if options.workdir and not options.workdir.startswith("/"):
         raise UsageError(
-            f'the working directory "{options.workdir}" is invalid', "it has to be an absolute path"
+            f"the working directory '{options.workdir}' is invalid, it needs to be an absolute path"
         )
     for name in [*options.cap_add, *options.cap_drop]:
         capabilities.normalise(name)

@@ -40,6 +40,8 @@ COMMANDS = {
     "pause": ("minirun.cli.stopping:pause_command", "Freeze all processes of one or more containers"),
     "unpause": ("minirun.cli.stopping:unpause_command", "Let frozen containers go on"),
     "rename": ("minirun.cli.stopping:rename_command", "Give a container another name"),
+    "cp": ("minirun.cli.copying:cp_command", "Copy files between a container and here"),
+    "diff": ("minirun.cli.copying:diff_command", "Show what a container has changed in its file system"),
     "top": ("minirun.cli.top:top_command", "Display the running processes of a container"),
     "port": ("minirun.cli.top:port_command", "List port mappings of a container"),
     "rm": ("minirun.cli.stopping:rm_command", "Remove one or more containers"),

@@ -29,12 +29,14 @@ from minirun.linux.constants import CLONE_NEWNS, MS_PRIVATE, MS_RDONLY, MS_REC
 from minirun.runtime import state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from minirun.engine.record_types import Record
     from minirun.image.reference import Reference
     from minirun.image.store import Image, Json
     from minirun.paths import Paths
+
+    Test = Callable[[str], bool]
 
 # Made by the runtime where the image has nothing to mount on; in Docker these are the "init layer".
 _MOUNT_POINTS = {"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
@@ -156,12 +158,14 @@ def _changes(paths: Paths, record: Record) -> Iterator[bytes]:
         return tarwriter.joined([tarwriter.end()])
     below = record["layers"][::-1]
     root = _open(upper)
-
-    def leave_out(name: str) -> bool:
-        return name in _MOUNT_POINTS or (name in _PARENTS and _is_ours(upper, name, below))
-
+    leave_out = made_by_us(upper, below)
     with_root = _owned(os.fstat(root)) != _owned(os.stat(root_layer(record["layers"])))
     return _closing(root, tarwriter.of_changes(root, leave_out, with_root))
+
+
+def made_by_us(upper: str, below: list[str]) -> Test:
+    """Whether a name in the upper directory is there only because minirun needed something to mount on."""
+    return lambda name: name in _MOUNT_POINTS or (name in _PARENTS and _is_ours(upper, name, below))
 
 
 def _closing(fd: int, chunks: Iterator[bytes]) -> Iterator[bytes]:

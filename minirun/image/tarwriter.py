@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.image.tarstream import shown
-from minirun.image.unpacking import OPAQUE, OVERLAY_XATTRS, PAX_XATTR, WHITEOUT
+from minirun.image.tarentry import OVERLAY_XATTRS, PAX_XATTR
+from minirun.image.unpacking import OPAQUE, WHITEOUT
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
 
@@ -112,6 +113,21 @@ def of_changes(root: int, leave_out: Callable[[str], bool], with_root: bool) -> 
     return joined(_Writer(root, overlay=True, leave_out=leave_out, with_root=with_root).chunks())
 
 
+def of_path(directory: int, base: str, name: str) -> Iterator[bytes]:
+    """What is called `base` in the open `directory`, as `name`: a file, or a directory with all that is in it."""
+    status = os.lstat(base, dir_fd=directory)
+    if stat.S_ISDIR(status.st_mode):
+        root = syscalls.openat2(directory, base, _OPEN_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            yield from joined(_Writer(root, overlay=False, prefix=f"{name}/").chunks())
+        finally:
+            os.close(root)
+    else:
+        if stat.S_ISSOCK(status.st_mode):
+            raise MinirunError(f"{shown(name)}: a socket cannot be copied")
+        yield from joined(_Writer(directory, overlay=False).lone(base, name, status))
+
+
 class _Writer:
     """One tree on its way into a tar; remembers which hard links it has met."""
 
@@ -122,8 +138,10 @@ class _Writer:
         overlay: bool,
         leave_out: Callable[[str], bool] = lambda name: False,
         with_root: bool = True,
+        prefix: str = "",
     ) -> None:
         self._root = root
+        self._prefix = prefix  # of all names
         self._overlay = overlay
         self._leave_out = leave_out
         self._with_root = with_root
@@ -131,7 +149,11 @@ class _Writer:
 
     def chunks(self) -> Iterator[bytes]:
         if self._with_root:
-            yield header(_described("./", os.fstat(self._root), _xattrs(f"/proc/self/fd/{self._root}/.")))
+            yield header(
+                _described(
+                    self._prefix or "./", os.fstat(self._root), _xattrs(f"/proc/self/fd/{self._root}/.")
+                )
+            )
         waiting = [""]
         while waiting:
             path = waiting.pop()
@@ -147,6 +169,11 @@ class _Writer:
             finally:
                 os.close(directory)
             waiting += reversed(below)
+        yield end()
+
+    def lone(self, base: str, name: str, status: os.stat_result) -> Iterator[bytes]:
+        """A tar of one entry: `base` in the root, as `name`."""
+        yield from self._entry(self._root, name, base, status)
         yield end()
 
     def _directory(self, directory: int, path: str, below: list[str]) -> Iterator[bytes]:
@@ -178,6 +205,7 @@ class _Writer:
             return
         if stat.S_ISSOCK(status.st_mode):
             return
+        name = self._prefix + name
         first = self._first_name(name, status)
         if first != name:
             info = _described(name, status, {})

@@ -26,10 +26,10 @@ import fcntl
 import os
 import stat
 import tarfile
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
-from minirun.image import tarstream
+from minirun.image import tarentry, tarstream
 from minirun.image.tarstream import entry_name, shown
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
@@ -40,12 +40,8 @@ if TYPE_CHECKING:
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-# overlayfs, and our shim, would obey them: never from a tar
-OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.", ROOT_MARK)
-PAX_XATTR = "SCHILY.xattr."
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"
 
 
 def make_directory(path: str) -> int:
@@ -127,7 +123,7 @@ class Unpacking:
         elif info.islnk():
             self._link(name, parent, base, entry_name(info.linkname))
         elif info.isdev():
-            _make_node(parent, base, info)
+            tarentry.make_node(parent, base, info)
             self._finish(parent, base, info)
         else:
             raise MinirunError(f"an entry of unknown type {info.type!r}")
@@ -166,9 +162,9 @@ class Unpacking:
         fd = os.open(base, _NEW_FILE, 0o600, dir_fd=parent)
         try:
             if info.sparse is not None:
-                _write_sparse(fd, info, stream, self.limits)
+                tarentry.write_sparse(fd, info, stream, self.limits)
             elif info.size:
-                _write(fd, info, stream)
+                tarentry.write(fd, info, stream)
             self._attributes(fd, info)
         finally:
             os.close(fd)
@@ -205,25 +201,25 @@ class Unpacking:
 
     def _attributes(self, fd: int, info: tarfile.TarInfo) -> None:
         """Of an open file or directory.  chown(2) clears set-user-id and capabilities, so it goes first."""
-        owner = _owner(info)
+        owner = tarentry.owner(info)
         if owner != self._owner:
             os.fchown(fd, *owner)
-        for name, value in _xattrs(info):
-            _set_xattr(fd, name, value)
+        for name, value in tarentry.xattrs(info):
+            tarentry.set_xattr(fd, name, value)
         os.fchmod(fd, info.mode & 0o7777)
-        when = _mtime_ns(info)
+        when = tarentry.mtime_ns(info)
         os.utime(fd, ns=(when, when))
 
     def _finish(self, parent: int, base: str, info: tarfile.TarInfo) -> None:
         """The same for what cannot be opened: links, devices, fifos."""
-        owner = _owner(info)
+        owner = tarentry.owner(info)
         if owner != self._owner:
             os.chown(base, *owner, dir_fd=parent, follow_symlinks=False)
-        for name, value in _xattrs(info):
-            _set_xattr(f"/proc/self/fd/{parent}/{base}", name, value)
+        for name, value in tarentry.xattrs(info):
+            tarentry.set_xattr(f"/proc/self/fd/{parent}/{base}", name, value)
         if not info.issym():
             os.chmod(base, info.mode & 0o7777, dir_fd=parent)
-        when = _mtime_ns(info)
+        when = tarentry.mtime_ns(info)
         os.utime(base, ns=(when, when), dir_fd=parent, follow_symlinks=False)
 
     # -- second half: the layers below --
@@ -306,82 +302,6 @@ def _reason(error: Exception) -> str:
     )
 
 
-# ---- data and attributes of an entry ----------------------------------------------------------------------
-
-
-def _write(fd: int, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
-    missing = info.size
-    for part in stream.take(info.size):
-        missing -= len(part)
-        _write_all(fd, part)
-    if missing:
-        raise MinirunError("the archive ends inside it")
-
-
-def _write_all(fd: int, data: memoryview) -> None:
-    while written := os.write(fd, data):
-        if written == len(data):
-            return
-        data = data[written:]
-
-
-def _write_sparse(fd: int, info: tarfile.TarInfo, stream: tarstream.TarStream, limits: Limits) -> None:
-    """Only the parts with data; the rest stays holes."""
-    if info.size > limits.unpacked_bytes:
-        raise MinirunError("a sparse file beyond the size limit")
-    os.ftruncate(fd, info.size)
-    for offset, size in cast("list[tuple[int, int]]", info.sparse):  # typeshed says bytes
-        if offset + size > info.size:
-            raise MinirunError("a sparse file with data beyond its end")
-        os.lseek(fd, offset, os.SEEK_SET)
-        for part in stream.take(size):
-            _write_all(fd, part)
-
-
-def _make_node(parent: int, base: str, info: tarfile.TarInfo) -> None:
-    """A device or a fifo.  0:0 is refused: overlayfs would take it for a whiteout."""
-    kind = {tarfile.CHRTYPE: stat.S_IFCHR, tarfile.BLKTYPE: stat.S_IFBLK}.get(info.type, stat.S_IFIFO)
-    device = 0 if kind == stat.S_IFIFO else os.makedev(info.devmajor, info.devminor)
-    if kind == stat.S_IFCHR and device == 0:
-        raise MinirunError("a character device 0:0")
-    os.mknod(base, kind | 0o600, device, dir_fd=parent)
-
-
-def _owner(info: tarfile.TarInfo) -> tuple[int, int]:
-    if not (0 <= info.uid <= _OWNER_MAX and 0 <= info.gid <= _OWNER_MAX):
-        raise MinirunError(f"an owner {info.uid}:{info.gid} that cannot be")
-    return info.uid, info.gid
-
-
-def _mtime_ns(info: tarfile.TarInfo) -> int:
-    """PAX times are decimal fractions; a float would lose their last three digits."""
-    text = info.pax_headers.get("mtime") if info.pax_headers else None
-    if text is None:
-        return int(info.mtime) * 10**9
-    seconds, _, fraction = text.partition(".")
-    nanoseconds = int((fraction or "0").ljust(9, "0")[:9])
-    return int(seconds) * 10**9 + (-nanoseconds if text.startswith("-") else nanoseconds)
-
-
-def _xattrs(info: tarfile.TarInfo) -> list[tuple[str, bytes]]:
-    if not info.pax_headers:
-        return []
-    return [
-        (name, value.encode("utf-8", "surrogateescape"))
-        for key, value in info.pax_headers.items()
-        if key.startswith(PAX_XATTR)
-        and not (name := key.removeprefix(PAX_XATTR)).startswith(OVERLAY_XATTRS)
-        and name != "security.selinux"  # a label of another machine's policy
-    ]
-
-
-def _set_xattr(target: int | str, name: str, value: bytes) -> None:
-    try:
-        os.setxattr(target, name, value, follow_symlinks=isinstance(target, int))
-    except OSError as error:
-        raise MinirunError(f"extended attribute {name}: {error.strerror}") from None
-
-
 # ---- looking at the layers below --------------------------------------------------------------------------
 
 
@@ -399,7 +319,7 @@ def find_below(layers: list[str], name: str) -> str | None:
                 return None
             if not stat.S_ISDIR(status.st_mode):
                 return path if path == f"{layer}/{name}" else None
-            hides = hides or _is_opaque(path)
+            hides = hides or is_opaque(path)
         else:
             return path
         if hides:
@@ -407,7 +327,7 @@ def find_below(layers: list[str], name: str) -> str | None:
     return None
 
 
-def _is_opaque(path: str) -> bool:
+def is_opaque(path: str) -> bool:
     try:
         return os.getxattr(path, "trusted.overlay.opaque", follow_symlinks=False) == b"y"
     except OSError:
@@ -429,8 +349,8 @@ def _attributes_of(source: str | None, fd: int) -> None:
 
 def _copy_xattrs(source: str, target: int | str) -> None:
     for name in os.listxattr(source, follow_symlinks=False):
-        if not name.startswith(OVERLAY_XATTRS):
-            _set_xattr(target, name, os.getxattr(source, name, follow_symlinks=False))
+        if not name.startswith(tarentry.OVERLAY_XATTRS):
+            tarentry.set_xattr(target, name, os.getxattr(source, name, follow_symlinks=False))
 
 
 def _copy_up(source: str, parent: int, base: str) -> None:

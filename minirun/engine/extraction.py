@@ -1,0 +1,122 @@
+"""A tar into a directory that is there already: what `cp` does at the end of its way, on either side.
+
+As unpacking.py, whose parts it uses: a name is never followed, every act is on one name inside a parent that was
+opened beneath the root.  Other than a layer, the directory has a life of its own: files that are there are
+replaced, directories are kept, and a container may move them about while we write.
+
+On the host (`foreign`) a container's file is not to be more than a file: it belongs to who copies it, is nobody's
+set-user-ID program, has no capabilities, and is no device.  `cp -a` keeps all that, for those who ask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import tarfile
+from typing import TYPE_CHECKING
+
+from minirun.errors import MinirunError
+from minirun.image import tarstream
+from minirun.image.tarstream import entry_name, shown
+from minirun.image.unpacking import Unpacking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PERMISSIONS = 0o777  # without set-user-ID, set-group-ID and the sticky bit
+
+
+def extract(chunks: Iterable[bytes], directory: int, *, foreign: bool) -> None:
+    """Put a tar into the open `directory`.  Raises MinirunError, naming the entry where there is one to name."""
+    target = _Extraction(directory, foreign)
+    try:
+        stream = tarstream.TarStream(iter(chunks))
+        for info in tarstream.entries(stream):
+            try:
+                target.entry(info, stream)
+            except (MinirunError, OSError, OverflowError, ValueError) as error:
+                words = getattr(error, "strerror", None) or str(error)
+                raise MinirunError(f"{shown(info.name)}: {words}") from error
+        stream.drain()
+        target.finish()
+    finally:
+        target.close()
+
+
+class _Extraction(Unpacking):
+    """One such tar on its way in."""
+
+    def __init__(self, directory: int, foreign: bool) -> None:
+        super().__init__("", os.dup(directory))
+        self.foreign = foreign
+
+    def entry(self, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
+        if self.foreign:
+            _make_harmless(info)
+        name = entry_name(info.name)
+        parent, _, base = name.rpartition("/")
+        if info.isdir():
+            self._directory(name, parent, base, info)
+            return
+        directory = self._enter(parent)
+        self._make_room(directory, base)
+        self._other(name, directory, base, info, stream)
+        self.directories.pop(name, None)
+        self.names.add(name)
+
+    def finish(self) -> None:
+        """Owner, mode and times of directories, the deepest first: what is made in one changes its time."""
+        for path, info in sorted(self.directories.items(), reverse=True):
+            if info is not None:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # somebody took it away
+                    self._attributes_of_directory(path, info)
+
+    def _attributes_of_directory(self, path: str, info: tarfile.TarInfo) -> None:
+        parent, _, base = path.rpartition("/")
+        fd = os.dup(self._root_fd) if not path else _open_directory(self._enter(parent), base)
+        try:
+            self._attributes(fd, info)
+        finally:
+            os.close(fd)
+
+    def _make_directory(self, path: str, info: tarfile.TarInfo | None) -> None:
+        """One that is there already is kept, with its content; anything else of that name makes room."""
+        parent, _, base = path.rpartition("/")
+        directory = self._enter(parent)
+        self._make_room(directory, base, for_directory=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(base, 0o755, dir_fd=directory)
+        self.directories[path] = info
+        self.names.add(path)
+
+    def _imply(self, path: str) -> None:
+        self._make_directory(path, None)
+
+    def _make_room(self, directory: int, base: str, *, for_directory: bool = False) -> None:
+        try:
+            status = os.lstat(base, dir_fd=directory)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(base, dir_fd=directory)
+        elif not for_directory:
+            raise OSError(errno.EISDIR, "cannot overwrite a directory with what is none")
+
+    def _link(self, name: str, parent: int, base: str, target: str) -> None:
+        if target not in self.names or target in self.directories:
+            raise MinirunError(f"a hard link to {target!r}, which was not copied before")
+        self._make_link(target, parent, base)
+
+
+def _open_directory(parent: int, base: str) -> int:
+    return os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+
+
+def _make_harmless(info: tarfile.TarInfo) -> None:
+    if info.ischr() or info.isblk():
+        raise ValueError("a device of the container's is not made on the host, but with -a")
+    info.uid, info.gid = os.geteuid(), os.getegid()
+    info.mode &= _PERMISSIONS
+    info.pax_headers = {key: value for key, value in info.pax_headers.items() if key == "mtime"}

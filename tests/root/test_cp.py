@@ -1,0 +1,293 @@
+"""`cp` and `diff`: files into a container and out of it, and nothing else."""
+
+import os
+import stat
+import subprocess
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.containers import eventually
+
+MISSING = "Could not find the file"
+
+
+@pytest.fixture(params=["running", "created"])
+def box(request, minirun, start):
+    """A container's name; it runs, or never did."""
+    if request.param == "running":
+        start("--name", "box", "busybox", "sleep", "1000")
+    else:
+        minirun("create", "--name", "box", "--network", "none", "busybox", "sleep", "1000", check=True)
+    return "box"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A directory with a file of somebody's, a link, and a set-user-ID program."""
+    top = tmp_path / "tree"
+    (top / "below").mkdir(parents=True)
+    (top / "file").write_text("hello\n")
+    os.chown(top / "file", 1234, 1235)
+    (top / "below" / "link").symlink_to("../file")
+    (top / "below" / "suid").write_text("x")
+    (top / "below" / "suid").chmod(0o4755)
+    return top
+
+
+def listed(minirun, name, path):
+    """{entry: tarinfo} of what `cp NAME:PATH -` gives."""
+    done = subprocess.run(minirun.command("cp", f"{name}:{path}", "-"), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    from io import BytesIO
+
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        return {info.name.removeprefix("./"): info for info in archive}
+
+
+# ---- in and out
+
+
+def test_a_tree_goes_in_with_its_owners_and_comes_out_again(minirun, box, tree, tmp_path):
+    minirun("cp", tree, f"{box}:/copy", check=True)
+    inside = listed(minirun, box, "/copy")
+    assert (inside["copy/file"].uid, inside["copy/file"].gid) == (1234, 1235)
+    minirun("cp", "-a", f"{box}:/copy", tmp_path / "back", check=True)
+    assert (tmp_path / "back" / "file").read_text() == "hello\n"
+    assert (tmp_path / "back" / "below" / "link").readlink() == Path("../file")
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "made"),
+    [
+        ("tree/file", "/new", "/new"),
+        ("tree/file", "/tmp", "/tmp/file"),
+        ("tree/file", "/tmp/", "/tmp/file"),
+        ("tree", "/new", "/new/file"),
+        ("tree", "/tmp", "/tmp/tree/file"),
+        ("tree/", "/tmp", "/tmp/tree/file"),
+        ("tree/.", "/tmp", "/tmp/file"),
+        ("tree/.", "/new", "/new/file"),
+        ("tree/file", "", "/file"),
+    ],
+)
+def test_what_goes_where_is_as_docker_has_it(minirun, box, tree, source, destination, made):
+    minirun("cp", f"{tree.parent}/{source}", f"{box}:{destination}", check=True)
+    assert len(listed(minirun, box, made)) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "message"),
+    [
+        ("tree/file", "box:/no/", "no such directory"),
+        ("tree/file", "box:/no/file", f"{MISSING} /no in container box"),
+        ("tree", "box:/etc/passwd", "cannot copy directory"),
+        ("nosuch", "box:/", "no such file or directory"),
+        ("tree/file/", "box:/", "not a directory"),
+        ("box:/nosuch", "x", f"{MISSING} /nosuch in container box"),
+        ("box:/etc/passwd", "no/file", "does not exist"),
+        ("box:/etc", "tree/file", "cannot copy directory"),
+        ("box:/etc", "box:/tmp", "copying between containers is not supported"),
+        ("tree", "x", "must specify at least one container source"),
+        ("nobox:/etc", "x", "No such container: nobox"),
+    ],
+)
+def test_what_cannot_be_copied_is_told(minirun, box, tree, monkeypatch, source, destination, message):
+    monkeypatch.chdir(tree.parent)
+    result = minirun("cp", source, destination)
+    assert (result.code, result.stdout) == (1, "")
+    assert message in result.stderr
+
+
+def test_a_file_is_replaced_and_what_it_was_linked_to_is_not(minirun, start, tree, tmp_path):
+    start("--name", "box", "busybox", "sleep", "1000")
+    minirun("exec", "box", "sh", "-c", "echo old >/one; ln /one /two", check=True)
+    minirun("cp", tree / "file", "box:/one", check=True)
+    assert minirun("exec", "box", "cat", "/one", "/two").stdout == "hello\nold\n"
+
+
+def test_a_link_is_copied_as_a_link_or_followed(minirun, box, tree, tmp_path):
+    minirun("cp", tree, f"{box}:/copy", check=True)
+    minirun("cp", f"{box}:/copy/below/link", tmp_path / "link", check=True)
+    minirun("cp", "-L", f"{box}:/copy/below/link", tmp_path / "content", check=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "content").read_text() == "hello\n"
+
+
+def test_a_tar_goes_through_pipes(minirun, box, tree):
+    packed = subprocess.run(["tar", "-C", tree, "-c", "file"], check=True, capture_output=True).stdout
+    subprocess.run(minirun.command("cp", "-", f"{box}:/tmp"), input=packed, check=True)
+    assert listed(minirun, box, "/tmp/file")["file"].size == 6
+
+
+def test_what_is_no_tar_is_told(minirun, box):
+    result = minirun("cp", "-", f"{box}:/tmp", input="this is no tar\n" * 100)
+    assert result.code == 1
+    assert "tar archive" in result.stderr
+
+
+def test_a_name_with_a_colon_is_the_hosts_when_it_begins_with_a_dot(minirun, box, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a:b").write_text("x")
+    minirun("cp", "./a:b", f"{box}:/tmp", check=True)
+    assert "a:b" in listed(minirun, box, "/tmp/a:b")
+
+
+def test_a_large_file_costs_no_memory(minirun, box, tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(300 << 20)
+    command = minirun.command("cp", tmp_path / "large", f"{box}:/large")
+    done = subprocess.run(["/usr/bin/env", "bash", "-c", 'ulimit -v 400000; exec "$@"', "-", *command])
+    assert done.returncode == 0
+    assert minirun("diff", box).stdout == "A /large\n"
+
+
+def test_volumes_are_seen_in_a_container_that_does_not_run(minirun, tmp_path):
+    minirun("create", "--name", "box", "-v", f"{tmp_path}:/data", "busybox", "true", check=True)
+    (tmp_path / "there").write_text("x")
+    assert "data/there" in listed(minirun, "box", "/data")
+    minirun("cp", tmp_path / "there", "box:/data/second", check=True)
+    assert (tmp_path / "second").read_text() == "x"
+
+
+@pytest.mark.parametrize("verb", ["create", "run -d"])
+def test_what_is_read_only_stays_as_it_is(minirun, tmp_path, tree, verb):
+    words = ("--name", "box", "--network", "none", "--read-only", "-v", f"{tmp_path}:/data:ro")
+    minirun(*verb.split(), *words, "busybox", "sleep", "1000", check=True)
+    for place in ("/", "/data/"):
+        result = minirun("cp", tree / "file", f"box:{place}")
+        assert result.code == 1
+        assert "Read-only file system" in result.stderr
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_container_that_is_copied_from_can_be_started_afterwards(minirun, box, tree):
+    minirun("cp", tree, f"{box}:/copy", check=True)
+    minirun("start", box, check=True)
+    assert minirun("exec", box, "cat", "/copy/file").stdout == "hello\n"
+
+
+# ---- nobody gains anything
+
+
+def test_on_the_host_a_file_is_nobodys_program(minirun, box, tree, tmp_path):
+    minirun("cp", tree, f"{box}:/copy", check=True)
+    minirun("cp", f"{box}:/copy/below/suid", tmp_path / "harmless", check=True)
+    minirun("cp", "-a", f"{box}:/copy/below/suid", tmp_path / "wanted", check=True)
+    assert stat.S_IMODE((tmp_path / "harmless").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "wanted").stat().st_mode) == 0o4755
+
+
+def test_a_device_is_not_made_on_the_host_unasked(minirun, start, tmp_path):
+    start("--name", "box", "busybox", "sleep", "1000")
+    minirun("exec", "box", "mknod", "/tmp/disk", "b", "8", "0", check=True)
+    result = minirun("cp", "box:/tmp", tmp_path / "out")
+    assert result.code == 1
+    assert "'out/disk': a device" in result.stderr
+
+
+def test_a_fifo_does_not_make_anybody_wait(minirun, start, tmp_path):
+    start("--name", "box", "busybox", "sleep", "1000")
+    minirun("exec", "box", "mkfifo", "/tmp/fifo", check=True)
+    minirun("cp", "box:/tmp/fifo", tmp_path / "fifo", check=True, timeout=10)
+    assert (tmp_path / "fifo").is_fifo()
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/../../escaped"])
+def test_a_tar_cannot_name_what_is_outside(minirun, box, tmp_path, name):
+    with tarfile.open(tmp_path / "evil.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with open(tmp_path / "evil.tar", "rb") as file:
+        done = subprocess.run(minirun.command("cp", "-", f"{box}:/tmp"), stdin=file, capture_output=True)
+    assert done.returncode == 1 or "escaped" in listed(minirun, box, "/tmp/escaped")
+    assert MISSING in minirun("cp", f"{box}:/escaped", "-").stderr
+
+
+def test_a_link_in_a_tar_is_not_followed(minirun, box, tmp_path):
+    """The archive makes tmp/out a link to /etc, then writes through it."""
+    with tarfile.open(tmp_path / "evil.tar", "w") as archive:
+        link = tarfile.TarInfo("out")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+        archive.addfile(link)
+        archive.addfile(tarfile.TarInfo("out/planted"))
+    with open(tmp_path / "evil.tar", "rb") as file:
+        subprocess.run(minirun.command("cp", "-", f"{box}:/tmp"), stdin=file, capture_output=True)
+    assert MISSING in minirun("cp", f"{box}:/etc/planted", "-").stderr
+    assert not Path("/etc/planted").exists()
+
+
+def test_links_of_the_container_lead_nowhere_on_the_host(minirun, start, tree, tmp_path):
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    start("--name", "box", "busybox", "sleep", "1000")
+    minirun("exec", "box", "ln", "-s", f"../../../../../..{canary}", "/out", check=True)
+    result = minirun("cp", tree / "file", "box:/out")
+    assert result.code == 1  # inside, that path is not there
+    assert list(canary.iterdir()) == []
+
+
+SWAP = """
+mkdir -p /a/dir
+while :; do
+    mv /a/dir /a/real; ln -s CANARY /a/dir; rm /a/dir; mv /a/real /a/dir
+done
+"""
+
+
+def test_a_directory_that_becomes_a_link_while_it_is_copied_to(minirun, start, tree, tmp_path):
+    """The container swaps; whatever moment cp meets, the host's canary is neither written nor read."""
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    (canary / "secret").write_text("secret")
+    container = start("--name", "box", "busybox", "sh", "-c", SWAP.replace("CANARY", str(canary)))
+    eventually(lambda: container.proc("root/a").exists())
+    until = time.monotonic() + 12
+
+    def copy_in():
+        while time.monotonic() < until:
+            subprocess.run(minirun.command("cp", tree, "box:/a/dir"), capture_output=True)
+
+    def copy_out():
+        number = 0
+        while time.monotonic() < until:
+            number += 1
+            subprocess.run(
+                minirun.command("cp", "-L", "box:/a/dir/.", tmp_path / f"out{number}"), capture_output=True
+            )
+
+    threads = [threading.Thread(target=act) for act in (copy_in, copy_out)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.name for path in canary.iterdir()] == ["secret"]
+    assert not list(tmp_path.glob("out*/**/secret"))
+
+
+# ---- diff
+
+
+def test_diff_says_what_was_added_changed_and_deleted(minirun):
+    script = "echo x >>/etc/passwd; rm /etc/group; mkdir -p /new/dir; touch /new/dir/file"
+    minirun("run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script, check=True)
+    expected = ["C /etc", "D /etc/group", "C /etc/passwd", "A /new", "A /new/dir", "A /new/dir/file"]
+    assert minirun("diff", "box", check=True).stdout.splitlines() == expected
+
+
+def test_diff_of_a_container_that_changed_nothing_is_empty(minirun, box):
+    assert minirun("diff", box, check=True).stdout == ""
+
+
+def test_diff_of_a_directory_that_was_replaced(minirun):
+    words = ("--network", "none")
+    minirun("run", *words, "--name", "box", "busybox", "sh", "-c", "mkdir /d; touch /d/a /d/b", check=True)
+    minirun("commit", "box", "with-d", check=True)
+    script = "rm -r /d; mkdir /d; touch /d/a /d/own"
+    minirun("run", *words, "--name", "other", "with-d", "sh", "-c", script, check=True)
+    expected = ["C /d", "A /d/a", "D /d/b", "A /d/own"]
+    assert minirun("diff", "other", check=True).stdout.splitlines() == expected
+    minirun("rm", "other", check=True)
+    minirun("rmi", "with-d", check=True)

@@ -46,7 +46,9 @@ def _row(check: Check) -> format.Row:
 
 
 def _line(check: Check) -> str:
-    status = click.style(f"{check.status:<5}", fg=_COLOURS[check.status], bold=check.status == doctor.FAIL)
+    status = click.style(
+        f"{check.status:<5}", fg=_COLOURS[check.status], bold=check.status == doctor.FAIL or None
+    )
     line = f"{status} {check.name:<16} {check.found}"
     if check.status == doctor.OK or not check.advice:
         return line

@@ -77,7 +77,7 @@ def main() -> None:
         from minirun.cli.commands import call
 
         leave(call(COMMANDS, None))
-    if os.geteuid() != 0 and not {"--help", "--version"} & set(sys.argv):
+    if os.geteuid() != 0 and not _wants_no_root(sys.argv[1:]):
         sys.stderr.write("minirun: this has to run as root\n  hint:  sudo minirun ...\n")
         sys.exit(125)
     if os.geteuid() == 0:
@@ -88,6 +88,11 @@ def main() -> None:
     from minirun.cli.commands import call  # click, while the shim is already loading the runtime
 
     leave(call(COMMANDS, spare))
+
+
+def _wants_no_root(argv: list[str]) -> bool:
+    """What anybody may ask."""
+    return bool({"--help", "--version"} & set(argv)) or argv[:1] in (["completion"], ["version"])
 
 
 def _spare_shim(argv: list[str]) -> spawn.Spare | None:

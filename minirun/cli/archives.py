@@ -35,11 +35,16 @@ def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) 
     docker-archive is an OCI layout as well, as docker save writes it; oci is that layout alone.
     A name without a tag stands for all tags of it.
     """
+    from minirun.engine import imageevents
     from minirun.image import save
     from minirun.image.store import Store
 
     _refuse_terminal("save", output)
-    _write(output, save.save(Store(paths), list(images), form))
+    store = Store(paths)
+    saved = [one.image for name in images for one in save.chosen(store, name)]
+    _write(output, save.save(store, list(images), form))
+    for image in saved:
+        imageevents.happened(paths, "save", image)
 
 
 @click.command("load", short_help="Load images from a tar archive or from standard input")
@@ -49,6 +54,7 @@ def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) 
 @click.pass_obj
 def load_command(paths: Paths, path: str, quiet: bool, platform: str) -> None:
     """Load images that docker save, podman save or skopeo wrote, or an OCI layout in a tar."""
+    from minirun.engine import imageevents
     from minirun.image import archive, platforms
     from minirun.image.store import Store
 
@@ -56,6 +62,7 @@ def load_command(paths: Paths, path: str, quiet: bool, platform: str) -> None:
         raise MinirunError("requested load from stdin, but stdin is empty", "minirun load -i FILE")
     wanted = platforms.parse(platform) if platform else None
     for image in archive.load(Store(paths), path or sys.stdin.buffer, wanted):
+        imageevents.happened(paths, "load", image)
         click.echo(f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}")
 
 
@@ -76,7 +83,7 @@ def import_command(
     paths: Paths, changes: tuple[str, ...], message: str, platform: str, source: str, name: str
 ) -> None:
     """Make an image of one layer from FILE, or from standard input, and print its id."""
-    from minirun.engine import records
+    from minirun.engine import imageevents, records
     from minirun.image import changes as instructions
     from minirun.image import derive, platforms
     from minirun.image.store import Store
@@ -87,6 +94,7 @@ def import_command(
     step = {"created": records.now(), "comment": message or f"Imported from {source}"}
     with _opened(source) as file:
         image = derive.from_tar(Store(paths), file, config, step, wanted_name, wanted)
+    imageevents.happened(paths, "import", image)
     click.echo(image.id)
 
 
@@ -114,10 +122,12 @@ def _opened(source: str) -> BufferedReader:
 @click.pass_obj
 def export_command(paths: Paths, output: str, container: str) -> None:
     """Write all files of a container, running or not, as a tar."""
-    from minirun.engine import commit, lifecycle
+    from minirun.engine import commit, events, lifecycle
 
     _refuse_terminal("export", output)
-    _write(output, commit.export(paths, lifecycle.find(paths, container)))
+    record = lifecycle.find(paths, container)
+    _write(output, commit.export(paths, record))
+    events.of_container(paths, record, "export")
 
 
 class _Spelled(click.Command):
@@ -147,11 +157,14 @@ def commit_command(
     paths: Paths, author: str, message: str, changes: tuple[str, ...], pause: bool, container: str, name: str
 ) -> None:
     """Make an image of a container's image and what changed in it, and print its id."""
-    from minirun.engine import commit, lifecycle
+    from minirun.engine import commit, events, lifecycle
     from minirun.image import derive
 
     wish = commit.Wish(derive.name_for(name), author, message, list(changes), pause)
-    click.echo(commit.commit(paths, lifecycle.find(paths, container), wish).id)
+    record = lifecycle.find(paths, container)
+    image = commit.commit(paths, record, wish)
+    events.of_container(paths, record, "commit", comment=message, imageID=image.id, imageRef=name)
+    click.echo(image.id)
 
 
 # ---- output -----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, format, progress, units
+from minirun.engine import imageevents
 from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.image import reference
 from minirun.image.store import Store
@@ -37,6 +38,8 @@ def pull_command(paths: Paths, all_tags: bool, platform: str, quiet: bool, name:
     with progress.show(sys.stdout, quiet) as news:
         names = _all_tags(store, name) if all_tags else [name]
         images = [store.ensure(one, "always", news, platform) for one in names]
+    for one in names:
+        imageevents.exchanged(paths, "pull", reference.parse(one))
     click.echo(images[0].reference if not all_tags else parsed.name)
 
 
@@ -184,4 +187,6 @@ def tag_command(paths: Paths, source: str, target: str) -> None:
     if name.digest:
         raise UsageError("refusing to create a tag with a digest reference")
     store = Store(paths)
-    store.tag(store.get(source), name)
+    image = store.get(source)
+    store.tag(image, name)
+    imageevents.tagged(paths, image, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import progress
+from minirun.engine import imageevents
 from minirun.errors import MinirunError, UsageError
 from minirun.image import credentials, reference
 from minirun.image.credentials import Credentials
@@ -42,6 +43,7 @@ def push_command(paths: Paths, all_tags: bool, quiet: bool, name: str) -> None:
     store = Store(paths)
     with progress.show(sys.stdout, quiet) as news:
         push.push(parsed, store, store.settings, news, all_tags=all_tags)
+    imageevents.exchanged(paths, "push", parsed)
     if quiet:
         click.echo(parsed.name if all_tags else str(parsed))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, units
+from minirun.engine import imageevents
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import removal, usage
 from minirun.image.store import Store
@@ -30,7 +31,10 @@ def rmi_command(paths: Paths, force: bool, no_prune: bool, names: tuple[str, ...
     failures: list[MinirunError] = []
     for name in names:
         try:
-            for line in store.remove(name, claims, force=force):
+            events = imageevents.Removal(paths, store)
+            lines = store.remove(name, claims, force=force)
+            events.tell(lines)
+            for line in lines:
                 click.echo(line)
         except NotFoundError as error:
             if not force:
@@ -66,7 +70,11 @@ def prune_command(paths: Paths, every: bool, force: bool, words: tuple[str, ...]
     what = "images without at least one container associated to them" if every else "dangling images"
     if not force and not click.confirm(_WARNING.format(what), prompt_suffix=" "):
         raise MinirunError("image prune has been cancelled")
-    lines, reclaimed = removal.prune(Store(paths), usage.claims(paths), is_wanted, every=every)
+    store = Store(paths)
+    events = imageevents.Removal(paths, store)
+    lines, reclaimed = removal.prune(store, usage.claims(paths), is_wanted, every=every)
+    events.tell(lines)
+    imageevents.pruned(paths, reclaimed)
     if lines:
         click.echo("\n".join(["Deleted Images:", *(line[0].lower() + line[1:] for line in lines), ""]))
     click.echo(f"Total reclaimed space: {units.size(reclaimed, 4)}")

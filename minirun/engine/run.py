@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import channel, policies, records
+from minirun.engine import channel, events, policies, records
 from minirun.engine import options as parse
 from minirun.errors import MinirunError, UsageError
 from minirun.linux import capabilities, cgroups, trace
@@ -38,6 +38,7 @@ def prepare(paths: Paths, options: RunOptions, progress: Progress) -> Record:
         record = make_record(options, image)
         parse.make_sources(record["mounts"])
         records.add(paths, record)
+    events.of_container(paths, record, "create")
     return record
 
 
@@ -54,6 +55,11 @@ def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
     if options.platform:
         image.require(options.platform)
     image.layer_paths()
+    if image.pulled:
+        from minirun.engine import imageevents
+        from minirun.image import reference
+
+        imageevents.exchanged(paths, "pull", reference.parse(options.image))
     return image
 
 

@@ -51,7 +51,7 @@ class _Saved:
 
 def save(store: Store, names: list[str], form: str = FORMATS[0]) -> Iterator[bytes]:
     """The archive of the images `names`, in chunks of at most a few MB.  Raises NotFoundError before the first."""
-    saved = sorted((one for name in names for one in _chosen(store, name)), key=lambda one: _text(one.entry))
+    saved = sorted((one for name in names for one in chosen(store, name)), key=lambda one: _text(one.entry))
     entries: list[Json] = []
     for one in saved:
         if one.entry not in entries:
@@ -63,7 +63,7 @@ def save(store: Store, names: list[str], form: str = FORMATS[0]) -> Iterator[byt
     return tarwriter.joined(_archive(store, _blobs(saved), files))
 
 
-def _chosen(store: Store, text: str) -> list[_Saved]:
+def chosen(store: Store, text: str) -> list[_Saved]:
     """What `text` stands for: a name without a tag all tags of it, as in Docker; an id or a digest no name."""
     name = None if _ID.fullmatch(text) else reference.parse(text)
     if name and not name.digest and name.tag == reference.DEFAULT_TAG and not text.endswith(f":{name.tag}"):

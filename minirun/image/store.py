@@ -74,6 +74,7 @@ class Image:
         self.reference: str = entry.get("annotations", {}).get(
             REF_NAME, ""
         )  # canonical, or "" when it lost its name
+        self.pulled = False  # whether it has just come from a registry
         self._manifest: Json | None = None
         self._document: Json | None = None
 
@@ -240,11 +241,13 @@ class Store:
         if pull == "missing":
             progress.say(f"Unable to find image '{name.familiar}' locally")
         try:
-            return puller.pull(name, self, progress, platform)
+            image = puller.pull(name, self, progress, platform)
         except MinirunError as error:
             if pull == "always":
                 raise
             raise type(error)(f"no image {name.familiar} here, and {error.message}", error.hint) from error
+        image.pulled = True
+        return image
 
     def _read_index(self) -> Json:
         try:

@@ -25,8 +25,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.image.tarstream import shown
 from minirun.image.tarentry import OVERLAY_XATTRS, PAX_XATTR
+from minirun.image.tarstream import shown
 from minirun.image.unpacking import OPAQUE, WHITEOUT
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS

@@ -1,26 +1,65 @@
-"""A container's log file: what is written in pieces is read as lines."""
+"""A container's log file: what is written in pieces is read as lines, whatever the program printed."""
 
+import errno
+import itertools
 import json
+import os
+import re
+import resource
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from minirun.engine import logs
+from minirun.engine import logreader, logs
+from minirun.errors import UnsupportedError, UsageError
+
+STREAMS = ("stdout", "stderr")
 
 
 @pytest.fixture
 def log(tmp_path):
     """log((stream, bytes), ...) -> the lines read back as (stream, text)."""
-    path = str(tmp_path / "log.json")
 
-    def log(*writes):
-        writer = logs.FileWriter(path)
+    def log(*writes, limit=0, count=1, **reading):
+        writer = logs.FileWriter(str(tmp_path / logs.NAME), limit, count)
         for stream, data in writes:
             writer.write(stream, data)
         writer.close()
-        return [(line["stream"], line["log"]) for line in logs.read(path)]
+        return lines(tmp_path, **reading)
 
-    log.path = path
+    log.directory = tmp_path
     return log
+
+
+def lines(directory, **reading):
+    """[(stream, text)] of the lines, in the order of their beginnings."""
+    reader = logreader.Reader(str(directory), **reading)
+    found, open_lines = [], {}
+    for entry in itertools.chain.from_iterable(reader.now()):
+        if entry["begins"]:
+            open_lines[entry["stream"]] = len(found)
+            found.append((entry["stream"], ""))
+        at = open_lines[entry["stream"]]
+        found[at] = (entry["stream"], found[at][1] + entry["log"])
+    reader.close()
+    return found
+
+
+def entries(path):
+    """What a JSON parser that is not ours makes of the file."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+# ---- what is written --------------------------------------------------------------------------------------
+
+
+def test_a_line_is_dockers_json(log):
+    log(("stdout", b"hello\n"))
+    text = (log.directory / "log.json").read_text()
+    assert re.fullmatch(
+        r'\{"log":"hello\\n","stream":"stdout","time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"\}\n', text
+    )
 
 
 def test_lines_are_written_when_they_are_whole(log):
@@ -35,12 +74,11 @@ def test_what_has_no_end_is_written_at_the_end(log):
     assert log(("stdout", b"no newline")) == [("stdout", "no newline")]
 
 
-def test_a_long_line_is_in_pieces_in_the_file_and_whole_again(log):
+def test_a_long_line_is_in_pieces_of_16_kib_in_the_file_and_whole_again(log):
     text = "x" * 50000 + "\n"
     assert log(("stdout", text[:30000].encode()), ("stdout", text[30000:].encode())) == [("stdout", text)]
-    with open(log.path) as file:
-        sizes = [len(json.loads(line)["log"]) for line in file]
-    assert len(sizes) > 1
+    sizes = [len(entry["log"]) for entry in entries(log.directory / "log.json")]
+    assert sizes == [16384, 16384, 16384, 50001 - 3 * 16384]
 
 
 def test_a_line_that_never_ends_does_not_grow_in_memory(tmp_path):
@@ -68,12 +106,253 @@ def test_bytes_that_are_no_text_are_replaced(log):
     assert log(("stdout", b"\xff\n")) == [("stdout", "�\n")]
 
 
+TRICKY = [
+    b"\\",
+    b'"',
+    b"\n",
+    b"n",
+    b"u0041",
+    b"\0",
+    b"\t",
+    b"\r",
+    b"\x1b",
+    b"\x7f",
+    b"\xff",
+    "ä\u2028".encode(),
+]
+
+
+@given(data=st.binary(max_size=300) | st.lists(st.sampled_from(TRICKY)).map(b"".join))
+def test_any_bytes_come_back_as_a_json_parser_sees_them(data):
+    written = b"".join(logs.entries(piece, b'"}\n') for piece in logs.split(data + b"\n")[0])
+    found = "".join(json.loads(line)["log"] for line in written.splitlines())
+    assert found == (data + b"\n").decode(errors="replace")
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8"), max_size=40),
+    copies=st.integers(1, 900),
+    cuts=st.lists(st.integers(1, 30000), max_size=6),
+)
+def test_text_comes_back_however_it_was_cut(tmp_path_factory, text, copies, cuts):
+    data = (text * copies).encode()
+    directory = tmp_path_factory.mktemp("log")
+    writer = logs.FileWriter(str(directory / logs.NAME))
+    for begin, end in itertools.pairwise([0, *itertools.accumulate(cuts), len(data) + sum(cuts)]):
+        writer.write("stdout", data[begin:end])
+    writer.close()
+    assert "".join(entry["log"] for entry in entries(directory / logs.NAME)) == text * copies
+
+
+def test_attributes_are_in_every_line(tmp_path):
+    record = {
+        "log": {"driver": "json-file", "options": {"labels": "a,b", "env": "C", "tag": "t"}},
+        "labels": {"a": "1"},
+        "env": ["C=2", "D=3"],
+    }
+    writer = logs.open_writer(record, str(tmp_path))
+    writer.write("stdout", b"x\ny\n")
+    writer.close()
+    attrs = [entry["attrs"] for entry in entries(tmp_path / logs.NAME)]
+    assert attrs == [{"tag": "t", "a": "1", "C": "2"}] * 2
+
+
+def test_the_driver_none_writes_nothing(tmp_path):
+    record = {"log": {"driver": "none", "options": {}}}
+    writer = logs.open_writer(record, str(tmp_path))
+    writer.write("stdout", b"x\n")
+    writer.close()
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(UnsupportedError, match="configured logging driver does not support reading"):
+        logreader.require_readable(record)
+
+
+# ---- rotation ---------------------------------------------------------------------------------------------
+
+NUMBERS = [f"{number}\n" for number in range(1000)]
+
+
+def test_a_full_log_is_put_aside_and_the_oldest_goes(log):
+    found = log(*(("stdout", line.encode()) for line in NUMBERS), limit=1000, count=3)
+    assert sorted(os.listdir(log.directory)) == ["log.json", "log.json.1", "log.json.2"]
+    assert [text for _, text in found] == NUMBERS[-len(found) :]
+    assert len(found) < 50
+
+
+def test_a_file_is_full_with_the_line_that_reaches_its_size(log):
+    log(("stdout", "".join(NUMBERS).encode()), limit=1000, count=3)
+    size = (log.directory / "log.json.1").stat().st_size
+    assert 1000 <= size < 1100
+
+
+def test_one_file_alone_begins_anew(log):
+    found = log(("stdout", "".join(NUMBERS).encode()), limit=1000, count=1)
+    assert os.listdir(log.directory) == ["log.json"]
+    assert found[-1] == ("stdout", "999\n")
+
+
+def test_a_log_goes_on_where_it_was(log):
+    log(("stdout", b"one\n"), limit=140, count=2)
+    assert log(("stdout", b"two\nthree\n"), limit=140, count=2) == [
+        ("stdout", "one\n"),
+        ("stdout", "two\n"),
+        ("stdout", "three\n"),
+    ]
+    assert (log.directory / "log.json.1").exists()
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "words"),
+    [
+        ("syslogd", {}, 'logger: no log driver named "syslogd" is registered'),
+        ("json-file", {"max_size": "1m"}, "unknown log opt 'max_size' for json-file log driver"),
+        ("json-file", {"max-size": "1q"}, "invalid size: '1q'"),
+        ("json-file", {"max-size": "k"}, "invalid size: 'k'"),
+        ("json-file", {"max-size": ""}, "invalid size: ''"),
+        ("json-file", {"max-size": "0"}, "max-size must be a positive number"),
+        ("json-file", {"max-size": "1m", "max-file": "0"}, "max-file cannot be less than 1"),
+        ("json-file", {"max-file": "many"}, "many"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(driver, options, words):
+    with pytest.raises(UsageError, match=re.escape(words)):
+        logs.check_options(driver, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5", 5), ("10k", 10_000), ("1.5m", 1_500_000), ("2GB", 2 * 10**9), ("1 kib", 1000)]
+)
+def test_sizes_are_dockers(text, size):
+    assert logs.max_size({"max-size": text}) == size
+
+
+# ---- when something goes wrong ----------------------------------------------------------------------------
+
+
 def test_a_line_cut_off_by_a_crash_is_passed_over(log):
     log(("stdout", b"whole\n"))
-    with open(log.path, "a") as file:
+    with open(log.directory / "log.json", "a") as file:
         file.write('{"log": "half')
-    assert [line["log"] for line in logs.read(log.path)] == ["whole\n"]
+    assert lines(log.directory) == [("stdout", "whole\n")]
+
+
+def test_the_next_writer_takes_away_what_a_crash_cut_off(log):
+    log(("stdout", b"whole\n"))
+    with open(log.directory / "log.json", "a") as file:
+        file.write('{"log": "' + "half" * 40000)
+    assert log(("stdout", b"next\n")) == [("stdout", "whole\n"), ("stdout", "next\n")]
+    assert len(entries(log.directory / "log.json")) == 2
+
+
+def test_a_line_in_the_middle_that_is_no_json_hides_no_other(log):
+    log(("stdout", b"one\n"))
+    with open(log.directory / "log.json", "a") as file:
+        file.write("rubbish\n")
+    assert log(("stdout", b"two\n")) == [("stdout", "one\n"), ("stdout", "two\n")]
 
 
 def test_no_log_has_no_lines(tmp_path):
-    assert list(logs.read(str(tmp_path / "nosuch"))) == []
+    assert lines(tmp_path) == []
+
+
+@pytest.fixture
+def small_disk():
+    """small_disk(size): no file of ours gets larger, as if the disk were full then; small_disk() ends it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size=before[0]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield limit
+    limit()
+
+
+def test_what_does_not_fit_on_the_disk_is_dropped_and_the_log_says_so(tmp_path, small_disk):
+    writer = logs.FileWriter(str(tmp_path / logs.NAME))
+    small_disk(1000)
+    for line in NUMBERS[:100]:
+        writer.write("stdout", line.encode())
+    small_disk()
+    writer.write("stdout", b"room again\n")
+    writer.close()
+    found = lines(tmp_path)
+    kept = found.index(next(one for one in found if one[0] == "stderr"))
+    assert found[:kept] == [("stdout", line) for line in NUMBERS[:kept]]
+    assert re.match(rf"minirun: {100 - kept} lines \(\d+ bytes of the log\) were lost here: ", found[kept][1])
+    assert found[kept + 1 :] == [("stdout", "room again\n")]
+
+
+def test_no_half_line_stays_on_a_full_disk(tmp_path, small_disk):
+    writer = logs.FileWriter(str(tmp_path / logs.NAME))
+    small_disk(1000)
+    writer.write("stdout", "".join(NUMBERS).encode())
+    writer.close()
+    assert [entry["log"] for entry in entries(tmp_path / logs.NAME)] == NUMBERS[: 1000 // 72]
+
+
+def test_a_log_that_cannot_be_put_aside_is_not_lost(tmp_path, monkeypatch):
+    writer = logs.FileWriter(str(tmp_path / logs.NAME), 200, 2)
+    writer.write("stdout", b"one\ntwo\nthree\n")
+    opened = os.open
+
+    def full(path, *args, **words):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "open", full)
+    writer.write("stdout", b"four\n")
+    monkeypatch.setattr(os, "open", opened)
+    writer.write("stdout", b"five\n")
+    writer.close()
+    texts = [text for _, text in lines(tmp_path)]
+    assert texts[:3] + texts[4:] == ["one\n", "two\n", "three\n", "five\n"]
+    assert "1 lines" in texts[3]
+
+
+# ---- where to begin ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 999, 1000, 5000])
+def test_the_last_lines_come_from_all_the_files(log, count):
+    found = log(("stdout", "".join(NUMBERS).encode()), limit=10_000, count=20, tail=count)
+    assert [text for _, text in found] == NUMBERS[max(0, 1000 - count) :]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_long_line_counts_as_one_of_the_last(log, count):
+    found = log(("stdout", b"a\n" + b"x" * 200_000 + b"\nb\n"), tail=count)
+    assert [len(text) for _, text in found] == [2, 200_001, 2][-count:]
+
+
+def test_a_line_that_is_left_out_is_left_out_to_its_end(log):
+    long, writes = b"x" * 20000, []
+    writes = [("stdout", long), ("stderr", b"between\n"), ("stdout", b"end\n")]
+    assert log(*writes, tail=1) == [("stderr", "between\n")]
+
+
+@pytest.fixture
+def dated(tmp_path):
+    """A log with a line for each of 5,000 seconds, in two files."""
+    for name, begin in (("log.json.1", 0), ("log.json", 2500)):
+        times = [
+            f"2026-01-01T{at // 3600:02}:{at // 60 % 60:02}:{at % 60:02}" for at in range(begin, begin + 2500)
+        ]
+        text = "".join(f'{{"log":"{at}\\n","stream":"stdout","time":"{at}.000000000Z"}}\n' for at in times)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "count"),
+    [
+        ("2025-01-01T00:00:00.000000000Z", "", 5000),
+        ("2026-01-01T00:00:00.000000001Z", "", 4999),
+        ("2026-01-01T01:00:00.000000000Z", "", 1400),
+        ("2027-01-01T00:00:00.000000000Z", "", 0),
+        ("", "2026-01-01T00:00:09.000000000Z", 10),
+        ("2026-01-01T00:41:39.000000000Z", "2026-01-01T00:41:41.000000000Z", 3),
+    ],
+)
+def test_both_ends_of_a_time_are_in_it(dated, since, until, count):
+    found = lines(dated, since=since, until=until)
+    assert len(found) == count
+    assert all(since <= text[:-1] + ".000000000Z" for _, text in found)

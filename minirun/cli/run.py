@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from minirun.cli import attach, cidfile, policies, progress
+from minirun.cli import attach, cidfile, limits, policies, progress
 from minirun.cli.commands import Session
 from minirun.engine import logs
 from minirun.engine import options as parse
@@ -103,12 +103,7 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory.")
 @click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem.")
 @click.option("--network", "--net", default="bridge", help="bridge, host or none.")
-@click.option("-m", "--memory", help="Most memory: 64m, 1g.")
-@click.option("--memory-swap", help="Most memory and swap together; -1: no limit on swap.")
-@click.option("--cpus", help="How many CPUs' time: 0.5.")
-@click.option("-c", "--cpu-shares", type=int, help="Weight against others: 1024 is normal.")
-@click.option("--cpuset-cpus", default="", help="CPUs to run on: 0-1,3.")
-@click.option("--pids-limit", type=int, help="Most processes; -1: no limit.")
+@limits.options
 @click.option("--cap-add", multiple=True, help="Give a capability, or ALL.")
 @click.option("--cap-drop", multiple=True, help="Take a capability, or ALL.")
 @click.option("--security-opt", multiple=True, help="no-new-privileges, seccomp=FILE, seccomp=unconfined.")
@@ -248,7 +243,7 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
     options.network = parse.network(words["network"])
     options.rlimits = [parse.ulimit(text) for text in words["ulimit"]]
     options.cap_add, options.cap_drop = list(words["cap_add"]), list(words["cap_drop"])
-    options.resources = parse.resources(words)
+    limits.take(options, words)
     parse.security(options, words["security_opt"])
     policies.take(options, words)
     options.log = logs.settings(words["log_driver"], words["log_opt"])

@@ -68,6 +68,7 @@ def configure(record: Record, directory: str, rootfs: str, network_namespace: st
             "cgroupsPath": f"/minirun/{record['id']}",
             "resources": {
                 **record["resources"],
+                "unified": record["cgroup_conf"],
                 "devices": [] if privileged else [{"allow": False, "access": "rwm"}],
             },
             "devices": list(_host_devices()) if privileged else [],
@@ -99,6 +100,8 @@ def process(record: Record, rootfs: str) -> Process:
     made["terminal"] = record["tty"]
     made["noNewPrivileges"] = record["no_new_privileges"]
     made["rlimits"] = record["rlimits"]
+    if record["oom_score_adj"]:
+        made["oomScoreAdj"] = record["oom_score_adj"]
     if record["init"]:
         made["args"] = [INIT_IN_CONTAINER, "--", *record["args"]]
     return made
@@ -118,6 +121,11 @@ def _mounts(record: Record, directory: str) -> Iterator[MountEntry]:
     for mount in spec.default_mounts():
         if mount["destination"] in wanted:
             continue
+        if mount["destination"] == "/dev/shm" and record["shm_size"]:
+            mount["options"] = [
+                *mount.get("options", []),
+                f"size={record['shm_size']}",
+            ]  # the last one counts
         if record["privileged"]:
             mount["options"] = [option for option in mount.get("options", []) if option != "ro"]
         yield mount

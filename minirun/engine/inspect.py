@@ -13,7 +13,7 @@ import contextlib
 import os
 
 from minirun import files
-from minirun.engine import bundle, control, records, sizes
+from minirun.engine import bundle, control, limits, records, sizes
 from minirun.errors import MinirunError
 from minirun.linux import cgroups
 from minirun.runtime import spec, state
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Facts = dict[str, Any]
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
-SHM_BYTES = 64 << 20  # of /dev/shm when nobody says; runtime/spec.py mounts it so
 _NANOSECONDS = 10**9
 
 
@@ -200,29 +199,12 @@ def _host_config(record: Record) -> Facts:
         "PublishAllPorts": False,
         "ReadonlyRootfs": record["readonly"],
         "SecurityOpt": said["security_opt"] or None,
-        "ShmSize": SHM_BYTES,
         "Runtime": "minirun-oci",
         "Init": record["init"] or None,
-        **_limits(record["resources"]),
+        **limits.host_config(record),
         "Ulimits": [_ulimit(limit) for limit in record["rlimits"]],
         "MaskedPaths": [] if record["privileged"] else list(spec.MASKED_PATHS),
         "ReadonlyPaths": [] if record["privileged"] else list(spec.READONLY_PATHS),
-    }
-
-
-def _limits(resources: Facts) -> Facts:
-    memory, cpu, pids = (resources.get(name, {}) for name in ("memory", "cpu", "pids"))
-    return {
-        "Memory": memory.get("limit", 0),
-        "MemorySwap": memory.get("swap", 0),
-        "MemoryReservation": memory.get("reservation", 0),
-        "NanoCpus": 0,
-        "CpuShares": cpu.get("shares", 0),
-        "CpuPeriod": cpu.get("period", 0),
-        "CpuQuota": cpu.get("quota", 0),
-        "CpusetCpus": cpu.get("cpus", ""),
-        "CpusetMems": cpu.get("mems", ""),
-        "PidsLimit": pids.get("limit"),
     }
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from minirun.runtime.config import MountEntry, Rlimit
 
 NETWORKS = ("bridge", "none", "host")
-CPU_PERIOD = 100_000  # microseconds: the kernel's default, cpu.max in cgroup-v2.rst
 
 
 class RunOptions:
@@ -48,6 +47,7 @@ class RunOptions:
         self.groups: list[str] = []
         self.annotations: dict[str, str] = {}
         self.cgroup_conf: dict[str, str] = {}
+        self.shm_size = self.oom_score_adj = 0  # bytes, 0: the default; -1000 to 1000
         self.restart: RestartPolicy = {"name": "no", "maximum": 0}
         self.health: HealthSettings | None = None
         self.log: LogSettings = {"driver": "json-file", "options": {}}
@@ -55,62 +55,6 @@ class RunOptions:
         self.security_opt: list[str] = []  # as written
         self.pull = "missing"
         self.platform = ""
-
-
-def size(text: str, option: str) -> int:
-    """`64m` -> bytes: b, k, m, g, t, powers of 1024, any case, a trailing b or ib allowed; -1 is kept."""
-    if text == "-1":
-        return -1
-    digits = text.lower().removesuffix("b").removesuffix("i")
-    unit = digits[-1:] if digits[-1:] in ("k", "m", "g", "t") else ""
-    try:
-        value = float(digits.removesuffix(unit)) * 1024 ** " kmgt".index(unit or " ")
-    except ValueError:
-        value = -1
-    if not 0 <= value < 2**63:  # neither is "nan"
-        raise UsageError(f'invalid size "{text}" for {option}', "as in 512k, 64m or 1.5g")
-    return int(value)
-
-
-def memory(limit: str | None, swap: str | None) -> dict[str, int]:
-    """linux.resources.memory.  `--memory-swap` is memory and swap together; unset it is twice the memory."""
-    if limit is None:
-        if swap is not None:
-            raise UsageError("--memory-swap needs --memory beside it")
-        return {}
-    wanted = size(limit, "--memory")
-    if wanted < 6 * 1024**2:
-        raise UsageError("Minimum memory limit allowed is 6MB", f"--memory {limit} is less")
-    total = 2 * wanted if swap is None or size(swap, "--memory-swap") == 0 else size(swap, "--memory-swap")
-    if 0 <= total < wanted:
-        hint = "--memory-swap is memory and swap together"
-        raise UsageError("Minimum memoryswap limit should be larger than memory limit", hint)
-    return {"limit": wanted, "swap": total}
-
-
-def cpu(cpus: str | None, shares: int | None, cpuset: str | None) -> dict[str, Any]:
-    """linux.resources.cpu; `--cpus 1.5` is a quota of 150000 microseconds in each 100000."""
-    made: dict[str, Any] = {}
-    if cpus is not None:
-        made.update(quota=_quota(cpus), period=CPU_PERIOD)
-    if shares is not None:
-        made["shares"] = shares
-    if cpuset:
-        made["cpus"] = cpuset
-    return made
-
-
-def _quota(cpus: str) -> int:
-    try:
-        value = float(cpus)
-    except ValueError:
-        raise UsageError(f'invalid number of CPUs "{cpus}"', "as in 0.5 or 2") from None
-    there = os.cpu_count() or 1
-    if not 0.01 <= value <= there:
-        raise UsageError(
-            f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available"
-        )
-    return round(value * CPU_PERIOD)
 
 
 def environment(entries: Iterable[str], env_files: Iterable[str]) -> list[str]:
@@ -235,20 +179,6 @@ def security(options: RunOptions, entries: Iterable[str]) -> None:
             raise UsageError(
                 f'invalid --security-opt: "{entry}"', "no-new-privileges, seccomp=unconfined, seccomp=FILE"
             )
-
-
-def resources(words: dict[str, Any]) -> dict[str, Any]:
-    """linux.resources from the limits among the options; only what was asked for is in it."""
-    made: dict[str, Any] = {}
-    wanted_memory = memory(words["memory"], words["memory_swap"])
-    wanted_cpu = cpu(words["cpus"], words["cpu_shares"], words["cpuset_cpus"])
-    if wanted_memory:
-        made["memory"] = wanted_memory
-    if wanted_cpu:
-        made["cpu"] = wanted_cpu
-    if words["pids_limit"] is not None and words["pids_limit"] > 0:
-        made["pids"] = {"limit": words["pids_limit"]}
-    return made
 
 
 def check(options: RunOptions) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from minirun.runtime.config import MountEntry, Rlimit
+from minirun.runtime.config import Rlimit
 
 
 class HealthSettings(TypedDict):
@@ -67,6 +67,28 @@ class Asked(TypedDict):
     volumes: list[str]  # of the image's VOLUME
 
 
+class MountPoint(TypedDict):
+    kind: str  # bind, volume, tmpfs
+    name: str  # the volume's, or ""
+    source: str  # the host's path; of a volume its data
+    destination: str
+    options: list[str]  # words of mount(8)
+    copy: bool  # an empty volume is filled from the image
+    anonymous: bool  # the volume goes with the container, with --rm and `rm -v`
+    labels: dict[str, str]  # for the volume, when it is made for this
+    origin: str  # what asked for it: -v, --mount, --tmpfs, --volumes-from, VOLUME
+    mode: str  # -v's options as written
+
+
+class Volume(TypedDict):
+    """volumes/NAME/volume.json"""
+
+    name: str
+    created: str
+    labels: dict[str, str]
+    anonymous: bool
+
+
 class Record(TypedDict):
     id: str
     name: str
@@ -87,11 +109,13 @@ class Record(TypedDict):
     interactive: bool
     auto_remove: bool
     init: bool
-    mounts: list[MountEntry]
+    mounts: list[MountPoint]
     readonly: bool
     network: str  # none, host, bridge
     resources: dict[str, Any]  # as config.json's linux.resources
     cgroup_conf: dict[str, str]  # --cgroup-conf: {"memory.high": "64M"}
+    shm_size: int  # bytes of /dev/shm; 0: the default
+    oom_score_adj: int
     rlimits: list[Rlimit]
     capabilities: list[str]
     privileged: bool

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import channel, events, policies, records
+from minirun.engine import channel, events, limits, policies, records
 from minirun.engine import options as parse
 from minirun.errors import MinirunError, UsageError
 from minirun.linux import capabilities, cgroups, trace
@@ -44,7 +44,7 @@ def prepare(paths: Paths, options: RunOptions, progress: Progress) -> Record:
 
 def _check_limits(options: RunOptions) -> None:
     """A limit this host cannot apply is an error now, before an image is pulled for nothing."""
-    cgroups.require(cgroups.limits_from_resources(options.resources))
+    cgroups.require(limits.files(options.resources, options.cgroup_conf))
 
 
 def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
@@ -93,6 +93,8 @@ def make_record(options: RunOptions, image: Image) -> Record:
         "network": options.network,
         "resources": options.resources,
         "cgroup_conf": options.cgroup_conf,
+        "shm_size": options.shm_size,
+        "oom_score_adj": options.oom_score_adj,
         "rlimits": options.rlimits,
         "capabilities": capabilities.effective_set(options.cap_add, options.cap_drop, options.privileged),
         "privileged": options.privileged,

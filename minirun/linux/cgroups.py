@@ -484,8 +484,8 @@ def numbers(text: str) -> set[int]:
     found: set[int] = set()
     try:
         for part in filter(None, text.split(",")):
-            first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
+            first, dash, last = part.partition("-")
+            found.update(range(int(first), int(last if dash else first) + 1))
     except ValueError:
         raise UsageError(f'"{text}" is not a list of numbers and ranges, as 0-2,5') from None
     return found

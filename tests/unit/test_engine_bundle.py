@@ -11,9 +11,11 @@ from minirun.runtime import spec
 def record():
     return {
         "id": "f" * 64, "name": "one", "created": "", "image": "docker.io/library/busybox:latest", "image_id": "",
-        "layers": [], "args": ["sh"], "env": ["A=b"], "cwd": "/", "user": "", "hostname": "host", "labels": {}, "domainname": "", "groups": [], "annotations": {},
+        "layers": [], "args": ["sh"], "env": ["A=b"], "cwd": "/", "user": "", "hostname": "host", "labels": {},
+        "domainname": "", "groups": [], "annotations": {},
         "tty": False, "interactive": False, "auto_remove": False, "init": False, "mounts": [], "readonly": False,
-        "network": "none", "resources": {}, "rlimits": [], "capabilities": list(capabilities.DEFAULT),
+        "network": "none", "resources": {}, "cgroup_conf": {}, "shm_size": 0, "oom_score_adj": 0,
+        "rlimits": [], "capabilities": list(capabilities.DEFAULT),
         "privileged": False, "no_new_privileges": False, "seccomp": {}, "stop_signal": "SIGTERM", "endpoint": None,
         "state": records.new_state(),
     }  # fmt: skip

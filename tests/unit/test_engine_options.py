@@ -1,63 +1,11 @@
 """The words of `run` as values, and the words that are refused."""
 
-import os
-
 import pytest
 
 from minirun.engine import options
 from minirun.engine.options import RunOptions
 from minirun.engine.run import command, environment
 from minirun.errors import UsageError
-
-MEBIBYTE = 2**20
-
-
-@pytest.mark.parametrize(
-    ("text", "bytes_"),
-    [("64m", 64 * MEBIBYTE), ("64M", 64 * MEBIBYTE), ("64mb", 64 * MEBIBYTE), ("64MiB", 64 * MEBIBYTE), ("1g", 2**30),
-     ("512k", 2**19), ("1.5k", 1536), ("100", 100), ("100b", 100), ("0", 0), ("-1", -1)],
-)  # fmt: skip
-def test_sizes(text, bytes_):
-    assert options.size(text, "--memory") == bytes_
-
-
-@pytest.mark.parametrize("text", ["", "m", "much", "-2", "1x", "nan", "inf", "1e400"])
-def test_what_is_no_size_is_quoted(text):
-    with pytest.raises(UsageError, match=f'invalid size "{text}" for --memory'):
-        options.size(text, "--memory")
-
-
-@pytest.mark.parametrize(
-    ("limit", "swap", "expected"),
-    [
-        (None, None, {}),
-        ("8m", None, {"limit": 8 * MEBIBYTE, "swap": 16 * MEBIBYTE}),
-        ("8m", "0", {"limit": 8 * MEBIBYTE, "swap": 16 * MEBIBYTE}),
-        ("8m", "8m", {"limit": 8 * MEBIBYTE, "swap": 8 * MEBIBYTE}),
-        ("8m", "-1", {"limit": 8 * MEBIBYTE, "swap": -1}),
-    ],
-)
-def test_swap_counts_memory_and_is_twice_it_by_default(limit, swap, expected):
-    assert options.memory(limit, swap) == expected
-
-
-@pytest.mark.parametrize(
-    ("limit", "swap"), [("5m", None), ("8m", "7m"), (None, "8m"), ("-1", None), ("0", None)]
-)
-def test_memory_that_makes_no_sense(limit, swap):
-    with pytest.raises(UsageError):
-        options.memory(limit, swap)
-
-
-def test_cpus_are_a_quota():
-    assert options.cpu("0.2", None, None) == {"quota": 20000, "period": 100000}
-    assert options.cpu(None, 512, "0") == {"shares": 512, "cpus": "0"}
-
-
-@pytest.mark.parametrize("cpus", ["0", "-1", "many", "nan", str((os.cpu_count() or 1) + 1)])
-def test_more_cpus_than_there_are_or_none_is_refused(cpus):
-    with pytest.raises(UsageError):
-        options.cpu(cpus, None, None)
 
 
 def test_variables_come_from_the_words_and_from_here(monkeypatch):
@@ -153,10 +101,3 @@ def test_entry_point_and_command_as_docker_joins_them(entrypoint, args, expected
 def test_no_command_at_all_is_told():
     with pytest.raises(UsageError, match="no command specified"):
         command(RunOptions("image", []), {})
-
-
-def test_limits_that_are_not_asked_for_are_not_in_the_config():
-    words = dict.fromkeys(("memory", "memory_swap", "cpus", "cpu_shares", "cpuset_cpus", "pids_limit"))
-    assert options.resources(words) == {}
-    assert options.resources({**words, "pids_limit": 20}) == {"pids": {"limit": 20}}
-    assert options.resources({**words, "pids_limit": -1}) == {}

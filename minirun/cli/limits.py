@@ -1,0 +1,76 @@
+"""The options about limits, which `run`, `create` and `update` share.
+
+Next  engine/limits.py says what they mean
+"""
+
+from __future__ import annotations
+
+import click
+
+from minirun.engine import limits
+from minirun.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from minirun.engine.options import RunOptions
+
+    Command = Callable[..., Any]
+
+# what can change while a container runs
+_CHANGEABLE = (
+    click.option("-m", "--memory", help="Most memory: 64m, 1g."),
+    click.option("--memory-swap", help="Most memory and swap together; -1: no limit on swap."),
+    click.option("--memory-reservation", help="Memory that is the last to be reclaimed."),
+    click.option("--cpus", help="How many CPUs' time: 0.5."),
+    click.option("--cpu-quota", type=int, help="Microseconds of CPU time in each period; -1: no limit."),
+    click.option("--cpu-period", type=int, help="Microseconds of a period: 100000."),
+    click.option("-c", "--cpu-shares", type=int, help="Weight against others: 1024 is normal."),
+    click.option("--cpuset-cpus", default="", help="CPUs to run on: 0-1,3."),
+    click.option("--cpuset-mems", default="", help="Memory nodes to take memory from: 0-1."),
+    click.option("--cpu-rt-period", type=int, hidden=True),
+    click.option("--cpu-rt-runtime", type=int, hidden=True),
+    click.option("--pids-limit", type=int, help="Most processes and threads; -1: no limit."),
+    click.option("--blkio-weight", type=int, help="Weight on disks against others: 10 to 1000."),
+    click.option("--blkio-weight-device", multiple=True, help="The same on one: /dev/sda:500."),
+    click.option("--device-read-bps", multiple=True, help="Most bytes a second to read: /dev/sda:1mb."),
+    click.option("--device-write-bps", multiple=True, help="Most bytes a second to write."),
+    click.option("--device-read-iops", multiple=True, help="Most reads a second: /dev/sda:100."),
+    click.option("--device-write-iops", multiple=True, help="Most writes a second."),
+    click.option("--cgroup-conf", multiple=True, help="FILE=VALUE for the cgroup: memory.high=64M."),
+    click.option("--kernel-memory", hidden=True),
+)
+_FIXED = (
+    click.option("--shm-size", help="Size of /dev/shm: 64m."),
+    click.option("--oom-score-adj", type=int, default=0, help="-1000 to 1000: killed last to first."),
+    click.option("--memory-swappiness", type=int, default=-1, hidden=True),
+    click.option("--oom-kill-disable", is_flag=True, hidden=True),
+)
+
+
+def options(command: Command) -> Command:
+    """All options about limits, for a command that makes a container."""
+    return changeable(_add(command, _FIXED))
+
+
+def changeable(command: Command) -> Command:
+    """Those that `update` has."""
+    return _add(command, _CHANGEABLE)
+
+
+def _add(command: Command, added: tuple[Callable[[Command], Command], ...]) -> Command:
+    for option in reversed(added):
+        command = option(command)
+    return command
+
+
+def take(chosen: RunOptions, words: dict[str, Any]) -> None:
+    """What was said about limits.  Raises UsageError quoting the bad word."""
+    chosen.resources = limits.for_new(words)
+    chosen.cgroup_conf = limits.raw(words["cgroup_conf"])
+    chosen.shm_size = limits.size(words["shm_size"] or "0", "--shm-size")
+    chosen.oom_score_adj = words["oom_score_adj"]
+    if not -1000 <= chosen.oom_score_adj <= 1000:
+        raise UsageError(f"Invalid value {chosen.oom_score_adj}, range for oom score adj is [-1000, 1000]")

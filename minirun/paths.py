@@ -1,6 +1,6 @@
 """Where minirun keeps things.  Two trees: `root` survives a reboot, `state` does not (it is on a tmpfs).
 
-    root   /var/lib/minirun    images/ layers/ containers/<id>/ networks/
+    root   /var/lib/minirun    images/ layers/ containers/<id>/ volumes/<name>/ networks/
     state  /run/minirun        <id>/ with state.json, exec.fifo, shim.sock
 
 `--root` and `--state` move them, so tests and classrooms do not collide.
@@ -28,6 +28,7 @@ class Paths:
         self.images = f"{self.root}/images"
         self.layers = f"{self.root}/layers"
         self.containers = f"{self.root}/containers"
+        self.volumes = f"{self.root}/volumes"
         self.networks = f"{self.root}/networks"
         self.cache = f"{self.root}/cache"
 

@@ -14,7 +14,7 @@ import click
 
 from minirun.cli import attach, cidfile, limits, policies, progress
 from minirun.cli.commands import Session
-from minirun.engine import logs
+from minirun.engine import logs, mountpoints
 from minirun.engine import options as parse
 from minirun.engine import run as engine
 from minirun.engine.options import RunOptions
@@ -99,7 +99,11 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.option("-l", "--label", multiple=True, help="KEY=VALUE to remember.")
 @click.option("--label-file", multiple=True, help="File with one KEY=VALUE a line.")
 @click.option("--annotation", multiple=True, help="KEY=VALUE for the runtime, into config.json.")
-@click.option("-v", "--volume", multiple=True, help="/HOST:/CONTAINER[:ro]: share a directory or file.")
+@click.option(
+    "-v", "--volume", multiple=True, help="NAME:/P or /HOST:/P[:ro]: share a volume, or the host's."
+)
+@click.option("--mount", multiple=True, help="type=bind|volume|tmpfs,src=...,dst=...[,readonly].")
+@click.option("--volumes-from", multiple=True, help="CONTAINER[:ro]: the same volumes as that one has.")
 @click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory.")
 @click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem.")
 @click.option("--network", "--net", default="bridge", help="bridge, host or none.")
@@ -237,9 +241,12 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
     options.labels = parse.labels([*parse.lines_of(words["label_file"], "--label-file"), *words["label"]])
     options.annotations = parse.labels(words["annotation"])
     options.groups = list(words["group_add"])
-    options.mounts = [parse.volume(text) for text in words["volume"]] + [
-        parse.tmpfs(text) for text in words["tmpfs"]
+    options.mounts = [
+        *map(mountpoints.volume, words["volume"]),
+        *map(mountpoints.mount, words["mount"]),
+        *map(mountpoints.tmpfs, words["tmpfs"]),
     ]
+    options.volumes_from = list(words["volumes_from"])
     options.network = parse.network(words["network"])
     options.rlimits = [parse.ulimit(text) for text in words["ulimit"]]
     options.cap_add, options.cap_drop = list(words["cap_add"]), list(words["cap_drop"])

@@ -14,7 +14,7 @@ import os
 import stat
 
 from minirun import files
-from minirun.engine import users
+from minirun.engine import mountpoints, users, volumes
 from minirun.errors import UnsupportedError
 from minirun.linux import capabilities, cgroups, inroot, seccomp, trace
 from minirun.network import resolve
@@ -117,9 +117,10 @@ def environment(entries: list[str], home: str, hostname: str, tty: bool) -> list
 
 def _mounts(record: Record, directory: str) -> Iterator[MountEntry]:
     """The default file systems, our /etc files, and what `-v` and `--tmpfs` add; a user's mount replaces ours."""
-    wanted = {"/" + mount["destination"].strip("/") for mount in record["mounts"]}
+    own = volumes.mount_entries(record)
+    wanted = {mount["destination"] for mount in own}
     for mount in spec.default_mounts():
-        if mount["destination"] in wanted:
+        if mount["destination"] in wanted or ("/dev" in wanted and mount["destination"].startswith("/dev/")):
             continue
         if mount["destination"] == "/dev/shm" and record["shm_size"]:
             mount["options"] = [
@@ -129,12 +130,14 @@ def _mounts(record: Record, directory: str) -> Iterator[MountEntry]:
         if record["privileged"]:
             mount["options"] = [option for option in mount.get("options", []) if option != "ro"]
         yield mount
-    for name in ("resolv.conf", "hostname", "hosts"):
-        if f"/etc/{name}" not in wanted:
-            yield _bind(f"{directory}/{name}", f"/etc/{name}", "rprivate")
-    if record["init"]:
-        yield _bind(_init_program(), INIT_IN_CONTAINER, "ro")
-    yield from record["mounts"]
+    names = ("resolv.conf", "hostname", "hosts")
+    etc = [_bind(f"{directory}/{name}", f"/etc/{name}", "rprivate") for name in names]
+    ours = [*etc, *([_bind(_init_program(), INIT_IN_CONTAINER, "ro")] if record["init"] else [])]
+    # what is mounted on /a hides what was mounted on /a/b before
+    yield from sorted(
+        [*(mount for mount in ours if mount["destination"] not in wanted), *own],
+        key=lambda mount: mountpoints.depth(mount["destination"]),
+    )
 
 
 def _bind(source: str, destination: str, *options: str) -> MountEntry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from minirun.engine import records
+from minirun.engine import records, volumes
 from minirun.errors import NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import remove_tree
 from minirun.linux import cgroups, syscalls, trace
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHIM_LOST = 137  # as if killed: it was
 _GONE = ".gone-"  # before the name of a directory that is being deleted
+_GONE_WITH_VOLUMES = f"{_GONE}with-volumes-"
 
 
 def release(paths: Paths, record: Record) -> None:
@@ -48,22 +49,28 @@ def remove_run_directory(paths: Paths, container_id: str) -> None:
     remove_tree(paths.run(container_id))
 
 
-def remove_files(paths: Paths, container_id: str) -> None:
+def remove_files(paths: Paths, container_id: str, *, with_volumes: bool) -> None:
     """All that is left of a container that does not run.  Call it with the lock of records.changing().
 
-    Its directory is renamed, so that it is gone at once for everybody; `sweep` then deletes what was renamed.
+    Its directory is renamed, so that it is gone at once for everybody; `sweep` then deletes what was renamed,
+    and, `with_volumes`, its anonymous volumes before: the name says whether.
     """
     directory = paths.container(container_id)
     with contextlib.suppress(OSError):
         syscalls.umount2(f"{directory}/merged", MNT_DETACH, why="the overlay, where this process sees one")
     remove_run_directory(paths, container_id)
     with contextlib.suppress(FileNotFoundError):
-        os.rename(directory, f"{paths.containers}/{_GONE}{container_id}")
+        os.rename(
+            directory, f"{paths.containers}/{_GONE_WITH_VOLUMES if with_volumes else _GONE}{container_id}"
+        )
 
 
 def sweep(paths: Paths) -> None:
     """Delete what remove_files() has renamed, and what those left behind who were killed in here."""
     for name in os.listdir(paths.containers) if os.path.isdir(paths.containers) else []:
+        if name.startswith(_GONE_WITH_VOLUMES):
+            with contextlib.suppress(NotFoundError):  # another one sweeps as well
+                volumes.remove_anonymous(paths, records.read(paths, name))
         if name.startswith(_GONE):
             remove_tree(f"{paths.containers}/{name}")
 
@@ -78,7 +85,7 @@ def abandon(paths: Paths, container_id: str, error: Exception) -> None:
     release(paths, record)
     if record["auto_remove"] or isinstance(error, trace.Cancelled):
         with records.changing(paths):
-            remove_files(paths, container_id)
+            remove_files(paths, container_id, with_volumes=True)
         sweep(paths)
         return
     record["state"].update({"status": "created", "error": str(error), "exit_code": code_of(error)})
@@ -113,8 +120,9 @@ def repair(paths: Paths, record: Record) -> Record:
         record["state"]["health"]["status"] = "unhealthy"  # nobody looks any more
     record["endpoint"] = None
     records.write(paths, record)
+    volumes.tell_unmounted(paths, record)
     if record["auto_remove"]:
-        remove_files(paths, record["id"])
+        remove_files(paths, record["id"], with_volumes=True)
     else:
         remove_run_directory(paths, record["id"])
     return record

@@ -27,7 +27,7 @@ import select
 import time
 
 from minirun import jsontext
-from minirun.engine import channel, cleanup, events, loop, records, restart, sessions
+from minirun.engine import channel, cleanup, events, loop, records, restart, sessions, volumes
 from minirun.engine.loop import Part
 from minirun.engine.oom import OomWatch
 from minirun.engine.streams import Client
@@ -204,13 +204,15 @@ class Life:
         removed = self.record["auto_remove"] and not self.kept
         with records.changing(self.paths):
             self._remember()
+            self.shim.let_go_of_overlay()
             if removed:
-                cleanup.remove_files(self.paths, self.shim.id)
+                cleanup.remove_files(self.paths, self.shim.id, with_volumes=True)
             else:
                 cleanup.remove_run_directory(self.paths, self.shim.id)
             os.close(self.shim.lock)
             self.shim.listener.close()
         self.parts = [*self.clients]
+        volumes.tell_unmounted(self.paths, self.record)
         if removed:
             cleanup.sweep(self.paths)
             self._tell("destroy")

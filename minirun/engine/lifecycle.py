@@ -190,7 +190,7 @@ def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = Fa
                 "stop the container before removing or force remove"
             )
         cleanup.release(paths, record)
-        cleanup.remove_files(paths, record["id"])
+        cleanup.remove_files(paths, record["id"], with_volumes=with_volumes)
     cleanup.sweep(paths)
     events.of_container(paths, record, "destroy")
 

@@ -10,7 +10,7 @@ import os
 import resource
 
 from minirun.engine import records
-from minirun.errors import MinirunError, UsageError
+from minirun.errors import UsageError
 from minirun.linux import capabilities, seccomp, signals
 
 TYPE_CHECKING = False
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from minirun.engine.record_types import HealthSettings, LogSettings, RestartPolicy
-    from minirun.runtime.config import MountEntry, Rlimit
+    from minirun.engine.record_types import HealthSettings, LogSettings, MountPoint, RestartPolicy
+    from minirun.runtime.config import Rlimit
 
 NETWORKS = ("bridge", "none", "host")
 
@@ -34,7 +34,8 @@ class RunOptions:
         self.env: list[str] = []
         self.labels: dict[str, str] = {}
         self.tty = self.interactive = self.rm = self.init = self.readonly = self.privileged = False
-        self.mounts: list[MountEntry] = []
+        self.mounts: list[MountPoint] = []
+        self.volumes_from: list[str] = []  # CONTAINER[:ro]
         self.network = "bridge"
         self.resources: dict[str, Any] = {}
         self.rlimits: list[Rlimit] = []
@@ -88,58 +89,6 @@ def lines_of(paths: Iterable[str], option: str) -> list[str]:
 
 def labels(entries: Iterable[str]) -> dict[str, str]:
     return dict(entry.partition("=")[::2] for entry in entries)
-
-
-def volume(text: str) -> MountEntry:
-    """`-v /host:/container[:ro,rslave...]`: a bind mount; the host's directory is made when it is missing."""
-    source, destination, options = [*text.split(":", 2), "", ""][:3]
-    if not source.startswith("/"):
-        hint = "named volumes come with a later version; give the absolute path of a host directory"
-        raise UsageError(f'invalid volume specification: "{text}"', hint)
-    if not destination.startswith("/") or destination == "/":
-        raise UsageError(
-            f'invalid volume specification: "{text}": the destination has to be an absolute path, not "/"'
-        )
-    chosen = options.split(",") if options else []
-    bad = [option for option in chosen if option not in _VOLUME_OPTIONS]
-    if bad:
-        raise UsageError(f'invalid volume specification: "{text}": unknown option "{bad[0]}"')
-    propagation = [] if set(chosen) & _PROPAGATIONS else ["rprivate"]
-    kept = [option for option in chosen if option not in ("z", "Z")]  # SELinux labels, which we have none of
-    return {
-        "destination": destination,
-        "type": "bind",
-        "source": source,
-        "options": ["rbind", *propagation, *kept],
-    }
-
-
-# not shared and rshared: the shim's mount namespace between host and container passes mounts on in one direction only
-_PROPAGATIONS = {"private", "rprivate", "slave", "rslave"}
-_VOLUME_OPTIONS = _PROPAGATIONS | {"ro", "rw", "z", "Z"}
-
-
-def make_sources(mounts: list[MountEntry]) -> None:
-    """`-v` makes a host directory that is not there, as Docker does."""
-    for mount in mounts:
-        source = mount.get("source", "")
-        if mount.get("type") == "bind" and not os.path.exists(source):
-            try:
-                os.makedirs(source)
-            except OSError as error:
-                raise MinirunError(f"cannot make the directory {source} for -v: {error.strerror}") from None
-
-
-def tmpfs(text: str) -> MountEntry:
-    """`--tmpfs /path[:size=64m,mode=1777,...]`"""
-    destination, _, options = text.partition(":")
-    if not destination.startswith("/"):
-        raise UsageError(f'invalid tmpfs mount: "{text}": the path has to be absolute')
-    given = options.split(",") if options else []
-    return {"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": [*_TMPFS, *given]}
-
-
-_TMPFS = ["nosuid", "nodev", "noexec"]
 
 
 def ulimit(text: str) -> Rlimit:

@@ -128,6 +128,8 @@ def everything(paths: Paths) -> list[Record]:
     """All records, oldest first.  A directory whose record is not written yet, or not any more, is passed over."""
     found = []
     for name in _listdir(paths.containers):
+        if name.startswith("."):  # the lock, and what is being deleted
+            continue
         try:
             found.append(files.read_json(path(paths, name)))
         except (FileNotFoundError, NotADirectoryError):

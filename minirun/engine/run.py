@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import channel, events, limits, policies, records
-from minirun.engine import options as parse
+from minirun.engine import channel, events, limits, policies, records, volumes
 from minirun.errors import MinirunError, UsageError
 from minirun.linux import capabilities, cgroups, trace
 
@@ -36,8 +35,7 @@ def prepare(paths: Paths, options: RunOptions, progress: Progress) -> Record:
     trace.step("record", "what was asked for, written down: container.json")
     with image.store.keeping():  # from here the record holds the layers
         record = make_record(options, image)
-        parse.make_sources(record["mounts"])
-        records.add(paths, record)
+        volumes.add_container(paths, record, options.volumes_from, image.config.get("Volumes") or ())
     events.of_container(paths, record, "create")
     return record
 

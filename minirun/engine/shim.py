@@ -21,11 +21,11 @@ import signal
 import socket
 
 from minirun import files, jsontext
-from minirun.engine import bundle, channel, cleanup, life, logs, netmaker, overlay, records
+from minirun.engine import bundle, channel, cleanup, life, logs, netmaker, overlay, records, volumes
 from minirun.engine.streams import Input, Streams, pipes
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import syscalls, trace
-from minirun.linux.constants import CLONE_NEWNS, MS_REC, MS_SLAVE
+from minirun.linux.constants import CLONE_NEWNS, MNT_DETACH, MS_REC, MS_SLAVE
 from minirun.paths import Paths
 from minirun.runtime import container, terminal
 
@@ -130,6 +130,7 @@ class Shim:
         self._begin_network()
         try:
             self._mount_overlay()
+            volumes.prepare(self.paths, self.record)
         finally:  # whatever happened: nobody may undo a network that is still being made
             self._finish_network()
         self._write_bundle()
@@ -180,7 +181,14 @@ class Shim:
 
     def _mount_overlay(self) -> None:
         trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
+        self.claim = overlay.claim(self.directory)  # `cp` may have it, while the container does not run
         overlay.mount(self.directory, self.record["layers"])
+
+    def let_go_of_overlay(self) -> None:
+        """Unmount the tree: this process may live on a while, and the next shim is to have it alone."""
+        with syscalls.tolerating(errno.EINVAL, errno.ENOENT):
+            syscalls.umount2(self.rootfs, MNT_DETACH, why="the next one to mount it is to have it alone")
+        os.close(self.claim)
 
     def _write_bundle(self) -> None:
         trace.step("bundle", "config.json: all that the runtime will know about this container")

@@ -1,0 +1,300 @@
+"""Volumes: directories that outlive containers, and who uses them.
+
+    {root}/volumes/NAME/volume.json    what it is: name, created, labels, anonymous; written last
+                       /_data          what containers see
+                       /filling        the image's files on their way into it: see filling.py
+
+There is no list of users: a volume is in use when a container's record names it.  So whoever adds a record that
+names volumes, and whoever removes a volume, does it under one lock (`changing`), taken before that of the records.
+
+By hand  ls /var/lib/minirun/volumes; jq .mounts /var/lib/minirun/containers/*/container.json
+Next     filling.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+from minirun import files
+from minirun.engine import events, filling, mountpoints, records
+from minirun.errors import ConflictError, MinirunError, NotFoundError
+from minirun.linux import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from minirun.engine.record_types import MountPoint, Record, Volume
+    from minirun.paths import Paths
+    from minirun.runtime.config import MountEntry
+
+ANONYMOUS = "com.docker.volume.anonymous"  # Docker's label, which `volume prune` and scripts look for
+_GONE = ".gone-"  # before the name of a directory that is being deleted
+
+
+def changing(paths: Paths) -> files.locked:
+    """The lock under which volumes come and go, and containers that use them come."""
+    os.makedirs(
+        paths.volumes, 0o700, exist_ok=True
+    )  # set-user-id programs in there are not for the host's users
+    return files.locked(f"{paths.volumes}/.lock")
+
+
+def data(paths: Paths, name: str) -> str:
+    """The directory that containers see."""
+    return f"{paths.volumes}/{name}/_data"
+
+
+# ---- what there is ------------------------------------------------------------------------------------------
+
+
+def everything(paths: Paths) -> list[Volume]:
+    """All volumes by name.  What is half made or half removed is none."""
+    found = []
+    for name in sorted(os.listdir(paths.volumes)) if os.path.isdir(paths.volumes) else []:
+        with contextlib.suppress(NotFoundError):
+            found.append(find(paths, name))
+    return found
+
+
+def find(paths: Paths, name: str) -> Volume:
+    """Raises NotFoundError."""
+    try:
+        if name.startswith(".") or "/" in name:
+            raise FileNotFoundError
+        volume: Volume = files.read_json(f"{paths.volumes}/{name}/volume.json")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f"No such volume: {name}", "`minirun volume ls` lists them all") from None
+    return volume
+
+
+def users(paths: Paths) -> dict[str, list[str]]:
+    """{name of a volume: ids of the containers that use it}, stopped ones too."""
+    found: dict[str, list[str]] = {}
+    for record in records.everything(paths):
+        for name in _names(record):
+            found.setdefault(name, []).append(record["id"])
+    return found
+
+
+def _names(record: Record) -> list[str]:
+    """The volumes of a container, each once."""
+    return list(dict.fromkeys(mount["name"] for mount in record["mounts"] if mount.get("name")))
+
+
+# ---- coming -------------------------------------------------------------------------------------------------
+
+
+def new_name() -> str:
+    """Of an anonymous volume: 64 hexadecimal digits."""
+    return os.urandom(32).hex()
+
+
+def create(paths: Paths, name: str, labels: dict[str, str]) -> Volume:
+    """Make a volume, or find the one that has the name.  Raises UsageError for what can be no name."""
+    if name:
+        mountpoints.check_name(name)
+    with changing(paths):
+        return _ensure(paths, name or new_name(), labels, anonymous=not name)
+
+
+def _ensure(paths: Paths, name: str, labels: dict[str, str], *, anonymous: bool) -> Volume:
+    try:
+        return find(paths, name)
+    except NotFoundError:
+        pass
+    volume: Volume = {
+        "name": name,
+        "created": records.now(),
+        "labels": {**labels, **({ANONYMOUS: ""} if anonymous else {})},
+        "anonymous": anonymous,
+    }
+    for directory, mode in ((f"{paths.volumes}/{name}", 0o711), (data(paths, name), 0o755)):
+        with syscalls.tolerating(errno.EEXIST):
+            syscalls.mkdir(directory, mode, why="a volume: a directory that outlives containers")
+    os.chmod(data(paths, name), 0o755)  # whatever our umask
+    files.write_json(f"{paths.volumes}/{name}/volume.json", volume, durable=True)
+    _tell(paths, name, "create")
+    return volume
+
+
+def add_container(paths: Paths, record: Record, volumes_from: Iterable[str], of_image: Iterable[str]) -> None:
+    """Write a new container's record with all its mounts, and make the volumes that are not there yet.
+
+    `record["mounts"]` is what was asked for; `volumes_from` are words as --volumes-from takes them, `of_image`
+    the places of the image's VOLUMEs.  Raises UsageError, NotFoundError, ConflictError with nothing made.
+    """
+    with changing(paths):
+        inherited = list(_inherited(paths, volumes_from))
+        record["mounts"] = mountpoints.joined(record["mounts"], inherited, of_image)
+        for mount in record["mounts"]:
+            _settle(paths, mount)
+        records.add(paths, record)
+        _make_all(paths, record)
+
+
+def _inherited(paths: Paths, volumes_from: Iterable[str]) -> Iterator[MountPoint]:
+    for words in volumes_from:
+        name, mode = mountpoints.volumes_from(words)
+        yield from mountpoints.inherit(records.find(paths, name)["mounts"], mode)
+
+
+def _settle(paths: Paths, mount: MountPoint) -> None:
+    """A name for an anonymous volume, and where it is on the host.  A source of --mount has to be there."""
+    if mount["kind"] == "volume":
+        mount["name"] = mount["name"] or new_name()
+        mount["source"] = data(paths, mount["name"])
+    elif mount["kind"] == "bind" and mount["origin"] == "--mount" and not os.path.exists(mount["source"]):
+        raise MinirunError(
+            f'invalid mount config for type "bind": bind source path does not exist: {mount["source"]}',
+            "-v makes a directory that is missing, --mount does not",
+        )
+
+
+def _make_all(paths: Paths, record: Record) -> None:
+    """The volumes of a container that are not there yet."""
+    for mount in record["mounts"]:
+        if mount.get("name"):
+            _ensure(paths, mount["name"], mount["labels"], anonymous=mount["anonymous"])
+
+
+# ---- in use -------------------------------------------------------------------------------------------------
+
+
+def prepare(paths: Paths, record: Record) -> None:
+    """Before a container runs, its overlay mounted: make what is missing of its mounts, fill new volumes."""
+    _make_hosts_directories(record)
+    if not _names(record):
+        return
+    with changing(paths):
+        _make_all(paths, record)  # whoever made the container may have been killed before they were
+    fill(paths, record)
+    for mount in record["mounts"]:
+        if mount.get("name"):
+            attributes = {"container": record["id"], "destination": mount["destination"], "driver": "local"}
+            writable = "true" if is_writable(mount) else "false"
+            attributes |= {"propagation": "", "read/write": writable}
+            events.emit(paths, "volume", "mount", mount["name"], attributes)
+
+
+def fill(paths: Paths, record: Record) -> None:
+    """Give volumes that are empty what the image has in their places; the overlay is mounted on `merged`.
+
+    Only before a container's first run: what it has removed later does not come back.
+    """
+    merged = f"{paths.container(record['id'])}/merged"
+    for mount in record["mounts"]:
+        if mount.get("name"):
+            wanted = mount["copy"] and not record["state"]["started"]
+            filling.fill(f"{paths.volumes}/{mount['name']}", merged if wanted else "", mount["destination"])
+
+
+def _make_hosts_directories(record: Record) -> None:
+    """`-v` makes a host directory that is not there, as Docker does."""
+    for mount in record["mounts"]:
+        if (
+            mount.get("kind") == "bind"
+            and mount["origin"] != "--mount"
+            and not os.path.exists(mount["source"])
+        ):
+            try:
+                os.makedirs(mount["source"], 0o755)
+            except OSError as error:
+                raise MinirunError(
+                    f"cannot make the directory {mount['source']} for -v: {error.strerror}"
+                ) from None
+
+
+def tell_unmounted(paths: Paths, record: Record) -> None:
+    """The event that a container does not use its volumes any more."""
+    for name in _names(record):
+        _tell(paths, name, "unmount", container=record["id"])
+
+
+def is_writable(mount: MountPoint) -> bool:
+    return "ro" not in mount["options"]
+
+
+def mount_entries(record: Record) -> list[MountEntry]:
+    """The mounts as config.json has them."""
+    return [
+        {
+            "destination": mount["destination"],
+            "type": "tmpfs" if mount["kind"] == "tmpfs" else "bind",
+            "source": mount["source"],
+            "options": _recursively_read_only(mount["options"]),
+        }
+        for mount in record["mounts"]
+    ]
+
+
+def _recursively_read_only(options: list[str]) -> list[str]:
+    """With "ro" what is mounted below is read-only as well, where the kernel can; "rw" says that it need not."""
+    if "ro" in options and "rbind" in options and "rw" not in options and _has_mount_setattr():
+        return [*options, "rro"]
+    return options
+
+
+def _has_mount_setattr() -> bool:
+    """Linux 5.12"""
+    major, minor = os.uname().release.split("-")[0].split(".")[:2]
+    return (int(major), int(minor)) >= (5, 12)
+
+
+# ---- going --------------------------------------------------------------------------------------------------
+
+
+def remove(paths: Paths, name: str, *, force: bool = False) -> None:
+    """Take a volume away.  Raises ConflictError when a container uses it, NotFoundError (not with `force`)."""
+    with changing(paths):
+        try:
+            find(paths, name)
+        except NotFoundError:
+            if force:
+                return
+            raise
+        if holders := users(paths).get(name):
+            raise ConflictError(
+                f"remove {name}: volume is in use - [{', '.join(holders)}]", "remove the containers first"
+            )
+        _put_aside(paths, name)
+    sweep(paths)
+
+
+def remove_unused(paths: Paths, names: Iterable[str]) -> list[str]:
+    """Take away those of the volumes that no container uses.  Returns their names."""
+    gone = []
+    with changing(paths):
+        used = users(paths)
+        for name in names:
+            if name not in used and os.path.isdir(f"{paths.volumes}/{name}"):
+                _put_aside(paths, name)
+                gone.append(name)
+    sweep(paths)
+    return gone
+
+
+def remove_anonymous(paths: Paths, record: Record) -> None:
+    """The anonymous volumes of a container that has gone, unless another one uses them, too."""
+    names = [mount["name"] for mount in record["mounts"] if mount.get("anonymous")]
+    if names:
+        remove_unused(paths, names)
+
+
+def _put_aside(paths: Paths, name: str) -> None:
+    """In one rename it is gone for everybody; what is in it may take longer."""
+    os.rename(f"{paths.volumes}/{name}", f"{paths.volumes}/{_GONE}{name}-{os.urandom(4).hex()}")
+    _tell(paths, name, "destroy")
+
+
+def sweep(paths: Paths) -> None:
+    """Delete what was put aside, and what those left behind who were killed in here."""
+    for name in os.listdir(paths.volumes):
+        if name.startswith(_GONE):
+            files.remove_tree(f"{paths.volumes}/{name}")
+
+
+def _tell(paths: Paths, name: str, action: str, **attributes: str) -> None:
+    events.emit(paths, "volume", action, name, {**attributes, "driver": "local"})

@@ -33,6 +33,7 @@ class Source:
 
     def __init__(self, tree: Tree, path: str, *, follow: bool) -> None:
         self.place = _found(tree, path, follow=follow)
+        self.closed = tree.closed
         self.contents = os.path.basename(path) in (".", "..") or not path.strip("/")
         self.name = os.path.basename(path.rstrip("/"))
         self.is_directory = self.place.is_directory
@@ -42,8 +43,8 @@ class Source:
     def tar(self, name: str) -> Iterator[bytes]:
         """It as a tar, under another name; "" for a directory's contents."""
         if not name:
-            return tarwriter.of_tree(self.place.open())
-        return tarwriter.of_path(self.place.directory, self.place.base, name)
+            return tarwriter.of_tree(self.place.open(), self.closed)
+        return tarwriter.of_path(self.place.directory, self.place.base, name, self.closed)
 
 
 def _called(tree: Tree, path: str) -> str:

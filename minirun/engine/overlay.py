@@ -11,6 +11,7 @@ Next     bundle.py
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 
 from minirun.errors import MinirunError
@@ -25,6 +26,15 @@ _WHY_DIRECTORY = {
     "merged": "where the container's tree will be seen",
     "upper": "what the container changes lands here",
 }
+
+
+def claim(directory: str) -> int:
+    """Wait until nobody else has the overlay of the container at `directory` mounted: overlayfs would let both
+    write, and the result is undefined.  Returns the claim; close it after the umount.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
 
 
 def mount(directory: str, layers: list[str]) -> None:

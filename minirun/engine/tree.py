@@ -13,15 +13,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
+import time
 
-from minirun import files
 from minirun.engine import cleanup, overlay, records
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import inroot, processes, syscalls
-from minirun.linux.constants import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
+from minirun.linux.constants import (
+    CLONE_NEWNS,
+    MNT_DETACH,
+    MS_BIND,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+)
 from minirun.runtime import state
 
 TYPE_CHECKING = False
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
+START_SECONDS = 10.0  # that a container which is just starting may take
+_KERNELS_OWN = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue"}
 _LINKS_MAX = 40  # that the kernel follows in one path, path_resolution(7)
 
 
@@ -56,9 +65,12 @@ class Place:
 class Tree:
     """A root, and how it is called in messages."""
 
-    def __init__(self, root: int, name: str) -> None:
+    def __init__(self, root: int, name: str, closed: frozenset[int] = frozenset()) -> None:
         self.root = root
         self.name = name
+        self.closed = (
+            closed  # devices: file systems of the kernel's own, in which nothing is looked for unasked
+        )
 
     def find(self, path: str, *, follow: bool = True) -> Place:
         """Where `path` leads.  `follow`: also when its last part is a link; a trailing slash does that as well.
@@ -88,48 +100,73 @@ def host() -> Tree:
 
 @contextlib.contextmanager
 def of_container(paths: Paths, record: Record) -> Iterator[Tree]:
-    """The container's tree, for the length of a with block.  One that does not run is kept from starting meanwhile.
+    """The container's tree, for the length of a with block.  One that does not run waits with starting meanwhile.
 
     Changes this process's mount namespace in that case: what the host mounts later is not seen any more.
     """
-    if records.is_up(record):
-        yield Tree(_root_of(state.read(paths.state, record["id"])), record["name"])
-        return
-    with _held(paths, record):
-        yield Tree(_mounted(paths, record), record["name"])
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        record, has_shim = _now(paths, record)
+        if records.is_up(record):
+            yield _of_running(state.read(paths.state, record["id"]), record["name"])
+            return
+        if record["state"]["status"] == "restarting":
+            raise ConflictError(
+                f"Container {record['id']} is restarting, wait until the container is running"
+            )
+        if not has_shim:
+            claim = overlay.claim(paths.container(record["id"]))
+            if not _now(paths, record)[1]:
+                yield from _of_stopped(paths, record, claim)
+                return
+            os.close(claim)
+        time.sleep(0.02)
+    raise ConflictError(f"container {record['name']} is being started", "try again")
 
 
-def _root_of(current: Any) -> int:
-    """The root of a container's first process; checked after opening, for the pid may be another's by then."""
+def _now(paths: Paths, record: Record) -> tuple[Record, bool]:
+    """The container as it is now, and whether it has a shim."""
+    with records.changing(paths):
+        record = cleanup.repair(paths, records.read(paths, record["id"]))
+        return record, records.has_shim(paths, record["id"])
+
+
+def _of_running(current: Any, name: str) -> Tree:
+    """The tree of a container's first process; checked after opening, for the pid may be another's by then."""
     try:
         root = os.open(f"/proc/{current['pid']}/root", _DIRECTORY | os.O_CLOEXEC)
+        closed = _closed(current["pid"])
     except OSError:
-        root = -1
+        root, closed = -1, frozenset()
     if root < 0 or not processes.is_alive(current["pid"], current["start_time"]):
         raise ConflictError("container not running: it has just ended")
-    return root
+    return Tree(root, name, closed)
 
 
-@contextlib.contextmanager
-def _held(paths: Paths, record: Record) -> Iterator[None]:
-    """Hold the lock that its shim would hold: nobody starts or removes it, and nobody else mounts its overlay."""
-    with records.changing(paths):
-        records.read(paths, record["id"])
-        os.makedirs(paths.run(record["id"]), mode=0o700, exist_ok=True)
-        lock = files.open_lock(records.shim_lock(paths, record["id"]))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise ConflictError(
-                f"container {record['name']} is being started, or copied from or to", "try again"
-            ) from None
+def _closed(pid: int) -> frozenset[int]:
+    """The devices of a container's /dev, /proc, /sys and the like: proc_pid_mountinfo(5)."""
+    found = set()
+    with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            left, _, right = line.partition(" - ")
+            fields = left.split()
+            if right.split()[0] in _KERNELS_OWN or fields[4] == "/dev":
+                major, _, minor = fields[2].partition(":")
+                found.add(os.makedev(int(major), int(minor)))
+    return frozenset(found)
+
+
+def _of_stopped(paths: Paths, record: Record, claim: int) -> Iterator[Tree]:
+    """The tree of one that nobody can start while we hold `claim`; then the mounts are gone before it is."""
+    root = -1
     try:
-        yield
+        root = _mounted(paths, record)
+        yield Tree(root, record["name"])
     finally:
-        with records.changing(paths):
-            cleanup.remove_run_directory(paths, record["id"])
-            os.close(lock)
+        if root >= 0:
+            syscalls.umount2(f"/proc/self/fd/{root}", MNT_DETACH, why="the next one is to have it alone")
+            os.close(root)
+        os.close(claim)
 
 
 def _mounted(paths: Paths, record: Record) -> int:

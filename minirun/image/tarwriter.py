@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 _READ_BYTES = 1 << 20
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # nonblock: a fifo put in its place
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OPAQUE_XATTR = "trusted.overlay.opaque"
 # overlayfs with features that minirun does not switch on; only the merged tree shows what they mean
@@ -99,9 +98,12 @@ def joined(chunks: Iterable[bytes], size: int = _READ_BYTES) -> Iterator[bytes]:
 # ---- a tree -----------------------------------------------------------------------------------------------
 
 
-def of_tree(root: int) -> Iterator[bytes]:
-    """The whole tree below the directory descriptor `root`, itself included, as `./`."""
-    return joined(_Writer(root, overlay=False).chunks())
+def of_tree(root: int, closed: frozenset[int] = frozenset()) -> Iterator[bytes]:
+    """The whole tree below the directory descriptor `root`, itself included, as `./`.
+
+    `closed`: devices whose directories are listed and not entered (/proc and its like).
+    """
+    return joined(_Writer(root, overlay=False, closed=closed).chunks())
 
 
 def of_changes(root: int, leave_out: Callable[[str], bool], with_root: bool) -> Iterator[bytes]:
@@ -113,19 +115,19 @@ def of_changes(root: int, leave_out: Callable[[str], bool], with_root: bool) -> 
     return joined(_Writer(root, overlay=True, leave_out=leave_out, with_root=with_root).chunks())
 
 
-def of_path(directory: int, base: str, name: str) -> Iterator[bytes]:
+def of_path(directory: int, base: str, name: str, closed: frozenset[int] = frozenset()) -> Iterator[bytes]:
     """What is called `base` in the open `directory`, as `name`: a file, or a directory with all that is in it."""
     status = os.lstat(base, dir_fd=directory)
     if stat.S_ISDIR(status.st_mode):
         root = syscalls.openat2(directory, base, _OPEN_DIRECTORY | os.O_NOFOLLOW)
         try:
-            yield from joined(_Writer(root, overlay=False, prefix=f"{name}/").chunks())
+            yield from joined(_Writer(root, overlay=False, prefix=f"{name}/", closed=closed).chunks())
         finally:
             os.close(root)
     else:
         if stat.S_ISSOCK(status.st_mode):
             raise MinirunError(f"{shown(name)}: a socket cannot be copied")
-        yield from joined(_Writer(directory, overlay=False).lone(base, name, status))
+        yield from joined(_Writer(directory, overlay=False, closed=closed).lone(base, name, status))
 
 
 class _Writer:
@@ -139,9 +141,11 @@ class _Writer:
         leave_out: Callable[[str], bool] = lambda name: False,
         with_root: bool = True,
         prefix: str = "",
+        closed: frozenset[int] = frozenset(),
     ) -> None:
         self._root = root
         self._prefix = prefix  # of all names
+        self._closed = closed
         self._overlay = overlay
         self._leave_out = leave_out
         self._with_root = with_root
@@ -195,7 +199,7 @@ class _Writer:
                 if error.errno not in _GONE:
                     raise MinirunError(f"{shown(name)}: {error.strerror}") from error
                 continue
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(status.st_mode) and status.st_dev not in self._closed:
                 below.append(name)
 
     def _entry(self, directory: int, name: str, base: str, status: os.stat_result) -> Iterator[bytes]:
@@ -212,7 +216,7 @@ class _Writer:
             info.type, info.linkname, info.size = tarfile.LNKTYPE, first, 0
             yield header(info)
         elif stat.S_ISREG(status.st_mode):
-            yield from _content(directory, name, base)
+            yield from _content(directory, name, base, status.st_dev in self._closed)
         else:
             info = _described(name, status, _xattrs(f"/proc/self/fd/{directory}/{base}"))
             if stat.S_ISLNK(status.st_mode):
@@ -234,12 +238,20 @@ def _open_beneath(root: int, path: str) -> int:
     return syscalls.openat2(root, path or ".", _OPEN_DIRECTORY, resolve=resolve)
 
 
-def _content(directory: int, name: str, base: str) -> Iterator[bytes]:
-    """A regular file: its header and as many bytes as that says, whatever becomes of the file meanwhile."""
-    fd = os.open(base, _OPEN_FILE, dir_fd=directory)
+def _content(directory: int, name: str, base: str, made_up: bool) -> Iterator[bytes]:
+    """A regular file: its header and as many bytes as that says, whatever becomes of the file meanwhile.
+
+    `made_up`: one of the kernel's, whose size is known only when it was read.
+    """
+    fd = _open_regular(directory, base)
     try:
         status = os.fstat(fd)
         info = _described(name, status, _xattrs(f"/proc/self/fd/{directory}/{base}"))
+        if made_up:
+            text = b"".join(iter(lambda: os.read(fd, _READ_BYTES), b""))
+            info.size = len(text)
+            yield header(info) + text + padding(info.size)
+            return
         yield header(info)
         missing = info.size
         while missing and (block := os.read(fd, min(missing, _READ_BYTES))):
@@ -249,6 +261,17 @@ def _content(directory: int, name: str, base: str) -> Iterator[bytes]:
         yield padding(info.size)
     finally:
         os.close(fd)
+
+
+def _open_regular(directory: int, base: str) -> int:
+    """Looked at before it is opened: a container may put a device in its place, and opening one can do things."""
+    place = os.open(base, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+        return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.close(place)
 
 
 def _zeros(count: int) -> Iterator[bytes]:

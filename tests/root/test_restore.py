@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import containers
 from tests.containers import Container, eventually
 from tests.support import CHECKOUT, Minirun, run
 
@@ -191,12 +192,14 @@ def other(tmp_path: Path, busybox_tar: Path) -> Minirun:
 
 
 def test_reset_leaves_nothing(other: Minirun):
-    other("run", "-d", "--network", "none", "busybox", "sleep", "1000", check=True)
-    other("run", "-d", "busybox", "sleep", "1000", check=True)
+    running = [
+        containers.start(other, "busybox", "sleep", "1000", network=kind) for kind in ("none", "bridge")
+    ]
     result = other("system", "reset", "-f", check=True)
     assert (result.stdout, result.stderr) == ("", "")
     assert not other.root.exists()
     assert not other.state.exists()
+    assert not any(container.proc("").exists() for container in running)
 
 
 def test_reset_asks_and_says_what_goes(other: Minirun):

@@ -141,6 +141,15 @@ def test_a_grandchild_with_the_pipe_does_not_hold_up(tmp_path: Path):
     os.kill(int((tmp_path / "pid").read_text()), 9)
 
 
+def test_what_is_in_the_pipe_when_the_probe_has_ended_counts():
+    def launch_and_wait(args: list[str]) -> tuple[int, int]:
+        pid, output = launch(args)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return pid, output
+
+    assert Watched("echo said", launch_and_wait).run(1).last["output"] == "said\n"
+
+
 def test_output_is_cut():
     watched = Watched("head -c 300000 /dev/zero | tr '\\0' x").run(1)
     assert watched.last["output"] == "x" * 4096 + "..."

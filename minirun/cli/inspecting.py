@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from minirun.cli.commands import Session
-from minirun.engine import inspect, lifecycle
+from minirun.engine import inspect, lifecycle, mountfacts, volumes
 from minirun.errors import NotFoundError, UsageError
 
 TYPE_CHECKING = False
@@ -24,13 +24,15 @@ _size = click.option("-s", "--size", is_flag=True, help="Count the bytes that co
 @click.command("inspect")
 @_format
 @_size
-@click.option("--type", "kind", type=click.Choice(["container", "image"]), help="Look among these only.")
+@click.option(
+    "--type", "kind", type=click.Choice(["container", "image", "volume"]), help="Look among these only."
+)
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
 def inspect_command(session: Session, form: str, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
     """Return low-level information on containers, on images where no container has the name, and so on."""
-    kinds = [kind] if kind else ["container", "image"]
-    return _show(names, form, lambda name: _look_up(session, name, kinds, size))
+    kinds = [kind] if kind else ["container", "image", "volume"]
+    return show(names, form, lambda name: _look_up(session, name, kinds, size))
 
 
 @click.command("inspect")
@@ -40,10 +42,10 @@ def inspect_command(session: Session, form: str, size: bool, kind: str | None, n
 @click.pass_obj
 def container_inspect_command(session: Session, form: str, size: bool, containers: tuple[str, ...]) -> int:
     """Display detailed information on one or more containers."""
-    return _show(containers, form, lambda name: _container(session, name, size))
+    return show(containers, form, lambda name: _container(session, name, size))
 
 
-def _show(names: tuple[str, ...], form: str, look: Callable[[str], Facts]) -> int:
+def show(names: tuple[str, ...], form: str, look: Callable[[str], Facts]) -> int:
     """What is found goes to stdout, what is not to stderr.  Returns the exit code."""
     from minirun.cli import imageinspect
 
@@ -63,6 +65,8 @@ def _look_up(session: Session, name: str, kinds: list[str], size: bool) -> Facts
     """The first of `kinds` that has the name."""
     for kind in kinds:
         try:
+            if kind == "volume":
+                return mountfacts.volume(session, volumes.find(session, name))
             return _container(session, name, size) if kind == "container" else _image(session, name)
         except (NotFoundError, UsageError):
             if len(kinds) == 1:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import filters, units
+from minirun.cli import filters, pruning, units
 from minirun.engine import imageevents
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import removal, usage
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 _FILTERS = ("until", "label", "label!")
-_WARNING = "WARNING! This will remove all {}.\nAre you sure you want to continue?"
 
 
 @click.command("rmi", short_help="Remove one or more images")
@@ -55,26 +54,25 @@ def rmi_command(paths: Paths, force: bool, no_prune: bool, names: tuple[str, ...
 def prune_command(paths: Paths, every: bool, force: bool, words: tuple[str, ...]) -> None:
     """Remove images without a name that no container uses, and what pulls that were killed have left."""
     wanted = filters.parse(words, _FILTERS)
+    what = "images without at least one container associated to them" if every else "dangling images"
+    pruning.confirm(f"WARNING! This will remove all {what}.", force, "image")
+    lines, reclaimed = images_away(paths, wanted, every=every)
+    pruning.report({"Deleted Images": lines}, reclaimed)
+
+
+def images_away(paths: Paths, wanted: pruning.Wanted, *, every: bool) -> tuple[list[str], int]:
+    """Remove images that no container uses: nameless ones, or `every`.  Returns Docker's lines and the bytes."""
     limits = [filters.until(text) for text in wanted.get("until", ())]
 
     def is_wanted(image: Image) -> bool:
         if not wanted:
             return True  # even what is damaged
-        labels = image.config.get("Labels") or {}
-        return (
-            all((units.moment(image.created) or 0) < limit for limit in limits)
-            and all(filters.has_label(labels, text) for text in wanted.get("label", ()))
-            and not any(filters.has_label(labels, text) for text in wanted.get("label!", ()))
-        )
+        old = all((units.moment(image.created) or 0) < limit for limit in limits)
+        return old and pruning.has_labels(image.config.get("Labels") or {}, wanted)
 
-    what = "images without at least one container associated to them" if every else "dangling images"
-    if not force and not click.confirm(_WARNING.format(what), prompt_suffix=" "):
-        raise MinirunError("image prune has been cancelled")
     store = Store(paths)
     events = imageevents.Removal(paths, store)
     lines, reclaimed = removal.prune(store, usage.claims(paths), is_wanted, every=every)
     events.tell(lines)
     imageevents.pruned(paths, reclaimed)
-    if lines:
-        click.echo("\n".join(["Deleted Images:", *(line[0].lower() + line[1:] for line in lines), ""]))
-    click.echo(f"Total reclaimed space: {units.size(reclaimed, 4)}")
+    return [line[0].lower() + line[1:] for line in lines], reclaimed

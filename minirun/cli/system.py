@@ -3,9 +3,11 @@
     TYPE            TOTAL   ACTIVE   SIZE      RECLAIMABLE
     Images          3       1        124.5MB   58.31MB (46%)
     Containers      2       1        12.29kB   4.096kB (33%)
+    Local Volumes   2       2        31.1MB    0B (0%)
 
 SIZE of images is what they take up: each unpacked layer once, and the packed ones, which push and save send.
-RECLAIMABLE is what `image prune -a` would bring back, or `rm` of the containers that do not run.
+RECLAIMABLE is what `image prune -a` would bring back, or `rm` of the containers that do not run,
+and of the volumes that no container uses.
 
 By hand  du -sh /var/lib/minirun/images /var/lib/minirun/layers /var/lib/minirun/containers/*/upper
 """
@@ -18,7 +20,7 @@ import click
 
 from minirun.cli import format, images, ps, units
 from minirun.cli.commands import LazyGroup, Session
-from minirun.engine import lifecycle, sizes
+from minirun.engine import lifecycle, sizes, volumes
 from minirun.image import usage
 from minirun.image.store import Store
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.cli.format import Row
-    from minirun.engine.record_types import Record
+    from minirun.engine.record_types import Record, Volume
 
 system_group = LazyGroup(
     "system",
@@ -34,6 +36,7 @@ system_group = LazyGroup(
     {
         "info": ("minirun.cli.info:info_command", "Display system-wide information"),
         "events": ("minirun.cli.events:events_command", "Get real time events"),
+        "prune": ("minirun.cli.pruning:system_prune_command", "Remove unused data"),
         "df": ("minirun.cli.system:df_command", "Show what takes up disk space"),
         "restore": ("minirun.cli.boot:restore_command", "Start the containers whose restart policy wants it"),
         "shutdown": ("minirun.cli.boot:shutdown_command", "Stop all containers until the next restore"),
@@ -70,18 +73,25 @@ _CONTAINER_HEADINGS = {
     "Names": "NAMES",
 }
 
+_VOLUME_HEADINGS = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
+
 
 @click.command("df", short_help="Show what takes up disk space")
-@click.option("-v", "--verbose", is_flag=True, help="Each image and container.")
+@click.option("-v", "--verbose", is_flag=True, help="Each image, container and volume.")
 @click.option("--format", "form", default="", help="json, 'table {{.Type}}', '{{.Size}}'.")
 @click.pass_obj
 def df_command(session: Session, verbose: bool, form: str) -> None:
-    """Show what images and containers take up on disk, and how much of it could be had back."""
+    """Show what images, containers and volumes take up on disk, and how much of it could be had back."""
     store, records = Store(session), lifecycle.all_containers(session)
     if verbose:
-        lines = _details(store, records, form)
+        lines = _details(session, store, records, form)
     else:
-        rows = [_images_row(store), _containers_row(session, records), *_empty_rows()]
+        rows = [
+            _images_row(store),
+            _containers_row(session, records),
+            _volumes_row(session),
+            _row("Build Cache", 0, 0, 0, 0),
+        ]
         lines = iter(format.lines(rows, form, _HEADINGS, list(_HEADINGS)))
     for line in lines:
         click.echo(line)
@@ -104,9 +114,15 @@ def _containers_row(session: Session, records: list[Record]) -> Row:
     return _row("Containers", len(records), len(running), sum(sizes.values()), kept)
 
 
-def _empty_rows() -> list[Row]:
-    """What there is in Docker and not here, for scripts that look for the lines."""
-    return [_row("Local Volumes", 0, 0, 0, 0), _row("Build Cache", 0, 0, 0, 0)]
+def _volumes_row(session: Session) -> Row:
+    used = volumes.users(session)
+    found = {volume["name"]: _volume_size(session, volume) for volume in volumes.everything(session)}
+    kept = {name: size for name, size in found.items() if name in used}
+    return _row("Local Volumes", len(found), len(kept), sum(found.values()), sum(kept.values()))
+
+
+def _volume_size(session: Session, volume: Volume) -> int:
+    return sizes.tree(volumes.data(session, volume["name"]))
 
 
 def _row(kind: str, total: int, active: int, size: int, kept: int) -> Row:
@@ -120,10 +136,16 @@ def _row(kind: str, total: int, active: int, size: int, kept: int) -> Row:
     }
 
 
-def _details(store: Store, records: list[Record], form: str) -> Iterator[str]:
+def _details(session: Session, store: Store, records: list[Record], form: str) -> Iterator[str]:
     image_rows, container_rows = _image_rows(store, records), _container_rows(store, records)
+    volume_rows = list(_volume_rows(session))
     if form:
-        tables = {"Images": image_rows, "Containers": container_rows, "Volumes": [], "BuildCache": []}
+        tables = {
+            "Images": image_rows,
+            "Containers": container_rows,
+            "Volumes": volume_rows,
+            "BuildCache": [],
+        }
         yield from format.lines([tables], form, {}, ())
         return
     yield "Images space usage:\n"
@@ -132,7 +154,8 @@ def _details(store: Store, records: list[Record], form: str) -> Iterator[str]:
     yield f"\nPacked layers and descriptions of these images: {units.size(packed, 4)}"
     yield "\nContainers space usage:\n"
     yield from format.lines(container_rows, "", _CONTAINER_HEADINGS, list(_CONTAINER_HEADINGS))
-    yield "\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS   SIZE"
+    yield "\nLocal Volumes space usage:\n"
+    yield from format.lines(volume_rows, "", _VOLUME_HEADINGS, list(_VOLUME_HEADINGS))
     yield "\nBuild cache usage: 0B"
 
 
@@ -156,8 +179,15 @@ def _container_rows(store: Store, records: list[Record]) -> list[Row]:
     return [
         {
             **ps.row(record),
-            "LocalVolumes": "0",
             "Size": units.size(sizes.written(store.paths, record), 4),
         }
         for record in records
     ]
+
+
+def _volume_rows(session: Session) -> Iterator[Row]:
+    used = volumes.users(session)
+    for volume in volumes.everything(session):
+        links = len(used.get(volume["name"], ()))
+        size = units.size(_volume_size(session, volume), 4)
+        yield {"Name": volume["name"], "Links": str(links), "Size": size}

@@ -13,7 +13,7 @@ import contextlib
 import os
 
 from minirun import files
-from minirun.engine import bundle, control, limits, records, sizes
+from minirun.engine import bundle, control, limits, mountfacts, records, sizes
 from minirun.errors import MinirunError
 from minirun.linux import cgroups
 from minirun.runtime import spec, state
@@ -56,7 +56,7 @@ def container(paths: Paths, record: Record, *, size: bool = False) -> Facts:
         "HostConfig": _host_config(record),
         "GraphDriver": {"Name": "overlay", "Data": _overlay(directory, record)},
         **(_sizes(paths, record) if size else {}),
-        "Mounts": [_mount(mount) for mount in record["mounts"]],
+        "Mounts": mountfacts.mounts(record),
         "Config": _config(record),
         "NetworkSettings": _network_settings(paths, record),
         "Kernel": _kernel(paths, record),
@@ -77,6 +77,7 @@ def asked(record: Record) -> Asked:
         "security_opt": [],
         "exposed": [],
         "volumes": [],
+        "volumes_from": [],
     }
     return record.get("asked", nothing)
 
@@ -171,7 +172,7 @@ def _healthcheck(settings: HealthSettings) -> Facts:
 def _host_config(record: Record) -> Facts:
     said, restart, log = asked(record), record["restart"], record["log"]
     return {
-        **_host_mounts(record),
+        **mountfacts.host_config(record),
         "LogConfig": {"Type": log["driver"], "Config": log["options"]},
         "NetworkMode": record["network"],
         "PortBindings": {},
@@ -211,40 +212,6 @@ def _host_config(record: Record) -> Facts:
 def _ulimit(limit: Any) -> Facts:
     name = limit["type"].removeprefix("RLIMIT_").lower()
     return {"Name": name, "Hard": limit["hard"], "Soft": limit["soft"]}
-
-
-def _host_mounts(record: Record) -> Facts:
-    """`-v` as it was written, and the options of each tmpfs."""
-    binds = [mount for mount in record["mounts"] if _kind(mount) != "tmpfs"]
-    memory = [mount for mount in record["mounts"] if _kind(mount) == "tmpfs"]
-    return {
-        "Binds": [_bind(mount) for mount in binds] or None,
-        "Tmpfs": {mount["destination"]: "" for mount in memory} or None,
-        "VolumesFrom": None,
-    }
-
-
-def _bind(mount: Any) -> str:
-    return f"{mount.get('name') or mount['source']}:{mount['destination']}{'' if _writable(mount) else ':ro'}"
-
-
-def _kind(mount: Any) -> str:
-    return str(mount.get("kind") or mount.get("type"))
-
-
-def _writable(mount: Any) -> bool:
-    return "ro" not in mount.get("options", [])
-
-
-def _mount(mount: Any) -> Facts:
-    return {
-        "Type": _kind(mount),
-        "Source": mount["source"],
-        "Destination": mount["destination"],
-        "Mode": "",
-        "RW": _writable(mount),
-        "Propagation": "rprivate" if _kind(mount) == "bind" else "",
-    }
 
 
 # ---- files and network -----------------------------------------------------------------------------------------

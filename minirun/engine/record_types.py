@@ -64,7 +64,8 @@ class Asked(TypedDict):
     cap_drop: list[str]
     security_opt: list[str]
     exposed: list[str]  # "80/tcp"
-    volumes: list[str]  # of the image's VOLUME
+    volumes: list[str]  # of the image's VOLUME, and anonymous ones of -v
+    volumes_from: list[str]  # CONTAINER[:ro]
 
 
 class MountPoint(TypedDict):

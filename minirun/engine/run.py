@@ -114,6 +114,7 @@ def make_record(options: RunOptions, image: Image) -> Record:
 def as_asked(options: RunOptions, config: dict[str, Any]) -> Asked:
     """What `inspect` shows as asked for, where the record has only what became of it."""
     own = options.entrypoint is not None
+    anonymous = [mount["destination"] for mount in options.mounts if mount["anonymous"]]
     entrypoint = config.get("Entrypoint") if options.entrypoint is None else [options.entrypoint]
     return {
         "image": options.image,
@@ -125,7 +126,8 @@ def as_asked(options: RunOptions, config: dict[str, Any]) -> Asked:
         "cap_drop": options.cap_drop,
         "security_opt": options.security_opt,
         "exposed": list(config.get("ExposedPorts") or {}),
-        "volumes": list(config.get("Volumes") or {}),
+        "volumes": list(dict.fromkeys([*(config.get("Volumes") or {}), *anonymous])),
+        "volumes_from": options.volumes_from,
     }
 
 

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def written(paths: Paths, record: Record) -> int:
-    """Bytes of the files a container has made or changed: those in its upper directory, each once."""
+    """Bytes of the files a container has made or changed: those in its upper directory."""
+    return tree(f"{paths.container(record['id'])}/upper")
+
+
+def tree(path: str) -> int:
+    """Bytes of all files below a directory, each once."""
     seen: dict[tuple[int, int], int] = {}
-    for _, _, names, directory in os.fwalk(f"{paths.container(record['id'])}/upper"):
+    for _, _, names, directory in os.fwalk(path):
         for name in names:
             with contextlib.suppress(FileNotFoundError):  # it runs, and files come and go
                 status = os.lstat(name, dir_fd=directory)

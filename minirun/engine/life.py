@@ -22,11 +22,12 @@ See      loop.py, streams.py, sessions.py; channel.py for the messages; control.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import time
 
-from minirun import jsontext
+from minirun import files, jsontext
 from minirun.engine import channel, cleanup, events, loop, records, restart, sessions, volumes
 from minirun.engine.loop import Part
 from minirun.engine.oom import OomWatch
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from minirun.engine.sessions import Session
     from minirun.engine.shim import Shim
 
+LOCK_SECONDS = 0.005  # between two tries
 FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
 
 
@@ -202,7 +204,8 @@ class Life:
     def _put_away(self) -> None:
         """The last act: from here on others may start the container, or remove it."""
         removed = self.record["auto_remove"] and not self.kept
-        with records.changing(self.paths):
+        lock = self._lock_changes()
+        try:
             self._remember()
             self.shim.let_go_of_overlay()
             if removed:
@@ -211,11 +214,24 @@ class Life:
                 cleanup.remove_run_directory(self.paths, self.shim.id)
             os.close(self.shim.lock)
             self.shim.listener.close()
+        finally:
+            os.close(lock)
         self.parts = [*self.clients]
         volumes.tell_unmounted(self.paths, self.record)
         if removed:
             cleanup.sweep(self.paths)
             self._tell("destroy")
+
+    def _lock_changes(self) -> int:
+        """The lock of records.changing(), without going deaf meanwhile: who holds it may wait for our answer."""
+        lock = files.open_lock(records.change_lock(self.paths))
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            except BlockingIOError:
+                timer = Timer(LOCK_SECONDS)
+                loop.serve([*self.parts, timer], lambda timer=timer: timer.over)  # type: ignore[misc]
 
     def _take_leave(self, code: int) -> None:
         """Tell everybody; wait for those who belong to the program's pipeline, and a little for onlookers."""

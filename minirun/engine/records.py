@@ -93,7 +93,11 @@ def require_free(paths: Paths, name: str) -> dict[str, str]:
 
 def changing(paths: Paths) -> files.locked:
     """The lock under which containers come, go, change their name and get a shim: one for all, held briefly."""
-    return files.locked(f"{paths.containers}/.lock")
+    return files.locked(change_lock(paths))
+
+
+def change_lock(paths: Paths) -> str:
+    return f"{paths.containers}/.lock"
 
 
 def _random_name(taken: dict[str, str]) -> str:

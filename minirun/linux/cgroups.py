@@ -417,6 +417,11 @@ def stat(path: str) -> dict[str, int]:
     return found
 
 
+def has(path: str, file: str) -> bool:
+    """Whether the group has the file: its controller is on, and this kernel has the setting."""
+    return os.path.exists(f"{directory(path)}/{file}")
+
+
 # ---- limits -----------------------------------------------------------------------------------------------
 
 
@@ -431,6 +436,14 @@ def set_limits(path: str, limits: Mapping[str, str]) -> None:
             _write_limit(path, file, line)
         if file in ("cpuset.cpus", "cpuset.mems"):
             _check_cpuset(path, file, value)
+
+
+def change_limits(path: str, limits: Mapping[str, str]) -> None:
+    """The same, of which some may be the first of their controller in the group.  Raises as create() does."""
+    limits = require(limits)
+    for above, _ in _lineage(path):
+        _enable(above, {controller_of(file) for file in limits})
+    set_limits(path, limits)
 
 
 def _write_limit(path: str, file: str, value: str) -> None:

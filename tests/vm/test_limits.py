@@ -81,7 +81,7 @@ def test_inspect_shows_limits_as_the_kernel_has_them(start: Callable[..., contai
     container = start("--memory", "33000000", "--pids-limit", "50", "busybox", "sleep", "100")
     kernel = (CGROUPS / container.id / "memory.max").read_text().strip()
     assert f'"memory.max":"{kernel}"' in container.inspect("{{json .Kernel.Limits}}")
-    assert '"pids.max": "50"' in container.inspect("{{json .Kernel.Limits}}")
+    assert '"pids.max":"50"' in container.inspect("{{json .Kernel.Limits}}")
 
 
 def test_a_cpu_set_without_its_controller_is_refused(minirun: Minirun) -> None:

@@ -1,0 +1,31 @@
+"""`update`: other limits, or another restart policy, for containers that exist."""
+
+from __future__ import annotations
+
+import click
+
+from minirun.cli import limits, stopping
+from minirun.cli.commands import Session
+from minirun.engine import lifecycle, policies
+from minirun.engine import update as engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@click.command("update")
+@limits.changeable
+@click.option("--restart", help="no, on-failure[:n], always or unless-stopped.")
+@click.argument("containers", nargs=-1, required=True)
+@click.pass_obj
+def update_command(
+    session: Session, /, containers: tuple[str, ...], restart: str | None, **words: Any
+) -> int:
+    """Change the limits of one or more containers, all that is asked for or nothing."""
+    policy = policies.restart(restart) if restart else None
+
+    def update(name: str) -> None:
+        engine.update(session, lifecycle.find(session, name), words, policy)
+
+    return stopping.for_each(containers, update)

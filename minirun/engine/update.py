@@ -1,0 +1,106 @@
+"""`update`: other limits for a container, while it runs or before it runs again.  All of what was asked, or nothing.
+
+    what was asked + what the record has   ->   checked together   ->   only the files that change
+    each file is read before it is written; a refusal writes back what was read, last first
+
+Less memory than is in use: the kernel reclaims what it can, then kills in the group (memory.max in cgroup-v2.rst).
+
+By hand  echo 128M > /sys/fs/cgroup/minirun/ID/memory.max
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from minirun.engine import control, limits, records
+from minirun.errors import ConflictError, UsageError
+from minirun.linux import cgroups
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from minirun.engine.record_types import Record, RestartPolicy
+    from minirun.paths import Paths
+
+_NO_THROTTLE = "rbps=max wbps=max riops=max wiops=max"
+
+
+def update(paths: Paths, record: Record, words: Mapping[str, Any], policy: RestartPolicy | None) -> None:
+    """Apply the options of the command line, and the restart policy if one was given.
+
+    Raises UsageError, UnsupportedError or ConflictError with the container as it was before.
+    """
+    if policy and record["auto_remove"] and policy["name"] != "no":
+        raise ConflictError(
+            "Restart policy cannot be updated because AutoRemove is enabled for the container"
+        )
+    with records.changing(paths):  # nobody else changes it meanwhile, and it is not removed
+        record = records.read(paths, record["id"])
+        wanted = merged(record["resources"], limits.resources(words, lifting=True))
+        conf = {**record["cgroup_conf"], **limits.raw(words["cgroup_conf"])}
+        limits.check(wanted)
+        changed = difference(
+            limits.files(record["resources"], record["cgroup_conf"]), limits.files(wanted, conf)
+        )
+        cgroups.require(changed)
+        fields: dict[str, Any] = {"resources": wanted, "cgroup_conf": conf}
+        fields |= {"restart": policy} if policy else {}
+        group = f"/minirun/{record['id']}" if records.is_up(record) else ""
+        with _written(group, changed):
+            control.change_locked(paths, record, fields)
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """`new` over `old`, value by value.  Raises UsageError for memory beyond a limit on swap that stays."""
+    made = {kind: {**old.get(kind, {}), **new.get(kind, {})} for kind in {**old, **new}}
+    memory, asked = made.get("memory", {}), new.get("memory", {})
+    limit, swap = memory.get("limit", 0), memory.get("swap", 0)
+    if limit == -1 and "swap" not in asked:
+        memory["swap"] = -1
+    elif "limit" in asked and "swap" not in asked and 0 < swap < limit:
+        raise UsageError(
+            "Memory limit should be smaller than already set memoryswap limit, "
+            "update the memoryswap at the same time"
+        )
+    return made
+
+
+def difference(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """The files to write so that `new` holds where `old` did; "max" is what holds where nothing is asked."""
+    return {file: value for file, value in new.items() if old.get(file) != value}
+
+
+@contextlib.contextmanager
+def _written(group: str, changed: Mapping[str, str]) -> Iterator[None]:
+    """The files hold the new values in the with block, and the old ones again after an error."""
+    before: list[dict[str, str]] = []
+    try:
+        for file, value in changed.items() if group else ():
+            before.append(_before(group, file, value))
+            cgroups.change_limits(group, {**_beside(file, changed), file: value})
+        yield
+    except BaseException:
+        for values in reversed(before):
+            with contextlib.suppress(OSError, UsageError):  # the error to tell is the first one
+                cgroups.set_limits(group, values)
+        raise
+
+
+def _beside(file: str, changed: Mapping[str, str]) -> dict[str, str]:
+    """Whether a limit on swap can be done without is a question of the one on memory."""
+    memory = changed.get("memory.max")
+    return {"memory.max": memory} if file == "memory.swap.max" and memory else {}
+
+
+def _before(group: str, file: str, value: str) -> dict[str, str]:
+    """What to write so that `file` says again what it says now, before `value` is written."""
+    if file == "io.bfq.weight" and not cgroups.has(group, file):
+        file = "io.weight"  # where the kernel has no BFQ, see cgroups.set_limits
+    if not cgroups.has(group, file):
+        return {}
+    lines = cgroups.read(group, file).strip().splitlines()
+    if file == "io.max":  # says nothing of a device without a limit
+        lines[:0] = [f"{line.split()[0]} {_NO_THROTTLE}" for line in value.splitlines()]
+    return {file: "\n".join(lines)} if lines else {}

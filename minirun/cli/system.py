@@ -108,10 +108,10 @@ def _images_row(store: Store) -> Row:
 
 
 def _containers_row(session: Session, records: list[Record]) -> Row:
-    sizes = {record["id"]: sizes.written(session, record) for record in records}
+    written = {record["id"]: sizes.written(session, record) for record in records}
     running = [record["id"] for record in records if record["state"]["status"] == "running"]
-    kept = sum(sizes[container_id] for container_id in running)
-    return _row("Containers", len(records), len(running), sum(sizes.values()), kept)
+    kept = sum(written[container_id] for container_id in running)
+    return _row("Containers", len(records), len(running), sum(written.values()), kept)
 
 
 def _volumes_row(session: Session) -> Row:

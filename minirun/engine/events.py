@@ -51,7 +51,7 @@ def of_container(paths: Paths, record: Record, action: str, **attributes: str) -
 def _event(kind: str, action: str, id: str, attributes: dict[str, str]) -> dict[str, Any]:
     """Docker's keys: "status", "id" and "from" are those of its first version, which many still read."""
     first: dict[str, str] = {"status": action, "id": id} if kind in ("container", "image") else {}
-    if kind == "container":
+    if kind == "container" and "image" in attributes:  # `prune` is of no container
         first["from"] = attributes["image"]
     nanoseconds = time.time_ns()
     return {

@@ -40,6 +40,7 @@ COMMANDS = {
     "pause": ("minirun.cli.stopping:pause_command", "Freeze all processes of one or more containers"),
     "unpause": ("minirun.cli.stopping:unpause_command", "Let frozen containers go on"),
     "rename": ("minirun.cli.stopping:rename_command", "Give a container another name"),
+    "stats": ("minirun.cli.stats:stats_command", "Display what containers use, once a second"),
     "update": ("minirun.cli.update:update_command", "Change the limits of one or more containers"),
     "cp": ("minirun.cli.copying:cp_command", "Copy files between a container and here"),
     "diff": ("minirun.cli.copying:diff_command", "Show what a container has changed in its file system"),

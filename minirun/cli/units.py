@@ -23,6 +23,15 @@ def size(count: float, digits: int = 3) -> str:
     return f"{count:.{digits}g}{_UNITS[-1]}"
 
 
+def binary_size(count: float) -> str:
+    """Bytes in powers of 1024, as Docker writes memory.  1572864 -> `1.5MiB`"""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.4g}{unit}"
+        count /= 1024
+    return f"{count:.4g}TiB"
+
+
 def duration(seconds: float) -> str:
     """A length of time in its largest unit of which there are two: `3 weeks`, `About an hour`."""
     if seconds < 1:

@@ -1,5 +1,6 @@
 """`update`, `pause` and raw settings: what the kernel says before and after."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,27 @@ def test_a_paused_container_can_be_stopped_and_killed(minirun: Minirun) -> None:
     minirun("pause", "box", check=True)
     minirun("kill", "box", check=True)
     assert container.inspect("{{.State.ExitCode}}") == "137"
+
+
+def test_stats_are_the_kernels(minirun: Minirun) -> None:
+    script = "head -c 8m /dev/zero >/data/file; while :; do :; done"
+    words = (
+        "--name",
+        "box",
+        "--memory",
+        "64m",
+        "--cpus",
+        "0.2",
+        "--tmpfs",
+        "/data",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    )
+    containers.start(minirun, *words)
+    row = json.loads(minirun("stats", "--no-stream", "--format", "json", "box", check=True).stdout)
+    assert row["MemUsage"].endswith(" / 64MiB")
+    assert float(row["CPUPerc"].rstrip("%")) < 40
+    assert float(row["Throttled"].rstrip("%")) > 20
+    assert row["MemShmem"] != "--"

@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from minirun.engine import extraction
 from minirun.engine.tree import Place, Tree
 from minirun.errors import MinirunError, NotFoundError
-from minirun.image import tarwriter
+from minirun.image import tarstream, tarwriter
 from minirun.linux import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from minirun.image.tarstream import Readable
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
@@ -64,22 +66,23 @@ def _found(tree: Tree, path: str, *, follow: bool) -> Place:
     return place
 
 
-def copy(source: Source, tree: Tree, path: str, *, foreign: bool, count: list[int]) -> None:
-    """Copy `source` to `path` in `tree`; `count` gets the bytes of the tar in between.
+def copy(source: Source, tree: Tree, path: str, *, foreign: bool) -> int:
+    """Copy `source` to `path` in `tree`; returns how many bytes, as a tar.
 
     `foreign`: what comes from a container is made harmless on the host, see extraction.py.
     """
     directory, name = _destination(source, tree, path)
     try:
-        extraction.extract(_counted(source.tar(name), count), directory, foreign=foreign)
+        _require_writable(tree, directory)
+        return extraction.extract(source.tar(name), directory, foreign=foreign)
     except MinirunError as error:
         raise MinirunError(f"copying to {_called(tree, path)}: {error}", error.hint) from None
     finally:
         os.close(directory)
 
 
-def unpack(chunks: Iterable[bytes], tree: Tree, path: str, count: list[int]) -> None:
-    """Put a tar from standard input into the directory `path`."""
+def unpack(file: Readable, tree: Tree, path: str) -> int:
+    """Put a tar, packed or not, into the directory `path`; returns how many bytes."""
     try:
         place = tree.find(path)
     except OSError as error:
@@ -88,16 +91,22 @@ def unpack(chunks: Iterable[bytes], tree: Tree, path: str, count: list[int]) -> 
         place = None
     if place is None or not place.is_directory:
         raise MinirunError(f'destination "{_called(tree, path)}" must be a directory')
+    directory = place.open()
     try:
-        extraction.extract(_counted(chunks, count), place.open(), foreign=False)
+        _require_writable(tree, directory)
+        chunks = tarstream.decompressed(tarstream.CountingFile(file))
+        return extraction.extract(chunks, directory, foreign=False)
     except (MinirunError, EOFError) as error:
-        raise MinirunError(f"processing the tar archive: {error}") from None
+        raise MinirunError(f"copying to {_called(tree, path)}: {error}") from None
+    finally:
+        os.close(directory)
 
 
-def _counted(chunks: Iterable[bytes], count: list[int]) -> Iterator[bytes]:
-    for chunk in chunks:
-        count.append(len(chunk))
-        yield chunk
+def _require_writable(tree: Tree, directory: int) -> None:
+    if tree.name and os.fstatvfs(directory).f_flag & os.ST_RDONLY:
+        ours = os.fstat(directory).st_dev == os.fstat(tree.root).st_dev
+        what = "container rootfs" if ours else "mounted volume"
+        raise MinirunError(f"{what} is marked read-only")
 
 
 def _destination(source: Source, tree: Tree, path: str) -> tuple[int, str]:
@@ -106,6 +115,9 @@ def _destination(source: Source, tree: Tree, path: str) -> tuple[int, str]:
         place = tree.find(path)
     except OSError as error:
         raise _no_way(tree, path, error) from None
+    if place.status and stat.S_IFMT(place.status.st_mode) in (stat.S_IFCHR, stat.S_IFBLK):
+        what = f'destination "{_called(tree, path)}"' if tree.name else f'invalid output path: "{path}"'
+        raise MinirunError(f"{what} must be a directory or a regular file: got a device")
     name = name_for(
         source_is_directory=source.is_directory,
         contents=source.contents,

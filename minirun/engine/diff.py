@@ -13,6 +13,7 @@ import os
 import stat
 
 from minirun.engine import commit
+from minirun.image import tarwriter
 from minirun.image.unpacking import find_below, is_opaque
 
 TYPE_CHECKING = False
@@ -30,27 +31,53 @@ def changes(paths: Paths, record: Record) -> list[tuple[str, str]]:
         return []
     below = record["layers"][::-1]
     is_ours = commit.made_by_us(upper, below)
-    return sorted(_changes(upper, "", below, is_ours), key=lambda change: change[1])
+    opened = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return sorted(_changes(opened, below, is_ours), key=lambda change: change[1])
+    finally:
+        os.close(opened)
 
 
-def _changes(upper: str, directory: str, below: list[str], is_ours: commit.Test) -> Iterator[tuple[str, str]]:
-    """Those in one directory of the upper tree.  `below`: the layers, none where they are hidden."""
-    path = f"{upper}/{directory}"
-    if is_opaque(path) and below and (lower := find_below(below, directory)) and os.path.isdir(lower):
-        gone = set(os.listdir(lower)) - set(os.listdir(path))
-        yield from (("D", f"/{directory}/{name}") for name in gone)
+def _changes(upper: int, below: list[str], is_ours: commit.Test) -> Iterator[tuple[str, str]]:
+    """Those in the open directory `upper`.  The container may be at work: no link of its making is followed."""
+    waiting = [("", below)]
+    while waiting:
+        name, layers = waiting.pop()
+        try:
+            directory = tarwriter.open_beneath(upper, name)
+        except OSError:
+            continue  # gone meanwhile, or a link now
+        try:
+            yield from _in_one(directory, name, layers, is_ours, waiting)
+        finally:
+            os.close(directory)
+
+
+def _in_one(
+    directory: int, path: str, below: list[str], is_ours: commit.Test, waiting: list[tuple[str, list[str]]]
+) -> Iterator[tuple[str, str]]:
+    """Those in one directory.  `below`: the layers, none where they are hidden; `waiting` gets its directories."""
+    names = os.listdir(directory)
+    if below and is_opaque(f"/proc/self/fd/{directory}/."):
+        yield from (("D", f"/{path}/{name}") for name in _listed(below, path) - set(names))
         below = []
-    for base in os.listdir(path):
-        name = f"{directory}/{base}" if directory else base
+    for base in names:
+        name = f"{path}/{base}" if path else base
         if is_ours(name):
             continue
         try:
-            status = os.lstat(f"{path}/{base}")
+            status = os.lstat(base, dir_fd=directory)
         except FileNotFoundError:
-            continue  # the container is at work
+            continue
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
             yield "D", f"/{name}"
             continue
         yield "C" if below and find_below(below, name) else "A", f"/{name}"
         if stat.S_ISDIR(status.st_mode):
-            yield from _changes(upper, name, below, is_ours)
+            waiting.append((name, below))
+
+
+def _listed(below: list[str], name: str) -> set[str]:
+    """What the lower layers have in a directory that the container has made anew."""
+    lower = find_below(below, name)
+    return set(os.listdir(lower)) if lower and os.path.isdir(lower) else set()

@@ -18,7 +18,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
-from minirun.image import tarstream
+from minirun.image import tarstream, tarwriter
 from minirun.image.tarstream import entry_name, shown
 from minirun.image.unpacking import Unpacking
 
@@ -28,12 +28,17 @@ if TYPE_CHECKING:
 _PERMISSIONS = 0o777  # without set-user-ID, set-group-ID and the sticky bit
 
 
-def extract(chunks: Iterable[bytes], directory: int, *, foreign: bool) -> None:
-    """Put a tar into the open `directory`.  Raises MinirunError, naming the entry where there is one to name."""
+def extract(chunks: Iterable[bytes], directory: int, *, foreign: bool) -> int:
+    """Put a tar into the open `directory`.  Raises MinirunError, naming the entry where there is one to name.
+
+    Returns how many bytes a plain tar of it has: a block for each entry, its data in whole blocks, two at the end.
+    """
     target = _Extraction(directory, foreign)
+    blocks = 2
     try:
         stream = tarstream.TarStream(iter(chunks))
         for info in tarstream.entries(stream):
+            blocks += 1 - (-info.size // tarwriter.BLOCK if info.isreg() else 0)
             try:
                 target.entry(info, stream)
             except (MinirunError, OSError, OverflowError, ValueError) as error:
@@ -43,6 +48,7 @@ def extract(chunks: Iterable[bytes], directory: int, *, foreign: bool) -> None:
         target.finish()
     finally:
         target.close()
+    return blocks * tarwriter.BLOCK
 
 
 class _Extraction(Unpacking):

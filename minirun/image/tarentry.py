@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # overlayfs, and our shim, would obey them: never from a tar
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.", ROOT_MARK)
 PAX_XATTR = "SCHILY.xattr."
+HOLE_BYTES = 1 << 16  # of zeros that are worth a hole
 _OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"
 
 
@@ -29,9 +30,18 @@ def write(fd: int, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
     missing = info.size
     for part in stream.take(info.size):
         missing -= len(part)
-        _write_all(fd, part)
+        if _is_empty(part):
+            os.lseek(fd, len(part), os.SEEK_CUR)  # a hole stays one
+        else:
+            _write_all(fd, part)
     if missing:
         raise MinirunError("the archive ends inside it")
+    os.ftruncate(fd, info.size)
+
+
+def _is_empty(part: memoryview) -> bool:
+    """Whether it is large and nothing but zeros."""
+    return len(part) >= HOLE_BYTES and part[0] == part[-1] == 0 and bytes(part) == bytes(len(part))
 
 
 def _write_all(fd: int, data: memoryview) -> None:

@@ -162,7 +162,7 @@ class _Writer:
         while waiting:
             path = waiting.pop()
             try:
-                directory = _open_beneath(self._root, path)
+                directory = open_beneath(self._root, path)
             except OSError as error:
                 if error.errno in _GONE:
                     continue
@@ -233,7 +233,7 @@ class _Writer:
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)  # removed or replaced on our way to it
 
 
-def _open_beneath(root: int, path: str) -> int:
+def open_beneath(root: int, path: str) -> int:
     resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
     return syscalls.openat2(root, path or ".", _OPEN_DIRECTORY, resolve=resolve)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minirun.engine import bundle, records
+from minirun.engine import bundle, mountpoints, records
 from minirun.linux import capabilities
 from minirun.runtime import spec
 
@@ -64,11 +64,9 @@ def test_the_network_namespace(configure, network, path, expected):
 
 
 def test_a_mount_of_the_users_replaces_ours(configure):
-    own = {"destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]}
-    hosts = {"destination": "/etc/hosts", "type": "bind", "source": "/h", "options": ["rbind"]}
-    config = configure(mounts=[own, hosts])
+    config = configure(mounts=[mountpoints.tmpfs("/dev/shm:size=1m"), mountpoints.volume("/h:/etc/hosts")])
     assert destinations(config).count("/dev/shm") == destinations(config).count("/etc/hosts") == 1
-    assert config["mounts"][-2:] == [own, hosts]
+    assert [mount["source"] for mount in config["mounts"][-2:]] == ["tmpfs", "/h"]
 
 
 def test_a_filter_follows_the_capabilities(configure):

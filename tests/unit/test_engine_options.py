@@ -21,24 +21,6 @@ def test_a_file_of_variables_comes_first(tmp_path):
     assert environment(["PATH=/bin", "A=image"], found) == ["PATH=/bin", "A=word", "B='kept as it is' "]
 
 
-def test_a_volume_is_a_private_recursive_bind():
-    assert options.volume("/a:/b") == {
-        "destination": "/b",
-        "type": "bind",
-        "source": "/a",
-        "options": ["rbind", "rprivate"],
-    }
-    assert options.volume("/a:/b:ro,rslave")["options"] == ["rbind", "ro", "rslave"]
-
-
-@pytest.mark.parametrize(
-    "text", ["/a", "/a:", "/a:b", "name:/b", "/a:/", "/a:/b:wrong", "/a:/b:rshared", "", ":/b"]
-)
-def test_what_is_no_volume_is_quoted(text):
-    with pytest.raises(UsageError, match=f'invalid volume specification: "{text}"'):
-        options.volume(text)
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("nofile=1:2", (1, 2)), ("nofile=5", (5, 5)), ("nofile=-1", (-1, -1)), ("core=0:-1", (0, -1))],

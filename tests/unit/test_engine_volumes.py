@@ -1,0 +1,206 @@
+"""The words for mounts as values, the words that are refused, and which mount gets a place that several want."""
+
+import pytest
+
+from minirun.engine import bundle, mountpoints, volumes
+from minirun.errors import UsageError
+
+
+def brief(mount):
+    """[kind, source or name, destination, options]"""
+    return [mount["kind"], mount["name"] or mount["source"], mount["destination"], mount["options"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a:/b", ["bind", "/a", "/b", ["rbind", "rprivate"]]),
+        ("/a/../c//:/b/", ["bind", "/c", "/b", ["rbind", "rprivate"]]),
+        ("/a:/b:ro,rslave", ["bind", "/a", "/b", ["rbind", "rslave", "ro"]]),
+        ("/a:/b:z", ["bind", "/a", "/b", ["rbind", "rprivate"]]),
+        ("name:/b", ["volume", "name", "/b", ["rbind", "rprivate"]]),
+        ("name:/b:ro", ["volume", "name", "/b", ["rbind", "rprivate", "ro"]]),
+        ("/b", ["volume", "", "/b", ["rbind", "rprivate"]]),
+    ],
+)
+def test_what_v_means(text, expected):
+    assert brief(mountpoints.volume(text)) == expected
+
+
+def test_a_path_beside_us_is_the_hosts(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert mountpoints.volume("./x:/b")["source"] == f"{tmp_path}/x"
+    assert mountpoints.volume(".:/b")["source"] == str(tmp_path)
+
+
+def test_only_a_volume_is_filled_and_nocopy_says_not():
+    assert mountpoints.volume("name:/b")["copy"]
+    assert not mountpoints.volume("name:/b:nocopy")["copy"]
+    assert not mountpoints.volume("/a:/b")["copy"]
+
+
+@pytest.mark.parametrize("text", ["", ":/b", "a:/b:ro:x", "/a:", "name:b", "/a:/", "/b:ro", "b", "/a:/b/../"])
+def test_what_is_no_volume_is_quoted(text):
+    with pytest.raises(UsageError, match=f"invalid volume specification: '{text}'"):
+        mountpoints.volume(text)
+
+
+@pytest.mark.parametrize(
+    "mode", ["wrong", "ro,rw", "ro,ro", "", "nocopy", "rslave,private", "rshared", "shared", "ro,"]
+)
+def test_what_is_no_mode_of_a_bind_is_quoted(mode):
+    with pytest.raises(UsageError, match=f"invalid mode: {mode}"):
+        mountpoints.volume(f"/a:/b:{mode}")
+
+
+def test_a_volume_has_no_propagation():
+    with pytest.raises(UsageError, match="invalid mode: rslave"):
+        mountpoints.volume("name:/b:rslave")
+
+
+@pytest.mark.parametrize("name", ["x/y", "-x", ".x", "x y", "x" * 2 + "\n", "é"])
+def test_names_that_volumes_cannot_have(name):
+    with pytest.raises(UsageError, match="includes invalid characters for a local volume name"):
+        mountpoints.check_name(name)
+
+
+def test_a_relative_path_is_taken_for_a_name_and_refused():
+    with pytest.raises(UsageError, match="If you intended to pass a host directory, use absolute path"):
+        mountpoints.volume("some/dir:/b")
+
+
+# ---- --mount
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("type=bind,src=/a,dst=/b", ["bind", "/a", "/b", ["rbind", "rprivate"]]),
+        (
+            "type=bind,source=/a,target=/b,readonly,bind-propagation=slave",
+            ["bind", "/a", "/b", ["rbind", "slave", "ro"]],
+        ),
+        (
+            "type=bind,source=/a,destination=/b,ro=false,bind-nonrecursive",
+            ["bind", "/a", "/b", ["bind", "rprivate"]],
+        ),
+        ("src=name,dst=/b", ["volume", "name", "/b", ["rbind", "rprivate"]]),
+        ("type=volume,dst=/b", ["volume", "", "/b", ["rbind", "rprivate"]]),
+        (
+            "type=tmpfs,dst=/b,tmpfs-size=1m,tmpfs-mode=1770",
+            ["tmpfs", "tmpfs", "/b", ["nosuid", "nodev", "noexec", "size=1048576", "mode=1770"]],
+        ),
+        ('type=bind,"src=/a,b",dst=/b', ["bind", "/a,b", "/b", ["rbind", "rprivate"]]),
+    ],
+)
+def test_what_mount_means(text, expected):
+    assert brief(mountpoints.mount(text)) == expected
+
+
+def test_labels_of_a_volume_that_is_made_for_a_mount():
+    made = mountpoints.mount("src=name,dst=/b,volume-label=a=b=c,volume-label=d,volume-nocopy")
+    assert made["labels"] == {"a": "b=c", "d": ""}
+    assert not made["copy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type=bind,dst=/b,what", "invalid field 'what' must be a key=value pair"),
+        ("type=bind,dst=/b,what=x", "unexpected key 'what' in 'what=x'"),
+        ("type=bind,src=/a", "target is required"),
+        ("", "target is required"),
+        ("type=,dst=/a", "type is required"),
+        ("dst=/a,readonly=perhaps", "invalid value for readonly: perhaps"),
+        ("type=bind,src=/a,dst=/b,volume-nocopy", "cannot mix 'volume-*' options with mount type 'bind'"),
+        ("dst=/b,bind-propagation=slave", "cannot mix 'bind-*' options with mount type 'volume'"),
+        ("type=tmpfs,dst=/b,tmpfs-size=x", "invalid value for tmpfs-size: x"),
+        ("type=tmpfs,dst=/b,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
+        ("type=bind,src=/a,dst=/b,bind-propagation=rshared", "invalid propagation mode: rshared"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=readonly", "requires 'readonly'"),
+    ],
+)
+def test_a_mount_that_is_written_wrong_is_quoted(text, words):
+    with pytest.raises(UsageError) as raised:
+        mountpoints.mount(text)
+    assert str(raised.value).startswith(f'invalid argument "{text}" for "--mount" flag: ')
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type=npipe,src=a,dst=/b", 'invalid mount config for type "npipe": mount type unknown'),
+        ("type=bind,dst=/b", 'invalid mount config for type "bind": field Source must not be empty'),
+        ("type=bind,src=a,dst=/b", "invalid mount path: 'a' mount path must be absolute"),
+        ("type=bind,src=/a,dst=b", "invalid mount path: 'b' mount path must be absolute"),
+        ("type=tmpfs,src=/a,dst=/b", "field Source must not be specified"),
+        ("type=tmpfs,dst=/", "invalid specification: destination can't be '/'"),
+        ("dst=/b,ro", "must not set ReadOnly mode when using anonymous volumes"),
+        ("src=a/b,dst=/b", "includes invalid characters for a local volume name"),
+        ("src=name,dst=/b,volume-driver=nfs", 'plugin "nfs" not found'),
+    ],
+)
+def test_a_mount_that_makes_no_sense_is_refused(text, words):
+    with pytest.raises(UsageError) as raised:
+        mountpoints.mount(text)
+    assert words in str(raised.value)
+
+
+# ---- several
+
+
+def destinations(mounts):
+    return [mount["destination"] for mount in mounts]
+
+
+def test_mounts_above_come_before_those_below():
+    given = [mountpoints.volume(f"/x:{path}") for path in ("/a/b/c", "/z", "/a", "/a/b")]
+    assert destinations(mountpoints.joined(given, [], [])) == ["/z", "/a", "/a/b", "/a/b/c"]
+
+
+def test_two_mounts_on_one_place_are_refused():
+    given = [mountpoints.volume("/x:/a"), mountpoints.tmpfs("/a/")]
+    with pytest.raises(UsageError, match="Duplicate mount point: /a"):
+        mountpoints.joined(given, [], [])
+
+
+def test_what_is_given_wins_over_what_is_inherited_and_that_over_the_image():
+    first, last = (mountpoints.inherit([mountpoints.volume(f"{name}:/b")], "") for name in ("first", "last"))
+    joined = mountpoints.joined([mountpoints.volume("own:/a")], [*first, *last], ["/a", "/b", "/c/"])
+    assert [mount["name"] for mount in joined] == ["own", "last", ""]
+    assert destinations(joined) == ["/a", "/b", "/c"]
+
+
+def test_what_is_inherited_can_be_read_only_and_is_never_filled():
+    made = mountpoints.inherit([mountpoints.volume("name:/a"), mountpoints.tmpfs("/t")], "ro")
+    assert brief(made[0]) == ["volume", "name", "/a", ["rbind", "rprivate", "ro"]]
+    assert len(made) == 1
+    assert not made[0]["copy"]
+
+
+@pytest.mark.parametrize("text", ["one:wrong", "one:", ":ro", ""])
+def test_what_is_no_volumes_from_is_refused(text):
+    with pytest.raises(UsageError, match="invalid"):
+        mountpoints.volumes_from(text)
+
+
+def test_a_read_only_bind_is_so_to_its_depth_unless_told_otherwise():
+    options = {
+        text: mountpoints.mount(f"type=bind,src=/a,dst=/b,ro{text}")
+        for text in ("", ",bind-recursive=writable")
+    }
+    entries = volumes.mount_entries({"mounts": list(options.values())})
+    assert ["rro" in entry["options"] for entry in entries] == [True, False]
+
+
+def test_a_mount_on_etc_does_not_hide_our_files_in_it(tmp_path):
+    record = {"mounts": [mountpoints.volume("/x:/etc")], "privileged": False, "init": False, "shm_size": 0}
+    found = [mount["destination"] for mount in bundle._mounts(record, str(tmp_path))]
+    assert found.index("/etc") < found.index("/etc/hosts")
+
+
+def test_a_mount_on_dev_has_none_of_ours_in_it(tmp_path):
+    record = {"mounts": [mountpoints.volume("/x:/dev")], "privileged": False, "init": False, "shm_size": 0}
+    found = [mount["destination"] for mount in bundle._mounts(record, str(tmp_path))]
+    assert [path for path in found if path.startswith("/dev")] == ["/dev"]

@@ -22,9 +22,9 @@ def written(paths: Paths, record: Record) -> int:
 
 
 def tree(path: str) -> int:
-    """Bytes of all files below a directory, each once."""
+    """Bytes of all files below a directory, each once; 0 when it is not there (a container that never ran)."""
     seen: dict[tuple[int, int], int] = {}
-    for _, _, names, directory in os.fwalk(path):
+    for _, _, names, directory in os.fwalk(path) if os.path.isdir(path) else ():
         for name in names:
             with contextlib.suppress(FileNotFoundError):  # it runs, and files come and go
                 status = os.lstat(name, dir_fd=directory)

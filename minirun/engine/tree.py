@@ -17,7 +17,7 @@ import os
 import stat
 import time
 
-from minirun.engine import cleanup, overlay, records
+from minirun.engine import cleanup, overlay, records, volumes
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import inroot, processes, syscalls
 from minirun.linux.constants import (
@@ -175,6 +175,7 @@ def _mounted(paths: Paths, record: Record) -> int:
     syscalls.unshare(CLONE_NEWNS, why="what is mounted now is seen by nobody else, and vanishes with us")
     syscalls.mount(None, "/", None, MS_PRIVATE | MS_REC, why="nor does it travel")
     overlay.mount(directory, record["layers"])
+    volumes.fill(paths, record)
     root = os.open(f"{directory}/merged", _DIRECTORY | os.O_CLOEXEC)
     for mount in record["mounts"]:
         source = mount.get("source", "")

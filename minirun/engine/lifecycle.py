@@ -75,7 +75,8 @@ def stop(
     with sock:
         number = signal_number(signal_name or record["stop_signal"])
         ignored = _ignores(record["state"]["pid"], number)
-        control.ask(sock, record, "stop", number=number, keep=keep)
+        with contextlib.suppress(ConflictError):  # it is just ending by itself, or by another stop
+            control.ask(sock, record, "stop", number=number, keep=keep)
         in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
         if not in_time:
             kill(paths, record)

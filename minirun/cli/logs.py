@@ -77,7 +77,7 @@ def _show(entries: Iterable[Entry], timestamps: bool, details: bool) -> None:
 
 
 def _prefix(entry: Entry, timestamps: bool, details: bool) -> str:
-    if not entry["begins"]:
+    if "goes_on" in entry:
         return ""
     return (f"{entry['time']} " if timestamps else "") + (f"{_attributes(entry)} " if details else "")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         stream: str
         time: str
         attrs: dict[str, str]
-        begins: bool  # whether a line begins with it
+        goes_on: bool  # whether it is more of a line that has begun
 
 
 ALL = -1
@@ -83,20 +83,23 @@ class Reader:
     # ---- lines ---------------------------------------------------------------------------------------------
 
     def _mark(self, entries: list[Any]) -> list[Entry]:
-        """Find where lines begin, and leave out those before the last `tail`."""
+        """Find out which are the beginnings of lines, and leave out those before the last `tail`."""
+        if not (self.open or self.skip) and all(entry["log"][-1:] == "\n" for entry in entries):
+            return entries  # nearly always: whole lines, all wanted
         kept = []
         for entry in entries:
-            stream, ends = entry["stream"], entry["log"].endswith("\n")
-            begins = entry["begins"] = stream not in self.open
-            if begins and self.skip:
+            stream = entry["stream"]
+            if stream in self.open:
+                entry["goes_on"] = True
+            elif self.skip:
                 self.skip -= 1
                 self.skipped.add(stream)
             if stream not in self.skipped:
                 kept.append(entry)
-            if ends:
+            if entry["log"].endswith("\n"):
                 self.open.discard(stream)
                 self.skipped.discard(stream)
-            elif begins:
+            else:
                 self.open.add(stream)
         return kept
 
@@ -124,7 +127,7 @@ class Reader:
         self.trail.go(place)
         count = 0
         while block := self.trail.read():
-            count += sum(entry["begins"] for entry in self._mark(trail.parse(block)))
+            count += sum("goes_on" not in entry for entry in self._mark(trail.parse(block)))
         self.open.clear()
         return count
 

@@ -37,7 +37,7 @@ def lines(directory, **reading):
     reader = logreader.Reader(str(directory), **reading)
     found, open_lines = [], {}
     for entry in itertools.chain.from_iterable(reader.now()):
-        if entry["begins"]:
+        if "goes_on" not in entry:
             open_lines[entry["stream"]] = len(found)
             found.append((entry["stream"], ""))
         at = open_lines[entry["stream"]]

@@ -61,7 +61,7 @@ def _copy(volume: str, merged: str, place: str) -> None:
     finally:
         os.close(root)
     try:
-        syscalls.mkdir(f"{volume}/filling", 0o700, why="the image's files on their way into the new volume")
+        os.mkdir(f"{volume}/filling", 0o700)
         target = os.open(f"{volume}/filling", _DIRECTORY)
         try:
             Copy(source, target).all()

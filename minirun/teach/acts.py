@@ -264,6 +264,11 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
         ("first", "last", "flags"),
         lambda act: f"# every descriptor from {act.args[0]} up closes at execve",
     ),
+    "copy": (
+        "sendfile(2)",
+        ("source", "target"),
+        lambda act: f"mkdir -p {quote(act.args[1])} && cp -an {quote(act.args[0])}/. {quote(act.args[1])}/",
+    ),
     "creat": ("open(2)", ("path", "text"), _creat),
     "execve": (
         "execve(2)",

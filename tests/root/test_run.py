@@ -92,7 +92,10 @@ def test_a_limit_without_its_controller_is_125_and_leaves_nothing(minirun, optio
     ("words", "message"),
     [
         (["--nosuch", "busybox"], "No such option"),
-        (["-v", "some/where:/x", "busybox"], '"some/where" includes invalid characters for a local volume name'),
+        (
+            ["-v", "some/where:/x", "busybox"],
+            '"some/where" includes invalid characters for a local volume name',
+        ),
         (["-e", "=x", "busybox"], 'invalid environment variable: "=x"'),
         (["--memory", "much", "busybox"], 'invalid size "much"'),
         (["--memory", "5m", "busybox"], "Minimum memory limit allowed is 6MB"),
@@ -102,7 +105,7 @@ def test_a_limit_without_its_controller_is_125_and_leaves_nothing(minirun, optio
         (["--security-opt", "nonsense", "busybox"], 'invalid --security-opt: "nonsense"'),
         (["--network", "nosuch", "busybox"], 'network "nosuch" not found'),
         (["--name", "-", "busybox"], "Invalid container name (-), only"),
-        (["-w", "relative", "busybox"], 'the working directory "relative" is invalid'),
+        (["-w", "relative", "busybox"], "the working directory 'relative' is invalid"),
         (["--tmpfs", "relative", "busybox"], "invalid mount path: 'relative' mount path must be absolute"),
         (["UPPER"], "UPPER"),
         ([], "Missing argument"),

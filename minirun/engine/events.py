@@ -48,6 +48,13 @@ def of_container(paths: Paths, record: Record, action: str, **attributes: str) -
     emit(paths, "container", action, record["id"], named)
 
 
+def of_network(paths: Paths, record: Record, action: str) -> None:
+    """`connect` and `disconnect`: the network a container runs with."""
+    network = record["network"]
+    kind = "null" if network == "none" else network
+    emit(paths, "network", action, network, {"container": record["id"], "name": network, "type": kind})
+
+
 def _event(kind: str, action: str, id: str, attributes: dict[str, str]) -> dict[str, Any]:
     """Docker's keys: "status", "id" and "from" are those of its first version, which many still read."""
     first: dict[str, str] = {"status": action, "id": id} if kind in ("container", "image") else {}

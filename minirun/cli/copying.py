@@ -12,11 +12,25 @@ from minirun.cli.commands import Session
 from minirun.engine import lifecycle
 from minirun.errors import UsageError
 
+_SWITCH = {f"--quiet={word}": flag for word, flag in (("true", "-q"), ("false", "--no-quiet"))}
 
-@click.command("cp")
+
+class _Spelled(click.Command):
+    """Knows Go's way to turn off what is on by itself: `--quiet=false`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [_SWITCH.get(word, word) for word in args])
+
+
+@click.command("cp", cls=_Spelled)
 @click.option("-a", "--archive", is_flag=True, help="Keep owners, set-user-ID bits and devices on the host.")
 @click.option("-L", "--follow-link", is_flag=True, help="Copy what SOURCE links to.")
-@click.option("-q/", "--quiet/--no-quiet", default=None, help="Say nothing (as when nobody watches).")
+@click.option(
+    "-q/",
+    "--quiet/--no-quiet",
+    default=None,
+    help="Say nothing; --quiet=false: also where there is no terminal.",
+)
 @click.argument("source")
 @click.argument("destination")
 @click.pass_obj

@@ -1,5 +1,6 @@
 """`cp` and `diff`: files into a container and out of it, and nothing else."""
 
+import itertools
 import os
 import stat
 import subprocess
@@ -169,6 +170,78 @@ def test_a_container_that_is_copied_from_can_be_started_afterwards(minirun, box,
     assert minirun("exec", box, "cat", "/copy/file").stdout == "hello\n"
 
 
+def test_a_packed_tar_is_unpacked(minirun, box, tree):
+    packed = subprocess.run(["tar", "-C", tree, "-cz", "file"], check=True, capture_output=True).stdout
+    subprocess.run(minirun.command("cp", "-", f"{box}:/tmp"), input=packed, check=True)
+    assert listed(minirun, box, "/tmp/file")["file"].size == 6
+
+
+def test_a_hole_stays_a_hole(minirun, box, tmp_path):
+    with open(tmp_path / "sparse", "wb") as file:
+        file.seek(200 << 20)
+        file.write(b"end")
+    minirun("cp", tmp_path / "sparse", f"{box}:/sparse", check=True)
+    minirun("cp", f"{box}:/sparse", tmp_path / "back", check=True)
+    assert (tmp_path / "back").stat().st_size == (200 << 20) + 3
+    assert (tmp_path / "back").stat().st_blocks * 512 < 10 << 20
+
+
+def test_the_kernels_own_file_systems_are_not_part_of_the_tree(minirun, start, tmp_path):
+    start("--name", "box", "busybox", "sleep", "1000")
+    inside = listed(minirun, "box", "/")
+    assert {"bin/ls", "proc", "sys", "dev"} <= set(inside)
+    assert not [name for name in inside if name.startswith(("proc/", "sys/", "dev/"))]
+    minirun("cp", "box:/proc/version", tmp_path / "version", check=True)  # but one can be asked for
+    assert (tmp_path / "version").read_text() == Path("/proc/version").read_text()
+
+
+def test_a_device_is_no_place_to_copy_to(minirun, start, tree):
+    start("--name", "box", "busybox", "sleep", "1000")
+    result = minirun("cp", tree / "file", "box:/dev/null")
+    message = 'destination "box:/dev/null" must be a directory or a regular file: got a device'
+    assert (result.code, message in result.stderr) == (1, True)
+    assert "crw" in minirun("exec", "box", "ls", "-l", "/dev/null").stdout
+
+
+def test_how_much_was_copied_is_told_to_those_who_ask(minirun, box, tree, tmp_path):
+    told = minirun("cp", "--quiet=false", tree / "file", f"{box}:/tmp/x")
+    assert (told.stdout, told.stderr) == ("", f"Successfully copied 2.05kB to {box}:/tmp/x\n")
+    back = minirun("cp", "--quiet=false", f"{box}:/tmp/x", tmp_path / "x")
+    assert back.stderr == f"Successfully copied 2.05kB to {tmp_path}/x\n"
+    assert minirun("cp", f"{box}:/tmp/x", tmp_path / "x").stderr == ""  # no terminal, nobody watching
+
+
+def test_a_container_waits_with_starting_until_it_is_copied(minirun, tree):
+    """A pipe that nobody reads keeps cp busy; the overlay is not mounted a second time meanwhile."""
+    minirun("create", "--name", "box", "--network", "none", "busybox", "sleep", "1000", check=True)
+    with open("/dev/urandom", "rb") as source, open(tree / "large", "wb") as file:
+        file.write(source.read(4 << 20))
+    minirun("cp", tree / "large", "box:/large", check=True)
+    copying = minirun.spawn("cp", "box:/large", "-", stdout=subprocess.PIPE)
+    copying.stdout.read(1000)
+    starting = minirun.spawn("start", "box", stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    assert starting.poll() is None
+    assert len(copying.communicate(timeout=20)[0]) > 3 << 20
+    assert (copying.returncode, starting.wait(20)) == (0, 0)
+    assert minirun("exec", "box", "ls", "/large").code == 0
+
+
+def test_many_copy_into_one_container_that_does_not_run(minirun, tree):
+    minirun("create", "--name", "box", "--network", "none", "busybox", "true", check=True)
+    copies = [minirun.spawn("cp", tree, f"box:/copy{number}") for number in range(10)]
+    assert {copy.wait(60) for copy in copies} == {0}
+    assert {f"A /copy{number}" for number in range(10)} <= set(minirun("diff", "box").stdout.splitlines())
+
+
+def test_a_new_volume_is_filled_before_it_is_copied_to(minirun, tree):
+    minirun("create", "--name", "box", "-v", "kept:/etc", "--network", "none", "busybox", "true", check=True)
+    minirun("cp", tree / "file", "box:/etc", check=True)
+    assert {"etc/file", "etc/passwd"} <= set(listed(minirun, "box", "/etc"))
+    minirun("rm", "box", check=True)
+    minirun("volume", "rm", "kept", check=True)
+
+
 # ---- nobody gains anything
 
 
@@ -229,41 +302,71 @@ def test_links_of_the_container_lead_nowhere_on_the_host(minirun, start, tree, t
 
 
 SWAP = """
-mkdir -p /a/dir
+mkdir -p /a/dir; echo inside >/a/dir/secret; echo inside >/a/file
 while :; do
     mv /a/dir /a/real; ln -s CANARY /a/dir; rm /a/dir; mv /a/real /a/dir
+    mv /a/file /a/kept; ln -s CANARY/secret /a/file; rm /a/file; mv /a/kept /a/file
 done
 """
 
 
-def test_a_directory_that_becomes_a_link_while_it_is_copied_to(minirun, start, tree, tmp_path):
-    """The container swaps; whatever moment cp meets, the host's canary is neither written nor read."""
+@pytest.fixture
+def swapping(start, tmp_path):
+    """A container that makes a directory and a file links to the host's canary, and back, all the time."""
     canary = tmp_path / "canary"
     canary.mkdir()
-    (canary / "secret").write_text("secret")
+    (canary / "secret").write_text("outside\n")
     container = start("--name", "box", "busybox", "sh", "-c", SWAP.replace("CANARY", str(canary)))
     eventually(lambda: container.proc("root/a").exists())
-    until = time.monotonic() + 12
+    return canary
 
-    def copy_in():
-        while time.monotonic() < until:
-            subprocess.run(minirun.command("cp", tree, "box:/a/dir"), capture_output=True)
 
-    def copy_out():
-        number = 0
-        while time.monotonic() < until:
-            number += 1
-            subprocess.run(
-                minirun.command("cp", "-L", "box:/a/dir/.", tmp_path / f"out{number}"), capture_output=True
-            )
+def repeated(minirun, seconds, commands):
+    """Runs each of the commands again and again in a thread of its own; {n} in them is a number that grows."""
+    until = time.monotonic() + seconds
 
-    threads = [threading.Thread(target=act) for act in (copy_in, copy_out)]
+    def run(words):
+        for number in itertools.count():
+            if time.monotonic() > until:
+                return
+            command = minirun.command(*(str(word).replace("{n}", str(number)) for word in words))
+            subprocess.run(command, capture_output=True, timeout=60)
+
+    threads = [threading.Thread(target=run, args=(words,)) for words in commands]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [path.name for path in canary.iterdir()] == ["secret"]
-    assert not list(tmp_path.glob("out*/**/secret"))
+
+
+def test_what_is_swapped_for_a_link_while_it_is_read(minirun, swapping, tmp_path):
+    """Whatever moment cp meets, the host's file is not read."""
+    commands = [
+        ("cp", "-L", "box:/a/dir/.", tmp_path / "out-directory{n}"),
+        ("cp", "-L", "box:/a/file", tmp_path / "out-file{n}"),
+        ("cp", "box:/a", tmp_path / "out-both{n}"),
+    ]
+    repeated(minirun, 8, commands)
+    copied = [
+        path.read_text() for path in tmp_path.glob("out*/**/*") if path.is_file() and not path.is_symlink()
+    ]
+    copied += [path.read_text() for path in tmp_path.glob("out-file*")]
+    assert set(copied) == {"inside\n"}
+
+
+def test_what_is_swapped_for_a_link_while_it_is_written(minirun, swapping, tree):
+    """Nor is anything of the host's written, removed, or given to somebody."""
+    before = (swapping / "secret").stat()
+    commands = [
+        ("cp", f"{tree}/.", "box:/a/dir"),
+        ("cp", tree, "box:/a/dir"),
+        ("cp", tree / "file", "box:/a/file"),
+    ]
+    repeated(minirun, 8, commands)
+    assert [path.name for path in swapping.iterdir()] == ["secret"]
+    assert (swapping / "secret").read_text() == "outside\n"
+    assert (swapping / "secret").stat().st_ctime_ns == before.st_ctime_ns
+    assert "below" in minirun("exec", "box", "ls", "-R", "/a").stdout  # some of it came in
 
 
 # ---- diff

@@ -22,6 +22,7 @@ import sys
 
 from minirun import errors, jsontext
 from minirun.errors import MinirunError
+from minirun.linux import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _ROOM = socket.CMSG_SPACE(3 * _INT)  # for three descriptors
 ORDER = b"o"  # JSON {"root", "state", "id", "rows", "columns", "streams", "once"}: start this container
 ATTACH = b"a"  # JSON ["stdout", "stderr"]: send me these from now on, and take my input
 EXEC = b"c"  # JSON, see sessions.py; with the program's descriptors 0, 1 and 2 unless it gets a terminal
-REQUEST = b"q"  # JSON {"do": name, ...}, see life.py
+REQUEST = b"q"  # JSON {"do": name, ...}, see desk.py
 STDIN, STDIN_END = b"i", b"e"  # bytes for the program; no more will come
 RESIZE = b"w"  # JSON [rows, columns]
 SIGNAL = b"k"  # JSON number: for the container's first process
@@ -131,6 +132,16 @@ def connect(path: str) -> socket.socket | None:
         sock.close()
         return None
     return sock
+
+
+def report(error: Exception) -> list[str]:
+    """[class name, message, hint, step] as error() reads it.  An OSError knows no step: it was ours."""
+    if isinstance(error, MinirunError):
+        return [type(error).__name__, str(error), error.hint, error.step]
+    if isinstance(error, trace.Cancelled):
+        return ["MinirunError", str(error), "", ""]
+    message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    return ["MinirunError", message, "", trace.phase()]
 
 
 def error(content: bytes) -> MinirunError:

@@ -1,6 +1,6 @@
 """Asking a container's shim: the side of the command line.
 
-See  channel.py for the messages, life.py for what can be asked
+See  channel.py for the messages, desk.py for what can be asked
 """
 
 from __future__ import annotations

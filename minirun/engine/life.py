@@ -6,17 +6,9 @@
                                                                                  v
                                                the record says "exited"; the shim goes
 
-Only this process writes the record meanwhile, so there is nothing to lock; others ask (REQUEST):
+Only this process writes the record meanwhile, so there is nothing to lock; others ask, see desk.py.
 
-    {"do": "signal", "number": n}                 pass a signal on to the program
-    {"do": "stop", "number": n, "keep": bool}     the same, and then no restart policy acts; keep: nor does --rm;
-                                                  "by_hand": false: `system restore` is to start it again
-    {"do": "pause"}, {"do": "unpause"}            freeze the cgroup, and thaw it
-    {"do": "change", "fields": {...}}             remember something else: name, resources, restart
-    {"do": "resize", "rows": n, "columns": n}
-    {"do": "execs"}                               -> the ids of the processes of `exec`
-
-See      loop.py, streams.py, sessions.py; channel.py for the messages; control.py for the asking side
+See      desk.py for those who come; loop.py, streams.py, sessions.py, health.py for the parts
 """
 
 from __future__ import annotations
@@ -24,58 +16,27 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import select
 import time
 
-from minirun import files, jsontext
+from minirun import files
 from minirun.engine import channel, cleanup, events, loop, records, restart, sessions, volumes
+from minirun.engine.desk import Desk
 from minirun.engine.loop import Part
 from minirun.engine.oom import OomWatch
-from minirun.engine.streams import Client
 from minirun.engine.termination import Termination
-from minirun.errors import ConflictError, MinirunError, UsageError
+from minirun.errors import ConflictError, MinirunError
 from minirun.linux import signals, syscalls
 from minirun.runtime import container, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
     from typing import Any
 
-    from minirun.engine.sessions import Session
     from minirun.engine.shim import Shim
 
 LOCK_SECONDS = 0.005  # between two tries
 FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
-
-
-class Waiting(Part):
-    """A descriptor to wait for, and what to do then."""
-
-    def __init__(self, fd: int, act: Callable[[], None]) -> None:
-        self.fd = fd
-        self.act = act
-
-    def interests(self) -> Iterator[tuple[int, int]]:
-        yield self.fd, select.POLLIN
-
-    def ready(self, fd: int, events: int) -> None:
-        self.act()
-
-
-class Timer(Part):
-    """A moment to wait for."""
-
-    def __init__(self, seconds: float) -> None:
-        self.at = time.monotonic() + seconds
-        self.over = False
-
-    def deadline(self) -> float:
-        return loop.NEVER if self.over else self.at
-
-    def expired(self) -> None:
-        self.over = True
 
 
 class Life:
@@ -85,14 +46,16 @@ class Life:
         self.shim = shim
         self.paths = shim.paths
         self.record = shim.record
-        self.parts: list[Part] = [Waiting(shim.listener.fileno(), self._accept), self._termination()]
-        self.clients: list[Client] = []
-        self.sessions: list[Session] = []
+        self.desk = Desk(self)
+        self.parts: list[Part] = [
+            loop.Waiting(shim.listener.fileno(), self.desk.accept),
+            self._termination(),
+        ]
         self.stopping = False  # somebody wants the end
         self.kept = False  # and --rm is not to act
         self.delay_seconds = 0.0
         self._begin_run()
-        client = self._welcome(first)
+        client = self.desk.welcome(first)
         client.send(channel.RUNNING)
         if streams:
             shim.streams.attach(client, streams, patient=True)
@@ -112,10 +75,10 @@ class Life:
     def _begin_run(self) -> None:
         self.status: int | None = None  # of wait(2), when the program has ended
         self.began = time.monotonic()
-        self.program = Waiting(os.pidfd_open(self.shim.created.pid), self._reap)
+        self.program = loop.Waiting(os.pidfd_open(self.shim.created.pid), self._reap)
         self.run_parts: list[Part] = [self.program, self.shim.streams, *self._watches()]
         self.parts += self.run_parts
-        self._tell("start")
+        self.tell("start")
 
     def _watches(self) -> list[Part]:
         """What looks after the program while it runs."""
@@ -134,7 +97,7 @@ class Life:
     def _out_of_memory(self) -> None:
         self.record["state"]["oom_killed"] = True
         self._remember()
-        self._tell("oom")
+        self.tell("oom")
 
     def _reap(self) -> None:
         _, self.status = os.waitpid(self.shim.created.pid, 0)
@@ -151,9 +114,9 @@ class Life:
         state.update({"status": "exited", "pid": 0, "exit_code": code, "finished": records.now()})
         self.oom.look()
         self.oom.close()
-        self._tell("die", exitCode=str(code))
+        self.tell("die", exitCode=str(code))
         cleanup.release(self.paths, self.record)  # also kills what `exec` began
-        loop.serve(self.parts, lambda: not self.sessions)
+        loop.serve(self.parts, lambda: not self.desk.sessions)
         self.record["endpoint"] = None
         return code
 
@@ -182,7 +145,7 @@ class Life:
 
     def _wait(self, seconds: float) -> bool:
         """Let the time pass, serving those who ask.  False when the end is wanted before it is over."""
-        timer = Timer(seconds)
+        timer = loop.Timer(seconds)
         self.parts.append(timer)
         loop.serve(self.parts, lambda: timer.over or self.stopping)
         self.parts.remove(timer)
@@ -216,11 +179,11 @@ class Life:
             self.shim.listener.close()
         finally:
             os.close(lock)
-        self.parts = [*self.clients]
+        self.parts = [*self.desk.clients]
         volumes.tell_unmounted(self.paths, self.record)
         if removed:
             cleanup.sweep(self.paths)
-            self._tell("destroy")
+            self.tell("destroy")
 
     def _lock_changes(self) -> int:
         """The lock of records.changing(), without going deaf meanwhile: who holds it may wait for our answer."""
@@ -230,95 +193,25 @@ class Life:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return lock
             except BlockingIOError:
-                timer = Timer(LOCK_SECONDS)
+                timer = loop.Timer(LOCK_SECONDS)
                 loop.serve([*self.parts, timer], lambda timer=timer: timer.over)  # type: ignore[misc]
 
     def _take_leave(self, code: int) -> None:
         """Tell everybody; wait for those who belong to the program's pipeline, and a little for onlookers."""
         self._tell_exited(code, last=True)
-        timer = Timer(FAREWELL_SECONDS)
+        timer = loop.Timer(FAREWELL_SECONDS)
 
         def heard() -> bool:
-            behind = [client for client in self.clients if client.waiting]
+            behind = [client for client in self.desk.clients if client.waiting]
             return not behind or (timer.over and not any(client.patient for client in behind))
 
-        loop.serve([*self.clients, timer], heard)
+        loop.serve([*self.desk.clients, timer], heard)
 
     def _tell_exited(self, code: int, *, last: bool) -> None:
         how = {"code": code, "oom": self.record["state"]["oom_killed"], "last": last}
-        for client in self.clients:
+        for client in self.desk.clients:
             client.send_json(channel.EXITED, how)
             client.streams = frozenset()  # it was told the end; another run is not its own
-
-    # ---- clients ----------------------------------------------------------------------------------------------
-
-    def _accept(self) -> None:
-        self._welcome(self.shim.listener.accept()[0])
-
-    def _welcome(self, sock: socket.socket) -> Client:
-        client = Client(sock, self._take)
-        self.clients.append(client)
-        self.parts.append(client)
-        return client
-
-    def _part(self, client: Client) -> None:
-        for crowd in (self.clients, self.parts, self.shim.streams.clients):
-            if client in crowd:
-                crowd.remove(client)
-        client.close()
-
-    def _take(self, client: Client, kind: bytes, content: bytes, descriptors: list[int]) -> None:
-        """A message of a client that has no `exec` of its own."""
-        if not kind:
-            return self._part(client)
-        try:
-            if kind == channel.REQUEST:
-                client.send_json(channel.ANSWER, self._answer(jsontext.loads(content)))
-            elif kind == channel.EXEC:
-                self._begin_session(client, jsontext.loads(content), descriptors)
-            elif kind == channel.ATTACH:
-                self._require_running("attach to")
-                self.shim.streams.attach(client, jsontext.loads(content))
-            elif kind == channel.SIGNAL:
-                with contextlib.suppress(ConflictError):  # nobody waits for an answer
-                    self._signal(jsontext.loads(content))
-            elif client in self.shim.streams.clients:
-                self.shim.streams.take(kind, content)
-        except (MinirunError, OSError, ValueError, KeyError, TypeError) as error:
-            from minirun.engine.shim import report
-
-            client.send_json(channel.FAILED, report(error))
-        finally:
-            for fd in descriptors:
-                os.close(fd)
-
-    # ---- `exec` -----------------------------------------------------------------------------------------------
-
-    def _begin_session(self, client: Client, wish: dict[str, Any], descriptors: list[int]) -> None:
-        self._require_running("exec in")
-        words = " ".join(wish["args"])
-        session = sessions.begin(self.paths, self.record, wish, descriptors, self._end_session)
-        self._tell(f"exec_create: {words}", execID=session.id)
-        self._tell(f"exec_start: {words}", execID=session.id)
-        self.sessions.append(session)
-        self.parts.append(session)
-        client.send_json(channel.RUNNING, {"id": session.id, "pid": session.pid})
-        if wish["detach"]:
-            return
-        session.client = client
-        client.take = session.take
-        self.clients.remove(client)
-        if session.streams:
-            session.streams.attach(client, ["stdout", "stderr"], patient=True)
-
-    def _end_session(self, session: Session, code: int) -> None:
-        self.sessions.remove(session)
-        self.parts.remove(session)
-        self._tell("exec_die", execID=session.id, exitCode=str(code))
-        if session.client:
-            session.client.take = self._take  # it has only to hear the end now
-            self.clients.append(session.client)
-            session.client.send_json(channel.EXITED, {"code": code, "oom": False, "last": False})
 
     # ---- health -----------------------------------------------------------------------------------------------
 
@@ -327,8 +220,8 @@ class Life:
         self.probe_id, words = "", " ".join(args)
         started = sessions.probe(self.paths, self.record, args)
         self.probe_id = os.urandom(32).hex()
-        self._tell(f"exec_create: {words}", execID=self.probe_id)
-        self._tell(f"exec_start: {words}", execID=self.probe_id)
+        self.tell(f"exec_create: {words}", execID=self.probe_id)
+        self.tell(f"exec_start: {words}", execID=self.probe_id)
         return started
 
     def _health_changed(self, before: str) -> None:
@@ -336,44 +229,27 @@ class Life:
         health = self.record["state"]["health"]
         if health and self.probe_id:
             code = health["log"][-1]["exit_code"]
-            self._tell("exec_die", execID=self.probe_id, exitCode=str(137 if code < 0 else code))
+            self.tell("exec_die", execID=self.probe_id, exitCode=str(137 if code < 0 else code))
         if health and health["status"] != before:
-            self._tell(f"health_status: {health['status']}")
+            self.tell(f"health_status: {health['status']}")
 
-    # ---- requests ---------------------------------------------------------------------------------------------
+    # ---- what is asked of it -----------------------------------------------------------------------------------
 
-    def _answer(self, question: dict[str, Any]) -> object:
-        verbs: dict[str, Callable[..., object]] = {
-            "signal": self._signal,
-            "stop": self._stop,
-            "pause": self._pause,
-            "unpause": self._unpause,
-            "change": self._change,
-            "resize": self.shim.streams.resize,
-            "execs": lambda: [session.id for session in self.sessions],
-        }
-        verb = question.pop("do", None)
-        if verb not in verbs:
-            raise UsageError(
-                f'the shim cannot do "{verb}"', "the command line is of another version than the shim"
-            )
-        return verbs[verb](**question)
-
-    def _signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
         if not self.record["state"]["pid"]:
             raise ConflictError(f"Container {self.record['id']} is not running")
         with contextlib.suppress(ConflictError):  # it has just ended
             container.kill(self.paths.state, self.shim.id, number, everybody=number == signals.SIGKILL)
 
-    def _stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None:
+    def stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None:
         self.stopping = True
         self.record["stopped_by_hand"] = self.record["stopped_by_hand"] or by_hand
         self.kept = self.kept or keep
         self._remember()
         if self.record["state"]["pid"]:
-            self._signal(number)
+            self.signal(number)
         if self.record["state"]["status"] == "paused" and number != signals.SIGKILL:
-            self._unpause()  # a frozen process does not hear the signal
+            self.unpause()  # a frozen process does not hear the signal
 
     def _termination(self) -> Termination:
         """Ends the container in its own time when somebody ends the shim."""
@@ -384,16 +260,16 @@ class Life:
         """It is stopped, but nobody asked for that.  Who was asked before is not asked again."""
         if not self.stopping or number == signals.SIGKILL:
             with contextlib.suppress(MinirunError):  # it has just ended
-                self._stop(number, by_hand=False)
+                self.stop(number, by_hand=False)
 
-    def _pause(self) -> None:
-        self._require_running("pause")
+    def pause(self) -> None:
+        self.require_running("pause")
         container.pause(self.paths.state, self.shim.id)
         if self.health:
             self.health.pause()
         self._freeze("paused", "pause")
 
-    def _unpause(self) -> None:
+    def unpause(self) -> None:
         if self.record["state"]["status"] != "paused":
             raise ConflictError(f"Container {self.record['name']} is not paused")
         container.resume(self.paths.state, self.shim.id)
@@ -404,14 +280,14 @@ class Life:
     def _freeze(self, status: str, action: str) -> None:
         self.record["state"]["status"] = status
         self._remember()
-        self._tell(action)
+        self.tell(action)
 
-    def _change(self, fields: dict[str, Any]) -> None:
+    def change(self, fields: dict[str, Any]) -> None:
         self.record.update(fields)  # type: ignore[typeddict-item]
         records.write(self.paths, self.record)
         syscalls.set_name("minirun:shim", f"minirun:shim {self.record['name']}")
 
-    def _require_running(self, verb: str) -> None:
+    def require_running(self, verb: str) -> None:
         status, name = self.record["state"]["status"], self.record["name"]
         if status == "paused":
             hint = "unpause the container first"
@@ -429,5 +305,5 @@ class Life:
         with contextlib.suppress(OSError):
             records.write(self.paths, self.record)
 
-    def _tell(self, action: str, **attributes: str) -> None:
+    def tell(self, action: str, **attributes: str) -> None:
         events.of_container(self.paths, self.record, action, **attributes)

@@ -14,7 +14,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 NEVER = math.inf
 
@@ -35,6 +35,34 @@ class Part:
 
     def expired(self) -> None:
         """The deadline has passed."""
+
+
+class Waiting(Part):
+    """A descriptor to wait for, and what to do then."""
+
+    def __init__(self, fd: int, act: Callable[[], None]) -> None:
+        self.fd = fd
+        self.act = act
+
+    def interests(self) -> Iterator[tuple[int, int]]:
+        yield self.fd, select.POLLIN
+
+    def ready(self, fd: int, events: int) -> None:
+        self.act()
+
+
+class Timer(Part):
+    """A moment to wait for."""
+
+    def __init__(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+        self.over = False
+
+    def deadline(self) -> float:
+        return NEVER if self.over else self.at
+
+    def expired(self) -> None:
+        self.over = True
 
 
 def serve(parts: list[Part], until: Callable[[], bool]) -> None:

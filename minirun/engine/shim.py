@@ -51,7 +51,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     try:
         shim = Shim(paths, order["id"], network)
     except (MinirunError, OSError) as error:  # it runs already, or is gone: not ours to undo
-        channel.send_json(client, channel.FAILED, report(error))
+        channel.send_json(client, channel.FAILED, channel.report(error))
         return 125
     try:
         shim.start((order["rows"], order["columns"]), once=order["once"])
@@ -84,21 +84,11 @@ def _settle(client: socket.socket) -> None:
 
 def _give_up(paths: Paths, container_id: str, client: socket.socket, error: Exception) -> None:
     """Undo a start that failed, then say why: even when undoing fails, too."""
-    words = report(error)  # before undoing begins, while the trace knows the step
+    words = channel.report(error)  # before undoing begins, while the trace knows the step
     try:
         cleanup.abandon(paths, container_id, error)
     finally:
         channel.send_json(client, channel.FAILED, words)
-
-
-def report(error: Exception) -> list[str]:
-    """[class name, message, hint, step] as channel.error() reads it.  An OSError knows no step: it was ours."""
-    if isinstance(error, MinirunError):
-        return [type(error).__name__, str(error), error.hint, error.step]
-    if isinstance(error, trace.Cancelled):
-        return ["MinirunError", str(error), "", ""]
-    message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-    return ["MinirunError", message, "", trace.phase()]
 
 
 class Shim:

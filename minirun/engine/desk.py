@@ -52,6 +52,8 @@ class Desk:
         return client
 
     def _part(self, client: Client) -> None:
+        if client in self.life.shim.streams.clients and self.life.status is None:
+            self.life.tell("detach")
         for crowd in (self.clients, self.life.parts, self.life.shim.streams.clients):
             if client in crowd:
                 crowd.remove(client)
@@ -78,6 +80,7 @@ class Desk:
         elif kind == channel.ATTACH:
             self.life.require_running("attach to")
             streams.attach(client, jsontext.loads(content))
+            self.life.tell("attach")
         elif kind == channel.SIGNAL:
             with contextlib.suppress(ConflictError):  # nobody waits for an answer
                 self.life.signal(jsontext.loads(content))

@@ -54,6 +54,8 @@ class Life:
         self.stopping = False  # somebody wants the end
         self.kept = False  # and --rm is not to act
         self.delay_seconds = 0.0
+        if streams:
+            self.tell("attach")
         self._begin_run()
         client = self.desk.welcome(first)
         client.send(channel.RUNNING)
@@ -78,6 +80,7 @@ class Life:
         self.program = loop.Waiting(os.pidfd_open(self.shim.created.pid), self._reap)
         self.run_parts: list[Part] = [self.program, self.shim.streams, *self._watches()]
         self.parts += self.run_parts
+        events.of_network(self.paths, self.record, "connect")
         self.tell("start")
 
     def _watches(self) -> list[Part]:
@@ -116,6 +119,7 @@ class Life:
         self.oom.close()
         self.tell("die", exitCode=str(code))
         cleanup.release(self.paths, self.record)  # also kills what `exec` began
+        events.of_network(self.paths, self.record, "disconnect")
         loop.serve(self.parts, lambda: not self.desk.sessions)
         self.record["endpoint"] = None
         return code

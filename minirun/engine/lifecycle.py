@@ -110,6 +110,7 @@ def kill(paths: Paths, record: Record) -> None:
     with sock:
         with contextlib.suppress(ConflictError):  # it is just ending by itself
             control.ask(sock, record, "stop", number=signals.SIGKILL)
+            events.of_container(paths, record, "kill", signal=str(signals.SIGKILL))
         if not control.ended(sock, _DEATH_TIMEOUT, gone=True):
             raise MinirunError(
                 f"container {record['name']} does not end though it was killed",

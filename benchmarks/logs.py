@@ -21,7 +21,7 @@ from measuring import Row, call, row
 if TYPE_CHECKING:
     from bench import Bench
 
-ROUNDS = 5
+ROUNDS = 3
 LINE = "x" * 99
 ROTATED = ["--log-opt", "max-size=10m", "--log-opt", "max-file=3"]
 PROGRAMS = {

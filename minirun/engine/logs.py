@@ -281,8 +281,8 @@ class Files:
         """Put log.json aside and begin a new one, made first: if there is no room for it, all stays as it is."""
         temporary = f"{self.path}.new"
         new = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        if self.count > 1:
-            with contextlib.suppress(FileNotFoundError):  # ext4 would write a file to the disk that replaces another
+        if self.count > 1:  # first, for a file that replaces another is written to the disk at once by ext4
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(name(self.path, self.count - 1))
         for number in range(self.count - 1, 0, -1):
             with contextlib.suppress(FileNotFoundError):

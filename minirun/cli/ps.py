@@ -86,7 +86,7 @@ def row(record: Record, *, whole: bool = False) -> format.Row:
     if not whole and len(command) > 18:
         command = command[:17] + "…"
     volumes = [mount for mount in record["mounts"] if mount.get("name")]
-    sources = [str(mount.get("name") or mount.get("source", "")) for mount in record["mounts"]]
+    sources = [mount["name"] or mount["source"] for mount in record["mounts"] if mount["kind"] != "tmpfs"]
     return {
         "ID": record["id"] if whole else record["id"][:12],
         "Image": familiar(record["image"]),
@@ -99,9 +99,14 @@ def row(record: Record, *, whole: bool = False) -> format.Row:
         "State": record["state"]["status"],
         "Labels": ",".join(f"{key}={value}" for key, value in record["labels"].items()),
         "Networks": record["network"],
-        "Mounts": ",".join(filter(None, sources)),
+        "Mounts": ",".join(sources if whole else map(_shortened, sources)),
         "LocalVolumes": str(len(volumes)),
     }
+
+
+def _shortened(source: str) -> str:
+    """Anonymous volumes have long names."""
+    return source if len(source) <= 15 else f"{source[:14]}…"
 
 
 def _size(session: Session, record: Record) -> format.Row:

@@ -437,3 +437,19 @@ def test_a_volume_of_a_killed_shim_is_kept(minirun, start, data):
     eventually(lambda: minirun("ps", "-q").stdout == "")
     minirun("rm", "-v", container.id, check=True)
     assert (data("data") / "f").read_text() == "kept\n"
+
+
+def test_ps_names_what_is_mounted_but_memory(minirun, start, tmp_path):
+    start("-v", "data:/v", "-v", f"{tmp_path}:/b", "--tmpfs", "/t", "busybox", "sleep", "100")
+    shown = minirun("ps", "--format", "{{.Mounts}} {{.LocalVolumes}}", check=True).stdout
+    assert shown == f"{str(tmp_path)[:14]}…,data 1\n"
+    assert minirun("ps", "-q", "--filter", "volume=data").stdout
+    assert not minirun("ps", "-q", "--filter", "volume=other").stdout
+
+
+def test_cp_into_a_container_that_never_ran_finds_its_volume_full(minirun, image, tmp_path):
+    made = image("mkdir /x; echo of the image > /x/f")
+    (tmp_path / "g").write_text("mine\n")
+    minirun("create", "--name", "one", *QUIET, "-v", "data:/x", made, "sh", "-c", "cat /x/f /x/g", check=True)
+    minirun("cp", tmp_path / "g", "one:/x/g", check=True)
+    assert minirun("start", "-a", "one").stdout == "of the image\nmine\n"

@@ -442,7 +442,7 @@ def test_a_volume_of_a_killed_shim_is_kept(minirun, start, data):
 def test_ps_names_what_is_mounted_but_memory(minirun, start, tmp_path):
     start("-v", "data:/v", "-v", f"{tmp_path}:/b", "--tmpfs", "/t", "busybox", "sleep", "100")
     shown = minirun("ps", "--format", "{{.Mounts}} {{.LocalVolumes}}", check=True).stdout
-    assert shown == f"{str(tmp_path)[:14]}…,data 1\n"
+    assert shown == f"data,{str(tmp_path)[:14]}… 1\n"
     assert minirun("ps", "-q", "--filter", "volume=data").stdout
     assert not minirun("ps", "-q", "--filter", "volume=other").stdout
 
@@ -453,3 +453,15 @@ def test_cp_into_a_container_that_never_ran_finds_its_volume_full(minirun, image
     minirun("create", "--name", "one", *QUIET, "-v", "data:/x", made, "sh", "-c", "cat /x/f /x/g", check=True)
     minirun("cp", tmp_path / "g", "one:/x/g", check=True)
     assert minirun("start", "-a", "one").stdout == "of the image\nmine\n"
+
+
+def test_a_removal_that_was_killed_is_ended_by_the_next_one(minirun):
+    minirun("create", "--name", "one", "-v", "/a", "-v", "data:/b", "busybox", check=True)
+    id = minirun("inspect", "-f", "{{.Id}}", "one", check=True).stdout.strip()
+    containers = minirun.root / "containers"
+    (containers / id).rename(containers / f".gone-with-volumes-{id}")  # the first act of rm -v
+    assert minirun("ps", "-aq").stdout == ""
+    assert len(names(minirun)) == 2
+    minirun("run", "--rm", *QUIET, "busybox", "true", check=True)
+    assert names(minirun) == ["data"]
+    assert [path.name for path in containers.iterdir()] == [".lock"]

@@ -81,6 +81,11 @@ def test_a_long_line_is_in_pieces_of_16_kib_in_the_file_and_whole_again(log):
     assert sizes == [16384, 16384, 16384, 50001 - 3 * 16384]
 
 
+def test_a_line_of_just_16_kib_is_in_one_piece(log):
+    log(("stdout", b"x" * logs.PARTIAL + b"\n" + b"y" * logs.PARTIAL + b"\n"))
+    assert [len(entry["log"]) for entry in entries(log.directory / "log.json")] == [logs.PARTIAL + 1] * 2
+
+
 def test_a_line_that_never_ends_does_not_grow_in_memory(tmp_path):
     writer = logs.FileWriter(str(tmp_path / "log"))
     for _ in range(100):
@@ -286,8 +291,12 @@ def test_no_half_line_stays_on_a_full_disk(tmp_path, small_disk):
     writer = logs.FileWriter(str(tmp_path / logs.NAME))
     small_disk(1000)
     writer.write("stdout", "".join(NUMBERS).encode())
+    fitting = 1000 // 72
+    assert [entry["log"] for entry in entries(tmp_path / logs.NAME)] == NUMBERS[:fitting]
+    small_disk()
+    writer.write("stdout", b"room again\n")
     writer.close()
-    assert [entry["log"] for entry in entries(tmp_path / logs.NAME)] == NUMBERS[: 1000 // 72]
+    assert f"minirun: {1000 - fitting} lines" in lines(tmp_path)[fitting][1]
 
 
 def test_a_log_that_cannot_be_put_aside_is_not_lost(tmp_path, monkeypatch):

@@ -132,7 +132,14 @@ def add_container(paths: Paths, record: Record, volumes_from: Iterable[str], of_
         for mount in record["mounts"]:
             _settle(paths, mount)
         records.add(paths, record)
-        _make_all(paths, record)
+        try:
+            _make_all(paths, record)
+        except BaseException:  # a full disk: neither the container nor what is its own may stay
+            files.remove_tree(paths.container(record["id"]))
+            for mount in record["mounts"]:
+                if mount["anonymous"] and mount["origin"] != "--volumes-from":
+                    files.remove_tree(f"{paths.volumes}/{mount['name']}")
+            raise
 
 
 def _inherited(paths: Paths, volumes_from: Iterable[str]) -> Iterator[MountPoint]:

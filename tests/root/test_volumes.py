@@ -258,6 +258,20 @@ def test_a_full_disk_is_told_and_leaves_nothing_of_the_fill(sh, image, minirun, 
         run("umount", data("data").parent, check=True)
 
 
+def test_a_volume_that_cannot_be_made_leaves_no_container(minirun):
+    directory = minirun.root / "volumes"
+    directory.mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", "nr_inodes=6", "tmpfs", directory, check=True)
+    try:
+        result = minirun("run", "-v", "/a", "-v", "data:/x", "busybox", "true")
+        assert result.code == 125
+        assert "No space left on device" in result.stderr
+        assert minirun("ps", "-aq").stdout == ""
+        assert names(minirun) == ["data"]  # whole, and nobody's
+    finally:
+        run("umount", directory, check=True)
+
+
 # ---- in use
 
 

@@ -94,6 +94,8 @@ def import_command(
     step = {"created": records.now(), "comment": message or f"Imported from {source}"}
     with _opened(source) as file:
         image = derive.from_tar(Store(paths), file, config, step, wanted_name, wanted)
+    if wanted_name:
+        imageevents.tagged(paths, image, wanted_name)
     imageevents.happened(paths, "import", image)
     click.echo(image.id)
 
@@ -157,12 +159,14 @@ def commit_command(
     paths: Paths, author: str, message: str, changes: tuple[str, ...], pause: bool, container: str, name: str
 ) -> None:
     """Make an image of a container's image and what changed in it, and print its id."""
-    from minirun.engine import commit, events, lifecycle
+    from minirun.engine import commit, events, imageevents, lifecycle
     from minirun.image import derive
 
     wish = commit.Wish(derive.name_for(name), author, message, list(changes), pause)
     record = lifecycle.find(paths, container)
     image = commit.commit(paths, record, wish)
+    if wish.name:
+        imageevents.tagged(paths, image, wish.name)
     events.of_container(paths, record, "commit", comment=message, imageID=image.id, imageRef=name)
     click.echo(image.id)
 

@@ -45,7 +45,8 @@ def nanoseconds(text: str, option: str) -> int:
             return int(moment.timestamp()) * 10**9 + _fraction(match[2])
         except (ValueError, OverflowError):
             pass
-    raise UsageError(f'invalid value for "{option}": "{text}" is not a time', "10m, 2024-01-31T12:00:00Z")
+    words = f'invalid value for "{option}": failed to parse value as time or duration: "{text}"'
+    raise UsageError(words, "10m, 2024-01-31T12:00:00Z")
 
 
 def _fraction(digits: str | None) -> int:

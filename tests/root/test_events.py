@@ -74,6 +74,7 @@ def test_an_image_that_goes_is_deleted_once(minirun, since, tmp_path):
     minirun("rmi", "told:2", check=True)
     found = since("--filter", "type=image")
     assert [(event["Action"], event["id"]) for event in found] == [
+        ("tag", id),
         ("import", id),
         ("untag", id),
         ("delete", id),
@@ -105,7 +106,7 @@ def test_a_template_knows_gos_names(minirun, since):
     [
         (["--filter", "nosuch=1"], "invalid filter 'nosuch'"),
         (["--filter", "event"], "invalid filter 'event'"),
-        (["--since", "soon"], 'invalid value for "since": "soon" is not a time'),
+        (["--since", "soon"], 'invalid value for "since": failed to parse value as time or duration: "soon"'),
         (["--format", "{{.Type"], "template"),
     ],
 )

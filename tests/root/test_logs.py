@@ -82,7 +82,7 @@ def test_a_moment_that_is_none_is_said_so(finished, minirun):
     result = minirun("logs", "--since", "yesterday", finished("busybox", "true").id)
     assert (result.code, result.stderr.splitlines()[0]) == (
         1,
-        'minirun: invalid value for "since": "yesterday" is not a time',
+        'minirun: invalid value for "since": failed to parse value as time or duration: "yesterday"',
     )
 
 

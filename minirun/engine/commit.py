@@ -57,7 +57,7 @@ def export(paths: Paths, record: Record) -> Iterator[bytes]:
 
 
 def _open_tree(paths: Paths, record: Record) -> int:
-    if record["state"]["status"] == "running":
+    if records.is_up(record):
         with contextlib.suppress(OSError):  # it has just ended
             return _open(
                 f"/proc/{_parent_of(record['state']['pid'])}/root{paths.container(record['id'])}/merged"

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from minirun.engine.record_types import Record
+    from minirun.engine.restore import Report
 
 UNIT = "minirun.service"
 _PLACE = "/etc/systemd/system"
@@ -47,16 +47,16 @@ def shutdown_command(session: Session) -> int:
     return _for_all(lambda report: restore.shut_down(session, report))
 
 
-def _for_all(act: Callable[[Callable[[Record, Exception | None], None]], None]) -> int:
+def _for_all(act: Callable[[Report], None]) -> int:
     """One line for each container, a name or an error.  Returns the exit code."""
     failed = []
 
-    def report(record: Record, error: Exception | None) -> None:
+    def report(name: str, error: Exception | None) -> None:
         if error:
-            failed.append(record)
-            click.echo(f"minirun: {record['name']}: {error}", err=True)
+            failed.append(name)
+            click.echo(f"minirun: {name}: {error}", err=True)
         else:
-            click.echo(record["name"])
+            click.echo(name)
 
     act(report)
     return 1 if failed else 0

@@ -13,10 +13,12 @@ import os
 import time
 
 from minirun import files
-from minirun.errors import ConflictError, NotFoundError, UsageError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from minirun.engine.record_types import Record, RunState
     from minirun.paths import Paths
 
@@ -116,29 +118,62 @@ def _pick(words: str) -> str:
 
 
 def write(paths: Paths, record: Record) -> None:
-    files.write_json(path(paths, record["id"]), record)
+    """What is to come back after a power cut has to be on the disk before it."""
+    durable = record.get("restart", {}).get("name", "no") != "no"
+    files.write_json(path(paths, record["id"]), record, durable=durable)
 
 
 def read(paths: Paths, container_id: str) -> Record:
-    """Raises NotFoundError when the record went away in between."""
-    try:
-        record: Record = files.read_json(path(paths, container_id))
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFoundError(f"No such container: {container_id}") from None
-    return record
+    """Raises NotFoundError when the record went away in between, MinirunError when it is damaged."""
+    record = _read(paths, container_id)
+    if record is None:
+        raise NotFoundError(f"No such container: {container_id}")
+    if isinstance(record, ValueError):
+        raise _damage(paths.container(container_id))
+    found: Record = record
+    return found
 
 
 def everything(paths: Paths) -> list[Record]:
-    """All records, oldest first.  A directory whose record is not written yet, or not any more, is passed over."""
-    found = []
-    for name in _listdir(paths.containers):
-        if name.startswith("."):  # the lock, and what is being deleted
-            continue
-        try:
-            found.append(files.read_json(path(paths, name)))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+    """All records, oldest first.
+
+    A directory whose record is not written yet, or not any more, is passed over; so is what damaged() names.
+    """
+    read = (_read(paths, name) for name in _names(paths))
+    found: list[Record] = [one for one in read if one and not isinstance(one, ValueError)]
     return sorted(found, key=lambda record: str(record["created"]))
+
+
+def damaged(paths: Paths) -> list[str]:
+    """The directories whose record cannot be understood: a power cut, a full disk, a hand."""
+    return [paths.container(name) for name in _names(paths) if isinstance(_read(paths, name), ValueError)]
+
+
+def require_sound(paths: Paths) -> None:
+    """Raise MinirunError when a record is damaged: for those who are about to delete what no container uses."""
+    for directory in damaged(paths):
+        raise _damage(directory)
+
+
+def _damage(directory: str) -> MinirunError:
+    hint = f"repair the file, or do without the container: rm -r {directory}"
+    return MinirunError(f"the record of a container is damaged: {directory}/container.json", hint)
+
+
+def _read(paths: Paths, name: str) -> Any:
+    """The record, what is wrong with it (ValueError), or None when there is none."""
+    try:
+        found = files.read_json(path(paths, name))
+        return found if isinstance(found, dict) and "id" in found else ValueError("it is no record")
+    except ValueError as error:
+        return error
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _names(paths: Paths) -> list[str]:
+    """All but the lock, and what is being deleted."""
+    return [name for name in _listdir(paths.containers) if not name.startswith(".")]
 
 
 def _listdir(directory: str) -> list[str]:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from minirun.engine.spawn import Spare
     from minirun.paths import Paths
 
-    Report = Callable[[Record, Exception | None], None]
+    Report = Callable[[str, Exception | None], None]
 
 AT_ONCE = 4  # containers that are being started at the same time
 KILL_SECONDS = 10.0  # that a killed container may take to be put away
 
 
 def restore(paths: Paths, report: Report) -> None:
-    """Start what is wanted and does not run, oldest first; `report` hears of each, with what went wrong or None."""
+    """Start what is wanted and does not run, oldest first; `report` hears each name, and what went wrong or None."""
     cleanup.sweep(paths)
     under_way: list[tuple[Record, Spare]] = []
     for record in _wanted(paths):
@@ -42,6 +42,8 @@ def restore(paths: Paths, report: Report) -> None:
         under_way.append((record, spare))
     for record, spare in under_way:
         _await(record, spare, report)
+    for directory in records.damaged(paths):
+        report(directory, MinirunError("container.json is damaged"))
 
 
 def _wanted(paths: Paths) -> Iterator[Record]:
@@ -58,7 +60,7 @@ def _await(record: Record, spare: Spare, report: Report) -> None:
     except MinirunError as failure:
         error = failure
     spare.sock.close()
-    report(record, error)
+    report(record["name"], error)
 
 
 def shut_down(paths: Paths, report: Report) -> None:
@@ -73,7 +75,7 @@ def shut_down(paths: Paths, report: Report) -> None:
             _await_end(record, sock, deadline)
         except MinirunError as failure:
             error = failure
-        report(record, error)
+        report(record["name"], error)
 
 
 def _ask_to_stop(record: Record, sock: socket.socket) -> float:

@@ -72,6 +72,7 @@ def find(paths: Paths, name: str) -> Volume:
 
 def users(paths: Paths) -> dict[str, list[str]]:
     """{name of a volume: ids of the containers that use it}, stopped ones too."""
+    records.require_sound(paths)
     found: dict[str, list[str]] = {}
     for record in records.everything(paths):
         for name in _names(record):

@@ -133,6 +133,32 @@ def test_a_container_that_cannot_start_does_not_keep_the_others_down(start: Star
     assert (status(first), status(last)) == ("running", "running")
 
 
+def test_a_damaged_record_is_told_and_does_not_keep_the_others_down(start: Start):
+    damaged, _ = (sleeper(start, "always", "--name", name) for name in ("damaged", "well"))
+    minirun = damaged.minirun
+    minirun("system", "shutdown", check=True)
+    directory = minirun.root / "containers" / damaged.id
+    (directory / "container.json").write_text("")
+    assert minirun("ps", "-a", "--format", "{{.Names}}", check=True).stdout == "well\n"
+    result = minirun("system", "restore")
+    assert (result.code, result.stdout) == (1, "well\n")
+    assert result.stderr == f"minirun: {directory}: container.json is damaged\n"
+    shutil.rmtree(directory)
+
+
+def test_a_damaged_record_may_use_any_volume(start: Start):
+    container = start("-v", "kept:/data", "busybox", "sleep", "1000")
+    minirun = container.minirun
+    minirun("stop", "-t", "0", container.id, check=True)
+    directory = minirun.root / "containers" / container.id
+    (directory / "container.json").write_text("{")
+    result = minirun("volume", "prune", "-a", "-f")
+    assert result.code == 1
+    assert f"{directory}/container.json" in result.stderr
+    shutil.rmtree(directory)
+    minirun("volume", "rm", "kept", check=True)
+
+
 def test_two_restores_at_once_start_each_container_once(start: Start):
     all_three = [sleeper(start, "always", "--stop-timeout", "0") for _ in range(3)]
     minirun = all_three[0].minirun

@@ -3,11 +3,12 @@
 import fcntl
 import os
 import re
+from pathlib import Path
 
 import pytest
 
 from minirun.engine import records
-from minirun.errors import ConflictError, NotFoundError, UsageError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.paths import Paths
 
 
@@ -91,3 +92,14 @@ def test_a_shim_lives_as_long_as_its_lock(paths):
 def test_ids_are_64_hexadecimal_digits():
     assert re.fullmatch("[0-9a-f]{64}", records.new_id())
     assert records.new_id() != records.new_id()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}"])
+def test_a_damaged_record_is_named(paths, content: str):
+    directory = Path(paths.container("a" * 64))
+    directory.mkdir(parents=True)
+    (directory / "container.json").write_text(content)
+    assert records.damaged(paths) == [str(directory)]
+    assert records.everything(paths) == []
+    with pytest.raises(MinirunError, match=f"damaged: {directory}/container.json"):
+        records.find(paths, "a" * 64)

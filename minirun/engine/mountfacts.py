@@ -26,14 +26,22 @@ def _mount(mount: MountPoint) -> Facts:
     kind, is_volume = mount["kind"], mount["kind"] == "volume"
     return {
         "Type": kind,
-        **({"Name": mount["name"]} if is_volume else {}),
+        "Name": mount["name"],  # also where there is none: templates ask for it
         "Source": "" if kind == "tmpfs" else mount["source"],
         "Destination": mount["destination"],
-        **({"Driver": "local"} if is_volume else {}),
-        "Mode": mount["mode"],
+        "Driver": "local" if is_volume else "",
+        "Mode": _mode(mount),
         "RW": volumes.is_writable(mount),
         "Propagation": _propagation(mount) if kind == "bind" else "",
     }
+
+
+def _mode(mount: MountPoint) -> str:
+    """As written; Docker shows a named volume without options as "z", and nothing for one that was inherited."""
+    if mount["origin"] == "--volumes-from":
+        return ""
+    named = mount["origin"] == "--mount" or not mount["anonymous"]
+    return mount["mode"] or ("z" if mount["kind"] == "volume" and named else "")
 
 
 def _propagation(mount: MountPoint) -> str:

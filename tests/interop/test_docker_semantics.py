@@ -286,6 +286,36 @@ CASES: dict[str, list[str]] = {
         "create --name one -v vol:/v --tmpfs /t -v /tmp:/host:ro busybox",
         "inspect -f '{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}} {{.Driver}};{{end}}' one",
     ],
+    "modes in inspect": [
+        "volume create vol",
+        "create --name one -v vol:/a -v vol:/b:ro,nocopy -v /anonymous --mount src=vol,dst=/c,ro -v /srv:/d:ro busybox",
+        "create --name two --volumes-from one:ro busybox",
+        *(
+            "inspect -f '{{range .Mounts}}{{if eq .Destination \"" + place + '"}}'
+            "{{.Mode}},{{.RW}},{{.Propagation}}{{end}}{{end}}' " + name
+            for name in ("one", "two")
+            for place in ("/a", "/b", "/c", "/d", "/anonymous")
+        ),
+        "inspect -f '{{json .HostConfig.Binds}} {{json .HostConfig.VolumesFrom}}' two",
+        "rm -f -v one two",
+        "volume rm vol",
+    ],
+    "two mounts on one place": ["run -v one:/x -v two:/x busybox true"],
+    "volumes of nobody": ["run --volumes-from nosuch busybox true"],
+    "anonymous volumes": [
+        "create --name one -v /a -v keep:/b busybox",
+        "rm -v one",
+        "volume ls -q --filter name=keep",
+        "volume rm keep",
+    ],
+    "bad mounts": [
+        "run --mount type=bind,dst=/x busybox true",
+        "run --mount type=tmpfs,src=/a,dst=/x busybox true",
+        "run --mount dst=/x,readonly busybox true",
+        "run --mount type=tmpfs,dst=/ busybox true",
+        "run -v vol:/x:wrong busybox true",
+        "run -v some/where:/x busybox true",
+    ],
     # the rest
     "unknown command": ["nosuch"],
     "update of nothing": ["create --name one busybox", "update one"],
@@ -314,7 +344,7 @@ DIFFERENCES: dict[str, str] = {
     **dict.fromkeys(("exec: program not found", "exec: not executable", "program is a directory"), OLDER),
     **dict.fromkeys(("bad restart policy", "rm with restart", "rm one that runs"), OLDER),
     **dict.fromkeys(("image that is not there", "bad image name", "bad environment", "bad memory"), WORDS),
-    **dict.fromkeys(("volume to a relative path", "unknown capability", "bad ulimit"), WORDS),
+    **dict.fromkeys(("unknown capability", "bad ulimit"), WORDS),
     **dict.fromkeys(("kill one that is not there", "inspect with a bad template"), WORDS),
     **dict.fromkeys(("stop", "restart"), REMARK),
 }

@@ -426,8 +426,8 @@ def test_inspect_shows_each_mount_under_dockers_names(minirun, start, data, tmp_
         "Mode": "ro", "RW": False, "Propagation": "",
     }  # fmt: skip
     assert shown["/b"] == {
-        "Type": "bind", "Source": str(tmp_path), "Destination": "/b", "Mode": "", "RW": True,
-        "Propagation": "rprivate",
+        "Type": "bind", "Name": "", "Source": str(tmp_path), "Destination": "/b", "Driver": "", "Mode": "",
+        "RW": True, "Propagation": "rprivate",
     }  # fmt: skip
     assert set(shown) == {"/v", "/b", "/t"}
     assert json.loads(container.inspect("{{json .HostConfig.Binds}}")) == ["data:/v:ro", f"{tmp_path}:/b"]

@@ -20,6 +20,7 @@ import fcntl
 import os
 import select
 import socket
+import time
 
 from minirun import jsontext
 from minirun.engine import channel
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 INPUT_BACKLOG = 1 << 20  # bytes
 ONLOOKER_BACKLOG = 1 << 20  # bytes
 PIPE_SIZE = 1 << 20  # bytes by which a program may be ahead of us: the kernel's default is 65536
-READS = 16  # of one stream's output in a row, when only the log is there to take it
+READ_SECONDS = 0.02  # of one stream's output in a row, when only the log is there to take it
 _KINDS = {"stdout": channel.STDOUT, "stderr": channel.STDERR}
 
 
@@ -214,9 +215,9 @@ class Streams(Part):
         if events & select.POLLOUT and fd == self.input.fd:
             self.input.flush()
         if events & ~select.POLLOUT and fd in self.outputs:
-            for _ in range(1 if self.clients else READS):
-                if not self._take_output(fd):
-                    break
+            until = time.monotonic() + (0 if self.clients else READ_SECONDS)
+            while self._take_output(fd) and time.monotonic() < until:
+                pass
 
     def drain(self) -> None:
         """Take all that is still to be had, when nobody is left who could add to it, and close."""

@@ -41,6 +41,8 @@ def cp_command(
     if not source or not destination:
         raise UsageError(f"{'destination' if source else 'source'} can not be empty")
     from_container, from_path = split(source)
+    if from_container and not from_path:
+        raise UsageError("path cannot be empty", f"{from_container}:/ is all of it")
     to_container, to_path = split(destination)
     if from_container and to_container:
         raise UsageError("copying between containers is not supported")

@@ -44,9 +44,7 @@ class Source:
 
     def tar(self, name: str) -> Iterator[bytes]:
         """It as a tar, under another name; "" for a directory's contents."""
-        if not name:
-            return tarwriter.of_tree(self.place.open(), self.closed)
-        return tarwriter.of_path(self.place.directory, self.place.base, name, self.closed)
+        return tarwriter.of_path(self.place.directory, self.place.base, name or ".", self.closed)
 
 
 def _called(tree: Tree, path: str) -> str:
@@ -134,7 +132,9 @@ def _destination(source: Source, tree: Tree, path: str) -> tuple[int, str]:
 
 def _no_way(tree: Tree, path: str, error: OSError) -> MinirunError:
     above = os.path.dirname(path.rstrip("/"))
-    if error.errno not in _MISSING:
+    if error.errno == errno.ENOTDIR and tree.name:
+        return MinirunError("extraction point is not a directory")
+    if error.errno != errno.ENOENT:
         return MinirunError(f"{_called(tree, path)}: {error.strerror}")
     if tree.name:
         return NotFoundError(f"Could not find the file {above} in container {tree.name}")

@@ -105,15 +105,38 @@ class _Extraction(Unpacking):
             status = os.lstat(base, dir_fd=directory)
         except FileNotFoundError:
             return
-        if not stat.S_ISDIR(status.st_mode):
+        is_directory = stat.S_ISDIR(status.st_mode)
+        if is_directory and not for_directory:
+            raise MinirunError(f'cannot overwrite directory "{base}" with non-directory "{base}"')
+        if for_directory and not is_directory:
+            raise MinirunError(f'cannot overwrite non-directory "{base}" with directory "{base}"')
+        if not is_directory:
+            _refuse_mount_point(directory, base)
             os.unlink(base, dir_fd=directory)
-        elif not for_directory:
-            raise OSError(errno.EISDIR, "cannot overwrite a directory with what is none")
 
     def _link(self, name: str, parent: int, base: str, target: str) -> None:
         if target not in self.names or target in self.directories:
             raise MinirunError(f"a hard link to {target!r}, which was not copied before")
         self._make_link(target, parent, base)
+
+
+def _refuse_mount_point(directory: int, base: str) -> None:
+    """A file that is mounted there (/etc/hosts) is not ours to replace.
+
+    The kernel would let us: in another mount namespace than one's own, unlink(2) takes the mount off.
+    """
+    place = os.open(base, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        if _mount_id(place) != _mount_id(directory):
+            raise OSError(errno.EBUSY, "it is a mount of its own, and cannot be replaced")
+    finally:
+        os.close(place)
+
+
+def _mount_id(fd: int) -> str:
+    """The mount that an open file is on: proc_pid_fdinfo(5)."""
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+        return next(line for line in file if line.startswith("mnt_id:"))
 
 
 def _open_directory(parent: int, base: str) -> int:

@@ -98,12 +98,9 @@ def joined(chunks: Iterable[bytes], size: int = _READ_BYTES) -> Iterator[bytes]:
 # ---- a tree -----------------------------------------------------------------------------------------------
 
 
-def of_tree(root: int, closed: frozenset[int] = frozenset()) -> Iterator[bytes]:
-    """The whole tree below the directory descriptor `root`, itself included, as `./`.
-
-    `closed`: devices whose directories are listed and not entered (/proc and its like).
-    """
-    return joined(_Writer(root, overlay=False, closed=closed).chunks())
+def of_tree(root: int) -> Iterator[bytes]:
+    """The whole tree below the directory descriptor `root`, itself included, as `./`."""
+    return joined(_Writer(root, overlay=False).chunks())
 
 
 def of_changes(root: int, leave_out: Callable[[str], bool], with_root: bool) -> Iterator[bytes]:
@@ -116,7 +113,10 @@ def of_changes(root: int, leave_out: Callable[[str], bool], with_root: bool) -> 
 
 
 def of_path(directory: int, base: str, name: str, closed: frozenset[int] = frozenset()) -> Iterator[bytes]:
-    """What is called `base` in the open `directory`, as `name`: a file, or a directory with all that is in it."""
+    """What is called `base` in the open `directory`, as `name`: a file, or a directory with all that is in it.
+
+    `closed`: devices whose directories are listed and not entered (/proc and its like).
+    """
     status = os.lstat(base, dir_fd=directory)
     if stat.S_ISDIR(status.st_mode):
         root = syscalls.openat2(directory, base, _OPEN_DIRECTORY | os.O_NOFOLLOW)

@@ -93,6 +93,8 @@ def test_what_goes_where_is_as_docker_has_it(minirun, box, tree, source, destina
         ("box:/etc", "box:/tmp", "copying between containers is not supported"),
         ("tree", "x", "must specify at least one container source"),
         ("nobox:/etc", "x", "No such container: nobox"),
+        ("box:", "x", "path cannot be empty"),
+        ("tree/file", "box:/etc/passwd/x", "extraction point is not a directory"),
     ],
 )
 def test_what_cannot_be_copied_is_told(minirun, box, tree, monkeypatch, source, destination, message):
@@ -100,6 +102,24 @@ def test_what_cannot_be_copied_is_told(minirun, box, tree, monkeypatch, source, 
     result = minirun("cp", source, destination)
     assert (result.code, result.stdout) == (1, "")
     assert message in result.stderr
+
+
+def test_a_directory_and_a_file_do_not_replace_each_other(minirun, box, tree):
+    minirun("cp", tree, f"{box}:/copy", check=True)
+    (tree / "file").unlink()
+    (tree / "file").mkdir()
+    result = minirun("cp", f"{tree}/.", f"{box}:/copy")
+    assert (result.code, 'cannot overwrite non-directory "file"' in result.stderr) == (1, True)
+    back = minirun("cp", f"{box}:/copy/file", tree)
+    assert (back.code, 'cannot overwrite directory "file"' in back.stderr) == (1, True)
+
+
+def test_a_file_that_is_mounted_stays_mounted(minirun, start, tree):
+    start("--name", "box", "busybox", "sleep", "1000")
+    before = minirun("exec", "box", "cat", "/etc/hosts").stdout
+    result = minirun("cp", tree / "file", "box:/etc/hosts")
+    assert (result.code, "a mount of its own" in result.stderr) == (1, True)
+    assert minirun("exec", "box", "cat", "/etc/hosts").stdout == before
 
 
 def test_a_file_is_replaced_and_what_it_was_linked_to_is_not(minirun, start, tree, tmp_path):

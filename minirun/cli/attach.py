@@ -52,6 +52,14 @@ def attach(
             _stop_passing()
 
 
+def hold_signals() -> None:
+    """Let signals wait until attach() passes them on: the program may run before we have come so far.
+
+    Not SIGINT, or a person could not leave when the shim does not answer.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(FORWARDED) - {signal.SIGINT})
+
+
 def _pass_signals(sock: socket.socket, tty: bool, wanted: bool) -> None:
     for number in FORWARDED if wanted else ():
         if not (
@@ -60,6 +68,7 @@ def _pass_signals(sock: socket.socket, tty: bool, wanted: bool) -> None:
             signal.signal(number, lambda caught, _frame: channel.send_json(sock, channel.SIGNAL, caught))
     if tty:
         signal.signal(signal.SIGWINCH, lambda *_: channel.send_json(sock, channel.RESIZE, own_size()))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
 
 def _stop_passing() -> None:

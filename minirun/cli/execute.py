@@ -62,6 +62,7 @@ def exec_command(
     keys = attach.detach_keys(detach_keys)
     with _shim(session, container) as sock:
         passed = [] if tty else _descriptors(interactive, detach)
+        attach.hold_signals()
         control.execute(sock, wish, passed)
         if detach:
             return 0

@@ -202,13 +202,11 @@ def kill(state_root: str, container_id: str, number: int, *, everybody: bool = F
 
 def pause(state_root: str, container_id: str) -> None:
     """Stop every process of a running container, where it stands.  Returns when all have stopped."""
-    trace.step("pause", "the freezer stops all of the cgroup at once; a SIGSTOP could be seen, and undone")
     _running_cgroup(state_root, container_id, cgroups.freeze)
 
 
 def resume(state_root: str, container_id: str) -> None:
     """Let a paused container run on."""
-    trace.step("resume", "its processes go on as if nothing had been")
     _running_cgroup(state_root, container_id, cgroups.thaw)
 
 

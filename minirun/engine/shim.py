@@ -133,7 +133,12 @@ class Shim:
         self._finish_network()
         self._write_bundle()
         self._create((0, 0))
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:  # the shim lives on, and tries again
+            self.created.sync.close()
+            self.streams.drain()
+            raise
 
     def _lock(self) -> None:
         os.makedirs(self.run_directory, mode=0o700, exist_ok=True)
@@ -197,9 +202,14 @@ class Shim:
             outputs, source = {master: "stdout"}, Input(master, is_terminal=True)
         else:
             stdio, outputs, source = pipes(self.record["interactive"])
-            self._call_create(console=None, stdio=stdio)
-            for fd in stdio:
-                os.close(fd)
+            try:
+                self._call_create(console=None, stdio=stdio)
+            except BaseException:
+                Streams(outputs, source, None).close()
+                raise
+            finally:
+                for fd in stdio:
+                    os.close(fd)
         self.streams = Streams(outputs, source, logs.open_writer(self.record, self.directory), once=self.once)
 
     def _call_create(self, console: socket.socket | None, stdio: tuple[int, int, int] | None) -> None:

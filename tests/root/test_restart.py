@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,18 @@ def test_rm_and_a_policy_exclude_each_other(minirun: Minirun):
     result = minirun("run", "--rm", "--restart", "always", "busybox", "true")
     assert result.code == 125
     assert "--restart" in result.stderr
+
+
+def test_a_program_that_cannot_be_started_again_costs_the_shim_nothing(minirun: Minirun, tmp_path: Path):
+    """It removes itself: each further try fails, is recorded, and leaves no descriptor open."""
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nrm /dir/program\nsleep 0.3\n")
+    program.chmod(0o755)
+    words = ("--network", "none", "--restart", "always", "-v", f"{tmp_path}:/dir", "busybox", "/dir/program")
+    id = minirun("run", "-d", *words, check=True).stdout.strip()
+    shim = int((minirun.state / id / "shim.lock").read_text())
+    eventually(lambda: int(shown(minirun, id, "{{.RestartCount}}")) == 2)
+    before = len(os.listdir(f"/proc/{shim}/fd"))
+    eventually(lambda: int(shown(minirun, id, "{{.RestartCount}}")) == 5)
+    assert len(os.listdir(f"/proc/{shim}/fd")) == before
+    assert "no such file" in shown(minirun, id, "{{.State.Error}}").lower()

@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import images
+import lifecycle
+import logs
 from measuring import CHECKOUT, MINIRUN, Row, call, hyperfine, table
 
 MINIRUN_OCI = str(CHECKOUT / "scripts" / "minirun-oci")
@@ -237,6 +239,8 @@ BENCHMARKS = {
     "memory": memory,
     "ps": ps,
     "unpack": unpack,
+    **lifecycle.BENCHMARKS,
+    **logs.BENCHMARKS,
     **images.BENCHMARKS,
 }
 

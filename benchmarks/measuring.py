@@ -19,9 +19,9 @@ Row = tuple[str, str, float, float, float]  # benchmark, who, then min, median, 
 
 def call(*words: str | Path, **options: object) -> str:
     """Run a command that has to work; its output."""
-    done = subprocess.run(
-        [str(word) for word in words], check=True, capture_output=True, text=True, **options
-    )  # type: ignore[call-overload]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    if done.returncode:
+        sys.exit(f"bench: {' '.join(map(str, words))}: {done.stderr.strip()[-1000:]}")
     return str(done.stdout)
 
 

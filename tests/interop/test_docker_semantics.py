@@ -431,7 +431,6 @@ LEFT_OUT_KEYS = {
     *("HostConfig.ContainerIDFile", "HostConfig.VolumeDriver", "HostConfig.Cgroup", "HostConfig.ConsoleSize"),
     *("HostConfig.Isolation", "HostConfig.CpuCount", "HostConfig.CpuPercent", "HostConfig.IOMaximumIOps"),
     *("HostConfig.IOMaximumBandwidth", "HostConfig.KernelMemory", "HostConfig.KernelMemoryTCP"),
-    *("HostConfig.CpuRealtimePeriod", "HostConfig.CpuRealtimeRuntime", "HostConfig.MemorySwappiness"),
     *("NetworkSettings.Bridge", "NetworkSettings.HairpinMode", "NetworkSettings.SandboxID"),
     *("NetworkSettings.LinkLocalIPv6Address", "NetworkSettings.LinkLocalIPv6PrefixLen"),
     *("NetworkSettings.SecondaryIPAddresses", "NetworkSettings.SecondaryIPv6Addresses"),

@@ -221,7 +221,11 @@ class BadLine:
                 threading.Thread(target=self._connect, args=[self._listener.accept()[0]], daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
-        with client, socket.create_connection((self._server[0], int(self._server[1]))) as server:
+        try:
+            server = socket.create_connection((self._server[0], int(self._server[1])))
+        except ConnectionRefusedError:  # the server has been stopped
+            return client.close()
+        with client, server:
             up = threading.Thread(target=self._carry, args=[client, server], daemon=True)
             up.start()
             self._carry(server, client)

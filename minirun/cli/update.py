@@ -8,6 +8,7 @@ from minirun.cli import limits, stopping
 from minirun.cli.commands import Session
 from minirun.engine import lifecycle, policies
 from minirun.engine import update as engine
+from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def update_command(
     session: Session, /, containers: tuple[str, ...], restart: str | None, **words: Any
 ) -> int:
     """Change the limits of one or more containers, all that is asked for or nothing."""
+    if restart is None and not any(words.values()):
+        raise UsageError("You must provide one or more flags when using this command", "as in --memory 128m")
     policy = policies.restart(restart) if restart else None
 
     def update(name: str) -> None:

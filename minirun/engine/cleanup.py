@@ -104,9 +104,12 @@ def reconcile(paths: Paths, record: Record) -> Record:
         return record
     with records.changing(paths):
         try:
-            return repair(paths, records.read(paths, record["id"]))
+            record = repair(paths, records.read(paths, record["id"]))
         except NotFoundError:
             return record  # somebody has removed it since
+    if record["auto_remove"]:
+        sweep(paths)
+    return record
 
 
 def repair(paths: Paths, record: Record) -> Record:

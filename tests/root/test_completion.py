@@ -4,7 +4,6 @@ where they are installed."""
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -102,16 +101,6 @@ def test_no_names_of_containers_where_something_new_is_named(bash: Callable[[str
 def test_a_word_that_is_no_command_is_no_trouble(minirun: Minirun) -> None:
     result = ask(minirun, "nosuch x ")
     assert (result.code, result.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("words", ["stop ", "run -", "run ", "inspect "])
-def test_it_is_fast(minirun: Minirun, words: str) -> None:
-    def seconds() -> float:
-        began = time.monotonic()
-        ask(minirun, words)
-        return time.monotonic() - began
-
-    assert min(seconds() for _ in range(5)) < 0.15
 
 
 def test_nothing_is_started_and_nothing_made(tmp_path: Path) -> None:

@@ -27,6 +27,15 @@ def read_json(path: str) -> Any:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
 
 
+def text(path: str) -> str:
+    """What a file like those of /proc says, with U+FFFD for what is no UTF-8; "" when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def write_json(path: str, value: object, *, durable: bool = False) -> None:
     """Write `value` to `path`, indented, in one rename.  `durable`: fsync first, so it survives a power cut."""
     write_whole(path, jsontext.dumps(value, indent=2).encode() + b"\n", durable=durable)

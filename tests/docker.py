@@ -1,4 +1,4 @@
-"""Debian's Docker to compare with: a private dockerd, seen by nobody else."""
+"""Debian's Docker to compare with: private dockerds, seen by nobody else."""
 
 import os
 import subprocess
@@ -10,18 +10,25 @@ from tests.support import Result, run
 
 
 class Docker:
-    """A dockerd with directories of its own, in a network namespace of its own; docker("load") -> its output."""
+    """A dockerd with directories of its own; docker("load") -> its output.
 
-    def __init__(self, directory: Path, program: Callable[[str], str]) -> None:
+    `where` is the network namespace it runs in, with its bridge and its rules; without one it gets a new one, in which
+    it makes no network at all.
+    """
+
+    def __init__(self, directory: Path, program: Callable[[str], str], where: str = "") -> None:
         client = (
             "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else program("docker")
         )  # not a newer one
         self.client = [client, "-H", f"unix://{directory}/sock"]
         words = [program("dockerd"), "--data-root", directory / "data", "--exec-root", directory / "exec"]
         words += ["--pidfile", directory / "pid", "-H", f"unix://{directory}/sock"]
-        words += ["--iptables=false", "--ip6tables=false", "--bridge=none"]
+        if not where:
+            words += ["--iptables=false", "--ip6tables=false", "--bridge=none"]
+        up = ["sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+        enter = ["nsenter", f"--net={where}"] if where else ["unshare", "--net", *up]
         with open(directory / "log", "wb") as log:
-            command = ["unshare", "--net", *map(str, words)]
+            command = [*enter, *map(str, words)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def __call__(self, *words: str | Path) -> str:

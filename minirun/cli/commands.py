@@ -17,6 +17,8 @@ from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from click.shell_completion import CompletionItem
 
     from minirun.engine.spawn import Spare
@@ -133,6 +135,19 @@ def _words_of(error: Exception) -> str:
     if isinstance(error, OSError) and type(error).__str__ is OSError.__str__ and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+def write_lines(lines: Iterable[str], path: str) -> None:
+    """The lines to a file, or with path "" in pieces to standard output: a tree has a hundred thousand of them."""
+    if path:
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise MinirunError(f"{path}: {error.strerror}") from error
+        return
+    for line in lines:
+        click.echo(line)
 
 
 def printable(text: str) -> str:

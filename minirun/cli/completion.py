@@ -120,7 +120,7 @@ def _looker(group: str, command: str, parameter: str) -> Look | None:
         return _objects
     if parameter in ("container", "containers", "volumes_from"):
         return lambda paths: _containers(paths, _STATES.get(command, ()))
-    if parameter in ("network", "networks"):
+    if parameter in ("network", "networks") or (group == "network" and parameter == "names"):
         return _networks
     if parameter in ("volume", "volumes", "name", "names") and group == "volume":
         return _volumes
@@ -133,6 +133,7 @@ def _looker(group: str, command: str, parameter: str) -> Look | None:
 
 _ANYTHING = {
     ("create", "name"),
+    ("create", "network"),
     ("commit", "name"),
     ("import", "name"),
     ("import", "source"),
@@ -180,6 +181,7 @@ def _volumes(paths: Paths) -> Iterable[CompletionItem[str]]:
 
 
 def _networks(paths: Paths) -> Iterable[CompletionItem[str]]:
-    from minirun.engine import options
-
-    return [CompletionItem(name) for name in options.NETWORKS]
+    directory = f"{paths.root}/networks"
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    made = (name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != ".")
+    return [CompletionItem(name) for name in dict.fromkeys(("bridge", "host", "none", *made))]

@@ -1,11 +1,11 @@
-"""`inspect`: everything about a container, an image or a volume, and `container inspect`, about containers alone."""
+"""`inspect`: everything about a container, image, network or volume; `container inspect`, about containers alone."""
 
 from __future__ import annotations
 
 import click
 
 from minirun.cli.commands import Session
-from minirun.engine import inspect, lifecycle, mountfacts, volumes
+from minirun.engine import inspect, lifecycle, mountfacts, netfacts, volumes
 from minirun.errors import NotFoundError, UsageError
 
 TYPE_CHECKING = False
@@ -25,13 +25,16 @@ _size = click.option("-s", "--size", is_flag=True, help="Count the bytes that co
 @_format
 @_size
 @click.option(
-    "--type", "kind", type=click.Choice(["container", "image", "volume"]), help="Look among these only."
+    "--type",
+    "kind",
+    type=click.Choice(["container", "image", "network", "volume"]),
+    help="Look among these only.",
 )
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
 def inspect_command(session: Session, form: str, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
     """Return low-level information on containers, on images where no container has the name, and so on."""
-    kinds = [kind] if kind else ["container", "image", "volume"]
+    kinds = [kind] if kind else ["container", "image", "network", "volume"]
     return show(names, form, lambda name: _look_up(session, name, kinds, size))
 
 
@@ -65,6 +68,8 @@ def _look_up(session: Session, name: str, kinds: list[str], size: bool) -> Facts
     """The first of `kinds` that has the name."""
     for kind in kinds:
         try:
+            if kind == "network":
+                return netfacts.find(session, name)
             if kind == "volume":
                 return mountfacts.volume(session, volumes.find(session, name))
             return _container(session, name, size) if kind == "container" else _image(session, name)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.errors import MinirunError, UsageError
+from minirun.cli.commands import write_lines
+from minirun.errors import UsageError
 from minirun.image.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from minirun.image.store import Image
@@ -49,29 +49,16 @@ def layers_command(paths: Paths, tree: bool, as_json: bool, as_html: bool, path:
     image = Store(paths).get(name)
     layers = story.read(image)
     if as_json:
-        _write([_document(image, layers)], path)
+        write_lines([_document(image, layers)], path)
     elif as_html:
         from minirun.cli import layers_html
 
-        _write([layers_html.page(image, layers)], path)
+        write_lines([layers_html.page(image, layers)], path)
     else:
         from minirun.cli import layers_text
 
         pen = layers_text.Pen(sys.stdout, plain=bool(path))
-        _write(layers_text.told(image, layers, pen, whole=tree), path)
-
-
-def _write(lines: Iterator[str] | list[str], path: str) -> None:
-    """The lines to `path`, or in pieces to standard output: a tree has a hundred thousand of them."""
-    if path:
-        try:
-            with open(path, "w", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in lines)
-        except OSError as error:
-            raise MinirunError(f"{path}: {error.strerror}") from error
-        return
-    for line in lines:
-        click.echo(line)
+        write_lines(layers_text.told(image, layers, pen, whole=tree), path)
 
 
 def printable(name: str) -> str:

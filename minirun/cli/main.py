@@ -63,6 +63,7 @@ COMMANDS = {
     "history": ("minirun.cli.imageinspect:history_command", "Show the history of an image"),
     "container": ("minirun.cli.containergroup:container_group", "Manage containers"),
     "image": ("minirun.cli.imagegroup:image_group", "Manage images"),
+    "network": ("minirun.cli.networks:network_group", "Manage networks"),
     "volume": ("minirun.cli.volumes:volume_group", "Manage volumes"),
     "info": ("minirun.cli.info:info_command", "Display system-wide information"),
     "version": ("minirun.cli.info:version_command", "Show the version"),

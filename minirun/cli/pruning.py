@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, units
-from minirun.engine import events, lifecycle, sizes, volumes
+from minirun.engine import events, lifecycle, networks, sizes, volumes
 from minirun.errors import ConflictError, MinirunError, NotFoundError
+from minirun.network import ledger
 
 if TYPE_CHECKING:
     from minirun.cli.commands import Session
@@ -103,6 +104,24 @@ def volumes_away(session: Session, wanted: Wanted, *, every: bool) -> tuple[list
     return gone, reclaimed
 
 
+# ---- networks -----------------------------------------------------------------------------------------------
+
+
+def networks_away(session: Session, wanted: Wanted) -> list[str]:
+    """Remove networks that no running container uses.  Returns their names."""
+    limits = [filters.until(text) for text in wanted.get("until", ())]
+    networks.repair(session)
+    gone = []
+    for network in ledger.everything(session):
+        old = all((units.moment(network["created"]) or 0) < limit for limit in limits)
+        if network["name"] not in networks.PREDEFINED and old and has_labels(network["labels"], wanted):
+            with contextlib.suppress(NotFoundError, ConflictError):
+                networks.remove(session, network["name"])
+                gone.append(network["name"])
+    events.emit(session, "network", "prune", "", {"reclaimed": "0"})
+    return gone
+
+
 # ---- everything -----------------------------------------------------------------------------------------------
 
 
@@ -117,7 +136,7 @@ def volumes_away(session: Session, wanted: Wanted, *, every: bool) -> tuple[list
 def system_prune_command(
     session: Session, every: bool, with_volumes: bool, force: bool, words: tuple[str, ...]
 ) -> None:
-    """Remove stopped containers, unused images and, if asked, unused volumes."""
+    """Remove stopped containers, unused networks and images and, if asked, unused volumes."""
     from minirun.cli import removing
 
     wanted = filters.parse(words, _FILTERS)
@@ -129,12 +148,13 @@ def system_prune_command(
     if with_volumes:
         deleted["Deleted Volumes"], size = volumes_away(session, wanted, every=False)
         reclaimed += size
+    deleted["Deleted Networks"] = networks_away(session, wanted)
     deleted["Deleted Images"], size = removing.images_away(session, wanted, every=every)
     report(deleted, reclaimed + size)
 
 
 def _warning(every: bool, with_volumes: bool, words: tuple[str, ...]) -> str:
-    lines = ["all stopped containers"]
+    lines = ["all stopped containers", "all networks not used by at least one container"]
     if with_volumes:
         lines.append("all anonymous volumes not used by at least one container")
     lines.append(

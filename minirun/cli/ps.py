@@ -5,20 +5,23 @@ See  docs.docker.com "docker container ls" for the filters
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import click
 
 from minirun.cli import filters, format, units
 from minirun.cli.commands import Session
-from minirun.engine import lifecycle, sizes
+from minirun.engine import inspect, lifecycle, netfacts, networks, sizes
 from minirun.errors import NotFoundError, UsageError
+from minirun.network.ports import parse_exposed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minirun.engine.record_types import Record
+    from minirun.network.ledger import Endpoint, Network
 
     Test = Callable[[Record], bool]
 
@@ -74,14 +77,18 @@ def ps_command(
         click.echo("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), nl=False)
         return
     size = size or ".Size" in form
-    rows = (row(one, whole=no_trunc) | (_size(session, one) if size else {"Size": ""}) for one in shown)
+    places = networks.all_places(session)
+    rows = (
+        row(one, places.get(one["id"], []), whole=no_trunc) | (_size(session, one) if size else {"Size": ""})
+        for one in shown
+    )
     columns = [*_COLUMNS, "Size"] if size else _COLUMNS
     for line in format.lines(rows, form, _HEADINGS, columns):
         click.echo(line)
 
 
-def row(record: Record, *, whole: bool = False) -> format.Row:
-    """The fields of `--format`."""
+def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool = False) -> format.Row:
+    """The fields of `--format`; `places` are the networks it is on now."""
     command = " ".join(record["args"])
     if not whole and len(command) > 18:
         command = command[:17] + "…"
@@ -93,15 +100,28 @@ def row(record: Record, *, whole: bool = False) -> format.Row:
         "Command": f'"{command}"',
         "RunningFor": units.ago(record["created"]),
         "Status": status_words(record),
-        "Ports": "",
+        "Ports": _ports(record, places),
         "Names": record["name"],
         "CreatedAt": units.when(record["created"]),
         "State": record["state"]["status"],
         "Labels": ",".join(f"{key}={value}" for key, value in record["labels"].items()),
-        "Networks": record["network"],
+        "Networks": ",".join(networks_of(record)),
         "Mounts": ",".join(sources if whole else map(_shortened, sources)),
         "LocalVolumes": str(len(volumes)),
     }
+
+
+def networks_of(record: Record) -> list[str]:
+    """The names of its networks; none and host count as such here."""
+    if networks.is_shared(record):
+        return []
+    return [plug["network"] for plug in networks.wanted(record)] or [record["network"]]
+
+
+def _ports(record: Record, places: list[tuple[Network, Endpoint]]) -> str:
+    if not places:
+        return ""
+    return netfacts.port_words(inspect.asked(record)["exposed"], networks.published(places))
 
 
 def _shortened(source: str) -> str:
@@ -230,8 +250,33 @@ def _by_volume(_session: Session, values: list[str]) -> Test:
     return mounted
 
 
-def _by_network(_session: Session, values: list[str]) -> Test:
-    return lambda record: record["network"] in values
+def _by_network(session: Session, values: list[str]) -> Test:
+    names = {_network_name(session, value) for value in values}
+    return lambda record: bool(names & set(networks_of(record)))
+
+
+def _network_name(session: Session, text: str) -> str:
+    """A network may be given by its id, too."""
+    with contextlib.suppress(NotFoundError, UsageError):
+        return str(netfacts.find(session, text)["Name"])
+    return text
+
+
+def _by_port(name: str) -> Callable[[Session, list[str]], Test]:
+    """`publish=8080`, a port of the host, and `expose=80/tcp` or `expose=80-90`, of the container."""
+
+    def test(session: Session, values: list[str]) -> Test:
+        wanted = {port for value in values for port in parse_exposed(value)}
+        places = networks.all_places(session)
+
+        def matches(record: Record) -> bool:
+            held = networks.published(places.get(record["id"], []))
+            public = {f"{port['host_port']}/{port['protocol']}" for port in held}
+            return bool(wanted & (public if name == "publish" else set(inspect.asked(record)["exposed"])))
+
+        return matches
+
+    return test
 
 
 _FILTERS: dict[str, Callable[[Session, list[str]], Test]] = {
@@ -242,7 +287,9 @@ _FILTERS: dict[str, Callable[[Session, list[str]], Test]] = {
     "id": _by_id,
     "label": _by_label,
     "name": _by_name,
+    "expose": _by_port("expose"),
     "network": _by_network,
+    "publish": _by_port("publish"),
     "since": _since,
     "status": _by_status,
     "volume": _by_volume,

@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from minirun.cli import attach, cidfile, limits, policies, progress
+from minirun.cli import attach, cidfile, limits, netoptions, policies, progress
 from minirun.cli.commands import Session
 from minirun.engine import logs, mountpoints
 from minirun.engine import options as parse
@@ -106,7 +106,7 @@ def takes_next(word: str, valued: set[str]) -> bool:
 @click.option("--volumes-from", multiple=True, help="CONTAINER[:ro]: the same volumes as that one has.")
 @click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory.")
 @click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem.")
-@click.option("--network", "--net", default="bridge", help="bridge, host or none.")
+@netoptions.options
 @limits.options
 @click.option("--cap-add", multiple=True, help="Give a capability, or ALL.")
 @click.option("--cap-drop", multiple=True, help="Take a capability, or ALL.")
@@ -178,6 +178,7 @@ def run(
 
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
+    netoptions.warn(options)
     with cidfile.reserved(front.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
         record = engine.prepare(session, options, news)  # a narrator writes between bars
         if file:
@@ -247,7 +248,7 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
         *map(mountpoints.tmpfs, words["tmpfs"]),
     ]
     options.volumes_from = list(words["volumes_from"])
-    options.network = parse.network(words["network"])
+    netoptions.take(options, words)
     options.rlimits = [parse.ulimit(text) for text in words["ulimit"]]
     options.cap_add, options.cap_drop = list(words["cap_add"]), list(words["cap_drop"])
     limits.take(options, words)

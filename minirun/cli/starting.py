@@ -11,9 +11,9 @@ import sys
 import click
 
 from minirun.cli import attach as front
-from minirun.cli import progress, run, stopping
+from minirun.cli import netoptions, progress, run, stopping
 from minirun.cli.commands import Session
-from minirun.engine import control, lifecycle
+from minirun.engine import control, lifecycle, networks
 from minirun.engine import run as engine
 from minirun.engine.spawn import spawn
 from minirun.errors import ConflictError, UsageError
@@ -32,6 +32,7 @@ def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any
     with progress.show(sys.stderr) as news:
         options = run.parse_options(image, list(args), words)
         options.attached = ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
+        netoptions.warn(options)
         record = engine.prepare(session, options, news)
     click.echo(record["id"])
 
@@ -72,7 +73,7 @@ def _start_in_front(session: Session, record: Record, interactive: bool, keys: b
         return _attach(session, record, interactive, keys, signals=True)
     interactive = interactive and record["interactive"]
     require_terminal(record, interactive)
-    spare = spawn(expect_network=record["network"] == "bridge")
+    spare = spawn(expect_network=networks.has_own(record))
     size = front.own_size() if record["tty"] else (0, 0)
     engine.order(session, record, spare, size, ["stdout", "stderr"], once=True)
     end = front.attach(spare.sock, interactive=interactive, tty=record["tty"], keys=keys)

@@ -178,7 +178,7 @@ def _image_rows(store: Store, records: list[Record]) -> list[Row]:
 def _container_rows(store: Store, records: list[Record]) -> list[Row]:
     return [
         {
-            **ps.row(record),
+            **ps.row(record, []),
             "Size": units.size(sizes.written(store.paths, record), 4),
         }
         for record in records

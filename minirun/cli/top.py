@@ -11,9 +11,10 @@ import click
 
 from minirun.cli import format
 from minirun.cli.commands import Session
-from minirun.engine import lifecycle, records
+from minirun.engine import lifecycle, networks, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.linux import cgroups
+from minirun.network.ports import show_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,11 +69,20 @@ def rows(text: str, pids: Collection[int]) -> Iterator[list[str]]:
 @click.argument("port", default="")
 @click.pass_obj
 def port_command(session: Session, container: str, port: str) -> None:
-    """List port mappings of a container.  Until networks can publish ports (`-p`) there are none."""
+    """List port mappings of a container."""
     record = lifecycle.find(session, container)
     number, _, protocol = port.partition("/")
     if port and (not number.isdigit() or protocol not in ("", "tcp", "udp", "sctp")):
         raise UsageError(f"Invalid port: {port}", "PORT or PORT/PROTOCOL, as 80 or 53/udp")
-    if port:
-        asked = f"{number}/{protocol or 'tcp'}"
+    asked = f"{number}/{protocol or 'tcp'}"
+    found = [
+        (f"{held['container_port']}/{held['protocol']}", show_address(held["host_ip"], held["host_port"]))
+        for held in networks.published(networks.places(session, record["id"]))
+    ]
+    for inner, outer in sorted(found):
+        if not port:
+            click.echo(f"{inner} -> {outer}")
+        elif inner == asked:
+            click.echo(outer)
+    if port and asked not in dict(found):
         raise NotFoundError(f"No public port '{asked}' published for {record['name']}")

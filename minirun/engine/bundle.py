@@ -14,10 +14,10 @@ import os
 import stat
 
 from minirun import files
-from minirun.engine import mountpoints, users, volumes
+from minirun.engine import mountpoints, networks, users, volumes
 from minirun.errors import UnsupportedError
 from minirun.linux import capabilities, cgroups, inroot, seccomp, trace
-from minirun.network import resolve
+from minirun.network import ledger, resolve
 from minirun.runtime import spec
 from minirun.runtime.state import OCI_VERSION
 
@@ -26,10 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.engine.record_types import Record
+    from minirun.network.ledger import Endpoint, Network
     from minirun.paths import Paths
     from minirun.runtime.config import Config, Device, MountEntry, Process, State
 
 INIT_IN_CONTAINER = "/sbin/docker-init"
+_WHY = {
+    "hostname": "to be /etc/hostname",
+    "hosts": "to be /etc/hosts: names that need no server",
+    "resolv.conf": "to be /etc/resolv.conf: the servers to ask for names",
+}
 _INIT_PROGRAMS = (
     "/usr/bin/tini-static",
     "/usr/bin/catatonit",
@@ -38,26 +44,37 @@ _INIT_PROGRAMS = (
 )
 
 
-def write(paths: Paths, record: Record, rootfs: str, network_namespace: str) -> None:
+def write(paths: Paths, record: Record, rootfs: str) -> None:
     """Write config.json and the /etc files into the container's directory, which is its bundle.
 
-    `rootfs` is the mounted overlay; `network_namespace` is the path of the one to join, or "".
+    `rootfs` is the mounted overlay.  A container in another's network has that one's names: its files of /etc.
     """
     directory = paths.container(record["id"])
-    _write_etc(directory, record)
-    files.write_json(f"{directory}/config.json", configure(record, directory, rootfs, network_namespace))
+    if networks.is_shared(record):
+        host = networks.host_of(paths, record)
+        record["hostname"] = host["hostname"]
+        etc = paths.container(host["id"])
+    else:
+        etc = directory
+        for name, text in etc_files(record, networks.places(paths, record["id"])).items():
+            files.write_whole(f"{directory}/{name}", text.encode())
+            trace.announce("creat", [f"{directory}/{name}", text], _WHY[name])
+    network = networks.namespace(paths, record)
+    files.write_json(f"{directory}/config.json", configure(record, etc, rootfs, network))
 
 
-def configure(record: Record, directory: str, rootfs: str, network_namespace: str) -> Config:
-    """config.json for the record."""
+def configure(record: Record, etc: str, rootfs: str, network: str) -> Config:
+    """config.json for the record.
+
+    `etc` is the directory with its files of /etc; `network` is the path of a namespace to join, "" or "host".
+    """
     privileged = record["privileged"]
-    network = "host" if record["network"] == "host" else network_namespace
     config: Config = {
         "ociVersion": OCI_VERSION,
         "process": process(record, rootfs),
         "root": {"path": rootfs, "readonly": record["readonly"]},
         "hostname": record["hostname"],
-        "mounts": list(_mounts(record, directory)),
+        "mounts": list(_mounts(record, etc)),
         "annotations": {
             "io.minirun.name": record["name"],
             "io.minirun.image": record["image"],
@@ -176,20 +193,56 @@ def _host_devices() -> Iterator[Device]:
             }
 
 
-def _write_etc(directory: str, record: Record) -> None:
-    """hostname, hosts and resolv.conf; with the host's network, the host's own resolv.conf."""
-    endpoint = record["endpoint"] or {}
-    host_resolv = resolve.host_resolv_conf()
-    resolv = host_resolv if record["network"] == "host" else resolve.resolv_conf(host_resolv)
-    hosts = resolve.hosts_file(record["hostname"], endpoint.get("ip_address"))
-    _write_text(f"{directory}/hostname", record["hostname"] + "\n", "to be /etc/hostname")
-    _write_text(f"{directory}/hosts", hosts, "to be /etc/hosts: names that need no server")
-    _write_text(f"{directory}/resolv.conf", resolv, "to be /etc/resolv.conf: the servers to ask for names")
+def etc_files(record: Record, places: list[tuple[Network, Endpoint]]) -> dict[str, str]:
+    """The texts of hostname, hosts and resolv.conf; with the host's network, the host's own resolv.conf.
+
+    `places` are the networks it is on, its way out first.
+    """
+    host_text = resolve.host_resolv_conf()
+    addresses = [address for _, endpoint in places for address in endpoint["addresses"]]
+    asked = (record.get("dns", []), record.get("dns_search", []), record.get("dns_options", []))
+    servers = [network["pools"][0]["gateway"] for network, _ in places if network["name"] != ledger.DEFAULT]
+    if record["network"] == "host" and not any(asked):
+        resolv = host_text
+    elif servers:  # any of them answers for all networks of the container
+        options = ["ndots:0", *(option for option in asked[2] if option != "ndots:0")]
+        resolv = resolve.resolv_conf(host_text, servers[:1], asked[1], options)
+    else:
+        resolv = resolve.resolv_conf(host_text, *asked)
+    return {
+        "hostname": record["hostname"] + "\n",
+        "hosts": resolve.hosts_file(record["hostname"], addresses, _extra_hosts(record, places)),
+        "resolv.conf": resolv,
+    }
 
 
-def _write_text(path: str, text: str, why: str) -> None:
-    files.write_whole(path, text.encode())
-    trace.announce("creat", [path, text], why)
+def _extra_hosts(record: Record, places: list[tuple[Network, Endpoint]]) -> list[tuple[str, str]]:
+    """--add-host; host-gateway is the host's address on the container's first network, or of the host itself."""
+    gateway = places[0][0]["pools"][0]["gateway"] if places else "127.0.0.1"
+    return [
+        (name, gateway if address == "host-gateway" else address)
+        for name, address in record.get("extra_hosts", [])
+    ]
+
+
+def rewrite_etc(
+    paths: Paths,
+    record: Record,
+    before: list[tuple[Network, Endpoint]],
+    after: list[tuple[Network, Endpoint]],
+) -> None:
+    """The files of /etc of a running container follow its networks; one that somebody has changed is left alone.
+
+    They are written in place: what is mounted in the container is the file, not its name.
+    """
+    directory = paths.container(record["id"])
+    old, new = etc_files(record, before), etc_files(record, after)
+    for name, text in new.items():
+        with contextlib.suppress(OSError), open(f"{directory}/{name}", "r+", encoding="utf-8") as file:
+            if text != old[name] == file.read():
+                file.seek(0)
+                file.truncate()
+                file.write(text)
 
 
 def all_capabilities() -> list[str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 
-from minirun.engine import records, volumes
+from minirun.engine import networks, records, volumes
 from minirun.errors import NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import remove_tree
 from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
+from minirun.network import bridge
 from minirun.runtime import container, state
 
 TYPE_CHECKING = False
@@ -34,10 +35,8 @@ def release(paths: Paths, record: Record) -> None:
     except NotFoundError:  # killed before state.json was written: the cgroup may be there
         cgroups.kill(f"/minirun/{container_id}")
         cgroups.delete(f"/minirun/{container_id}")
-    if record["network"] == "bridge":
-        from minirun.network import bridge
-
-        bridge.detach(paths, container_id, f"{paths.run(container_id)}/netns")
+    if networks.has_own(record):
+        bridge.detach(paths, container_id, networks.namespace(paths, record))
 
 
 def remove_run_directory(paths: Paths, container_id: str) -> None:
@@ -121,7 +120,6 @@ def repair(paths: Paths, record: Record) -> Record:
     record["state"]["error"] = "shim lost"
     if record["state"]["health"]:
         record["state"]["health"]["status"] = "unhealthy"  # nobody looks any more
-    record["endpoint"] = None
     records.write(paths, record)
     volumes.tell_unmounted(paths, record)
     if record["auto_remove"]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.engine.record_types import Record
+    from minirun.network.ledger import Network
     from minirun.paths import Paths
 
 LARGEST = 4 << 20  # bytes, some ten thousand events; then the file is put aside, and the one before goes
@@ -48,11 +49,17 @@ def of_container(paths: Paths, record: Record, action: str, **attributes: str) -
     emit(paths, "container", action, record["id"], named)
 
 
-def of_network(paths: Paths, record: Record, action: str) -> None:
-    """`connect` and `disconnect`: the network a container runs with."""
-    network = record["network"]
-    kind = "null" if network == "none" else network
-    emit(paths, "network", action, network, {"container": record["id"], "name": network, "type": kind})
+def of_networks(paths: Paths, record: Record, action: str) -> None:
+    """`connect` and `disconnect`: the networks a container runs with."""
+    names = [plug["network"] for plug in record.get("plugs", [])] or [record["network"]]
+    for name in names if not record["network"].startswith("container:") else ():
+        kind = {"none": "null", "host": "host"}.get(name, "bridge")
+        emit(paths, "network", action, name, {"container": record["id"], "name": name, "type": kind})
+
+
+def of_one_network(paths: Paths, network: Network, action: str, **attributes: str) -> None:
+    """`create`, `destroy`, and `connect` and `disconnect` of a container that runs."""
+    emit(paths, "network", action, network["id"], {**attributes, "name": network["name"], "type": "bridge"})
 
 
 def _event(kind: str, action: str, id: str, attributes: dict[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from minirun import files
 from minirun.errors import UnsupportedError
 from minirun.linux import cgroups
 
@@ -21,7 +22,7 @@ def operating_system() -> str:
 
 def os_release() -> dict[str, str]:
     found = {}
-    for line in _text("/etc/os-release").splitlines():
+    for line in files.text("/etc/os-release").splitlines():
         name, equals, value = line.partition("=")
         if equals:
             found[name] = value.strip("\"'")
@@ -30,7 +31,7 @@ def os_release() -> dict[str, str]:
 
 def memory_bytes() -> int:
     """All of the machine's memory."""
-    for line in _text("/proc/meminfo").splitlines():
+    for line in files.text("/proc/meminfo").splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return 0
@@ -42,7 +43,7 @@ def file_system(path: str) -> str:
         path = os.path.dirname(path)
     device = os.stat(path).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in _text("/proc/self/mountinfo").splitlines():
+    for line in files.text("/proc/self/mountinfo").splitlines():
         left, _, right = line.partition(" - ")
         if left.split()[2] == wanted:
             return right.split()[0]
@@ -59,12 +60,4 @@ def controllers() -> set[str]:
 
 def sysctl(name: str) -> str:
     """The value at /proc/sys/`name`, "" when this kernel has not got it."""
-    return _text(f"/proc/sys/{name}").strip()
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""
+    return files.text(f"/proc/sys/{name}").strip()

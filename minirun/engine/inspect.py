@@ -10,10 +10,9 @@ By hand  cat container.json config.json; cat /proc/PID/status and the cgroup's f
 from __future__ import annotations
 
 import contextlib
-import os
 
 from minirun import files
-from minirun.engine import bundle, control, limits, mountfacts, records, sizes
+from minirun.engine import bundle, control, limits, mountfacts, netfacts, records, sizes
 from minirun.errors import MinirunError
 from minirun.linux import cgroups
 from minirun.runtime import spec, state
@@ -58,7 +57,7 @@ def container(paths: Paths, record: Record, *, size: bool = False) -> Facts:
         **(_sizes(paths, record) if size else {}),
         "Mounts": mountfacts.mounts(record),
         "Config": _config(record),
-        "NetworkSettings": _network_settings(paths, record),
+        "NetworkSettings": netfacts.settings(paths, record),
         "Kernel": _kernel(paths, record),
         "Spec": _spec(directory),
     }
@@ -130,7 +129,7 @@ def _config(record: Record) -> Facts:
         "AttachStdin": "stdin" in said["attached"],
         "AttachStdout": "stdout" in said["attached"],
         "AttachStderr": "stderr" in said["attached"],
-        "ExposedPorts": {port: {} for port in said["exposed"]},
+        "ExposedPorts": {port: {} for port in sorted(said["exposed"])},
         "Tty": record["tty"],
         "OpenStdin": record["interactive"],
         "StdinOnce": "stdin" in said["attached"],
@@ -174,8 +173,8 @@ def _host_config(record: Record) -> Facts:
     return {
         **mountfacts.host_config(record),
         "LogConfig": {"Type": log["driver"], "Config": log["options"]},
-        "NetworkMode": record["network"],
-        "PortBindings": {},
+        "NetworkMode": "default" if record["network"] == "bridge" else record["network"],
+        "PortBindings": netfacts.bindings(record.get("ports", [])),
         "RestartPolicy": {"Name": restart["name"], "MaximumRetryCount": restart["maximum"]},
         "AutoRemove": record["auto_remove"],
         "Annotations": record["annotations"],
@@ -186,10 +185,10 @@ def _host_config(record: Record) -> Facts:
         "DeviceCgroupRules": None,
         "DeviceRequests": None,
         "Devices": [],
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
-        "ExtraHosts": None,
+        "Dns": record.get("dns", []),
+        "DnsOptions": record.get("dns_options", []),
+        "DnsSearch": record.get("dns_search", []),
+        "ExtraHosts": [f"{name}:{address}" for name, address in record.get("extra_hosts", [])] or None,
         "GroupAdd": record["groups"] or None,
         "IpcMode": "private",
         "Links": None,
@@ -197,7 +196,7 @@ def _host_config(record: Record) -> Facts:
         "UTSMode": "",
         "UsernsMode": "",
         "Privileged": record["privileged"],
-        "PublishAllPorts": False,
+        "PublishAllPorts": record.get("publish_all", False),
         "ReadonlyRootfs": record["readonly"],
         "SecurityOpt": said["security_opt"] or None,
         "Runtime": "minirun-oci",
@@ -214,7 +213,7 @@ def _ulimit(limit: Any) -> Facts:
     return {"Name": name, "Hard": limit["hard"], "Soft": limit["soft"]}
 
 
-# ---- files and network -----------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------
 
 
 def _overlay(directory: str, record: Record) -> dict[str, str]:
@@ -230,41 +229,6 @@ def _sizes(paths: Paths, record: Record) -> dict[str, int]:
     """Of what it has written, and of that with its image."""
     own = sizes.written(paths, record)
     return {"SizeRw": own, "SizeRootFs": own + sizes.beneath(record)}
-
-
-def _network_settings(paths: Paths, record: Record) -> Facts:
-    """The endpoint twice: by the name of its network and, as in Docker's first years, without."""
-    endpoint, network = _endpoint(record), record["network"]
-    pinned = f"{paths.run(record['id'])}/netns"
-    return {
-        "SandboxKey": pinned if os.path.exists(pinned) else "",
-        "Ports": {},
-        **endpoint,
-        "Networks": {
-            network: {
-                "Aliases": None,
-                "Links": None,
-                "NetworkID": network,
-                "IPAMConfig": None,
-                "DriverOpts": None,
-                **endpoint,
-            }
-        },
-    }
-
-
-def _endpoint(record: Record) -> Facts:
-    endpoint = record["endpoint"] or {}
-    return {
-        "EndpointID": "",
-        "Gateway": endpoint.get("gateway", ""),
-        "IPAddress": endpoint.get("ip_address", ""),
-        "IPPrefixLen": endpoint.get("prefix_length", 0),
-        "MacAddress": endpoint.get("mac_address", ""),
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-    }
 
 
 # ---- what Docker does not show -----------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Life:
         self.program = loop.Waiting(os.pidfd_open(self.shim.created.pid), self._reap)
         self.run_parts: list[Part] = [self.program, self.shim.streams, *self._watches()]
         self.parts += self.run_parts
-        events.of_network(self.paths, self.record, "connect")
+        events.of_networks(self.paths, self.record, "connect")
         self.tell("start")
 
     def _watches(self) -> list[Part]:
@@ -119,9 +119,8 @@ class Life:
         self.oom.close()
         self.tell("die", exitCode=str(code))
         cleanup.release(self.paths, self.record)  # also kills what `exec` began
-        events.of_network(self.paths, self.record, "disconnect")
+        events.of_networks(self.paths, self.record, "disconnect")
         loop.serve(self.parts, lambda: not self.desk.sessions)
-        self.record["endpoint"] = None
         return code
 
     def _restarts(self, code: int) -> bool:
@@ -181,6 +180,7 @@ class Life:
                 cleanup.remove_run_directory(self.paths, self.shim.id)
             os.close(self.shim.lock)
             self.shim.listener.close()
+            self.shim.reservation.close()  # whoever starts it next wants the same ports
         finally:
             os.close(lock)
         self.parts = [*self.desk.clients]

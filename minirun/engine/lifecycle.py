@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.engine import cleanup, control, events, records
+from minirun.engine import cleanup, control, events, networks, records
 from minirun.engine.termination import patience
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
@@ -22,11 +22,13 @@ _DEATH_TIMEOUT = 10  # seconds that a shim may take to put things away after its
 
 def find(paths: Paths, text: str) -> Record:
     """The container `text` names, as it truly is.  Raises NotFoundError."""
+    networks.repair_names(paths)
     return cleanup.reconcile(paths, records.find(paths, text))
 
 
 def all_containers(paths: Paths) -> list[Record]:
     """All records as they truly are, newest first."""
+    networks.repair_names(paths)
     return [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
 
 
@@ -43,7 +45,7 @@ def start(paths: Paths, record: Record) -> None:
         raise ConflictError("cannot start a paused container, try unpause instead")
     if is_under_way(record):
         return
-    spare = spawn.spawn(expect_network=record["network"] == "bridge")
+    spare = spawn.spawn(expect_network=networks.has_own(record))
     with spare.sock:
         run.order(paths, record, spare, (0, 0), [], once=False)
         run.wait_until_running(spare)
@@ -172,6 +174,7 @@ def rename(paths: Paths, record: Record, name: str) -> None:
     with records.changing(paths):
         records.require_free(paths, name)
         control.change_locked(paths, record, {"name": name})
+    networks.rename(paths, record, name)
     events.of_container(paths, {**record, "name": name}, "rename", oldName=f"/{record['name']}")
 
 

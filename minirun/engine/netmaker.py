@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from minirun import jsontext
-from minirun.engine import channel
+from minirun.engine import channel, nameservers, networks
 from minirun.errors import MinirunError
 from minirun.linux import signals, trace
 from minirun.linux.constants import CLONE_NEWNS
@@ -24,23 +24,34 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.engine.record_types import Record
+    from minirun.network.ledger import Port
 
 
 class Maker:
-    """One such process.  `ahead`: forked before the shim has a mount namespace of its own, which it joins later."""
+    """One such process.
 
-    def __init__(self, *, ahead: bool) -> None:
+    `home` is a descriptor of the host's mount namespace; -1: it is forked before the shim has left that, and joins
+    the shim later.
+    """
+
+    def __init__(self, home: int) -> None:
         self.sock, theirs = channel.pair()
-        self.pid = process.fork(lambda: _child(self.sock, theirs, ahead))
+        self.pid = process.fork(lambda: _child(self.sock, theirs, home))
         theirs.close()
 
-    def order(self, paths: Paths, record: Record, namespace: str) -> None:
-        """Begin with it: the network of `record`, its namespace pinned at the path `namespace`."""
-        order = {"root": paths.root, "state": paths.state, "id": record["id"], "hostname": record["hostname"]}
-        channel.send_json(self.sock, channel.ORDER, {**order, "namespace": namespace})
+    def order(self, paths: Paths, record: Record, held: list[Port]) -> None:
+        """Begin with it: the networks of `record`, whose ports of the host are `held`."""
+        order = {
+            "root": paths.root,
+            "state": paths.state,
+            "guest": networks.guest(paths, record, held),
+            "plugs": networks.wanted(record),
+            "namespace": networks.namespace(paths, record),
+        }
+        channel.send_json(self.sock, channel.ORDER, order)
 
-    def finish(self) -> Any:
-        """Wait until it is made; returns the endpoint.  Raises MinirunError, or Cancelled."""
+    def finish(self) -> None:
+        """Wait until it is made.  Raises MinirunError, or Cancelled."""
         _, content = channel.receive(self.sock)
         self.sock.close()
         os.waitpid(self.pid, 0)
@@ -49,7 +60,6 @@ class Maker:
             raise trace.Cancelled(answer["cancelled"])
         if "error" in answer:
             raise MinirunError(answer["error"], answer.get("hint", ""))
-        return answer["endpoint"]
 
     def dismiss(self) -> None:
         """It is not needed after all."""
@@ -58,26 +68,29 @@ class Maker:
         os.waitpid(self.pid, 0)
 
 
-def _child(theirs: socket.socket, sock: socket.socket, ahead: bool) -> int:
+def _child(theirs: socket.socket, sock: socket.socket, home: int) -> int:
     theirs.close()
     from minirun.network import bridge, links  # noqa: F401  (links is what takes time; bridge wants it later)
 
     kind, content = channel.receive(sock)
     if kind == channel.ORDER:
-        channel.send_json(sock, channel.ORDER, _make(jsontext.loads(content), ahead))
+        channel.send_json(sock, channel.ORDER, _make(jsontext.loads(content), home))
     return 0
 
 
-def _make(order: dict[str, str], ahead: bool) -> dict[str, object]:
+def _make(order: dict[str, Any], home: int) -> dict[str, object]:
     from minirun.network import bridge
 
     try:
-        if ahead:
+        if home < 0:
+            home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             process.join(
                 f"/proc/{os.getppid()}/ns/mnt", CLONE_NEWNS, why="what is mounted here is the shim's"
             )
         paths = Paths(order["root"], order["state"])
-        return {"endpoint": bridge.attach(paths, order["id"], order["namespace"], order["hostname"])}
+        serve = nameservers.starter(home)
+        bridge.attach(paths, order["guest"], order["plugs"], order["namespace"], serve)
+        return {}
     except (MinirunError, OSError) as error:
         return {"error": str(error), "hint": getattr(error, "hint", "")}
     except trace.Cancelled as error:

@@ -12,6 +12,7 @@ import resource
 from minirun.engine import records
 from minirun.errors import UsageError
 from minirun.linux import capabilities, seccomp, signals
+from minirun.network import ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.engine.record_types import HealthSettings, LogSettings, MountPoint, RestartPolicy
+    from minirun.network.ledger import Plug
+    from minirun.network.ports import Wish
     from minirun.runtime.config import Rlimit
-
-NETWORKS = ("bridge", "none", "host")
 
 
 class RunOptions:
@@ -36,7 +37,15 @@ class RunOptions:
         self.tty = self.interactive = self.rm = self.init = self.readonly = self.privileged = False
         self.mounts: list[MountPoint] = []
         self.volumes_from: list[str] = []  # CONTAINER[:ro]
-        self.network = "bridge"
+        self.network = "bridge"  # none, host, container:ID, or the first network's name
+        self.plugs: list[Plug] = [ledger.plug("bridge")]
+        self.ports: list[Wish] = []
+        self.publish_all = False
+        self.exposed: list[str] = []  # "80/tcp"
+        self.dns: list[str] = []
+        self.dns_search: list[str] = []
+        self.dns_options: list[str] = []
+        self.extra_hosts: list[list[str]] = []  # [name, address or "host-gateway"]
         self.resources: dict[str, Any] = {}
         self.rlimits: list[Rlimit] = []
         self.cap_add: list[str] = []
@@ -105,12 +114,6 @@ def ulimit(text: str) -> Rlimit:
     if high != -1 and (low > high or low == -1):
         raise UsageError(f'invalid ulimit: "{text}": the soft limit is above the hard one')
     return {"type": kind, "soft": low, "hard": high}
-
-
-def network(text: str) -> str:
-    if text not in NETWORKS:
-        raise UsageError(f'network "{text}" not found', "there are bridge, host and none")
-    return text
 
 
 def security(options: RunOptions, entries: Iterable[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from minirun.network.ledger import Plug
+from minirun.network.ports import Wish
 from minirun.runtime.config import Rlimit
 
 
@@ -112,7 +114,14 @@ class Record(TypedDict):
     init: bool
     mounts: list[MountPoint]
     readonly: bool
-    network: str  # none, host, bridge
+    network: str  # none, host, container:ID, or the name of the first network
+    plugs: list[Plug]  # the networks it wants to be on
+    ports: list[Wish]  # -p
+    publish_all: bool  # -P
+    dns: list[str]
+    dns_search: list[str]
+    dns_options: list[str]
+    extra_hosts: list[list[str]]  # [name, address or "host-gateway"]
     resources: dict[str, Any]  # as config.json's linux.resources
     cgroup_conf: dict[str, str]  # --cgroup-conf: {"memory.high": "64M"}
     shm_size: int  # bytes of /dev/shm; 0: the default
@@ -129,6 +138,5 @@ class Record(TypedDict):
     stopped_by_hand: bool
     health: HealthSettings | None
     log: LogSettings
-    endpoint: dict[str, Any] | None
     asked: Asked
     state: RunState

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from minirun.engine import cleanup, control, lifecycle, records, restart, run, spawn
+from minirun.engine import cleanup, control, lifecycle, networks, records, restart, run, spawn
 from minirun.engine.termination import patience
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import signals
@@ -37,7 +37,7 @@ def restore(paths: Paths, report: Report) -> None:
     for record in _wanted(paths):
         if len(under_way) == AT_ONCE:
             _await(*under_way.pop(0), report)
-        spare = spawn.spawn(expect_network=record["network"] == "bridge")
+        spare = spawn.spawn(expect_network=networks.has_own(record))
         run.order(paths, record, spare, (0, 0), [], once=False)
         under_way.append((record, spare))
     for record, spare in under_way:

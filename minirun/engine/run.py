@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import channel, events, limits, policies, records, volumes
+from minirun.engine import channel, events, limits, networks, policies, records, volumes
 from minirun.errors import MinirunError, UsageError
 from minirun.linux import capabilities, cgroups, trace
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def prepare(paths: Paths, options: RunOptions, progress: Progress) -> Record:
     """Everything that can fail before anything exists; then the record, under its name, on disk."""
     _check_limits(options)
+    networks.check(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
     with image.store.keeping():  # from here the record holds the layers
@@ -89,6 +90,13 @@ def make_record(options: RunOptions, image: Image) -> Record:
         "mounts": options.mounts,
         "readonly": options.readonly,
         "network": options.network,
+        "plugs": options.plugs,
+        "ports": options.ports,
+        "publish_all": options.publish_all,
+        "dns": options.dns,
+        "dns_search": options.dns_search,
+        "dns_options": options.dns_options,
+        "extra_hosts": options.extra_hosts,
         "resources": options.resources,
         "cgroup_conf": options.cgroup_conf,
         "shm_size": options.shm_size,
@@ -105,7 +113,6 @@ def make_record(options: RunOptions, image: Image) -> Record:
         "stopped_by_hand": False,
         "health": policies.merged(options.health, policies.of_image(config.get("Healthcheck"))),
         "log": options.log,
-        "endpoint": None,
         "asked": as_asked(options, config),
         "state": records.new_state(),
     }
@@ -125,10 +132,17 @@ def as_asked(options: RunOptions, config: dict[str, Any]) -> Asked:
         "cap_add": options.cap_add,
         "cap_drop": options.cap_drop,
         "security_opt": options.security_opt,
-        "exposed": list(config.get("ExposedPorts") or {}),
+        "exposed": exposed(options, config),
         "volumes": list(dict.fromkeys([*(config.get("Volumes") or {}), *anonymous])),
         "volumes_from": options.volumes_from,
     }
+
+
+def exposed(options: RunOptions, config: dict[str, Any]) -> list[str]:
+    """What can be reached by neighbours, and is published by -P: the image's EXPOSE, --expose, and what -p names."""
+    named = [f"{wish['container_port']}/{wish['protocol']}" for wish in options.ports]
+    of_image = [port if "/" in port else f"{port}/tcp" for port in config.get("ExposedPorts") or {}]
+    return list(dict.fromkeys([*of_image, *options.exposed, *named]))
 
 
 def command(options: RunOptions, config: dict[str, Any]) -> list[str]:

@@ -21,11 +21,12 @@ import signal
 import socket
 
 from minirun import files, jsontext
-from minirun.engine import bundle, channel, cleanup, life, logs, netmaker, overlay, records, volumes
+from minirun.engine import bundle, channel, cleanup, life, logs, netmaker, networks, overlay, records, volumes
 from minirun.engine.streams import Input, Streams, pipes
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import syscalls, trace
 from minirun.linux.constants import CLONE_NEWNS, MNT_DETACH, MS_REC, MS_SLAVE
+from minirun.network import ports
 from minirun.paths import Paths
 from minirun.runtime import container, terminal
 
@@ -40,7 +41,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     `expect_network`: there will probably be a network to make.
     """
     _settle(client)
-    network = netmaker.Maker(ahead=True) if expect_network and not trace.on else None
+    network = netmaker.Maker(home=-1) if expect_network and not trace.on else None
     kind, content = channel.receive(client)
     if kind != channel.ORDER:  # the command line was wrong, or only asked for help
         if network:
@@ -58,6 +59,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
         running = life.Life(shim, client, order["streams"])
     except Exception as error:
         # whatever it is: nothing may stay of the container, and the person has to hear of it
+        shim.reservation.close()
         _give_up(paths, order["id"], client, error)
         return 125
     running.live()
@@ -99,6 +101,7 @@ class Shim:
         self.paths = paths
         self.id = container_id
         self.network = network
+        self.reservation = ports.Reservation()
         self.directory = paths.container(self.id)
         self.run_directory = paths.run(self.id)
         self.rootfs = f"{self.directory}/merged"
@@ -117,6 +120,7 @@ class Shim:
         """
         self.once = once
         self._own_mounts()
+        self._reserve_ports()
         self._begin_network()
         try:
             self._mount_overlay()
@@ -153,26 +157,29 @@ class Shim:
 
     def _own_mounts(self) -> None:
         trace.step("own_mounts", "what the shim mounts vanishes with the shim, and nobody else sees it")
+        self.home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)  # for what outlives the shim
         syscalls.unshare(CLONE_NEWNS, why="a mount table of the shim's own")
         syscalls.mount(None, "/", None, MS_SLAVE | MS_REC, why="mounts made here do not travel to the host")
 
+    def _reserve_ports(self) -> None:
+        """The host's ports that are published, kept until the shim goes, restarts of the program included."""
+        if self.record.get("ports") or self.record.get("publish_all"):
+            self.reservation = networks.reserve(self.paths, self.record)
+
     def _begin_network(self) -> None:
         """Have a short-lived child make the network beside us, if there is one to make."""
-        if self.record["network"] == "bridge":
+        if networks.has_own(self.record):
             trace.step("network", "made before the container exists; the runtime joins it by its path")
-            self.network = self.network or netmaker.Maker(ahead=False)
-            self.network.order(self.paths, self.record, self._network_namespace())
+            self.network = self.network or netmaker.Maker(self.home)
+            self.network.order(self.paths, self.record, self.reservation.ports)
         elif self.network:
             self.network.dismiss()
             self.network = None
 
-    def _network_namespace(self) -> str:
-        return f"{self.run_directory}/netns" if self.record["network"] == "bridge" else ""
-
     def _finish_network(self) -> None:
         if self.network:
-            self.record["endpoint"] = self.network.finish()
-            self.network = None
+            network, self.network = self.network, None
+            network.finish()
 
     def _mount_overlay(self) -> None:
         trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
@@ -187,8 +194,7 @@ class Shim:
 
     def _write_bundle(self) -> None:
         trace.step("bundle", "config.json: all that the runtime will know about this container")
-        namespace = self._network_namespace()
-        bundle.write(self.paths, self.record, self.rootfs, namespace)
+        bundle.write(self.paths, self.record, self.rootfs)
 
     def _create(self, size: tuple[int, int]) -> None:
         """The container, all but running, and its streams: the master of its terminal, or three pipes."""

@@ -32,7 +32,7 @@ _fault: list[str] = []  # [call, which one, errno or "kill"]
 _seen: dict[str, int] = {}  # how often each call was made, for the fault
 _phase = ""
 
-_LONGEST = 8192  # characters of one argument; mount(2) takes no more than a page of options
+_LONGEST = 16384  # characters of one argument; the rules of nftables are the longest
 
 
 class Cancelled(Exception):

@@ -1,285 +1,499 @@
-"""The default bridge: a container's network, made before the container and gone after it.
+"""Networks: a container's places on them, made before the container and gone after it.
 
     container's namespace                       host
     ┌──────────────────────┐
     │ eth0 172.17.0.2 ═════╪════ vethac110002 ─┐
     └──────────────────────┘                   ├─ minirun0 172.17.0.1 ── forward, masquerade ── eth0
-    ┌──────────────────────┐                   │
+    ┌──────────────────────┐                   │                          publish, filter
     │ eth0 172.17.0.3 ═════╪════ vethac110003 ─┘
+    │ eth1 172.18.0.2 ═════╪════ vethac120002 ─── mr-3f1c0a9b27de 172.18.0.1 ── names, forward, ...
     └──────────────────────┘
 
-networks/bridge.json under --root is the ledger: the subnet, and who holds which address.  An address is written
-there before anything is made and struck out after all is gone, so whatever a crash leaves behind has an
-entry that leads to it.  The last one out takes the bridge and the nftables table along.
+A bridge comes with its network's first container and goes with the last, and with it what serves the network: its
+elements in the nftables table, its name server, its way through other people's firewalls.  The last network takes the
+table along.
 
-One lock serves all of minirun on the machine, not one each --root: two trees choosing a subnet at the same
-moment would choose the same.
+Everything that changes more than one container's own is done under one lock, ledger first: see ledger.py.
 
 See      bridge(8), veth(4), features.md section 5
 By hand  `minirun run --explain=sh` writes it down with the addresses of a real run
 Left out net.ipv4.ip_forward stays 1 once it was set: nobody can know who has come to rely on it since
+Next     upkeep.py and firewall.py, then names: nameprocess.py
 """
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import errno
 import os
 import socket
 
 from minirun import files
-from minirun.errors import MinirunError, UnsupportedError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.linux import syscalls
-from minirun.network import addresses, firewall, namespace, netlink
-from minirun.paths import DEFAULT_ROOT
+from minirun.network import (
+    addresses,
+    conntrack,
+    firewall,
+    gates,
+    ledger,
+    nameprocess,
+    namespace,
+    netlink,
+    upkeep,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, TypedDict
+    from collections.abc import Callable, Iterator
+    from typing import TypedDict
 
-    from minirun.network.addresses import Subnet
+    from minirun.network.ledger import Endpoint, Network, Plug, Port
+    from minirun.network.nameprocess import Serve
     from minirun.paths import Paths
 
-    class Holder(TypedDict):
-        """Who has an address: `run` is the container's run directory, which goes when the container does."""
+    class Guest(TypedDict):
+        """The container, as far as networks are concerned."""
 
-        address: str
-        run: str
-
-    class Ledger(TypedDict):
-        """networks/bridge.json"""
-
-        bridge: str
-        table: str
-        subnet: str
-        holders: dict[str, Holder]
-
-    class Endpoint(TypedDict):
-        """What `inspect` says about a container's place on the bridge."""
-
-        ip_address: str
-        prefix_length: int
-        gateway: str
-        mac_address: str
-        interface: str
-        bridge: str
+        id: str
+        name: str
+        run: str  # its run directory
+        nameservers: list[str]
+        names: list[str]  # what it is called besides: a host name that was asked for
+        ports: list[Port]
 
 
-LOCK = "/run/lock/minirun-network.lock"
 _IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
+_IPV6_FORWARDING = "/proc/sys/net/ipv6/conf/all/forwarding"
 
 
-def attach(paths: Paths, container_id: str, netns_path: str, hostname: str = "") -> Endpoint:
-    """Put a new network namespace, pinned at `netns_path`, on the bridge.  Doing it again repairs what is there.
+def attach(
+    paths: Paths, guest: Guest, plugs: list[Plug], netns_path: str, serve: Serve | None = None
+) -> list[Endpoint]:
+    """Put a new network namespace, pinned at `netns_path`, on networks.  Doing it again repairs what is there.
 
-    The container's run directory must exist: an entry in the ledger without one counts as dead.  After an error
-    call `detach`, as after a crash: it undoes whatever part was done, and from a process that is surely at home
-    in the host's namespace.  Raises MinirunError; a refusal of the kernel's names the ip(8) command, with a hint.
+    `serve` begins a name server in a process of its own; without it names are not served.  The container's run
+    directory must exist: an entry in the ledger without one counts as dead.  After an error call `detach`, as after a
+    crash: it undoes whatever part was done, and from a process that is surely at home in the host's namespace.  Raises
+    MinirunError; a refusal of the kernel's names the ip(8) command, with a hint.
     """
     with _explained():
         namespace.pin(netns_path)
-        return _connect(paths, container_id, netns_path)
+        return [_connect(paths, guest, plug, netns_path, serve) for plug in plugs] or _lonely(netns_path)
+
+
+def connect(paths: Paths, guest: Guest, plug: Plug, netns_path: str, serve: Serve | None = None) -> Endpoint:
+    """Put a container that runs on one network more; half done by somebody who was killed, it is completed."""
+    with _explained():
+        return _connect(paths, guest, plug, netns_path, serve)
 
 
 def detach(paths: Paths, container_id: str, netns_path: str) -> None:
-    """Take a container off the bridge, whatever part of `attach` was done; the last one takes the bridge along.
+    """Take a container off all its networks, whatever part of `attach` was done.
 
     Does nothing when there is nothing left to do.  Raises MinirunError, after doing all that could be done.
     """
     with _explained():
         try:
-            with files.locked(LOCK) as lock:
-                _disconnect(paths, container_id, lock)
+            with ledger.lock() as lock:
+                _leave(paths, container_id, [network["name"] for network in ledger.everything(paths)], lock)
         finally:
             namespace.unpin(netns_path)
 
 
-def _disconnect(paths: Paths, container_id: str, lock: int) -> None:
-    ledger = _read(paths)
-    if not ledger["holders"]:
-        return  # the last one before us has cleared everything
-    _strike_dead(ledger, container_id)
-    holder = ledger["holders"].pop(container_id, None)
-    try:
-        if not ledger["holders"]:
-            _lower_bridge(ledger, lock)
-        elif holder:
-            with contextlib.closing(netlink.open_socket()) as sock:
-                name = addresses.veth_name(holder["address"])
-                netlink.delete_link(sock, name, why="both ends of the cable go")
-    finally:
-        _write(paths, ledger)  # last: killed before this, we leave an entry that leads to what is left
+def disconnect(paths: Paths, container_id: str, name: str, netns_path: str) -> None:
+    """Take a container that runs off one network.  If its way out went there, another network's is taken."""
+    with _explained():
+        with ledger.lock() as lock:
+            _leave(paths, container_id, [name], lock)
+            networks = ledger.everything(paths)
+            own = list(ledger.holders(networks, container_id))
+            promoted = _promote(paths, own, lock)
+        if promoted:
+            _set_way_out(netns_path, *promoted)
 
 
-def _lower_bridge(ledger: Ledger, lock: int) -> None:
-    """Nobody is left: the bridge goes, whatever is still plugged into it, and the table."""
-    try:
-        started = firewall.begin(
-            firewall.removal(ledger["table"]), lock, why="no container is left to translate for"
-        )
-    except UnsupportedError:
-        return _delete_links(ledger)
-    try:
-        _delete_links(ledger)  # nft works meanwhile
-    finally:
-        with contextlib.suppress(UnsupportedError):  # without nftables there is no table to delete
-            firewall.finish(started)
+def rename(paths: Paths, container_id: str, name: str) -> None:
+    """The container has another name: so it has for its neighbours, and in the table's comments."""
+    with _explained(), ledger.lock() as lock:
+        networks = ledger.everything(paths)
+        own = list(ledger.holders(networks, container_id))
+        for network, endpoint in own:
+            before = list(firewall.of_endpoint(network, endpoint))
+            endpoint["name"] = name
+            after = list(firewall.of_endpoint(network, endpoint))
+            ledger.write(paths, network)
+            table = ledger.names(paths.root)[1]
+            text = firewall.deleting(table, before) + firewall.adding(table, after)
+            upkeep.change(paths, text, lock, why="the comments name the container")
 
 
-def _delete_links(ledger: Ledger) -> None:
-    with contextlib.closing(netlink.open_socket()) as sock:
-        group = _group(addresses.parse_subnet(ledger["subnet"]))
-        netlink.delete_group(sock, group, why="no container is left: the bridge goes, and all its cables")
+def repair(paths: Paths, serve: Serve) -> None:
+    """Make the tables anew if somebody has flushed them, and begin the name servers that were killed."""
+    with _explained(), ledger.lock() as lock:
+        networks = [network for network in ledger.everything(paths) if network["endpoints"]]
+        if networks and not firewall.has_rules(ledger.names(paths.root)[1], lock):
+            upkeep.say_all_anew(paths, lock)
+        for network in networks:
+            if network["dns_port"] and _exists(network["bridge"]):
+                with _name_server(paths, network, serve, lock) as begin:
+                    begin()
 
 
-def names(root: str) -> tuple[str, str]:
-    """The names of the bridge and of the nftables table; those of another --root carry a mark of its path.
-
-    >>> names("/var/lib/minirun")
-    ('minirun0', 'minirun')
-    """
-    if root == DEFAULT_ROOT:
-        return "minirun0", "minirun"
-    mark = f"{binascii.crc32(os.fsencode(root)):08x}"[:7]  # an interface's name has 15 characters at most
-    return f"minirun-{mark}", f"minirun-{mark}"
+# ---- coming: step by step ---------------------------------------------------------------------------------------
 
 
-# ---- attach, step by step ---------------------------------------------------------------------------------
+def _lonely(netns_path: str) -> list[Endpoint]:
+    """On no network at all: only the loopback."""
+    from minirun.network import links
+
+    with namespace.inside(netns_path), contextlib.closing(netlink.open_socket()) as sock:
+        links.link_up(sock, "lo", why="127.0.0.1 answers", prefix=f"nsenter --net={netns_path} ")
+    return []
 
 
-def _connect(paths: Paths, container_id: str, netns_path: str) -> Endpoint:
+def _connect(paths: Paths, guest: Guest, plug: Plug, netns_path: str, serve: Serve | None) -> Endpoint:
     from minirun.network import links  # here, not above: 25 ms that `detach` and its callers do not need
 
     with contextlib.closing(netlink.open_socket()) as sock:
-        with files.locked(LOCK) as lock:
-            ledger = _read(paths)
-            _strike_dead(ledger, container_id)
-            if not _exists(ledger["bridge"]):
-                ledger["subnet"] = _free_subnet(ledger, links.routes(sock))
-            subnet = addresses.parse_subnet(ledger["subnet"])
-            address = _reserve(paths, ledger, container_id, subnet)
-            _raise_bridge(sock, ledger, subnet, lock)
-        endpoint = _endpoint(ledger, subnet, address)
+        with ledger.lock() as lock:
+            network = ledger.find(paths, plug["network"])
+            _strike_dead(paths, lock, spared=guest["id"])
+            network = ledger.read(paths, network["name"])
+            fresh = not _exists(network["bridge"])
+            if fresh:
+                others = [one for one in ledger.everything(paths) if one["name"] != network["name"]]
+                _settle_subnet(network, links.routes(sock), others)
+            endpoint = _reserve(paths, network, guest, plug)
+            _raise_bridge(paths, sock, network, endpoint, serve, lock, fresh=fresh)
         links.add_veth(
             sock,
             endpoint["interface"],
-            ledger["bridge"],
-            _group(subnet),
+            network["bridge"],
+            _group(network),
             netns_path,
-            endpoint["mac_address"],
-            why="a cable: one end a port of the bridge, the other the container's eth0",
+            endpoint["inside"],
+            endpoint["mac"],
+            why=f"a cable: one end a port of the bridge, the other the container's {endpoint['inside']}",
         )
-    _configure_inside(netns_path, endpoint)
+        if endpoint["ports"]:
+            why = "the container may reach itself by what it publishes"
+            links.allow_hairpin(sock, endpoint["interface"], why)
+    _configure_inside(netns_path, network, endpoint)
+    if endpoint["gateway"]:
+        conntrack.forget(endpoint["ports"])
+    _remember_joined(paths, network["name"], guest["id"])
     return endpoint
 
 
-def _free_subnet(ledger: Ledger, routes: list[Subnet]) -> str:
-    """The subnet of last time if the host still has no route there, else another."""
-    preferred = addresses.parse_subnet(ledger["subnet"]) if ledger["subnet"] else None
-    return addresses.show_subnet(addresses.choose_subnet(routes, preferred))
+def _settle_subnet(network: Network, routes: list[addresses.Subnet], others: list[Network]) -> None:
+    """The default network takes another subnet than last time if somebody has that by now; others cannot."""
+    pool = network["pools"][0] if network["pools"] else None
+    old = addresses.parse_subnet(pool["subnet"]) if pool else None
+    if pool and network["name"] != ledger.DEFAULT:
+        if any(
+            route[1] and addresses.overlap(route, addresses.parse_subnet(pool["subnet"])) for route in routes
+        ):
+            raise ConflictError(
+                f"network {network['name']}: the host has a route into its subnet {pool['subnet']} by now",
+                "`ip route` shows it; create the network anew with another --subnet",
+            )
+        return
+    subnets = [addresses.parse_subnet(pool["subnet"]) for other in others for pool in other["pools"]]
+    subnet = addresses.choose_subnet([*routes, *subnets], old)
+    text = addresses.show_subnet(subnet)
+    network["pools"] = [
+        {"subnet": text, "gateway": addresses.gateway(subnet), "ip_range": "", "given": False}
+    ]
 
 
-def _reserve(paths: Paths, ledger: Ledger, container_id: str, subnet: Subnet) -> str:
-    """The address the container has already, or a new one; written down before it is used."""
-    holders = ledger["holders"]
-    mine = holders.get(container_id)
-    if mine and addresses.overlap((addresses.to_number(mine["address"]), 32), subnet):
-        return mine["address"]
-    others = [holder["address"] for other, holder in holders.items() if other != container_id]
-    address = addresses.lowest_free(subnet, others)
-    holders[container_id] = {"address": address, "run": paths.run(container_id)}
-    _write(paths, ledger)
-    return address
+def _reserve(paths: Paths, network: Network, guest: Guest, plug: Plug) -> Endpoint:
+    """The place the container has already, or a new one; written down before it is used."""
+    networks = ledger.everything(paths)
+    mine = network["endpoints"].get(guest["id"])
+    if mine and _fits(network, mine):
+        return mine
+    own = [
+        endpoint
+        for other, endpoint in ledger.holders(networks, guest["id"])
+        if other["name"] != network["name"]
+    ]
+    chosen = [
+        _address(network, number, plug[key], guest["id"])  # type: ignore[literal-required]
+        for number, key in enumerate(("ipv4", "ipv6"))
+        if number < len(network["pools"])
+    ]
+    endpoint: Endpoint = {
+        "id": os.urandom(32).hex(),
+        "name": guest["name"],
+        "run": guest["run"],
+        "aliases": [*plug["aliases"], *guest["names"]],
+        "nameservers": guest["nameservers"],
+        "addresses": chosen,
+        "mac": plug["mac"] or addresses.mac_address(chosen[0]),
+        "interface": addresses.veth_name(chosen[0]),
+        "inside": _free_name({endpoint["inside"] for endpoint in own}),
+        "gateway": not network["internal"] and not any(endpoint["gateway"] for endpoint in own),
+        "ports": guest["ports"],
+        "joining": True,
+    }
+    network["endpoints"][guest["id"]] = endpoint
+    ledger.write(paths, network)
+    return endpoint
 
 
-def _raise_bridge(sock: socket.socket, ledger: Ledger, subnet: Subnet, lock: int) -> None:
-    """The table, the bridge, its address and forwarding: each made if it is missing."""
+def _fits(network: Network, endpoint: Endpoint) -> bool:
+    """Whether the addresses are still the network's: the default one may have moved."""
+    subnets = [addresses.parse_subnet(pool["subnet"]) for pool in network["pools"]]
+    pairs = zip(subnets, endpoint["addresses"], strict=False)
+    return all(addresses.contains(subnet, address) for subnet, address in pairs)
+
+
+def _free_name(taken: set[str]) -> str:
+    number = 0
+    while f"eth{number}" in taken:
+        number += 1
+    return f"eth{number}"
+
+
+def _address(network: Network, number: int, asked: str, container_id: str) -> str:
+    """One free address of the network's pool `number`, the one asked for or the lowest."""
+    pool = network["pools"][number]
+    others = {
+        endpoint["addresses"][number]: endpoint["name"]
+        for holder, endpoint in network["endpoints"].items()
+        if holder != container_id and number < len(endpoint["addresses"])
+    }
+    taken = {**others, pool["gateway"]: "the gateway"}
+    subnet = addresses.parse_subnet(pool["subnet"])
+    if not asked:
+        part = addresses.parse_subnet(pool["ip_range"]) if pool["ip_range"] else None
+        return addresses.lowest_free(subnet, taken, part)
+    if not addresses.contains(subnet, asked):
+        raise UsageError(
+            f"invalid address {asked}: it does not belong to the subnet {pool['subnet']} of network {network['name']}"
+        )
+    if asked in taken:
+        raise ConflictError(
+            f"address {asked} is already in use on network {network['name']}: by {taken[asked]}"
+        )
+    return asked
+
+
+def _raise_bridge(
+    paths: Paths,
+    sock: socket.socket,
+    network: Network,
+    endpoint: Endpoint,
+    serve: Serve | None,
+    lock: int,
+    *,
+    fresh: bool,
+) -> None:
+    """The table's elements, the bridge, its addresses, forwarding, names: each made if it is missing.
+
+    nft and the name server's sockets come first: nft works while the links are made.
+    """
+    if fresh:
+        nameprocess.stop_for(paths, network)  # one that is left over hears a bridge that is gone
+    with _name_server(paths, network, serve, lock, apply=False) as begin_names:
+        started = upkeep.begin_change(paths, network, endpoint, lock, fresh=fresh)
+        try:
+            _make_bridge(sock, network, fresh=fresh)
+            _let_forward(network)
+            if any(port["host_ip"] for port in endpoint["ports"]):
+                _let_localhost_in(sock, network)
+            begin_names()
+        finally:
+            said = upkeep.finish_change(paths, started, lock)
+    if gates.open_for(network, said):
+        ledger.write(paths, network)
+
+
+def _make_bridge(sock: socket.socket, network: Network, *, fresh: bool) -> None:
     from minirun.network import links
 
-    bridge = ledger["bridge"]
-    text = firewall.script(ledger["table"], bridge, ledger["subnet"])
-    started = firewall.begin(
-        text, lock, why="private addresses are translated to the host's; only answers come back"
-    )
-    try:
-        gateway = addresses.gateway(subnet)
-        if not _exists(bridge):
-            mac = addresses.mac_address(gateway)
-            links.add_bridge(
-                sock, bridge, mac, _group(subnet), why="a switch in the kernel; containers are its ports"
-            )
-        links.set_address(sock, bridge, gateway, subnet[1], why="the host's place on the bridge: the gateway")
-        with open(_IP_FORWARD, encoding="ascii") as file:
-            forwards = file.read().strip() != "0"
-        if not forwards:
-            syscalls.write_file(_IP_FORWARD, "1", why="lets the host pass packets on between its interfaces")
-    finally:
-        firewall.finish(started)
+    bridge, pools = network["bridge"], network["pools"]
+    if fresh:
+        mac = addresses.mac_address(pools[0]["gateway"])
+        links.add_bridge(
+            sock, bridge, mac, _group(network), why="a switch in the kernel; containers are its ports"
+        )
+        if len(pools) == 1:
+            _write(f"/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6", "1", why="this network has no IPv6")
+    for pool in pools:
+        length = addresses.parse_subnet(pool["subnet"])[1]
+        why = "the host's place on the bridge: the gateway"
+        links.set_address(sock, bridge, pool["gateway"], length, why=why)
 
 
-def _configure_inside(netns_path: str, endpoint: Endpoint) -> None:
-    """Loopback, address and default route in the container's namespace."""
+def _let_forward(network: Network) -> None:
+    """The host passes packets on, if it does not do so already; an internal network needs none of that."""
+    if network["internal"]:
+        return
+    _write(_IP_FORWARD, "1", why="lets the host pass packets on between its interfaces")
+    if len(network["pools"]) > 1 and files.text(_IPV6_FORWARDING).strip() == "0":
+        for name in os.listdir("/proc/sys/net/ipv6/conf"):
+            accept_ra = f"/proc/sys/net/ipv6/conf/{name}/accept_ra"
+            if files.text(accept_ra).strip() == "1":
+                why = "a host that forwards would stop listening to its own router"
+                _write(accept_ra, "2", why=why)
+        _write(_IPV6_FORWARDING, "1", why="the same for IPv6")
+
+
+def _let_localhost_in(sock: socket.socket, network: Network) -> None:
+    """What the host sends to itself and a container answers comes back by the bridge, for 127.0.0.1 and ::1."""
+    from minirun.network import links
+
+    bridge = network["bridge"]
+    why = "answers for 127.0.0.1 come in by the bridge; the chain guard keeps all else out"
+    _write(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1", why=why)
+    if len(network["pools"]) > 1:
+        links.set_local_route(sock, "::1", bridge, why="answers for ::1 come in by the bridge")
+
+
+def _write(path: str, value: str, why: str) -> None:
+    """A kernel setting that is not so already; where the kernel has no IPv6 there is none to set."""
+    if files.text(path).strip() not in (value, ""):
+        syscalls.write_file(path, value, why=why)
+
+
+def _configure_inside(netns_path: str, network: Network, endpoint: Endpoint) -> None:
+    """Loopback, addresses and default route in the container's namespace."""
+    from minirun.network import links
+
+    prefix = f"nsenter --net={netns_path} "
+    name = endpoint["inside"]
+    with namespace.inside(netns_path), contextlib.closing(netlink.open_socket()) as sock:
+        if len(endpoint["addresses"]) == 1:
+            _write(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "1", why="this network has no IPv6")
+        links.link_up(sock, "lo", why="127.0.0.1 answers", prefix=prefix)
+        links.link_up(sock, name, why="the container's end of the cable", prefix=prefix)
+        for pool, address in zip(network["pools"], endpoint["addresses"], strict=True):
+            length = addresses.parse_subnet(pool["subnet"])[1]
+            links.set_address(sock, name, address, length, why="the container's address", prefix=prefix)
+    if endpoint["gateway"]:
+        _set_way_out(netns_path, network, endpoint)
+
+
+def _set_way_out(netns_path: str, network: Network, endpoint: Endpoint) -> None:
     from minirun.network import links
 
     prefix = f"nsenter --net={netns_path} "
     with namespace.inside(netns_path), contextlib.closing(netlink.open_socket()) as sock:
-        links.link_up(sock, "lo", why="127.0.0.1 answers", prefix=prefix)
-        links.link_up(sock, "eth0", why="the container's end of the cable", prefix=prefix)
-        address, length = endpoint["ip_address"], endpoint["prefix_length"]
-        links.set_address(sock, "eth0", address, length, why="the container's address", prefix=prefix)
-        links.set_default_route(
-            sock, endpoint["gateway"], why="everything else goes by the bridge", prefix=prefix
-        )
+        for pool in network["pools"]:
+            links.set_default_route(
+                sock,
+                pool["gateway"],
+                endpoint["inside"],
+                why="everything else goes by the bridge",
+                prefix=prefix,
+            )
 
 
-def _endpoint(ledger: Ledger, subnet: Subnet, address: str) -> Endpoint:
-    return {
-        "ip_address": address,
-        "prefix_length": subnet[1],
-        "gateway": addresses.gateway(subnet),
-        "mac_address": addresses.mac_address(address),
-        "interface": addresses.veth_name(address),
-        "bridge": ledger["bridge"],
-    }
+def _remember_joined(paths: Paths, name: str, container_id: str) -> None:
+    with ledger.lock():
+        network = ledger.read(paths, name)
+        if container_id in network["endpoints"]:
+            network["endpoints"][container_id]["joining"] = False
+            ledger.write(paths, network)
 
 
-def _group(subnet: Subnet) -> int:
-    """The number that all our interfaces of one bridge carry, so that they can go in one request.
+# ---- going ------------------------------------------------------------------------------------------------------
+
+
+def _leave(paths: Paths, container_id: str, names: list[str], lock: int) -> None:
+    """Off the networks `names`; the last one off a network takes its bridge along."""
+    for name in names:
+        with contextlib.suppress(NotFoundError):
+            network = ledger.read(paths, name)
+            if container_id in network["endpoints"]:
+                _leave_one(paths, network, container_id, lock)
+
+
+def _leave_one(paths: Paths, network: Network, container_id: str, lock: int) -> None:
+    endpoint = network["endpoints"].pop(container_id)
+    elements = list(firewall.of_endpoint(network, endpoint))
+    last = not network["endpoints"]
+    if last:
+        elements += firewall.of_network(network)
+        nameprocess.stop_for(paths, network)
+        gates.close_for(network)
+    try:
+        started = upkeep.begin_removal(paths, elements, lock, spared=network)
+        try:
+            with contextlib.closing(netlink.open_socket()) as sock:  # nft works meanwhile
+                if last:
+                    why = "no container is left: the bridge goes, and all its cables"
+                    netlink.delete_group(sock, _group(network), why=why)
+                else:
+                    netlink.delete_link(sock, endpoint["interface"], why="both ends of the cable go")
+        finally:
+            upkeep.finish_removal(paths, started, lock, network)
+        if endpoint["gateway"]:
+            conntrack.forget(endpoint["ports"])
+    finally:
+        ledger.write(paths, network)  # last: killed before this, we leave an entry that leads to what is left
+
+
+def _promote(paths: Paths, own: list[tuple[Network, Endpoint]], lock: int) -> tuple[Network, Endpoint] | None:
+    """If no network is the container's way out any more, the first that can be is: its default route, and its ports."""
+    able = [(network, endpoint) for network, endpoint in own if not network["internal"]]
+    if not able or any(endpoint["gateway"] for _, endpoint in able):
+        return None
+    network, endpoint = min(able, key=lambda pair: pair[1]["inside"])
+    endpoint["gateway"] = True
+    ledger.write(paths, network)
+    elements = firewall.of_endpoint(network, endpoint)
+    text = firewall.adding(ledger.names(paths.root)[1], elements)
+    upkeep.change(paths, text, lock, why="its ports are published on this network now")
+    return network, endpoint
+
+
+def _strike_dead(paths: Paths, lock: int, spared: str) -> None:
+    """Take off those whom nobody looks after: their shims were killed, or the machine was rebooted."""
+    for network in ledger.everything(paths):
+        for container_id, endpoint in list(network["endpoints"].items()):
+            if container_id != spared and not ledger.is_alive(endpoint):
+                _leave_one(paths, network, container_id, lock)
+
+
+# ---- names ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _name_server(
+    paths: Paths, network: Network, serve: Serve | None, lock: int, *, apply: bool = True
+) -> Iterator[Callable[[], None]]:
+    """In a with block: a name server that is due has its port; what the block gets begins it.
+
+    `apply`: its port is put into the table here, else the caller does that.
+    """
+    if serve is None or network["name"] == ledger.DEFAULT or nameprocess.is_running(paths, network):
+        yield lambda: None
+        return
+    table = ledger.names(paths.root)[1]
+    before = list(firewall.of_network(network)) if apply else []
+    prepared = nameprocess.Preparation(paths, network)
+    try:
+        ledger.write(paths, network)
+        if apply:
+            text = firewall.deleting(table, before) + firewall.adding(table, firewall.of_network(network))
+            upkeep.change(paths, text, lock, why="the network's name server listens elsewhere now")
+        yield lambda: prepared.begin(network, serve)
+    finally:
+        prepared.close()
+
+
+# ---- small parts ------------------------------------------------------------------------------------------------
+
+
+def _group(network: Network) -> int:
+    """The number that all our interfaces of one network carry, so that they can go in one request.
 
     The subnet's first address as a number: as unique on the host as the subnet is.  0 is everybody's default.
     """
-    return subnet[0] & 0x7FFFFFFF
-
-
-# ---- the ledger -------------------------------------------------------------------------------------------
-
-
-def _ledger_path(paths: Paths) -> str:
-    return f"{paths.networks}/bridge.json"
-
-
-def _read(paths: Paths) -> Ledger:
-    bridge, table = names(paths.root)
-    try:
-        stored: Any = files.read_json(_ledger_path(paths))
-        return {"bridge": bridge, "table": table, "subnet": stored["subnet"], "holders": stored["holders"]}
-    except FileNotFoundError:
-        return {"bridge": bridge, "table": table, "subnet": "", "holders": {}}
-
-
-def _write(paths: Paths, ledger: Ledger) -> None:
-    os.makedirs(paths.networks, exist_ok=True)
-    files.write_json(_ledger_path(paths), ledger)
-
-
-def _strike_dead(ledger: Ledger, spared: str) -> None:
-    """Strike out holders whose run directory is gone: killed and removed without a detach, or the machine rebooted."""
-    holders = ledger["holders"]
-    for container_id in [name for name in holders if name != spared]:
-        if not os.path.isdir(holders[container_id]["run"]):
-            del holders[container_id]
+    return addresses.parse_subnet(network["pools"][0]["subnet"])[0] & 0x7FFFFFFF
 
 
 def _exists(interface: str) -> bool:

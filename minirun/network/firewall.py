@@ -1,14 +1,17 @@
-"""One nftables table of our own: addresses translated on the way out, and what may pass through the bridge.
+"""Our nftables: addresses translated on the way in and out, what may pass, and who may say who they are.
 
-The whole state is one script that nft(8) applies as one transaction: all of it or none of it.  The script says
-what should be, not what to change, so applying it again repairs a table that something else flushed.
+The rules never change; they stand in table.nft.  What changes is the content of their sets: an element for each
+bridge, each container's address, each published port, with the name of whom it is for as its comment.  A container
+that comes adds its elements and one that goes deletes them, each in one transaction of nft(8): all of it or none.
+Where that fails, because somebody has flushed the table or a crash has left it behind, `all_of` says everything
+anew: what is in the ledger is what should be in the kernel.
 
-`accept` in our table ends only our table's say.  Where another program's forward chain drops by policy (Docker
-and ufw set the policy of `ip filter FORWARD` to drop), it still drops, and no rule in a table of ours can
-change that; DOCKER-USER is the chain Docker keeps for such exceptions.
+`accept` in our table ends only our table's say.  Where another program's forward chain drops by policy, it still
+drops: see gates.py.
 
-See      nft(8); https://wiki.nftables.org/wiki-nftables/index.php/Configuring_chains
-By hand  nft list table inet minirun
+See      table.nft; nft(8); https://wiki.nftables.org/wiki-nftables/index.php/Configuring_chains
+By hand  nft list table inet minirun; nft list table bridge minirun
+Next     ledger.py for the networks
 """
 
 from __future__ import annotations
@@ -17,33 +20,132 @@ import os
 
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.linux import trace
+from minirun.network import addresses
 
-_SCRIPT = """\
-add table inet {table}
-flush table inet {table}
-table inet {table} {{
-  chain postrouting {{
-    type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {subnet} oifname != "{bridge}" masquerade comment "leave with the host's address"
-  }}
-  chain forward {{
-    type filter hook forward priority filter; policy accept;
-    iifname "{bridge}" accept comment "containers may go anywhere"
-    oifname "{bridge}" ct state established,related accept comment "answers may come back"
-    oifname "{bridge}" ct status dnat accept comment "and whatever is published"
-    oifname "{bridge}" drop comment "nothing else may come in"
-  }}
-}}
-"""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from minirun.network.ledger import Endpoint, Network
+
+    Element = tuple[str, str, str, str, str]  # family, set, key, value or "", whom it is for
+
+ANY4, ANY6 = "0.0.0.0", "::"
+LAST_RULES = {"inet": ("forward", "nothing else comes in"), "bridge": ("prerouting", "not its address")}
+_LONGEST_COMMENT = 100  # characters; the kernel keeps 128 bytes
 
 
-def script(table: str, bridge: str, subnet: str) -> str:
-    """The nft script of a bridge's table; harmless to apply twice."""
-    return _SCRIPT.format(table=table, bridge=bridge, subnet=subnet)
+def anywhere(address: str) -> str:
+    """Every address of the family of this one."""
+    return ANY6 if addresses.is_v6(address) else ANY4
 
 
-def begin(text: str, lock: int, why: str) -> tuple[int, int]:
+# ---- what is in the sets ----------------------------------------------------------------------------------------
+
+
+def of_network(network: Network) -> Iterator[Element]:
+    """The elements of a network that has containers."""
+    bridge, name = f'"{network["bridge"]}"', network["name"]
+    yield "inet", "bridges", bridge, "", name
+    yield "inet", "neighbours", f"{bridge} . {bridge}", "", name
+    if network["internal"]:
+        yield "inet", "internal", bridge, "", name
+    for pool in network["pools"]:
+        yield "inet", f"subnets{_suffix(pool['subnet'])}", pool["subnet"], "", name
+    if network["dns_port"]:
+        yield "inet", "servers", f"{bridge} . {network['dns_port']}", "", name
+        for gateway in (pool["gateway"] for pool in network["pools"]):
+            target = f"{gateway} . {network['dns_port']}"
+            yield "inet", f"names{_suffix(gateway)}", f"{bridge} . {gateway}", target, name
+
+
+def of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
+    """The elements of one container on a network: its addresses, and the ports published there."""
+    cable, name = f'"{endpoint["interface"]}"', endpoint["name"]
+    mac = endpoint["mac"]
+    yield "bridge", "cables", cable, "", name
+    yield "bridge", "macs", f"{cable} . {mac}", "", name
+    own = endpoint["addresses"]
+    if any(map(addresses.is_v6, own)):
+        own = [*own, addresses.link_local(mac)]
+    for address in own:
+        yield "bridge", f"owners{_suffix(address)}", f"{cable} . {mac} . {address}", "", name
+        if addresses.is_v6(address):
+            yield "bridge", "targets6", f"{cable} . {addresses.to_number(address):#034x}", "", name
+    if endpoint["gateway"] and not network["internal"]:
+        yield from _published(endpoint)
+
+
+def _published(endpoint: Endpoint) -> Iterator[Element]:
+    targets = {_suffix(address): address for address in endpoint["addresses"]}
+    for port in endpoint["ports"]:
+        suffix = _suffix(port["host_ip"])
+        if suffix not in targets:
+            continue  # ports.py has refused what was asked for explicitly
+        key = f"{port['protocol']} . {port['host_port']}"
+        target = f"{targets[suffix]} . {port['container_port']}"
+        if port["host_ip"] in (ANY4, ANY6):
+            yield "inet", f"published{suffix}", key, target, endpoint["name"]
+        else:
+            yield "inet", f"published_at{suffix}", f"{port['host_ip']} . {key}", target, endpoint["name"]
+
+
+def _suffix(address: str) -> str:
+    return "6" if addresses.is_v6(address) else "4"
+
+
+# ---- scripts for nft --------------------------------------------------------------------------------------------
+
+
+def adding(table: str, elements: Iterable[Element]) -> str:
+    """The script that adds elements; those that are there already do no harm."""
+    return "".join(
+        f'add element {family} {table} {where} {{ {key} comment "{who[:_LONGEST_COMMENT]}"'
+        f"{f' : {value}' if value else ''} }}\n"
+        for family, where, key, value, who in elements
+    )
+
+
+def deleting(table: str, elements: Iterable[Element]) -> str:
+    """The script that deletes elements; each is added before, for deleting what is not there is an error."""
+    given = list(elements)
+    return adding(table, given) + "".join(
+        f"delete element {family} {table} {where} {{ {key} }}\n" for family, where, key, _, _ in given
+    )
+
+
+def all_of(table: str, networks: Iterable[Network]) -> str:
+    """The script that makes both tables anew, with all that is in the ledger."""
+    elements: list[Element] = []
+    for network in networks:
+        if network["endpoints"]:
+            elements += of_network(network)
+            for endpoint in network["endpoints"].values():
+                elements += of_endpoint(network, endpoint)
+    return removal(table) + rules(table) + adding(table, elements)
+
+
+def rules(table: str) -> str:
+    """table.nft for a table of this name, without its comments."""
+    with open(f"{os.path.dirname(__file__)}/table.nft", encoding="ascii") as file:
+        lines = [line for line in file if line.strip() and not line.lstrip().startswith("#")]
+    return "".join(lines).replace("@TABLE@", table)
+
+
+def removal(table: str) -> str:
+    """The script that deletes both tables; the `add` is for the case that they are gone already."""
+    return "".join(
+        f"{verb} table {family} {table}\n" for family in ("inet", "bridge") for verb in ("add", "delete")
+    )
+
+
+# ---- running nft ------------------------------------------------------------------------------------------------
+
+
+def begin(text: str, lock: int, why: str, question: str = "") -> tuple[int, int]:
     """Start nft on the script `text` and return at once, with what `finish` needs.
+
+    `question` are commands that only print: `finish` returns what.
 
     nft inherits `lock`, the descriptor of a flock(2): when we are killed, whoever waits for the lock waits for nft
     as well, and does not find a table that appears a moment after it was deleted.
@@ -51,48 +153,68 @@ def begin(text: str, lock: int, why: str) -> tuple[int, int]:
     os.posix_spawn rather than subprocess: importing that would take longer than nft itself (5 ms).
     Raises UnsupportedError when nft is not installed.
     """
-    program = _find("nft")
-    trace.announce("nft", [text], why)
-    trace.before("nft")
-    stdin, feed = os.pipe()
+    program = find("nft")
+    if text:
+        trace.announce("nft", [text], why)
+        trace.before("nft")
+    script = os.memfd_create("nft", os.MFD_CLOEXEC)  # a pipe would hold no more than 64 KiB before nft reads
     errors, stderr = os.pipe()
     try:
-        os.write(feed, text.encode())  # far less than a pipe holds, so it cannot block
-        actions = [(os.POSIX_SPAWN_DUP2, *pair) for pair in ((stdin, 0), (stderr, 1), (stderr, 2), (lock, 3))]
+        os.write(script, (text + question).encode())
+        os.lseek(script, 0, os.SEEK_SET)
+        actions = [
+            (os.POSIX_SPAWN_DUP2, *pair) for pair in ((script, 0), (stderr, 1), (stderr, 2), (lock, 3))
+        ]
         pid = os.posix_spawn(program, ["nft", "-f", "-"], os.environ, file_actions=actions)
     except BaseException:
         os.close(errors)
         raise
     finally:
-        for fd in (stdin, feed, stderr):
-            os.close(fd)
+        os.close(script)
+        os.close(stderr)
     return pid, errors
 
 
-def finish(started: tuple[int, int]) -> None:
-    """Wait for what `begin` started.  Raises MinirunError with nft's first words; UnsupportedError when the kernel
-    has no nftables for IP."""
+def finish(started: tuple[int, int]) -> str:
+    """Wait for what `begin` started; returns what it printed.
+
+    Raises MinirunError with nft's first words; UnsupportedError when the kernel has no nftables for IP."""
     pid, errors = started
     with open(errors, "rb") as file:
         said = file.read().decode(errors="replace").strip()
     _, status = os.waitpid(pid, 0)
     if not status:
-        return
+        return said
     reason = said.splitlines()[0] if said else f"ended with status {os.waitstatus_to_exitcode(status)}"
     if "Operation not supported" in said:
         raise UnsupportedError(
             f"this kernel has no nftables for IP: nft: {reason}",
-            "the bridge needs CONFIG_NF_TABLES_INET; --network host and --network none do not",
+            "networks need CONFIG_NF_TABLES_INET and _BRIDGE; --network host and --network none do not",
         )
-    raise MinirunError(f"nft: {reason}", "modprobe -a nf_tables nft_ct nft_masq nft_nat nft_chain_nat")
+    raise MinirunError(f"nft: {reason}", "modprobe -a nf_tables nft_ct nft_masq nft_nat nft_fib_inet")
 
 
-def removal(table: str) -> str:
-    """The nft script that deletes the table; the `add` is for the case that it is gone already."""
-    return f"add table inet {table}\ndelete table inet {table}\n"
+def has_rules(table: str, lock: int) -> bool:
+    """Whether the last rules of both tables are there: `nft flush table` takes rules away and leaves the sets."""
+    why = "whether somebody has flushed the tables"
+    # one nft for each: listing a second table in one script finds nothing of it
+    started = [
+        (begin("", lock, why, f"list chain {family} {table} {chain}\n"), f'comment "{comment}"')
+        for family, (chain, comment) in LAST_RULES.items()
+    ]
+    found = [_says(one, comment) for one, comment in started]  # each has to be waited for
+    return all(found)
 
 
-def _find(program: str) -> str:
+def _says(started: tuple[int, int], words: str) -> bool:
+    try:
+        return words in finish(started)
+    except MinirunError:
+        return False
+
+
+def find(program: str) -> str:
+    """The path of a program that root can run.  Raises UnsupportedError when it is not installed."""
     for directory in (*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"):
         path = f"{directory}/{program}"
         if directory and os.access(path, os.X_OK):

@@ -17,7 +17,7 @@ import sys
 import types
 
 from minirun.linux.syscalls import SyscallError
-from minirun.network import netlink
+from minirun.network import addresses, netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ _Link, _Address, _Route = _import_messages_only()
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 16, 20, 24, 26
 _NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = 0x100, 0x200, 0x400
 _IFF_UP = 1
-_RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
+_IFA_F_NODAD = 0x02
+_RT_TABLE_MAIN, _RT_TABLE_LOCAL, _RTPROT_BOOT, _RTN_UNICAST, _RTN_LOCAL = 254, 255, 3, 1, 2
+_NO_ROUTE = 1  # a metric behind that of the kernel's own routes, which is 0
 
 
 def add_bridge(sock: socket.socket, name: str, mac: str, group: int, why: str) -> None:
@@ -76,16 +78,16 @@ def add_bridge(sock: socket.socket, name: str, mac: str, group: int, why: str) -
 
 
 def add_veth(
-    sock: socket.socket, name: str, bridge: str, group: int, netns_path: str, mac: str, why: str
+    sock: socket.socket, name: str, bridge: str, group: int, netns_path: str, inside: str, mac: str, why: str
 ) -> None:
-    """Make a veth pair: `name` here, a port of `bridge` and up; eth0 with address `mac` in `netns_path`, down.
+    """Make a veth pair: `name` here, a port of `bridge` and up; `inside` with address `mac` in `netns_path`, down.
 
-    eth0 cannot be made up at once: the kernel would open it before it has its other end (ENOTCONN).  An
+    The inner end cannot be made up at once: the kernel would open it before it has its other end (ENOTCONN).  An
     interface left over under the name `name` is replaced.  Raises SyscallError.
     """
     netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        peer = {"attrs": [("IFLA_IFNAME", "eth0"), ("IFLA_ADDRESS", mac), ("IFLA_NET_NS_FD", netns)]}
+        peer = {"attrs": [("IFLA_IFNAME", inside), ("IFLA_ADDRESS", mac), ("IFLA_NET_NS_FD", netns)]}
         data = {"attrs": [("VETH_INFO_PEER", peer)]}
         link = _up(_Link())
         link["attrs"] = [
@@ -96,7 +98,7 @@ def add_veth(
         ]
         command = (
             f"ip link add {name} up group {group} master {bridge} "
-            f"type veth peer name eth0 address {mac} netns {netns_path}"
+            f"type veth peer name {inside} address {mac} netns {netns_path}"
         )
         try:
             _send(sock, link, _RTM_NEWLINK, _NLM_F_CREATE | _NLM_F_EXCL, command, why)
@@ -107,6 +109,16 @@ def add_veth(
             _send(sock, link, _RTM_NEWLINK, _NLM_F_CREATE | _NLM_F_EXCL, command, why)
     finally:
         os.close(netns)
+
+
+def allow_hairpin(sock: socket.socket, name: str, why: str) -> None:
+    """Let the bridge send a frame back out of the port it came in by."""
+    link = _Link()
+    link["index"] = socket.if_nametoindex(name)
+    port = {"attrs": [("IFLA_BRPORT_MODE", 1)]}
+    slave = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", port)]}
+    link["attrs"] = [("IFLA_LINKINFO", slave)]
+    _send(sock, link, _RTM_NEWLINK, 0, f"ip link set {name} type bridge_slave hairpin on", why)
 
 
 def link_up(sock: socket.socket, name: str, why: str, *, prefix: str = "") -> None:
@@ -121,49 +133,72 @@ def set_address(
 ) -> None:
     """Give an interface of this namespace an address; it may have it already."""
     message = _Address()
-    message["family"] = socket.AF_INET
     message["prefixlen"] = prefix_length
     message["index"] = socket.if_nametoindex(name)
-    message["attrs"] = [
-        ("IFA_LOCAL", address),
-        ("IFA_ADDRESS", address),
-        ("IFA_BROADCAST", _broadcast(address, prefix_length)),
-    ]
-    command = f"{prefix}ip address replace {address}/{prefix_length} broadcast + dev {name}"
+    message["attrs"] = [("IFA_LOCAL", address), ("IFA_ADDRESS", address)]
+    if addresses.is_v6(address):
+        message["family"] = socket.AF_INET6
+        message["flags"] = _IFA_F_NODAD  # nobody else has it, and asking around takes a second
+        how = "nodad"
+    else:
+        message["family"] = socket.AF_INET
+        message["attrs"].append(("IFA_BROADCAST", _broadcast(address, prefix_length)))
+        how = "broadcast +"
+    command = f"{prefix}ip address replace {address}/{prefix_length} {how} dev {name}"
     _send(sock, message, _RTM_NEWADDR, _NLM_F_CREATE | _NLM_F_REPLACE, command, why)
 
 
-def set_default_route(sock: socket.socket, gateway: str, why: str, *, prefix: str = "") -> None:
-    """Send all that is not for a neighbour to `gateway`; replaces a default route there may be."""
+def set_default_route(sock: socket.socket, gateway: str, name: str, why: str, *, prefix: str = "") -> None:
+    """Send all that is not for a neighbour to `gateway`, by the interface `name`; replaces a default route."""
+    message = _route(gateway, _RT_TABLE_MAIN, _RTN_UNICAST)
+    message["attrs"] = [("RTA_GATEWAY", gateway), ("RTA_OIF", socket.if_nametoindex(name))]
+    family = "-6 " if addresses.is_v6(gateway) else ""
+    command = f"{prefix}ip {family}route replace default via {gateway} dev {name}"
+    _send(sock, message, _RTM_NEWROUTE, _NLM_F_CREATE | _NLM_F_REPLACE, command, why)
+
+
+def set_local_route(sock: socket.socket, address: str, name: str, why: str) -> None:
+    """Take what comes in by the interface `name` for the IPv6 `address` as our own."""
+    message = _route(address, _RT_TABLE_LOCAL, _RTN_LOCAL)
+    message["dst_len"] = 128
+    message["attrs"] = [
+        ("RTA_DST", address),
+        ("RTA_OIF", socket.if_nametoindex(name)),
+        ("RTA_PRIORITY", _NO_ROUTE),
+    ]
+    command = f"ip -6 route replace local {address} dev {name} table local metric {_NO_ROUTE}"
+    _send(sock, message, _RTM_NEWROUTE, _NLM_F_CREATE | _NLM_F_REPLACE, command, why)
+
+
+def _route(address: str, table: int, kind: int) -> Any:
     message = _Route()
-    message["family"] = socket.AF_INET
-    message["table"] = _RT_TABLE_MAIN
+    message["family"] = socket.AF_INET6 if addresses.is_v6(address) else socket.AF_INET
+    message["table"] = table
     message["proto"] = _RTPROT_BOOT
-    message["type"] = _RTN_UNICAST
-    message["attrs"] = [("RTA_GATEWAY", gateway)]
-    flags = _NLM_F_CREATE | _NLM_F_REPLACE
-    _send(sock, message, _RTM_NEWROUTE, flags, f"{prefix}ip route replace default via {gateway}", why)
+    message["type"] = kind
+    return message
 
 
-def routes(sock: socket.socket) -> list[Subnet]:
-    """Where this namespace has IPv4 routes to, in all its tables: (first address, prefix length) of each."""
+def routes(sock: socket.socket, family: int = socket.AF_INET) -> list[Subnet]:
+    """Where this namespace has routes of a family to, in all its tables: (first address, prefix length, bits)."""
+    bits, everywhere = (32, "0.0.0.0") if family == socket.AF_INET else (128, "::")
     message = _Route()
-    message["family"] = socket.AF_INET
+    message["family"] = family
     found = []
     for answer in netlink.dump(
         sock, _encode(message, _RTM_GETROUTE, netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP)
     ):
         route = _Route(answer)
         route.decode()
-        destination = route.get_attr("RTA_DST") or "0.0.0.0"
-        number = int.from_bytes(socket.inet_aton(destination), "big")
-        found.append((number, int(route["dst_len"])))
+        destination = route.get_attr("RTA_DST") or everywhere
+        found.append((addresses.to_number(destination), int(route["dst_len"]), bits))
     return found
 
 
 def _broadcast(address: str, prefix_length: int) -> str:
-    number = int.from_bytes(socket.inet_aton(address), "big") | (2 ** (32 - prefix_length) - 1)
-    return socket.inet_ntoa(number.to_bytes(4, "big"))
+    size = 2 ** (32 - prefix_length)
+    number = addresses.to_number(address)
+    return addresses.to_text(number - number % size + size - 1)
 
 
 def _up(link: Any) -> Any:

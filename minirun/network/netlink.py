@@ -19,12 +19,12 @@ NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _RTM_DELLINK = 17
 _IFLA_IFNAME, _IFLA_GROUP = 3, 27
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 
 
-def open_socket() -> socket.socket:
-    """A routing socket.  It speaks to the network namespace this thread is in now, for as long as it lives."""
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+def open_socket(protocol: int = socket.NETLINK_ROUTE) -> socket.socket:
+    """A netlink socket.  It speaks to the network namespace this thread is in now, for as long as it lives."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     sock.bind((0, 0))
     return sock
 
@@ -43,8 +43,8 @@ def _exchange(sock: socket.socket, message: bytes) -> None:
 
 
 def _raise_error(answer: bytes) -> None:
-    if _HEADER.unpack_from(answer)[1] == _NLMSG_ERROR:  # also the acknowledgement: an error of 0
-        (code,) = struct.unpack_from("=i", answer, _HEADER.size)
+    if HEADER.unpack_from(answer)[1] == _NLMSG_ERROR:  # also the acknowledgement: an error of 0
+        (code,) = struct.unpack_from("=i", answer, HEADER.size)
         if code:
             raise OSError(-code, os.strerror(-code))
 
@@ -56,7 +56,7 @@ def dump(sock: socket.socket, message: bytes) -> list[bytes]:
     while True:
         answer = sock.recv(1 << 20)
         while answer:
-            length, kind = _HEADER.unpack_from(answer)[:2]
+            length, kind = HEADER.unpack_from(answer)[:2]
             _raise_error(answer)
             if kind == _NLMSG_DONE:
                 return messages
@@ -81,7 +81,7 @@ def delete_group(sock: socket.socket, group: int, why: str) -> None:
 def _delete(sock: socket.socket, attribute: int, value: bytes, command: str, why: str) -> None:
     which = struct.pack("=HH", 4 + len(value), attribute) + value + b"\0" * (-len(value) % 4)
     body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + which  # struct ifinfomsg: any family, no index
-    header = _HEADER.pack(_HEADER.size + len(body), _RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
+    header = HEADER.pack(HEADER.size + len(body), _RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
     try:
         request(sock, header + body, command, why)
     except syscalls.SyscallError as error:

@@ -8,6 +8,9 @@ See      resolv.conf(5), hosts(5)
 
 from __future__ import annotations
 
+from minirun import files
+from minirun.network.addresses import is_loopback
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,18 +34,10 @@ ff02::2\tip6-allrouters
 
 def host_resolv_conf() -> str:
     """The host's resolv.conf, or what stands behind systemd-resolved's stub.  "" when there is none."""
-    text = _read("/etc/resolv.conf")
+    text = files.text("/etc/resolv.conf")
     if nameservers(text) == [_STUB]:
-        return _read(RESOLVED_UPSTREAM) or text
+        return files.text(RESOLVED_UPSTREAM) or text
     return text
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def resolv_conf(
@@ -52,7 +47,7 @@ def resolv_conf(
 
     `dns`, `search` and `options` replace the host's lines of that kind; a search of "." means none.
     """
-    servers = list(dns) or [server for server in nameservers(host_text) if not _is_loopback(server)]
+    servers = list(dns) or [server for server in nameservers(host_text) if not is_loopback(server)]
     domains = list(search) or _last(host_text, "search", "domain")
     settings = list(options) or _last(host_text, "options")
     lines = [f"nameserver {server}" for server in servers or PUBLIC_NAMESERVERS]
@@ -82,17 +77,13 @@ def _lines(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if line.strip() and line[0] not in "#;"]
 
 
-def _is_loopback(server: str) -> bool:
-    return server.startswith("127.") or server.partition("%")[0] == "::1"
-
-
-def hosts_file(hostname: str, address: str | None, extra: Sequence[tuple[str, str]] = ()) -> str:
+def hosts_file(hostname: str, addresses: Sequence[str] = (), extra: Sequence[tuple[str, str]] = ()) -> str:
     """The text of a container's hosts file.
 
-    `address` None is a container without a network of its own; `extra` are (name, address) pairs of
-    --add-host.  The host name `web.example.org` is also known as `web`.
+    `addresses` are its own, none without a network of its own; `extra` are (name, address) pairs of --add-host.
+    The host name `web.example.org` is also known as `web`.
     """
-    own = [] if address is None else [(_with_short_name(hostname), address)]
+    own = [(_with_short_name(hostname), address) for address in addresses]
     return _LOCAL_HOSTS + "".join(f"{where}\t{name}\n" for name, where in (*extra, *own))
 
 

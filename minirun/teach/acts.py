@@ -223,6 +223,13 @@ def _nft(act: Act) -> str:
     return "nft -f - <<END\n" + "\n".join(f"    {line}" for line in lines) + "\nEND"
 
 
+def _iptables(act: Act) -> str:
+    program, rules = act.args
+    if not rules:
+        return str(program)
+    return f"{program} --noflush <<END\n" + "\n".join(f"    {line}" for line in rules.splitlines()) + "\nEND"
+
+
 def _prlimit(act: Act) -> str:
     name, soft, hard = act.args
     return (
@@ -278,6 +285,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
     "fchdir": ("chdir(2)", ("path",), lambda act: f"cd {quote(act.args[0])}   # by a descriptor"),
     "fork": ("fork(2)", (), lambda act: f"# process {act.result} begins here"),
     "ioctl": ("netdevice(7)", ("request", "interface", "flag"), lambda act: f"ip link set {act.args[1]} up"),
+    "iptables": ("iptables(8)", ("program", "rules"), _iptables),
     "keyctl": ("keyctl(2)", ("operation", "name"), lambda act: f"keyctl session {quote(act.args[1])}"),
     "kill": ("kill(2)", ("pid", "signal"), lambda act: f"kill -{act.args[1]} {act.args[0]}"),
     "mkdir": (

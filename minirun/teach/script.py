@@ -21,6 +21,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from minirun.linux import cgroups
+from minirun.network import firewall
 from minirun.teach import acts, flags, narrate
 from minirun.teach.events import Act, Step
 
@@ -256,77 +257,115 @@ class Script:
 
 
 class Network:
-    """A bridge, a cable and a table as those of the run, under other names and, if need be, in another subnet.
+    """Bridges, cables and tables as those of the run, under other names and, if need be, in other subnets.
 
-    The run may have found the bridge made already.  The script makes its own in any case: minirun takes a bridge
-    away with its last container, and does not know of this one.
+    The run may have found a bridge or the tables made already.  The script makes its own in any case: minirun takes
+    them away with their last container, and does not know of this one.
     """
 
     def __init__(self, made: list[Act]) -> None:
         self.acts = made
-        self.texts = [act.args[0] for act in made if act.call in ("netlink", "nft")]
-        self.bridge = self._find(r"master (\S+)")
-        self.cable = self._find(r"ip link add (\S+) up group \d+ master")
-        self.table = self._find(r"add table inet (\S+)")
-        self.prefix = self._net(
-            self._find(r"via (\S+)"), int(self._find(r"ip address replace [\d.]+/(\d+)") or 24)
-        )
+        self.texts = [str(act.args[0]) for act in made if act.call in ("netlink", "nft")]
+        self.table = self._find(r"(?:table|element) (?:inet|bridge) (\S+)")
+        cables = r"ip link add (\S+) up group (\d+) master (\S+)"
+        found = [match.groups() for text in self.texts if (match := re.search(cables, text))]
+        self.links = [
+            Link(number or "", cable, group, bridge, self._prefix(bridge))
+            for number, (cable, group, bridge) in enumerate(found)
+        ]
 
     def _find(self, pattern: str) -> str:
         return next((found[1] for text in self.texts if (found := re.search(pattern, text))), "")
 
-    def _net(self, gateway: str, length: int) -> str:
-        """The part of the addresses that all in the subnet share, as 172.17 of a /16."""
-        return ".".join(gateway.split(".")[: length // 8])
+    def _prefix(self, bridge: str) -> str:
+        """The part of the addresses that all on a bridge share, as 172.17 of a /16."""
+        pattern = rf"ip address replace ([\d.]+)/(\d+) broadcast \+ dev {re.escape(bridge)}$"
+        match = next((found for text in self.texts if (found := re.search(pattern, text))), None)
+        return ".".join(match[1].split(".")[: int(match[2]) // 8]) if match else ""
 
     def rename(self, text: str) -> str:
         """`text` with the script's names and addresses for the run's."""
-        if not self.acts:
-            return text
-        text = re.sub(r"\bgroup \d+", "group $GROUP", text)
-        text = re.sub(rf"\binet {re.escape(self.table)}(?![\w-])", "inet $TABLE", text)
-        for old, new in ((self.cable, "$CABLE"), (self.bridge, "$BRIDGE")):
-            text = re.sub(rf"(?<![\w/$-]){re.escape(old)}(?![\w-])", new, text)
-        return re.sub(rf"(?<![\d.]){re.escape(self.prefix)}\.(?=\d)", "$NET.", text)
+        if self.table:
+            text = re.sub(rf"\b(inet|bridge) {re.escape(self.table)}(?![\w-])", r"\1 $TABLE", text)
+        for link in self.links:
+            text = link.rename(text)
+        return text
 
     def variables(self) -> Iterator[str]:
-        if not self.acts:
+        if not self.links:
             return
-        upper, _, last = self.prefix.rpartition(".")
-        end = 31 if upper == "172" else 254
-        others = f"$(seq {int(last) + 1 if int(last) < end else 1} {end})"
-        yield from (
-            "",
-            "BRIDGE=shbr$$ CABLE=shve$$ TABLE=minirun-sh-$$ GROUP=$$",
-            f"for last in {last} {others}; do   # the first subnet that this host has no route to",
-            f"    NET={upper + '.' if upper else ''}$last",
-            '    ip route show table all | grep -q "\\(^\\|[^0-9.]\\)$NET\\." || break',
-            "done",
-            "export BRIDGE CABLE TABLE GROUP NET",
-        )
+        yield from ("", "TABLE=minirun-sh-$$")
+        for link in self.links:
+            yield from link.variables()
 
     def put_away(self) -> Iterator[str]:
-        if self.acts:
-            yield 'ip link delete "$CABLE" 2> /dev/null || true'
-            yield 'ip link delete "$BRIDGE" 2> /dev/null || true'
+        for link in self.links:
+            yield f'ip link delete "{link.cable}" 2> /dev/null || true'
+            yield f'ip link delete "{link.bridge}" 2> /dev/null || true'
+        if self.links:
             yield 'nft delete table inet "$TABLE" 2> /dev/null || true'
+            yield 'nft delete table bridge "$TABLE" 2> /dev/null || true'
 
     def commands(self, names: Names) -> Iterator[str]:
         """The commands of the run's network process, without those that only moved that process about."""
-        if not any("type bridge" in text for text in self.texts):
-            yield from _comment("the run found its bridge made already")
-            yield "ip link add $BRIDGE up group $GROUP type bridge"
+        if self.table and not any("chain postrouting" in text for text in self.texts):
+            yield from _comment("the run found its tables made already")
+            yield from ("nft -f - <<END", *firewall.rules("$TABLE").splitlines(), "END")
+        for link in self.links:
+            if not any(f"ip link add {link.old_bridge} " in text for text in self.texts):
+                yield from _comment("the run found its bridge made already")
+                yield f"ip link add {link.bridge} up group {link.group} type bridge"
         for act in self.acts:
             if act.call == "unshare":
                 yield from _comment(act.why)
                 yield "touch $S/netns"
                 yield "unshare --net=$S/netns true"
+            elif act.call == "iptables":
+                yield from _comment(
+                    "the run also let its bridge through iptables here, where a chain drops by its policy"
+                )
             elif act.call in ("netlink", "nft", "write") and " link delete " not in str(act.args[0]):
                 yield from _comment(act.why)
                 yield from (line.removeprefix("    ") for line in self._renamed(act, names).splitlines())
+        if any("map names4" not in text and " names4 " in text for text in self.texts):
+            yield from _comment(
+                "the network's name server is a process of minirun's: here nobody answers for names"
+            )
 
     def _renamed(self, act: Act, names: Names) -> str:
         return self.rename(names.substitute(acts.command(act)))
+
+
+class Link:
+    """One bridge with one cable, and the shell variables that stand for them."""
+
+    def __init__(self, number: object, cable: str, group: str, bridge: str, prefix: str) -> None:
+        self.old_cable, self.old_group, self.old_bridge, self.prefix = cable, group, bridge, prefix
+        self.bridge, self.cable = f"$BRIDGE{number}", f"$CABLE{number}"
+        self.group, self.net, self.number = f"$GROUP{number}", f"$NET{number}", number
+
+    def rename(self, text: str) -> str:
+        text = re.sub(rf"\bgroup {self.old_group}\b", f"group {self.group}", text)
+        text = text.replace(f"/conf/{self.old_bridge}/", f"/conf/{self.bridge}/")
+        for old, new in ((self.old_cable, self.cable), (self.old_bridge, self.bridge)):
+            text = re.sub(rf"(?<![\w/$-]){re.escape(old)}(?![\w-])", new, text)
+        if not self.prefix:
+            return text
+        return re.sub(rf"(?<![\d.]){re.escape(self.prefix)}\.(?=\d)", f"{self.net}.", text)
+
+    def variables(self) -> Iterator[str]:
+        upper, _, last = self.prefix.rpartition(".")
+        end = 31 if upper == "172" else 254
+        others = f"$(seq {int(last) + 1 if int(last) < end else 1} {end})"
+        number = self.number
+        yield from (
+            f"BRIDGE{number}=shbr$${number} CABLE{number}=shve$${number} GROUP{number}=$${number}",
+            f"for last in {last} {others}; do   # the first subnet that this host has no route to",
+            f"    NET{number}={upper + '.' if upper else ''}$last",
+            f'    ip route show table all | grep -q "\\(^\\|[^0-9.]\\){self.net}\\." || break',
+            "done",
+            f"export BRIDGE{number} CABLE{number} TABLE GROUP{number} NET{number}",
+        )
 
 
 # ---- small parts ----------------------------------------------------------------------------------------------

@@ -81,6 +81,23 @@ def test_somebody_who_drops_what_is_forwarded_is_named(minirun: Minirun) -> None
     assert found["firewall"]["Found"].startswith("ip mine wall drops")
 
 
+def let_through(advice: str) -> str:
+    """The two commands that are advised, for a shell."""
+    command = advice.partition(": ")[2].removesuffix(", and the same with oifname").replace('"', '\\"')
+    return f"; {command}; {command.replace('iifname', 'oifname')}"
+
+
+def test_somebody_who_lets_ours_through_is_not_named(minirun: Minirun) -> None:
+    chain = "{ type filter hook forward priority 0; policy drop; }"
+    script = f"nft add table ip mine; nft add chain ip mine wall '{chain}'"
+    script += let_through(in_network(minirun, script)["firewall"]["Advice"])
+    assert in_network(minirun, script)["firewall"]["Status"] == "ok"
+    minirun("network", "create", "shop", check=True)
+    found = in_network(minirun, script)["firewall"]
+    minirun("network", "rm", "shop", check=True)
+    assert 'iifname "mr-' in found["Advice"]
+
+
 def test_without_nft_a_bridge_cannot_be(minirun: Minirun) -> None:
     hide = "mount --bind /dev/null $(command -v nft)"
     found = checked(minirun, "unshare", "--mount", "sh", "-c", f'{hide} && exec "$@"', "sh")

@@ -13,7 +13,7 @@ NONE = ("--rm", "--network", "none")
 # Options that between them make init do everything it can.
 VARIANTS = {
     "none": NONE,
-    "bridge": ("--rm",),
+    "bridge": ("--rm", "--name", "told"),
     "user": (*NONE, "-u", "65534:100", "--security-opt", "no-new-privileges", "--ulimit", "nofile=100:200"),
     "read-only": (
         *NONE,

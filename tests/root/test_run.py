@@ -103,7 +103,7 @@ def test_a_limit_without_its_controller_is_125_and_leaves_nothing(minirun, optio
         (["--ulimit", "nofiles=3", "busybox"], 'invalid ulimit: "nofiles=3"'),
         (["--cap-add", "NOSUCH", "busybox"], "NOSUCH"),
         (["--security-opt", "nonsense", "busybox"], 'invalid --security-opt: "nonsense"'),
-        (["--network", "nosuch", "busybox"], 'network "nosuch" not found'),
+        (["--network", "nosuch", "busybox"], "network nosuch not found"),
         (["--name", "-", "busybox"], "Invalid container name (-), only"),
         (["-w", "relative", "busybox"], "the working directory 'relative' is invalid"),
         (["--tmpfs", "relative", "busybox"], "invalid mount path: 'relative' mount path must be absolute"),

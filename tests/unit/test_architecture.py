@@ -29,6 +29,7 @@ GROUND = LEVEL["errors"]
 MODULES = {
     "ctypes": "linux/*",
     "click": "cli/*",
+    "dnslib": "network/*",
     **dict.fromkeys(
         ["ssl", "http", "urllib.request", "urllib3", "requests", "socketserver"], "image/transport.py"
     ),
@@ -191,6 +192,7 @@ def test_an_import_that_points_down_is_not_found(path: str, source: str) -> None
         ("image/store.py", "import urllib3"),
         ("network/bridge.py", "import http.client"),
         ("cli/run.py", "import ssl"),
+        ("engine/networks.py", "import dnslib"),
     ],
 )
 def test_a_breach_of_a_quarantine_is_found(path: str, source: str) -> None:

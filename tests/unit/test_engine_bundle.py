@@ -55,7 +55,7 @@ def test_privileged_hides_nothing(configure):
 
 @pytest.mark.parametrize(
     ("network", "path", "expected"),
-    [("none", "", None), ("bridge", "/run/x/netns", "/run/x/netns"), ("host", "", "absent")],
+    [("none", "", None), ("bridge", "/run/x/netns", "/run/x/netns"), ("host", "host", "absent")],
 )
 def test_the_network_namespace(configure, network, path, expected):
     found = namespaces(configure(path, network=network))

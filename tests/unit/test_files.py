@@ -1,4 +1,4 @@
-"""Files: what removing a tree leaves alone."""
+"""Files: what removing a tree leaves alone, and what reading one that is not there says."""
 
 from pathlib import Path
 
@@ -24,3 +24,8 @@ def test_remove_tree_does_not_follow_links(tmp_path: Path) -> None:
 
 def test_remove_tree_is_content_when_there_is_nothing(tmp_path: Path) -> None:
     files.remove_tree(str(tmp_path / "nothing"))
+
+
+def test_text_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "odd").write_bytes(b"a\xff\n")
+    assert [files.text(str(tmp_path / name)) for name in ("odd", "none")] == ["a\ufffd\n", ""]

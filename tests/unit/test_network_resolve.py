@@ -2,6 +2,7 @@
 
 import pytest
 
+from minirun import files
 from minirun.network import resolve
 from minirun.network.resolve import hosts_file, resolv_conf
 
@@ -46,23 +47,25 @@ def test_behind_the_stub_of_systemd_resolved_are_its_servers(monkeypatch):
         "/etc/resolv.conf": "nameserver 127.0.0.53\n",
         resolve.RESOLVED_UPSTREAM: "nameserver 192.0.2.9\n",
     }
-    monkeypatch.setattr(resolve, "_read", texts.__getitem__)
+    monkeypatch.setattr(files, "text", texts.__getitem__)
     assert resolve.host_resolv_conf() == "nameserver 192.0.2.9\n"
 
 
 def test_hosts_names_the_loopback_and_the_container():
-    lines = hosts_file("web", "172.17.0.2").splitlines()
+    lines = hosts_file("web", ["172.17.0.2"]).splitlines()
     assert lines[0] == "127.0.0.1\tlocalhost"
     assert lines[-1] == "172.17.0.2\tweb"
 
 
 def test_a_full_name_is_known_by_its_first_part_too():
-    assert hosts_file("web.example.org", "172.17.0.2").endswith("172.17.0.2\tweb.example.org web\n")
+    assert hosts_file("web.example.org", ["172.17.0.2"]).endswith("172.17.0.2\tweb.example.org web\n")
 
 
 def test_without_an_address_hosts_has_the_loopback_only():
-    assert "web" not in hosts_file("web", None)
+    assert "web" not in hosts_file("web")
 
 
 def test_added_hosts_come_before_the_container():
-    assert hosts_file("web", "172.17.0.2", [("db", "192.0.2.7")]).endswith("192.0.2.7\tdb\n172.17.0.2\tweb\n")
+    assert hosts_file("web", ["172.17.0.2"], [("db", "192.0.2.7")]).endswith(
+        "192.0.2.7\tdb\n172.17.0.2\tweb\n"
+    )

@@ -1,0 +1,54 @@
+"""The options of `run` and `create` about networks.
+
+Next  engine/plugs.py says what they mean
+"""
+
+from __future__ import annotations
+
+import click
+
+from minirun.engine import plugs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from minirun.engine.options import RunOptions
+
+_OPTIONS = (
+    click.option(
+        "--network", "--net", multiple=True, help="NAME, again for more; bridge, host, none, container:NAME."
+    ),
+    click.option("--network-alias", "--net-alias", multiple=True, help="One more name on the first network."),
+    click.option("--ip", help="IPv4 address on the first network."),
+    click.option("--ip6", help="IPv6 address on the first network."),
+    click.option("--mac-address", help="Hardware address on the first network: 02:42:ac:11:00:02."),
+    click.option(
+        "-p", "--publish", multiple=True, help="[IP:][HOST:]CONTAINER[/udp]: a port of the host leads there."
+    ),
+    click.option("-P", "--publish-all", is_flag=True, help="Publish each exposed port at a random one."),
+    click.option("--expose", multiple=True, help="A port that the container listens at, for -P: 80, 53/udp."),
+    click.option("--dns", multiple=True, help="Name server to ask."),
+    click.option("--dns-search", multiple=True, help="Domain to look short names up in; . for none."),
+    click.option("--dns-option", "--dns-opt", multiple=True, help="Option of resolv.conf: timeout:1."),
+    click.option("--add-host", multiple=True, help="NAME:IP, or NAME:host-gateway for this host."),
+)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the command takes them all, under the names that `take` knows."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def warn(options: RunOptions) -> None:
+    """Docker's word on ports that nobody needs to publish."""
+    if options.network == "host" and (options.ports or options.publish_all):
+        click.echo("WARNING: Published ports are discarded when using host network mode", err=True)
+
+
+def take(into: RunOptions, words: dict[str, Any]) -> None:
+    """The words of the command line into RunOptions."""
+    plugs.take(into, words)

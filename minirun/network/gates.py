@@ -1,0 +1,149 @@
+"""Ways through other people's firewalls.
+
+A packet passes only if every table's chain lets it: `accept` in our table does not overrule a chain of Docker's
+or ufw's that drops by its policy.  Where iptables has such a chain, a network that comes puts rules for its own
+bridge there, and takes them out again when it goes:
+
+    forward   in DOCKER-USER, the chain that Docker keeps for others, or in FORWARD
+    input     in INPUT, for questions to the network's name server
+
+firewalld is told of the bridge by its own command, and puts it into its zone `trusted`.
+
+Our own chain still has its say, so what it drops stays dropped; and what goes from our bridge to one of
+Docker's is left to Docker's rules.  Firewalls that are nftables tables of their own are not touched: `minirun
+doctor` names them.
+
+See      iptables(8); docs.docker.com/engine/network/packet-filtering-firewalls
+By hand  iptables -S DOCKER-USER; iptables -S FORWARD; firewall-cmd --zone=trusted --list-interfaces
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from minirun import files
+from minirun.errors import MinirunError
+from minirun.linux import trace
+from minirun.network import firewall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minirun.network.ledger import Network
+
+QUESTION = "list chains\n"  # at the end of a script for nft: what others have
+_PROGRAMS = {"ip": "iptables", "ip6": "ip6tables"}
+_LEGACY = {"ip": "/proc/net/ip_tables_names", "ip6": "/proc/net/ip6_tables_names"}
+_FIREWALLD = "firewalld"
+_DOCKERS = ("docker0", "br-+")  # Docker's own bridges
+
+
+def open_for(network: Network, chains: str) -> bool:
+    """Put our rules where others drop; `chains` is nft's answer to QUESTION.  Whether any were put."""
+    families = ("ip", "ip6") if len(network["pools"]) > 1 else ("ip",)
+    before = list(network["gates"])
+    for family in families:
+        rules = list(_rules(network, family, _dropping(family, chains), chains))
+        if rules and not any(_mark(network) in rule for rule in _present(family)):
+            lines = [f"-I {rule}" for rule in reversed(rules)]
+            _restore(family, lines, why="somebody else's firewall drops what it does not know")
+            network["gates"] = [*dict.fromkeys([*network["gates"], family])]
+    if "table inet firewalld" in chains and _FIREWALLD not in network["gates"]:
+        _tell_firewalld("add", network, why="firewalld rejects what comes by an interface it does not know")
+        network["gates"].append(_FIREWALLD)
+    return network["gates"] != before
+
+
+def close_for(network: Network) -> None:
+    """Take them out again."""
+    for family in network["gates"]:
+        if family == _FIREWALLD:
+            _tell_firewalld("remove", network, why="the network has gone")
+            continue
+        rules = [rule.replace("-A ", "-D ", 1) for rule in _present(family) if _mark(network) in rule]
+        if rules:
+            _restore(family, rules, why="the network has gone, and its ways through with it")
+    network["gates"] = []
+
+
+def _dropping(family: str, chains: str) -> set[str]:
+    """Which of FORWARD and INPUT of iptables drop by policy."""
+    found, table, chain = set(), "", ""
+    for line in chains.splitlines():
+        words = line.split()
+        if words[:1] == ["table"]:
+            table = " ".join(words[1:3])
+        elif words[:1] == ["chain"]:
+            chain = words[1]
+        elif table == f"{family} filter" and "policy drop;" in line:
+            found.add(chain)
+    if "filter" in files.text(_LEGACY[family]):
+        found |= {
+            rule.split()[1] for rule in _present(family) if rule.startswith("-P") and rule.endswith("DROP")
+        }
+    return found & {"FORWARD", "INPUT"}
+
+
+def _rules(network: Network, family: str, dropping: set[str], chains: str) -> Iterator[str]:
+    """The rules, in the order in which packets meet them."""
+    bridge, mark = network["bridge"], f'-m comment --comment "{_mark(network)}"'
+    if "FORWARD" in dropping and not network["internal"]:
+        docker = "chain DOCKER-USER" in chains or any("-N DOCKER-USER" in rule for rule in _legacy(family))
+        chain = "DOCKER-USER" if docker else "FORWARD"
+        for other in _DOCKERS if docker else ():
+            yield f"{chain} -i {bridge} -o {other} {mark} -j RETURN"
+        yield f"{chain} -i {bridge} {mark} -j ACCEPT"
+        yield f"{chain} -o {bridge} {mark} -j ACCEPT"
+    if "INPUT" in dropping and network["dns_port"]:
+        for protocol in ("udp", "tcp"):
+            yield f"INPUT -i {bridge} -p {protocol} --dport {network['dns_port']} {mark} -j ACCEPT"
+
+
+def _tell_firewalld(verb: str, network: Network, why: str) -> None:
+    """Put the bridge into the zone of those who are trusted, or take it out: our own table still has its say."""
+    words = ["firewall-cmd", "--zone=trusted", f"--{verb}-interface={network['bridge']}"]
+    trace.announce("iptables", [" ".join(words), ""], why)
+    with contextlib.suppress(MinirunError) if verb == "remove" else contextlib.nullcontext():
+        _run(words, "")
+
+
+def _mark(network: Network) -> str:
+    return f"minirun {network['bridge']}"
+
+
+def _legacy(family: str) -> list[str]:
+    return _present(family) if "filter" in files.text(_LEGACY[family]) else []
+
+
+def _present(family: str) -> list[str]:
+    """The rules of the filter table, as `iptables -S` prints them."""
+    return _run([_PROGRAMS[family], "-w", "-S"], "").splitlines()
+
+
+def _restore(family: str, rules: list[str], why: str) -> None:
+    """All of them or none."""
+    text = "".join(f"{line}\n" for line in ("*filter", *rules, "COMMIT"))
+    program = f"{_PROGRAMS[family]}-restore"
+    trace.announce("iptables", [program, text], why)
+    _run([program, "--wait", "--noflush"], text)
+
+
+def _run(words: list[str], text: str) -> str:
+    """What a program prints that reads `text`.  Raises MinirunError with its words."""
+    stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    reader, writer = os.pipe()
+    try:
+        os.write(stdin, text.encode())
+        os.lseek(stdin, 0, os.SEEK_SET)
+        actions = [(os.POSIX_SPAWN_DUP2, *pair) for pair in ((stdin, 0), (writer, 1), (writer, 2))]
+        pid = os.posix_spawn(firewall.find(words[0]), words, os.environ, file_actions=actions)
+    finally:
+        os.close(stdin)
+        os.close(writer)
+    with open(reader, encoding="utf-8", errors="replace") as file:
+        said = file.read()
+    if os.waitpid(pid, 0)[1]:
+        raise MinirunError(f"{words[0]}: {said.strip().splitlines()[0] if said.strip() else 'failed'}")
+    return said

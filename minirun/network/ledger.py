@@ -1,0 +1,210 @@
+"""The ledger: networks/NAME.json under --root, what each network is, and which container holds which address on it.
+
+An address is written there before anything is made and struck out after all is gone, so whatever a crash leaves behind
+has an entry that leads to it.  What the kernel has (bridges, cables, the sets of the table) and what the name servers
+answer is made from the ledger alone.
+
+One lock serves all of minirun on the machine, not one each --root: two trees choosing a subnet at the same moment would
+choose the same.
+
+By hand  cat /var/lib/minirun/networks/*.json
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+
+from minirun import files
+from minirun.errors import NotFoundError, UsageError
+from minirun.paths import DEFAULT_ROOT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, TypedDict
+
+    from minirun.paths import Paths
+
+    class Port(TypedDict):
+        """One published port: `host_ip` 0.0.0.0 or :: is every address of the host."""
+
+        protocol: str  # tcp, udp
+        host_ip: str
+        host_port: int
+        container_port: int
+
+    class Plug(TypedDict):
+        """What a container wants of one network; all but the network may be empty."""
+
+        network: str
+        aliases: list[str]
+        ipv4: str
+        ipv6: str
+        mac: str
+
+    class Endpoint(TypedDict):
+        """A container's place on a network."""
+
+        id: str
+        name: str  # the container's
+        run: str  # its run directory, which goes when the container does
+        aliases: list[str]
+        nameservers: list[str]  # --dns: whom the network's name server asks for this container
+        addresses: list[str]  # IPv4, then perhaps IPv6
+        mac: str
+        interface: str  # the host's end of the cable
+        inside: str  # the container's: eth0
+        gateway: bool  # the container's default route goes this way, and its ports are published here
+        ports: list[Port]
+        joining: bool  # it is not all made yet
+
+    class Pool(TypedDict):
+        subnet: str
+        gateway: str
+        ip_range: str  # the part of the subnet that addresses are given from, or ""
+        given: bool  # by a person: then it stays, and containers may ask for an address
+
+    class Network(TypedDict):
+        """networks/NAME.json"""
+
+        id: str
+        name: str
+        created: str
+        internal: bool
+        labels: dict[str, str]
+        options: dict[str, str]
+        bridge: str
+        pools: list[Pool]  # IPv4, then perhaps IPv6
+        dns_port: int  # where its name server listens; 0: it has none
+        gates: list[str]  # others' firewalls that were opened for it, see gates.py
+        endpoints: dict[str, Endpoint]
+
+
+LOCK = "/run/lock/minirun-network.lock"
+DEFAULT = "bridge"  # the network of those who ask for none: it has no names
+LONELY = ("none", "host")  # what is no network that one can be on with others
+
+
+def lock() -> files.locked:
+    """The lock under which everything here is changed, and the kernel with it."""
+    return files.locked(LOCK)
+
+
+def names(root: str) -> tuple[str, str]:
+    """The names of the default bridge and of the nftables table; those of another --root carry a mark of its path.
+
+    >>> names("/var/lib/minirun")
+    ('minirun0', 'minirun')
+    """
+    if root == DEFAULT_ROOT:
+        return "minirun0", "minirun"
+    mark = f"{binascii.crc32(os.fsencode(root)):08x}"[:7]  # an interface's name has 15 characters at most
+    return f"minirun-{mark}", f"minirun-{mark}"
+
+
+def plug(network: str) -> Plug:
+    """A network, and nothing else wanted of it."""
+    return {"network": network, "aliases": [], "ipv4": "", "ipv6": "", "mac": ""}
+
+
+def bridge_name(network_id: str) -> str:
+    """The bridge of a network that somebody has created."""
+    return f"mr-{network_id[:12]}"
+
+
+def unused(network_id: str, name: str, bridge: str) -> Network:
+    """A network that has no subnet and no containers yet, and about which nobody has asked for anything."""
+    return {
+        "id": network_id,
+        "name": name,
+        "created": "",
+        "internal": False,
+        "labels": {},
+        "options": {},
+        "bridge": bridge,
+        "pools": [],
+        "dns_port": 0,
+        "gates": [],
+        "endpoints": {},
+    }
+
+
+def path(paths: Paths, name: str) -> str:
+    return f"{paths.networks}/{name}.json"
+
+
+def read(paths: Paths, name: str) -> Network:
+    """Raises NotFoundError."""
+    network = _load(paths, name) if "/" not in name else None
+    if network is None and name == DEFAULT:
+        network = _default(paths)
+    if network is None:
+        raise NotFoundError(f"network {name} not found", "`minirun network ls` lists them all")
+    return network
+
+
+def everything(paths: Paths) -> list[Network]:
+    """All networks, the default one first, then by name; one whose file is damaged is passed over."""
+    try:
+        found = sorted(
+            name.removesuffix(".json") for name in os.listdir(paths.networks) if name.endswith(".json")
+        )
+    except FileNotFoundError:
+        found = []
+    others = (_load(paths, name) for name in found if name != DEFAULT and not name.startswith("."))
+    return [read(paths, DEFAULT), *(network for network in others if network)]
+
+
+def find(paths: Paths, text: str) -> Network:
+    """The network that `text` names: a name, an id, or the beginning of one id.  Raises NotFoundError, UsageError."""
+    networks = everything(paths)
+    for network in networks:
+        if text in (network["name"], network["id"]):
+            return network
+    matching = [network for network in networks if text and network["id"].startswith(text)]
+    if len(matching) > 1:
+        raise UsageError(f'several network ids begin with "{text}"', "give more digits, or a name")
+    return matching[0] if matching else read(paths, text)
+
+
+def write(paths: Paths, network: Network, *, durable: bool = False) -> None:
+    """`durable`: it is to survive a power cut.  Who is on it does not, and need not."""
+    os.makedirs(paths.networks, exist_ok=True)
+    files.write_json(path(paths, network["name"]), network, durable=durable)
+
+
+def is_alive(endpoint: Endpoint) -> bool:
+    """Whether the container is still looked after.
+
+    Its run directory goes when it is put away, and with a reboot; its shim holds the lock in there as long as it lives.
+    """
+    lock = f"{endpoint['run']}/shim.lock"
+    return os.path.isdir(endpoint["run"]) and (not os.path.exists(lock) or files.is_locked(lock))
+
+
+def holders(networks: list[Network], container_id: str) -> Iterator[tuple[Network, Endpoint]]:
+    """The networks that a container is on."""
+    for network in networks:
+        if container_id in network["endpoints"]:
+            yield network, network["endpoints"][container_id]
+
+
+def _load(paths: Paths, name: str) -> Network | None:
+    try:
+        stored: Any = files.read_json(path(paths, name))
+    except (OSError, ValueError):  # OSError: none of that name, or the name is longer than a file's can be
+        return None
+    if not isinstance(stored, dict) or "endpoints" not in stored:  # also what an older minirun wrote
+        return None
+    return stored  # type: ignore[return-value]
+
+
+def _default(paths: Paths) -> Network:
+    """The default network before its first container: its subnet is chosen then."""
+    return unused(predefined_id(paths, DEFAULT), DEFAULT, names(paths.root)[0])
+
+
+def predefined_id(paths: Paths, name: str) -> str:
+    """The id of bridge, host or none: always the same, for nobody has created them."""
+    return "".join(f"{binascii.crc32(f'{part} {name} {paths.root}'.encode()):08x}" for part in range(8))

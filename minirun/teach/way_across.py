@@ -1,0 +1,174 @@
+"""The way across: from a container to another one.
+
+    a program ── name ── eth0 ── cable ── bridge ── cable ── eth0 ── a program that listens
+
+Frames within one network do not leave its bridge, so no rule of ours is asked but those against false senders.
+
+See      packetway.py
+Left out IPv6, unless an address of it is asked for
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minirun.engine import host, wayfacts, waynames
+from minirun.network import ledger
+from minirun.teach import hops, way_in, way_out
+from minirun.teach.hops import FAIL, NONE, OK, Hop
+from minirun.teach.way_in import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minirun.engine.netkernel import Kernel
+    from minirun.engine.record_types import Record
+    from minirun.engine.wayfacts import Place, Scene
+    from minirun.engine.waynames import Told
+    from minirun.network.ledger import Endpoint, Network
+    from minirun.teach.hops import Target
+
+    Common = tuple[Network, Endpoint, Endpoint]  # a network that two are on, and the places of both
+
+_BRIDGED = "net/bridge/bridge-nf-call-iptables"
+
+
+def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
+    """To another container, to this host, or elsewhere."""
+    yield (hop := way_in.running(asking))
+    if hop.status == FAIL:
+        return
+    other = None if target.name == hops.THIS_HOST else wayfacts.named(seen, target.name, asking)
+    if not wayfacts.places(seen, asking):
+        yield from _from_placeless(seen, asking, other, target)
+        return
+    if other is None:
+        yield from way_out.outward(seen, asking, target)
+        return
+    yield (hop := way_in.running(other))
+    if hop.status == FAIL:
+        return
+    if wayfacts.netns_of(asking["state"]["pid"]) == wayfacts.netns_of(other["state"]["pid"]):
+        yield from _within_one(seen, asking, other, target)
+    else:
+        yield from _to_other(seen, asking, other, target)
+
+
+def _from_placeless(seen: Scene, asking: Record, other: Record | None, target: Target) -> Iterator[Hop]:
+    """--network host is this host; --network none is nowhere."""
+    if wayfacts.host_of(seen, asking)["network"] != "host":
+        yield hops.lonely(asking)
+        return
+    yield Hop("network", NONE, f"{asking['name']} has the host's network: what it sends, the host sends")
+    if other is not None:
+        yield from way_in.to_container(seen, other, target)
+    elif target.name == hops.THIS_HOST:
+        yield from way_in.to_host(seen, target, "")
+    else:
+        yield Hop(
+            hops.PROBE, NONE, f"not tried: nothing of minirun's is on the host's own way to {target.name}"
+        )
+
+
+def _within_one(seen: Scene, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
+    found = f"{asking['name']} and {other['name']} live in one network namespace: its 127.0.0.1 is both's"
+    yield Hop("network", OK, found)
+    pid, local = asking["state"]["pid"], "127.0.0.1"
+    yield way_in.listening(other["name"], pid, target, local, f"ask for {local}:{{}}")
+    yield way_in.probe(seen, wayfacts.look(seen, []), Attempt(asking["name"], pid, target, local, "lo"))
+
+
+def _to_other(seen: Scene, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
+    ours, theirs = wayfacts.places(seen, asking), wayfacts.places(seen, other)
+    if not theirs and wayfacts.host_of(seen, other)["network"] == "host":
+        gateway = ours[0][0]["pools"][0]["gateway"]
+        found = f"{other['name']} has the host's network, so it is asked for at the gateway, {gateway}"
+        yield Hop("network", NONE, found)
+        yield from way_out.at_the_host(seen, asking, target, gateway)
+    elif not theirs:
+        yield hops.lonely(other)
+    else:
+        yield (hop := network_hop((asking["name"], other["name"]), ours, theirs))
+        if hop.status == OK:
+            yield from _between(seen, (asking, other), shared(ours, theirs), target)
+
+
+def _between(seen: Scene, pair: tuple[Record, Record], common: list[Common], target: Target) -> Iterator[Hop]:
+    asking, other = pair
+    kernel = wayfacts.look(seen, [wayfacts.host_of(seen, record) for record in pair])
+    told = waynames.told(seen, kernel, asking, called(other, target.name))
+    yield name_hop(other["name"], told, common)
+    network, mine, theirs = next((one for one in common if told.address in one[2]["addresses"]), common[0])
+    address = told.address if told.address in theirs["addresses"] else theirs["addresses"][0]
+    pid = asking["state"]["pid"]
+    yield way_in.listening(
+        other["name"], other["state"]["pid"], target, address, f"ask for {target.name}:{{}}"
+    )
+    yield from _side_by_side(seen, kernel, pair, (network, mine, theirs))
+    yield way_in.probe(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
+
+
+def _side_by_side(seen: Scene, kernel: Kernel, pair: tuple[Record, Record], common: Common) -> Iterator[Hop]:
+    network, *endpoints = common
+    for record, endpoint in zip(pair, endpoints, strict=True):
+        inside = kernel.insides.get(wayfacts.host_of(seen, record)["id"])
+        yield hops.address(network, endpoint, inside, way_back=False)
+    yield hops.cable(network, endpoints, kernel)
+    if host.sysctl(_BRIDGED) != "1":
+        yield Hop("forwarding", NONE, "frames within a network stay on its bridge")
+        return
+    droppers = wayfacts.dropping_chains(network["bridge"], endpoints[1]["addresses"][0])
+    yield hops.bridged(droppers, network["bridge"])
+
+
+def called(other: Record, text: str) -> str:
+    """The name to ask for: as it was given, unless that was the beginning of an id, which no name server knows."""
+    return other["name"] if other["id"].startswith(text) else text
+
+
+# ---- judged -------------------------------------------------------------------------------------------------------
+
+
+def shared(ours: list[Place], theirs: list[Place]) -> list[Common]:
+    """The networks that two are on, those with names first."""
+    found = [
+        (network, mine, endpoint)
+        for network, mine in ours
+        for other, endpoint in theirs
+        if other["name"] == network["name"]
+    ]
+    return sorted(found, key=lambda one: one[0]["name"] == ledger.DEFAULT)
+
+
+def network_hop(names: tuple[str, str], ours: list[Place], theirs: list[Place]) -> Hop:
+    """Whether two containers have a network in common; `names` are theirs."""
+    if common := shared(ours, theirs):
+        return Hop("network", OK, f"{' and '.join(names)} are on {common[0][0]['name']}")
+    lists = [", ".join(network["name"] for network, _ in own) for own in (ours, theirs)]
+    found = f"no network in common: {names[0]} is on {lists[0]}, {names[1]} on {lists[1]}"
+    return Hop("network", FAIL, found, f"minirun network connect {' '.join(_joining(names, ours, theirs))}")
+
+
+def _joining(names: tuple[str, str], ours: list[Place], theirs: list[Place]) -> tuple[str, str]:
+    """The network to connect to, and who: rather one that has names, and rather the one who asks."""
+    for network, _ in theirs:
+        if network["name"] != ledger.DEFAULT:
+            return network["name"], names[0]
+    return ours[0][0]["name"], names[1]
+
+
+def name_hop(other: str, told: Told, common: list[Common]) -> Hop:
+    """Whether what a container is told about a name is where the other container is."""
+    own = [address for _, _, place in common for address in place["addresses"]]
+    found = f"{told.name}: {told.how}"
+    if told.address in own:
+        return Hop("name", NONE if told.state == waynames.LITERAL else OK, found)
+    if told.address:
+        found = f"{found}, and {other} has {', '.join(own)}"
+        return Hop("name", FAIL, found, "somebody else has that name, or has written it into /etc/hosts")
+    if told.state in way_out.UNANSWERED:
+        return Hop("name", FAIL, found, way_out.UNANSWERED[told.state])
+    if all(network["name"] == ledger.DEFAULT for network, _, _ in common):
+        advice = f"minirun network create NET and connect both, or use the address {own[0]}"
+        return Hop("name", FAIL, found, advice)
+    return Hop("name", FAIL, found, "its /etc/resolv.conf has to name the network's gateway: minirun restart")

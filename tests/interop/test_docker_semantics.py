@@ -16,7 +16,7 @@ import pytest
 from tests.docker import Docker
 from tests.support import CHECKOUT, Minirun, Result
 
-# name -> command lines, one after the other; `run` and `create` get --network none
+# name -> command lines, one after the other; `run` and `create` get --network none unless they name one
 CASES: dict[str, list[str]] = {
     # run: exit codes and output
     "run prints and ends": ["run --rm busybox echo hello"],
@@ -282,9 +282,10 @@ CASES: dict[str, list[str]] = {
     "mount of a source that is not there": [
         "run --rm --mount type=bind,source=/no/such/source,target=/x busybox true"
     ],
-    "mounts in inspect": [
-        "create --name one -v vol:/v --tmpfs /t -v /tmp:/host:ro busybox",
-        "inspect -f '{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}} {{.Driver}};{{end}}' one",
+    "mounts in inspect": [  # one each: Docker gives several in any order
+        "create --name one --tmpfs /t -v /tmp:/host:ro busybox",
+        "create --name two -v vol:/v busybox",
+        "inspect -f '{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}} {{.Driver}};{{end}}' one two",
     ],
     "modes in inspect": [
         "volume create vol",
@@ -332,6 +333,122 @@ OLDER = "Docker 20.10 only; later ones do as minirun, or nearly"
 WORDS = "the same refusal in other words"
 REMARK = "minirun says why it took so long: PID 1 had no handler"
 
+PORTS = "-p 127.0.0.1:18080-18081:80-81 -p 127.0.0.1:15353:53/udp --expose 99"
+TOWN = "network create --subnet 10.201.0.0/24 town"
+
+# networks go after their case: nothing else is kept from one case to the next
+NETWORKS: dict[str, list[str]] = {
+    "network create, ls, rm": [
+        "network create town",
+        "network ls --filter type=custom --format '{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.IPv6}}'",
+        "network ls --filter name=town --filter driver=bridge -q",
+    ],
+    "network inspect": [
+        "network create --subnet 10.201.0.0/24 --gateway 10.201.0.9 --ip-range 10.201.0.128/25 --label a=b town",
+        "network inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.EnableIPv6}} {{json .Labels}}' town",
+        "network inspect -f '{{json .IPAM}}' town",
+    ],
+    "network that is there already": [TOWN, "network create town"],
+    "network that is not there": [
+        "network rm nosuch",
+        "network inspect nosuch",
+        "network inspect host -f '{{.Driver}}'",
+    ],
+    "predefined network": ["network rm host", "network create host"],
+    "network that is used": [
+        TOWN,
+        "run -d --network town --name one busybox sleep 100",
+        "network rm town",
+        "rm -f one",
+    ],
+    "network prune": [
+        "network create --label keep town",
+        "network prune -f --filter label!=keep",
+        "network prune -f",
+    ],
+    "bad subnet": ["network create --subnet 10.201.0.0/33 town", "network create --subnet ten town"],
+    "bad driver": ["network create -d nosuch town"],
+    "gateway elsewhere": ["network create --subnet 10.201.0.0/24 --gateway 10.202.0.1 town"],
+    "run on a network": [
+        TOWN,
+        "run -d --network town --ip 10.201.0.7 --network-alias www --name one busybox sleep 100",
+        "inspect -f '{{.HostConfig.NetworkMode}} {{.NetworkSettings.Networks.town.IPAddress}}' one",
+        "inspect -f '{{with .NetworkSettings.Networks.town}}{{.Gateway}} {{json .IPAMConfig}}{{end}}' one",
+        "network inspect -f '{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}' town",
+        "ps --format '{{.Names}} {{.Networks}}'",
+        "exec one tail -n 1 /etc/hosts",
+    ],
+    "ports": [
+        TOWN,
+        f"run -d --network town {PORTS} --name one busybox sleep 100",
+        "port one 80",
+        "port one 99",
+        "ps --format '{{.Ports}}'",
+        "inspect -f '{{json .NetworkSettings.Ports}}' one",
+        "inspect -f '{{json .HostConfig.PortBindings}}' one",
+        "inspect -f '{{json .Config.ExposedPorts}}' one",
+        "ps -q -f publish=80",
+        "ps -q -f expose=99/tcp",
+        "ps -q -f publish=18080",
+        "kill one",
+        "port one",
+    ],
+    "connect and disconnect": [
+        TOWN,
+        "network create --subnet 10.202.0.0/24 other",
+        "run -d --network town --name one busybox sleep 100",
+        "network connect --alias www other one",
+        "inspect -f '{{range $name, $n := .NetworkSettings.Networks}}{{$name}} {{$n.IPAddress}};{{end}}' one",
+        "exec one sh -c 'ip -4 addr show dev eth1 | grep inet'",
+        "network connect other one",
+        "network disconnect town one",
+        "exec one ip route",
+        "network disconnect town one",
+        "network connect nosuch one",
+    ],
+    "connect one without a network": [
+        TOWN,
+        "run -d --name one busybox sleep 100",
+        "network connect town one",
+    ],
+    "network of another": [
+        TOWN,
+        "run -d --network town --name one --hostname first busybox sleep 100",
+        "run --rm --network container:one busybox hostname",
+        "run --rm --network container:nosuch busybox true",
+        "create --network container:one -p 80 busybox",
+        "create --network container:one --hostname x busybox",
+    ],
+    "network that is not there, run": ["run --rm --network nosuch busybox true"],
+    "address elsewhere": [TOWN, "run --rm --network town --ip 10.202.0.7 busybox true"],
+    "address that is taken": [
+        TOWN,
+        "run -d --network town --ip 10.201.0.7 --name one busybox sleep 100",
+        "run --rm --network town --ip 10.201.0.7 busybox true",
+    ],
+    "address without a subnet of one's own": [
+        "network create town",
+        "run --rm --network town --ip 172.18.0.77 busybox true",
+    ],
+    "bad ports": [
+        "create -p 70000 busybox",
+        "create -p 80-70:80 busybox",
+        "create -p x:80 busybox",
+        "create -p 80/x busybox",
+        "create -p 8000-8001:80-82 busybox",
+        "create -p 1.2.3:80:80 busybox",
+        "create --expose x busybox",
+    ],
+    "bad addresses": [
+        "create --network bridge --ip x busybox",
+        "create --mac-address x busybox",
+        "create --dns x busybox",
+        "create --add-host x busybox",
+        "create --add-host x:y busybox",
+    ],
+}
+CASES.update(NETWORKS)
+
 DIFFERENCES: dict[str, str] = {
     **dict.fromkeys(
         ("unknown flag of run", "run without an image", "exec without a program", "unknown command"), USAGE
@@ -349,6 +466,12 @@ DIFFERENCES: dict[str, str] = {
     **dict.fromkeys(("cp of one that is not there", "cp of a path that is not there"), OLDER),
     "cp to a path that is not there": WORDS,
     **dict.fromkeys(("stop", "restart"), REMARK),
+    **dict.fromkeys(("network that is not there", "bad driver"), OLDER),
+    **dict.fromkeys(("network that is used", "bad subnet", "gateway elsewhere"), WORDS),
+    **dict.fromkeys(("connect one without a network", "bad ports", "bad addresses"), WORDS),
+    **dict.fromkeys(("address elsewhere", "address that is taken"), WORDS),
+    "address without a subnet of one's own": WORDS,
+    "network of another": USAGE,
 }
 
 # what Docker's layers put before and after the words of the one that failed
@@ -381,9 +504,8 @@ def _plain(line: str) -> str:
 
 def words_of(line: str) -> list[str]:
     command, *rest = shlex.split(line)
-    return (
-        [command, "--network", "none", *rest] if command in ("run", "create") and rest else [command, *rest]
-    )
+    alone = command in ("run", "create") and rest and "--network" not in rest
+    return [command, "--network", "none", *rest] if alone else [command, *rest]
 
 
 Seen = list[tuple[str, int, list[str], list[str]]]
@@ -417,11 +539,15 @@ def both(docker_with_busybox: Docker, minirun: Minirun) -> Any:
 
     yield do
     docker_with_busybox.remove_all()
+    minirun.remove_all()
+    docker_with_busybox("network", "prune", "-f")
+    minirun("network", "prune", "-f", check=True)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_minirun_does_as_docker(both: Any, name: str) -> None:
     docker, ours = both(CASES[name])
+
     if name in DIFFERENCES:
         assert ours != docker, "they agree by now: take it out of DIFFERENCES and docs/differences.md"
     else:

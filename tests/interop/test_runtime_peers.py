@@ -1,5 +1,6 @@
 """The narrow waist from both sides: runc on our bundles, minirun-oci on runc's, Podman on minirun-oci."""
 
+import errno
 import glob
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers import eventually
 from tests.support import CHECKOUT, Minirun, Result, run
 
 MINIRUN_OCI = CHECKOUT / "scripts" / "minirun-oci"
@@ -95,7 +97,18 @@ def podman(program: Callable[[str], str], busybox_tar: Path) -> Iterator[Callabl
     shutil.rmtree(tmp_path)
     for group in podmans_groups() - before:
         for directory, _, _ in os.walk(group, topdown=False):
-            os.rmdir(directory)
+            eventually(lambda directory=directory: is_removed(directory))
+
+
+def is_removed(directory: str) -> bool:
+    """Not while conmon, who is just ending, is in it."""
+    try:
+        os.rmdir(directory)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 # This host's cgroup v1 holds pids, and it may not raise limits: Podman asks for both unless told not to.

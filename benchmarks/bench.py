@@ -23,6 +23,7 @@ from pathlib import Path
 import images
 import lifecycle
 import logs
+import network
 from measuring import CHECKOUT, MINIRUN, Row, call, hyperfine, table
 
 MINIRUN_OCI = str(CHECKOUT / "scripts" / "minirun-oci")
@@ -83,6 +84,7 @@ class Bench:
         log = self.stack.enter_context((place / "log").open("wb"))
         command = ["unshare", "--net", "sh", "-c", script, "dockerd", *map(str, words)]
         daemon = subprocess.Popen(command, stdout=log, stderr=log)
+        self.docker_pid = daemon.pid
         self.stack.callback(daemon.wait)
         self.stack.callback(daemon.terminate)
         client = ["/usr/bin/docker", "-H", f"unix://{place}/sock"]
@@ -242,6 +244,7 @@ BENCHMARKS = {
     **lifecycle.BENCHMARKS,
     **logs.BENCHMARKS,
     **images.BENCHMARKS,
+    **network.BENCHMARKS,
 }
 
 

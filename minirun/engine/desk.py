@@ -9,6 +9,7 @@ A request (REQUEST, answered with ANSWER or FAILED) is one of
     {"do": "change", "fields": {...}}             remember something else: name, resources, restart
     {"do": "resize", "rows": n, "columns": n}     the program's terminal
     {"do": "execs"}                               -> the ids of the processes of `exec`
+    {"do": "ports"}                               -> the ports of the host that are held for it, for `network connect`
 
 See      channel.py for the messages, control.py for the asking side, life.py for what is done
 """
@@ -97,6 +98,7 @@ class Desk:
             "change": life.change,
             "resize": life.shim.streams.resize,
             "execs": lambda: [session.id for session in self.sessions],
+            "ports": life.shim.hold_ports,
         }
         verb = question.pop("do", None)
         if verb not in verbs:

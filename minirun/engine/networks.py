@@ -408,7 +408,7 @@ def _netns(record: Record) -> str:
 
 def _join(paths: Paths, record: Record, plug: Plug) -> None:
     own = places(paths, record["id"])
-    held = own[0][1]["ports"] if own else []
+    held = control.request(paths, record, "ports")
     try:
         bridge.connect(paths, guest(paths, record, held), plug, _netns(record), nameservers.starter())
     except BaseException:

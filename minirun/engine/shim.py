@@ -33,6 +33,7 @@ from minirun.runtime import container, terminal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.engine.record_types import RunState
+    from minirun.network.ledger import Port
 
 
 def main(client: socket.socket, expect_network: bool = False) -> int:
@@ -120,7 +121,7 @@ class Shim:
         """
         self.once = once
         self._own_mounts()
-        self._reserve_ports()
+        self.hold_ports()
         self._begin_network()
         try:
             self._mount_overlay()
@@ -161,10 +162,14 @@ class Shim:
         syscalls.unshare(CLONE_NEWNS, why="a mount table of the shim's own")
         syscalls.mount(None, "/", None, MS_SLAVE | MS_REC, why="mounts made here do not travel to the host")
 
-    def _reserve_ports(self) -> None:
-        """The host's ports that are published, kept until the shim goes, restarts of the program included."""
-        if self.record.get("ports") or self.record.get("publish_all"):
+    def hold_ports(self) -> list[Port]:
+        """The host's ports that are published, kept until the shim goes, restarts of the program included.
+
+        A container without a network that leads outside has none, until it is connected to one.
+        """
+        if not self.reservation.ports and (self.record.get("ports") or self.record.get("publish_all")):
             self.reservation = networks.reserve(self.paths, self.record)
+        return self.reservation.ports
 
     def _begin_network(self) -> None:
         """Have a short-lived child make the network beside us, if there is one to make."""

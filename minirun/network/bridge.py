@@ -301,7 +301,7 @@ def _raise_bridge(
         try:
             _make_bridge(sock, network, fresh=fresh)
             _let_forward(network)
-            if any(port["host_ip"] for port in endpoint["ports"]):
+            if endpoint["ports"]:
                 _let_localhost_in(sock, network)
             begin_names()
         finally:

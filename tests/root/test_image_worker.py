@@ -37,10 +37,11 @@ def left(store: Store) -> list[str]:
 
 def test_a_hostile_layer_is_refused_in_the_same_words(store: Store) -> None:
     image = add_image(store, tar(entry("../evil")))
+    before = children(os.getpid())  # an earlier test's, perhaps
     with pytest.raises(MinirunError, match=r"layer \w{12}: entry '../evil': a name with .."):
         image.layer_paths()
     assert left(store) == []
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= set(before)
 
 
 def test_a_layer_refused_at_its_beginning_does_not_hang_what_feeds_it(store: Store) -> None:

@@ -346,6 +346,22 @@ def test_the_way_out_and_the_ports_move_to_the_network_that_is_left(
     assert minirun("port", "web").stdout == "80/tcp -> 0.0.0.0:8080\n"
 
 
+def test_a_port_is_published_again_with_the_network_and_first_with_one_that_leads_outside(
+    minirun: Minirun, network: Callable[..., str]
+) -> None:
+    network("vault", "--internal"), network("front")
+    web = on(minirun, "web", "vault", "-p", "8080:80")
+    assert minirun("port", "web").stdout == ""
+    with Servers() as servers:
+        servers.add("web", netns(web))
+        for _ in range(2):
+            minirun("network", "connect", "front", "web", check=True)
+            assert minirun("port", "web").stdout == "80/tcp -> 0.0.0.0:8080\n"
+            assert reaches("", "127.0.0.1", 8080) == "web"
+            minirun("network", "disconnect", "front", "web", check=True)
+            assert minirun("port", "web").stdout == ""
+
+
 def test_a_container_without_any_network_left_has_its_loopback(
     minirun: Minirun, network: Callable[..., str]
 ) -> None:

@@ -48,7 +48,6 @@ _HEADINGS = {
     "Labels": "LABELS",
     "CreatedAt": "CREATED AT",
 }
-_DRIVERS = ("bridge", "host", "null")
 _KINDS = ("builtin", "custom")
 
 
@@ -78,7 +77,7 @@ def create_command(
         raise MinirunError(
             f"could not find plugin {driver} in v1 plugin registry: plugin not found", "-d bridge"
         )
-    words["options"] = plugs.options_of(words["options"])
+    words["options"] = parse.labels(words["options"])
     click.echo(networks.create(session, network, labels=parse.labels(labels), **words)["id"])
 
 

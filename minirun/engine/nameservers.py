@@ -52,20 +52,9 @@ def starter(home: int = -1) -> Serve:
 def _settle(home: int, keep: set[int], name: str) -> None:
     """Become a process of its own, in the host's mount namespace, with nothing open but `keep`."""
     trace.stop()
-    os.setsid()
     if home >= 0:
         syscalls.setns(home, CLONE_NEWNS, path="the host's mount namespace")
-    os.chdir("/")
-    syscalls.set_name("minirun:names", f"minirun:names {name}")
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd, inheritable=True)
-    for text in os.listdir("/proc/self/fd"):
-        if int(text) > 2 and int(text) not in keep:
-            try:
-                os.close(int(text))
-            except OSError:
-                pass  # the one that listdir itself had open
+    process.settle(keep, "minirun:names", f"minirun:names {name}")
     signals.signal(signals.SIGINT, signals.SIG_IGN)
     signals.signal(signals.SIGHUP, signals.SIG_IGN)
     signals.signal(signals.SIGTERM, signals.SIG_DFL)

@@ -16,7 +16,7 @@ from minirun.network import ledger, ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from minirun.engine.options import RunOptions
@@ -204,8 +204,3 @@ def for_connect(network: str, words: dict[str, Any]) -> Plug:
     _set(made, "ipv4", words["ip"] or "")
     _set(made, "ipv6", words["ip6"] or "")
     return made
-
-
-def options_of(entries: Iterable[str]) -> dict[str, str]:
-    """`--opt KEY=VALUE`."""
-    return dict(entry.partition("=")[::2] for entry in entries)

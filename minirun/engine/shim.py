@@ -28,7 +28,7 @@ from minirun.linux import syscalls, trace
 from minirun.linux.constants import CLONE_NEWNS, MNT_DETACH, MS_REC, MS_SLAVE
 from minirun.network import ports
 from minirun.paths import Paths
-from minirun.runtime import container, terminal
+from minirun.runtime import container, process, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,18 +69,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
 
 def _settle(client: socket.socket) -> None:
     """Become a process of its own: no terminal, no streams of the caller, only its trace and this socket."""
-    os.setsid()
-    os.chdir("/")  # the caller's directory may be unmounted while we live
-    syscalls.set_name("minirun:shim")
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd, inheritable=True)
-    os.close(null)
-    keep = {client.fileno(), *trace.descriptors()}
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) not in keep:
-            with syscalls.tolerating(errno.EBADF):  # the one that listdir itself had open
-                os.close(int(name))  # what the caller left open, a pipe's end say, is not ours to hold
+    process.settle({client.fileno(), *trace.descriptors()}, "minirun:shim")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

@@ -133,7 +133,7 @@ def repair(paths: Paths, serve: Serve) -> None:
     with _explained(), ledger.lock() as lock:
         networks = [network for network in ledger.everything(paths) if network["endpoints"]]
         if networks and not firewall.has_rules(ledger.names(paths.root)[1], lock):
-            upkeep.say_all_anew(paths, lock)
+            upkeep.say_all_anew(paths, lock, networks)
         for network in networks:
             if network["dns_port"] and _exists(network["bridge"]):
                 with _name_server(paths, network, serve, lock) as begin:

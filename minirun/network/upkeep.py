@@ -40,12 +40,12 @@ def finish_change(paths: Paths, started: tuple[int, int], lock: int) -> str:
     except UnsupportedError:
         raise
     except MinirunError:
-        return say_all_anew(paths, lock)
+        return say_all_anew(paths, lock, ledger.everything(paths))
 
 
-def say_all_anew(paths: Paths, lock: int) -> str:
-    """Make both tables as the ledger says, whatever they are now."""
-    text = firewall.all_of(ledger.names(paths.root)[1], ledger.everything(paths))
+def say_all_anew(paths: Paths, lock: int, networks: list[Network]) -> str:
+    """Make both tables as `networks` say, which are all there are, whatever they are now."""
+    text = firewall.all_of(ledger.names(paths.root)[1], networks)
     why = "somebody has changed the tables: all is said anew"
     return firewall.finish(firewall.begin(text, lock, why, gates.QUESTION))
 
@@ -79,5 +79,4 @@ def finish_removal(paths: Paths, started: tuple[int, int] | None, lock: int, net
         return
     except MinirunError:
         others = [other for other in ledger.everything(paths) if other["name"] != network["name"]]
-        text = firewall.all_of(ledger.names(paths.root)[1], [*others, network])
-        firewall.finish(firewall.begin(text, lock, "somebody has changed the tables: all is said anew"))
+        say_all_anew(paths, lock, [*others, network])

@@ -10,6 +10,7 @@ See  fork(2), unshare(2) "CLONE_NEWPID", setns(2), pid_namespaces(7)
 
 from __future__ import annotations
 
+import errno
 import os
 
 from minirun.linux import cgroups, syscalls, trace
@@ -41,6 +42,24 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
         os.write(2, f"minirun: child process: {type(error).__name__}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(status)
+
+
+def settle(keep: set[int], name: str, title: str = "") -> None:
+    """Become a process of its own: no terminal, no directory, no streams of the caller, nothing open but `keep`.
+
+    `name` and `title` are what ps(1) shows.
+    """
+    os.setsid()
+    os.chdir("/")  # the caller's directory may be unmounted while we live
+    syscalls.set_name(name, title)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd, inheritable=True)
+    os.close(null)
+    for text in os.listdir("/proc/self/fd"):
+        if int(text) > 2 and int(text) not in keep:
+            with syscalls.tolerating(errno.EBADF):  # the one that listdir itself had open
+                os.close(int(text))  # what the caller left open, a pipe's end say, is not ours to hold
 
 
 def _clone_into(cgroup: str) -> int:

@@ -32,9 +32,11 @@ def release(paths: Paths, record: Record) -> None:
     trace.step("cleanup", "what only a running container needs is given back", stops=False)
     try:
         container.remove(paths.state, state.read(paths.state, container_id))
-    except NotFoundError:  # killed before state.json was written: the cgroup may be there
-        cgroups.kill(f"/minirun/{container_id}")
-        cgroups.delete(f"/minirun/{container_id}")
+    except NotFoundError:  # killed while it was put away: the cgroup may be there
+        cgroup = f"{cgroups.PARENT}/{container_id}"
+        if cgroups.owner_of(cgroup) == paths.run(container_id):
+            cgroups.kill(cgroup)
+            cgroups.delete(cgroup)
     if networks.has_own(record):
         bridge.detach(paths, container_id, networks.namespace(paths, record))
 

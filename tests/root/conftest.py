@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests import containers, leaks
+from tests import bundles, containers, leaks
+from tests.bundles import Oci
 from tests.support import Minirun
 
 
@@ -24,3 +27,27 @@ def leak_check(request: pytest.FixtureRequest, minirun_session: Minirun) -> Iter
 def start(minirun: Minirun) -> Callable[..., containers.Container]:
     """start("-e", "A=b", "busybox", "sleep", "100") runs it detached, without a network, and returns it running."""
     return partial(containers.start, minirun)
+
+
+@pytest.fixture
+def oci(tmp_path: Path) -> Iterator[Oci]:
+    """minirun-oci with a state directory of its own; its containers go after the test."""
+    made = Oci(tmp_path / "state")
+    yield made
+    made.remove_all()
+
+
+@pytest.fixture
+def bundle(oci: Oci, busybox_tar: Path, tmp_path: Path) -> Callable[..., Path]:
+    """bundle("echo", "hi") or bundle(change=...) -> a directory."""
+
+    def bundle(
+        *args: str, change: Callable[[Any], object] = lambda config: None, name: str = "bundle"
+    ) -> Path:
+        def apply(config: dict[str, Any]) -> None:
+            config["process"]["args"] = list(args) or ["sleep", "1000"]
+            change(config)
+
+        return bundles.make(oci, busybox_tar, tmp_path / name, apply)
+
+    return bundle

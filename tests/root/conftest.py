@@ -9,7 +9,7 @@ import pytest
 
 from tests import bundles, containers, leaks
 from tests.bundles import Oci
-from tests.support import Minirun
+from tests.support import Minirun, run
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +51,11 @@ def bundle(oci: Oci, busybox_tar: Path, tmp_path: Path) -> Callable[..., Path]:
         return bundles.make(oci, busybox_tar, tmp_path / name, apply)
 
     return bundle
+
+
+@pytest.fixture(scope="session")
+def watcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """watcher.c as a static program, for `-v {watcher}:/watcher:ro`."""
+    made = tmp_path_factory.mktemp("watcher") / "watcher"
+    run("gcc", "-static", "-O2", "-o", made, Path(__file__).parent / "watcher.c", check=True)
+    return made

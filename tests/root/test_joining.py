@@ -15,7 +15,7 @@ import pytest
 from tests import containers
 from tests.bundles import Oci
 from tests.containers import Container, eventually
-from tests.support import Minirun, WithoutCure, run
+from tests.support import Minirun, WithoutCure
 
 Start = Callable[..., Container]
 
@@ -27,13 +27,6 @@ rest = [step for step in init.{steps} if step not in beside]
 at = rest.index(init.{after}) + 1
 init.{steps} = (*rest[:at], *beside, *rest[at:])
 """
-
-
-@pytest.fixture(scope="module")
-def watcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("watcher") / "watcher"
-    run("gcc", "-static", "-O2", "-o", made, Path(__file__).parent / "watcher.c", check=True)
-    return made
 
 
 def sightings(container: Container) -> list[dict[str, str]]:

@@ -1,10 +1,12 @@
 /* A program in a container that waits for whoever appears in its pid namespace next, stops it, and says what it can see
  * of it: a line of key=value for each.  Needs CAP_SYS_PTRACE.  See ptrace(2), proc(5).
  *
- * Usage: watcher HOST-FILE      a path that exists on the host only */
+ * Usage: watcher HOST-FILE      a path that exists on the host only
+ *        watcher                stops whoever appears, with SIGSTOP, for good; needs no capability */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +64,11 @@ static void tell(int pid, const char *host_file)
 int main(int count, char **words)
 {
 	int status, next = getpid() + 1, pid = next;
-	for (printf("watching\n"), fflush(stdout); count > 1; next = pid + 1) {
+	printf("watching\n");
+	fflush(stdout);
+	for (; count == 1; pid = pid < next + 31 ? pid + 1 : next)
+		kill(pid, SIGSTOP);
+	for (;; next = pid + 1) {
 		for (pid = next; ptrace(PTRACE_SEIZE, pid, 0, 0) < 0; pid = pid < next + 7 ? pid + 1 : next)
 			;  /* some may have come and gone before we began */
 		ptrace(PTRACE_INTERRUPT, pid, 0, 0);

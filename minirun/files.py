@@ -19,12 +19,27 @@ if TYPE_CHECKING:
 
 def read_json(path: str) -> Any:
     """The parsed content of `path`.  Raises OSError, or ValueError naming the file when it is not JSON."""
-    with open(path, "rb") as file:
-        text = file.read()
+    return parse_json(read_bytes(path), path)
+
+
+def parse_json(text: bytes, path: str) -> Any:
+    """The value of `text`, which `path` holds.  Raises ValueError naming it."""
     try:
         return jsontext.loads(text)
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
+
+
+def read_bytes(path: str) -> bytes:
+    """All of a file, in half of the system calls that open() and read() make."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = [os.read(fd, os.fstat(fd).st_size + 1)]
+        while parts[-1]:
+            parts.append(os.read(fd, 1 << 16))
+        return b"".join(parts)
+    finally:
+        os.close(fd)
 
 
 def text(path: str) -> str:

@@ -154,7 +154,6 @@ def _start(
     stdio: tuple[int, int, int] | None,
     console: socket.socket | None,
 ) -> int:
-    cache = f"{paths.cache}/seccomp"
-    created = container.execute(paths.state, record["id"], spec, cache=cache, stdio=stdio, console=console)
+    created = container.execute(paths.state, record["id"], spec, stdio=stdio, console=console)
     created.sync.close()
     return created.pid

@@ -113,5 +113,10 @@ def _read_regular(fd: int) -> bytes:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         return b""
     reader = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with open(reader, "rb") as file:
-        return file.read(LARGEST_TEXT + 1)
+    try:
+        content = b""
+        while len(content) <= LARGEST_TEXT and (part := os.read(reader, 1 << 16)):
+            content += part
+        return content
+    finally:
+        os.close(reader)

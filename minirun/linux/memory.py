@@ -47,19 +47,25 @@ class SharedMemory:
         return self._page[:].partition(b"\0")[0]
 
 
+_forgotten = False
+
+
 def forget_environment() -> None:
     """Write zeros over the environment this process began with, where /proc/PID/environ shows it, and Python's copy.
 
-    For a process that is to become somebody else's: afterwards it has no use for os.environ.
+    For a process that is to become somebody else's, or has children that do.  Only PATH stays, for those we start.
     """
+    global _forgotten
+    if _forgotten:
+        return
     with open("/proc/self/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
-    start, end = (
-        int(fields[47]),
-        int(fields[48]),
-    )  # env_start and env_end of proc_pid_stat(5), counted after the name
-    ctypes.memset(start, 0, end - start)
+        fields = file.read().rpartition(b")")[2].split()  # proc_pid_stat(5) from the third field on
+    env_start, env_end = int(fields[47]), int(fields[48])
+    path = os.environ.get("PATH", os.defpath)
+    ctypes.memset(env_start, 0, env_end - env_start)
     for word in (*posix.environ, *posix.environ.values()):
         if len(word) > 1:  # a shorter one is shared with everybody
             ctypes.memset(id(word) + bytes.__basicsize__ - 1, 0, len(word))
-    os.environ.clear()
+    posix.environ.clear()
+    os.environ["PATH"] = path
+    _forgotten = True

@@ -104,6 +104,7 @@ class tolerating:
 # ---- the C library, declared ------------------------------------------------------------------------------
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_python = ctypes.PyDLL(None, use_errno=True)  # the interpreter itself; its lock is kept during a call
 
 
 def _check(result: int, _function: object, _args: object) -> int:
@@ -261,13 +262,12 @@ def clone_sibling(flags: int, pid: SharedMemory) -> int:
 
 def _clone(call: str, *arguments: Any) -> int:
     """A call that returns twice, between what CPython's own os.fork() does before and after."""
-    python = ctypes.PyDLL(None, use_errno=True)  # PyDLL keeps the interpreter's lock
-    python.PyOS_BeforeFork()
-    pid = int(python.syscall(ctypes.c_long(SYSCALL_NUMBERS[call]), *arguments))
+    _python.PyOS_BeforeFork()
+    pid = int(_python.syscall(ctypes.c_long(SYSCALL_NUMBERS[call]), *arguments))
     if pid == 0:
-        python.PyOS_AfterFork_Child()
+        _python.PyOS_AfterFork_Child()
         return 0
-    python.PyOS_AfterFork_Parent()
+    _python.PyOS_AfterFork_Parent()
     if pid < 0:
         raise SyscallError(ctypes.get_errno(), call)
     return pid

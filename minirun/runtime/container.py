@@ -65,9 +65,15 @@ class Undo:
 
 def load_config(bundle: str) -> Config:
     """config.json of a bundle.  Raises MinirunError naming the file and what is wrong with it."""
+    return _load(bundle)[0]
+
+
+def _load(bundle: str) -> tuple[Config, bytes]:
+    """The same, and the file's text."""
     path = f"{bundle}/config.json"
     try:
-        config: Config = files.read_json(path)
+        text = files.read_bytes(path)
+        config: Config = files.parse_json(text, path)
     except OSError as error:
         raise MinirunError(f"{path}: {error.strerror}") from None
     except ValueError as error:
@@ -79,7 +85,7 @@ def load_config(bundle: str) -> Config:
         raise MinirunError(f"{path}: process.args is empty")
     if not config["process"].get("cwd", "").startswith("/"):
         raise MinirunError(f"{path}: process.cwd has to be an absolute path")
-    return config
+    return config, text
 
 
 def create(
@@ -100,7 +106,7 @@ def create(
     """
     trace.step("create", "the bundle becomes a process that is ready and waits")
     bundle = os.path.abspath(bundle)
-    config = load_config(bundle)
+    config, text = _load(bundle)
     linux = config.get("linux", {})
     plan = Plan(config, bundle, container_id if keyring else "")
     plan.take_seccomp(linux, cache or f"{state_root}/.seccomp")
@@ -115,7 +121,7 @@ def create(
         undo.add(state.discard, state_root, container_id)
         current = state.new(container_id, config, bundle, plan.rootfs, cgroup)
         state.write(state_root, current)
-        state.keep_config(state_root, container_id, config)
+        state.keep(state_root, container_id, text, plan.seccomp)
         undo.add(cgroups.delete_own, cgroup, owner)
         plan.cgroup_directory = _make_cgroup(cgroup, linux, owner)
         created = _spawn(plan, cgroup, undo)
@@ -282,7 +288,6 @@ def execute(
     container_id: str,
     spec: Process,
     *,
-    cache: str = "",
     stdio: tuple[int, int, int] | None = None,
     console: socket.socket | None = None,
 ) -> Created:
@@ -295,7 +300,7 @@ def execute(
     trace.step("exec", "a second process joins all that makes the container")
     config = state.read_config(state_root, container_id)
     plan = Plan({**config, "process": spec}, current["bundle"], container_id, f"/proc/{current['pid']}/root")
-    plan.take_seccomp(config.get("linux", {}), cache or f"{state_root}/.seccomp")
+    plan.take_compiled(config.get("linux", {}), state.read_filter(state_root, container_id))
     plan.stdio = stdio
     if console:
         plan.take_console(console)

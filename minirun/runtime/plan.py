@@ -113,6 +113,11 @@ class Plan:
             self.seccomp = seccomp.compile(profile, cache)
             self.seccomp_flags = seccomp.flags(profile)
 
+    def take_compiled(self, linux: Linux, program: bytes | None) -> None:
+        """The same for a filter that is compiled already."""
+        if program is not None:
+            self.seccomp, self.seccomp_flags = program, seccomp.flags(linux["seccomp"])
+
     def enter_pid_namespace_last(self) -> tuple[SharedMemory, SharedMemory]:
         """The program's process is to appear in a pid namespace with others in it.  Returns its pid and last words."""
         self.born, self.last_words = memory.SharedMemory(), memory.SharedMemory()

@@ -15,7 +15,7 @@ import os
 import select
 import time
 
-from minirun.linux import cgroups, signals, syscalls, trace
+from minirun.linux import cgroups, memory, signals, syscalls, trace
 from minirun.linux.constants import CLONE_NEWPID, CLONE_VFORK
 
 TYPE_CHECKING = False
@@ -55,6 +55,7 @@ def settle(keep: set[int], name: str, title: str = "") -> None:
 
     `name` and `title` are what ps(1) shows.
     """
+    memory.forget_environment()  # of whoever called; it has no business in what outlives the call
     os.setsid()
     os.chdir("/")  # the caller's directory may be unmounted while we live
     syscalls.set_name(name, title)

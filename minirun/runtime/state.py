@@ -57,7 +57,7 @@ def claim(state_root: str, container_id: str) -> int:
 def discard(state_root: str, container_id: str) -> None:
     """Forget the container.  The directory goes too, unless an engine keeps things of its own in it."""
     path = f"{state_root}/{container_id}"
-    for name in ("state.json", "config.json", "exec.fifo"):
+    for name in ("state.json", "config.json", "seccomp.bpf", "exec.fifo"):
         try:
             os.unlink(f"{path}/{name}")
         except FileNotFoundError:
@@ -89,9 +89,12 @@ def write(state_root: str, state: State) -> None:
     files.write_json(f"{state_root}/{state['id']}/state.json", state)
 
 
-def keep_config(state_root: str, container_id: str, config: Config) -> None:
-    """What the container is created with; the bundle's own file may be changed afterwards, or be gone."""
-    files.write_json(f"{state_root}/{container_id}/config.json", config)
+def keep(state_root: str, container_id: str, config: bytes, seccomp: bytes | None) -> None:
+    """What the container is created with: the text of config.json, which may be changed afterwards, and its filter."""
+    path = f"{state_root}/{container_id}"
+    files.write_whole(f"{path}/config.json", config, 0o600)
+    if seccomp is not None:
+        files.write_whole(f"{path}/seccomp.bpf", seccomp, 0o600)
 
 
 def read_config(state_root: str, container_id: str) -> Config:
@@ -101,6 +104,14 @@ def read_config(state_root: str, container_id: str) -> Config:
     except (FileNotFoundError, NotADirectoryError):
         raise NotFoundError(f'container "{container_id}" does not exist') from None
     return config
+
+
+def read_filter(state_root: str, container_id: str) -> bytes | None:
+    """The compiled seccomp filter that it was created with; None for none."""
+    try:
+        return files.read_bytes(f"{directory(state_root, container_id)}/seccomp.bpf")
+    except FileNotFoundError:
+        return None
 
 
 def read(state_root: str, container_id: str) -> State:

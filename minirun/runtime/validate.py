@@ -92,7 +92,7 @@ def _namespace_of(parts: list[str]) -> str:
     """The kind of namespace that has the sysctl for itself; "" when it is the host's alone."""
     if parts[0] == "net":
         return "network"
-    if parts[:2] == ["fs", "mqueue"] or (parts[0] == "kernel" and parts[1] in _IPC and len(parts) == 2):
+    if parts[:2] == ["fs", "mqueue"] or (len(parts) == 2 and parts[0] == "kernel" and parts[1] in _IPC):
         return "ipc"
     return "uts" if parts == ["kernel", "domainname"] else ""
 

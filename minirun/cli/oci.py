@@ -99,6 +99,8 @@ def run(options: Given) -> int:
     else:
         created, master = _create_with_own_terminal(options)
     _write_pid_file(options, created.pid)
+    if not options.detach:
+        foreground.hold_signals()
     container.start(options.root, options.id)
     try:
         created.sync.expect_exec()

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 from minirun.cli.printing import say
 from minirun.cli.units import size
+from minirun.errors import none_left
 from minirun.image.progress import Lines, Progress
 from minirun.printable import printable
 
@@ -218,5 +219,9 @@ def _begin_drawing(stream: TextIO, frame: Callable[[], Text]) -> Live:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    live.start()
+    try:
+        live.start()
+    except RuntimeError:  # no thread to draw with; the cursor is hidden already
+        console.show_cursor(True)
+        raise none_left("threads") from None
     return live

@@ -18,7 +18,7 @@ from minirun.errors import MinirunError
 from minirun.image import manifests, transport
 from minirun.image.store import CONFIG, LAYER, Store
 from tests.bad_registry import BadRegistry, Handler
-from tests.image_tars import add_image, config_of, entry, store_in, tar
+from tests.image_tars import add_image, config_of, entry, left, store_in, tar
 
 TREE = tar(entry("hello", b"hi" * 50_000), entry("random", os.urandom(300_000)))
 
@@ -39,13 +39,6 @@ def server(impatience: None) -> Iterator[BadRegistry]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return store_in(tmp_path)
-
-
-def left(store: Store) -> list[str]:
-    """Every file that is of no use when there is no image."""
-    kept = ("oci-layout", "index.json", "images.lock", "content.lock", ".lock")
-    found = [os.path.join(place, name) for place, _, names in os.walk(store.paths.root) for name in names]
-    return [path for path in found if os.path.basename(path) not in kept]
 
 
 def refused(store: Store, server: BadRegistry) -> str:

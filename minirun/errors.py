@@ -16,6 +16,7 @@ way out of the container's first process.
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -27,6 +28,12 @@ class MinirunError(Exception):
         self.message = message
         self.hint = hint
         self.step = ""  # what was being done; filled in where that is known
+
+
+def none_left(what: str) -> MinirunError:
+    """The kernel gives no more of `what`: clone(2) EAGAIN, which Python says as BlockingIOError or RuntimeError."""
+    hint = "ulimit -u, or pids.max of the control group that minirun runs in, is too low"
+    return MinirunError(f"no more {what} can be started: {os.strerror(errno.EAGAIN)}", hint)
 
 
 class UsageError(MinirunError):

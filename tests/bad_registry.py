@@ -27,8 +27,12 @@ class BadRegistry(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=[0.02], daemon=True).start()
 
     @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    @property
     def name(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}/tool:latest"
+        return f"{self.host}/tool:latest"
 
     def add(self, kind: str, content: bytes) -> dict[str, Any]:
         """Serve a blob or a document under its digest; returns its descriptor."""

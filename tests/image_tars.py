@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def config_of(layers: list[bytes], **config: Any) -> bytes:
 
 def store_in(path: Path) -> Store:
     return Store(Paths(str(path / "root"), str(path / "state")))
+
+
+def left(store: Store) -> list[str]:
+    """Every file that is of no use when there is no image."""
+    kept = ("oci-layout", "index.json", "images.lock", "content.lock", ".lock")
+    found = [os.path.join(place, name) for place, _, names in os.walk(store.paths.root) for name in names]
+    return [path for path in found if os.path.basename(path) not in kept]
 
 
 def add_image(store: Store, *layers: bytes, name: str = "test", packed: bool = True) -> Image:

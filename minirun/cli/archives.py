@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minirun.cli.printing import say
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def load_command(paths: Paths, path: str, quiet: bool, platform: str) -> None:
     wanted = platforms.parse(platform) if platform else None
     for image in archive.load(Store(paths), path or sys.stdin.buffer, wanted):
         imageevents.happened(paths, "load", image)
-        click.echo(f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}")
+        say(f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}")
 
 
 def _familiar(image: Image) -> str:
@@ -97,7 +98,7 @@ def import_command(
     if wanted_name:
         imageevents.tagged(paths, image, wanted_name)
     imageevents.happened(paths, "import", image)
-    click.echo(image.id)
+    say(image.id)
 
 
 def _opened(source: str) -> BufferedReader:
@@ -168,7 +169,7 @@ def commit_command(
     if wish.name:
         imageevents.tagged(paths, image, wish.name)
     events.of_container(paths, record, "commit", comment=message, imageID=image.id, imageRef=name)
-    click.echo(image.id)
+    say(image.id)
 
 
 # ---- output -----------------------------------------------------------------------------------------------

@@ -52,14 +52,6 @@ def attach(
             _stop_passing()
 
 
-def hold_signals() -> None:
-    """Let signals wait until attach() passes them on: the program may run before we have come so far.
-
-    Not SIGINT, or a person could not leave when the shim does not answer.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, set(FORWARDED) - {signal.SIGINT})
-
-
 def _pass_signals(sock: socket.socket, tty: bool, wanted: bool) -> None:
     for number in FORWARDED if wanted else ():
         if not (

@@ -14,6 +14,7 @@ import click
 
 from minirun import files
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import records
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE
@@ -54,9 +55,9 @@ def _for_all(act: Callable[[Report], None]) -> int:
     def report(name: str, error: Exception | None) -> None:
         if error:
             failed.append(name)
-            click.echo(f"minirun: {name}: {error}", err=True)
+            say(f"minirun: {name}: {error}", err=True)
         else:
-            click.echo(name)
+            say(name)
 
     act(report)
     return 1 if failed else 0
@@ -76,16 +77,14 @@ def install_command(session: Session, prefix: str) -> None:
     path = f"{prefix}{_PLACE}/{UNIT}"
     os.makedirs(os.path.dirname(path), exist_ok=True)
     files.write_whole(path, text.encode())
-    click.echo(f"Wrote {path}")
+    say(f"Wrote {path}")
     _systemctl(prefix, "enable", UNIT)
     if _is_booted(prefix):
         _systemctl("", "daemon-reload")
         _systemctl("", "start", UNIT)
-        click.echo("Containers come back when this machine boots.")
+        say("Containers come back when this machine boots.")
     else:
-        click.echo(
-            "Containers come back when a machine boots on which systemd runs; here it does not run now."
-        )
+        say("Containers come back when a machine boots on which systemd runs; here it does not run now.")
 
 
 @click.command("uninstall-service", short_help="Take minirun.service away")
@@ -99,7 +98,7 @@ def uninstall_command(prefix: str) -> None:
     os.unlink(path)
     if _is_booted(prefix):
         _systemctl("", "daemon-reload")
-    click.echo(f"Removed {path}")
+    say(f"Removed {path}")
 
 
 def unit(command: list[str], root: str) -> str:
@@ -177,6 +176,4 @@ def reset_command(session: Session, force: bool) -> None:
     if not force and not click.confirm(words, prompt_suffix=" "):
         raise MinirunError("system reset has been cancelled")
     for path in reset.reset(session):
-        click.echo(
-            f"minirun: {path} is kept: what is left in it is not minirun's, or it is mounted", err=True
-        )
+        say(f"minirun: {path} is kept: what is left in it is not minirun's, or it is mounted", err=True)

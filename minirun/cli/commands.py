@@ -12,8 +12,10 @@ import click
 
 from minirun import __version__
 from minirun.cli.main import load
+from minirun.cli.printing import draw, say
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
+from minirun.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ def _show(error: Exception) -> None:
     lines = [f"minirun: {_words_of(error)}"]
     lines += [f"  while: {step}"] if step else []
     lines += [f"  hint:  {hint}"] if hint else []
-    click.echo(printable("\n".join(lines)), err=True)
+    say(printable("\n".join(lines)), err=True)
 
 
 def _words_of(error: Exception) -> str:
@@ -138,7 +140,10 @@ def _words_of(error: Exception) -> str:
 
 
 def write_lines(lines: Iterable[str], path: str) -> None:
-    """The lines to a file, or with path "" in pieces to standard output: a tree has a hundred thousand of them."""
+    """The lines to a file, or with path "" in pieces to standard output: a tree has a hundred thousand of them.
+
+    They may have colours; the words in them are printable.
+    """
     if path:
         try:
             with open(path, "w", encoding="utf-8") as file:
@@ -147,13 +152,4 @@ def write_lines(lines: Iterable[str], path: str) -> None:
             raise MinirunError(f"{path}: {error.strerror}") from error
         return
     for line in lines:
-        click.echo(line)
-
-
-def printable(text: str) -> str:
-    """`text` without what a terminal would obey instead of show; errors repeat what registries and archives say."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text
-    )
+        draw(line)

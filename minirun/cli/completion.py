@@ -18,6 +18,7 @@ import os
 import click
 from click.shell_completion import CompletionItem, FishComplete, add_completion_class, get_completion_class
 
+from minirun.cli.printing import say
 from minirun.paths import Paths
 
 TYPE_CHECKING = False
@@ -78,7 +79,7 @@ def completion_command(ctx: click.Context, shell: str) -> None:
     """Print the completion script for SHELL; `eval` it, or put it where the shell looks."""
     kind = get_completion_class(shell) or Bash
     made = kind(ctx.find_root().command, {}, "minirun", VARIABLE)
-    click.echo(made.source_template % made.source_vars(), nl=False)
+    say(made.source_template % made.source_vars(), end="")
 
 
 def attach(group: str, command: click.Command) -> click.Command:

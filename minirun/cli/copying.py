@@ -9,6 +9,7 @@ import click
 
 from minirun.cli import units
 from minirun.cli.commands import Session
+from minirun.cli.printing import say, say_line
 from minirun.engine import lifecycle
 from minirun.errors import UsageError
 
@@ -55,7 +56,7 @@ def cp_command(
         size = _copy_in(session, from_path, to_container, to_path, follow_link)
         place = destination
     if to_path != "-" and not (quiet if quiet is not None else not sys.stdout.isatty()):
-        click.echo(f"Successfully copied {units.size(size)} to {place}", err=True)
+        say(f"Successfully copied {units.size(size)} to {place}", err=True)
 
 
 def split(text: str) -> tuple[str, str]:
@@ -105,4 +106,4 @@ def diff_command(session: Session, container: str) -> None:
     from minirun.engine import diff
 
     for kind, path in diff.changes(session, lifecycle.find(session, container)):
-        click.echo(f"{kind} {path}")
+        say_line(f"{kind} {path}")

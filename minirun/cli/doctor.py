@@ -9,7 +9,9 @@ import click
 
 from minirun.cli import format
 from minirun.cli.commands import Session
+from minirun.cli.printing import draw, say
 from minirun.engine import doctor
+from minirun.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +34,12 @@ def doctor_command(session: Session, form: str) -> int:
     for check in doctor.checks(session):
         found.append(check)
         if not form:
-            click.echo(_line(check))  # one at a time: some take a moment
+            draw(_line(check))  # one at a time: some take a moment
     if form:
         for line in format.lines(map(_row, found), form, _HEADINGS, list(_HEADINGS)):
-            click.echo(line)
+            say(line)
     else:
-        click.echo(f"\n{_summary(found)}")
+        say(f"\n{_summary(found)}")
     return int(any(check.status == doctor.FAIL for check in found))
 
 
@@ -49,12 +51,12 @@ def _line(check: Check) -> str:
     status = click.style(
         f"{check.status:<5}", fg=_COLOURS[check.status], bold=check.status == doctor.FAIL or None
     )
-    line = f"{status} {check.name:<16} {check.found}"
+    line = f"{status} {check.name:<16} {printable(check.found)}"
     if check.status == doctor.OK or not check.advice:
         return line
     width = max(shutil.get_terminal_size((100, 24)).columns, 60)
     advice = textwrap.fill(
-        check.advice, width, initial_indent=f"{_INDENT}-> ", subsequent_indent=f"{_INDENT}   "
+        printable(check.advice), width, initial_indent=f"{_INDENT}-> ", subsequent_indent=f"{_INDENT}   "
     )
     return f"{line}\n{advice}"
 

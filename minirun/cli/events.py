@@ -14,6 +14,7 @@ import click
 
 from minirun.cli import filters, moments, template
 from minirun.cli.commands import Session
+from minirun.cli.printing import say, say_line
 from minirun.engine import events, trail
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ _GO_NAMES = {
 def events_command(session: Session, words: tuple[str, ...], form: str, since: str, until: str) -> None:
     """Show what happens, until it is interrupted."""
     wanted = filters.parse(words, _FILTERS)
-    line = _formatter(form)
+    line, show = _formatter(form), say if form else say_line
     begin = moments.nanoseconds(since, "since") if since else 0
     end = moments.nanoseconds(until, "until") if until else None
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `minirun events | head` ends quietly
     os.makedirs(session.root, exist_ok=True)
     for event in _stream(events.path(session), begin, end, past=bool(since or until)):
         if is_wanted(event, wanted):
-            click.echo(line(event))
+            show(line(event))
 
 
 def _stream(path: str, begin: int, end: int | None, *, past: bool) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from minirun.cli import attach
+from minirun.cli import attach, foreground
 from minirun.cli.commands import Session
 from minirun.engine import control, lifecycle, options
 from minirun.errors import ConflictError, UsageError
@@ -62,7 +62,7 @@ def exec_command(
     keys = attach.detach_keys(detach_keys)
     with _shim(session, container) as sock:
         passed = [] if tty else _descriptors(interactive, detach)
-        attach.hold_signals()
+        foreground.hold_signals()
         control.execute(sock, wish, passed)
         if detach:
             return 0

@@ -11,9 +11,8 @@ See  docs.docker.com "Format command and log output"
 from __future__ import annotations
 
 import re
-import sys
 
-from minirun.cli.commands import printable
+from minirun.printable import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,22 +34,25 @@ def lines(
     kind, _, own = form.strip().partition(" ")
     if kind in ("", "table") and not own:
         return table(
-            [[headings[name] for name in columns], *([str(row[name]) for name in columns] for row in rows)]
+            [
+                [headings[name] for name in columns],
+                *([one_line(str(row[name])) for name in columns] for row in rows),
+            ]
         )
     from minirun.cli import template
 
     if form.strip() == "json":
-        return map(_for_a_reader, map(template.as_json, rows))
+        return map(template.as_json, rows)
     if kind != "table":
-        return map(_for_a_reader, map(template.parse(form), rows))
+        return map(template.parse(form), rows)
     fill = template.parse(own.strip())
     heading = template.ACTION.sub(lambda action: _heading(action["inside"], headings), own.strip())
-    return table([template.parse(heading)({}).split("\t"), *(fill(row).split("\t") for row in rows)])
+    return table([template.parse(heading)({}).split("\t"), *(fill(_cells(row)).split("\t") for row in rows)])
 
 
-def _for_a_reader(text: str) -> str:
-    """`text` as it is for a program; on a terminal without what that would obey: labels are the image's words."""
-    return printable(text) if sys.stdout.isatty() else text
+def _cells(row: Row) -> Row:
+    """A row whose values stay in their columns.  A table is for people, and a pager may stand behind a pipe."""
+    return {name: one_line(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _heading(action: str, headings: Mapping[str, str]) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import format, units
-from minirun.cli.commands import printable
+from minirun.cli.printing import say
 from minirun.errors import NotFoundError
 from minirun.image import reference, usage
 from minirun.image.store import TAGGED, Store
+from minirun.printable import printable
 
 if TYPE_CHECKING:
     from typing import Any
@@ -48,7 +49,7 @@ def inspect_command(paths: Paths, form: str, platform: str, names: tuple[str, ..
                 image.require(platform)
             found.append(facts(image))
         except NotFoundError as error:
-            click.echo(f"minirun: {error}", err=True)
+            say(f"minirun: {error}", err=True)
             code = 1
     show(found, form)
     return code
@@ -57,10 +58,10 @@ def inspect_command(paths: Paths, form: str, platform: str, names: tuple[str, ..
 def show(found: list[dict[str, Any]], form: str) -> None:
     """What inspect prints: everything as JSON, or a template filled in for each."""
     if not form or form == "json":
-        click.echo(json.dumps(found, indent=4 if not form else None))
+        say(json.dumps(found, indent=4 if not form else None))
         return
     for line in format.lines(found, form, {}, ()):
-        click.echo(line)
+        say(line)
 
 
 def facts(image: Image) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def history_command(paths: Paths, human: bool, no_trunc: bool, quiet: bool, form
         form = "{{.ID}}"
     created = "CreatedSince" if human else "CreatedAt"
     for line in format.lines(rows, form, _HEADINGS, ["ID", created, "CreatedBy", "Size", "Comment"]):
-        click.echo(line)
+        say(line)
 
 
 def history(image: Image, *, human: bool, whole: bool) -> list[Row]:

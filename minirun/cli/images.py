@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, format, progress, units
+from minirun.cli.printing import say
 from minirun.engine import imageevents
 from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.image import reference
@@ -33,14 +34,14 @@ def pull_command(paths: Paths, all_tags: bool, platform: str, quiet: bool, name:
     if all_tags and (parsed.digest or _has_tag(name)):
         raise UsageError("tag can't be used with --all-tags/-a")
     if not quiet and not all_tags and not parsed.digest and not _has_tag(name):
-        click.echo(f"Using default tag: {parsed.tag}")
+        say(f"Using default tag: {parsed.tag}")
     store = Store(paths)
     with progress.show(sys.stdout, quiet) as news:
         names = _all_tags(store, name) if all_tags else [name]
         images = [store.ensure(one, "always", news, platform) for one in names]
     for one in names:
         imageevents.exchanged(paths, "pull", reference.parse(one))
-    click.echo(images[0].reference if not all_tags else parsed.name)
+    say(images[0].reference if not all_tags else parsed.name)
 
 
 def _has_tag(name: str) -> bool:
@@ -108,7 +109,7 @@ def images_command(
         rows = (row(image, whole=no_trunc) for image in images)
         lines = iter(format.lines(rows, form, _HEADINGS, columns))
     for line in lines:
-        click.echo(line)
+        say(line)
 
 
 def row(image: Image, *, whole: bool = False) -> Row:
@@ -157,7 +158,7 @@ def sound(images: list[Image]) -> Iterator[Image]:
             _ = image.diff_ids, image.manifest["layers"]
             yield image
         except (MinirunError, KeyError, TypeError) as error:  # another tool may have put anything there
-            click.echo(f"minirun: {image.reference or image.digest}: {error}", err=True)
+            say(f"minirun: {image.reference or image.digest}: {error}", err=True)
 
 
 def _created(image: Image) -> float:

@@ -6,6 +6,7 @@ import click
 
 from minirun.cli import format
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import info
 
 TYPE_CHECKING = False
@@ -25,9 +26,9 @@ def info_command(session: Session, form: str) -> None:
     if form:
         _filled_in(facts, form)
         return
-    click.echo("\n".join(_info_lines(facts)))
+    say("\n".join(_info_lines(facts)))
     for warning in facts["Warnings"]:
-        click.echo(warning, err=True)
+        say(warning, err=True)
 
 
 @click.command("version")
@@ -38,12 +39,12 @@ def version_command(form: str) -> None:
     if form:
         _filled_in(facts, form)
         return
-    click.echo("\n".join(_version_lines(facts)))
+    say("\n".join(_version_lines(facts)))
 
 
 def _filled_in(facts: dict[str, Any], form: str) -> None:
     for line in format.lines([facts], form, {}, ()):
-        click.echo(line)
+        say(line)
 
 
 def _info_lines(facts: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import inspect, lifecycle, mountfacts, netfacts, volumes
 from minirun.errors import NotFoundError, UsageError
 
@@ -60,7 +61,7 @@ def show(names: tuple[str, ...], form: str, look: Callable[[str], Facts]) -> int
             missing.append(f"minirun: {error}")
     imageinspect.show(found, form)
     for line in missing:
-        click.echo(line, err=True)
+        say(line, err=True)
     return int(bool(missing))
 
 

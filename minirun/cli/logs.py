@@ -13,6 +13,7 @@ import click
 
 from minirun.cli import moments
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import control, lifecycle, logreader
 
 TYPE_CHECKING = False
@@ -95,4 +96,4 @@ def _warn(reader: Reader) -> None:
     if reader.trail.missed:
         reader.trail.missed = False
         words = "lines were missed here: the log was put aside and removed faster than it was read"
-        click.echo(f"minirun: {words}", err=True)
+        say(f"minirun: {words}", err=True)

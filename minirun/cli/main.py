@@ -14,6 +14,7 @@ import sys
 
 from minirun.cli.leaving import leave
 from minirun.engine import spawn
+from minirun.errors import MinirunError
 from minirun.linux import interpreter, trace
 
 TYPE_CHECKING = False
@@ -103,7 +104,10 @@ def _spare_shim(argv: list[str]) -> spawn.Spare | None:
     """Fork 1, as early as can be.  A traced run forks later, when it is known where the trace goes."""
     if "run" not in argv or any(word.startswith(_TRACING) for word in argv):
         return None
-    return spawn.spawn(expect_network=not any(word.endswith(("none", "host")) for word in argv))
+    try:
+        return spawn.spawn(expect_network=not any(word.endswith(("none", "host")) for word in argv))
+    except MinirunError:
+        return None  # no more processes: `run` tries again, where an error meets a person
 
 
 def load(place: str) -> click.Command:

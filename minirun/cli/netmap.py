@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from minirun.cli import units
-from minirun.cli.commands import printable, write_lines
+from minirun.cli.commands import write_lines
 from minirun.cli.ps import familiar
 from minirun.engine import netkernel, netmap
 from minirun.errors import UsageError
 from minirun.network import ports
+from minirun.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
 from minirun.cli import netmap as words
-from minirun.cli.commands import printable
 from minirun.engine.netkernel import FAMILIES
+from minirun.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

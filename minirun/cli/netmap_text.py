@@ -20,8 +20,8 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from minirun.cli import netmap as words
-from minirun.cli.commands import printable
 from minirun.image.story import ADDED, CHANGED, REMOVED
+from minirun.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from minirun.cli.printing import say
 from minirun.engine import plugs
 
 TYPE_CHECKING = False
@@ -46,7 +47,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 def warn(options: RunOptions) -> None:
     """Docker's word on ports that nobody needs to publish."""
     if options.network == "host" and (options.ports or options.publish_all):
-        click.echo("WARNING: Published ports are discarded when using host network mode", err=True)
+        say("WARNING: Published ports are discarded when using host network mode", err=True)
 
 
 def take(into: RunOptions, words: dict[str, Any]) -> None:

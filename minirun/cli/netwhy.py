@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import format
-from minirun.cli.commands import printable
+from minirun.cli.printing import draw, say
 from minirun.errors import UsageError
+from minirun.printable import printable
 from minirun.teach import hops, packetway
 
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ def why_command(paths: Paths, form: str, words: tuple[str, ...]) -> int:
     for hop in packetway.walk(paths, words):
         found.append(hop)
         if not form:
-            click.echo("\n".join(_lines(hop)))  # one at a time: some take a moment
+            draw("\n".join(_lines(hop)))  # one at a time: some take a moment
     if form:
         for line in format.lines(map(_row, found), form, _HEADINGS, list(_HEADINGS)):
-            click.echo(line)
+            say(line)
     else:
-        click.echo(f"\n{hops.verdict(found)}")
+        say(f"\n{hops.verdict(found)}")
     return int(hops.failed(found) is not None)
 
 

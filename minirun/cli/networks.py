@@ -11,6 +11,7 @@ import click
 
 from minirun.cli import filters, format, pruning, stopping, units
 from minirun.cli.commands import LazyGroup, Session
+from minirun.cli.printing import say
 from minirun.engine import lifecycle, netfacts, networks, plugs
 from minirun.engine import options as parse
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
@@ -78,7 +79,7 @@ def create_command(
             f"could not find plugin {driver} in v1 plugin registry: plugin not found", "-d bridge"
         )
     words["options"] = parse.labels(words["options"])
-    click.echo(networks.create(session, network, labels=parse.labels(labels), **words)["id"])
+    say(networks.create(session, network, labels=parse.labels(labels), **words)["id"])
 
 
 @click.command("ls")
@@ -95,7 +96,7 @@ def ls_command(session: Session, quiet: bool, no_trunc: bool, words: tuple[str, 
     if quiet and not form:
         form = "{{.ID}}"
     for line in format.lines(rows, form, _HEADINGS, _COLUMNS):
-        click.echo(line)
+        say(line)
 
 
 def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
@@ -174,7 +175,7 @@ def prune_command(session: Session, force: bool, words: tuple[str, ...]) -> None
     pruning.confirm(warning, force, "network")
     names = pruning.networks_away(session, wanted)
     if names:
-        click.echo("\n".join(["Deleted Networks:", *names, ""]))
+        say("\n".join(["Deleted Networks:", *names, ""]))
 
 
 @click.command("connect")

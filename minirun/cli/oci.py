@@ -15,8 +15,10 @@ from minirun import __version__, files, jsontext
 from minirun.cli import foreground
 from minirun.cli.arguments import Command, Given, HelpWanted, Option, parse
 from minirun.cli.leaving import leave
+from minirun.cli.printing import say, say_line
 from minirun.errors import InitError, MinirunError, ProgramNotFound, ProgramNotInvocable, UsageError
 from minirun.linux import interpreter, signals
+from minirun.printable import printable
 from minirun.runtime import container, state
 
 TYPE_CHECKING = False
@@ -38,7 +40,7 @@ def _run(argv: list[str]) -> int:
     try:
         options = parse("minirun-oci", argv, OPTIONS, COMMANDS)
     except HelpWanted as text:
-        print(text)
+        say(str(text))
         return 0
     except UsageError as error:
         _report(None, error)
@@ -63,7 +65,7 @@ def _report(options: Given | None, error: Exception) -> None:
     if isinstance(error, InitError):
         text += f" (while: {error.step})"
     hint = getattr(error, "hint", "")
-    print(f"minirun-oci: {text}" + (f"\n  hint: {hint}" if hint else ""), file=sys.stderr)
+    say(printable(f"minirun-oci: {text}" + (f"\n  hint: {hint}" if hint else "")), err=True)
     if options and options.log:
         _log(options, text)
 
@@ -98,7 +100,7 @@ def run(options: Given) -> int:
         created, master = _create_with_own_terminal(options)
     _write_pid_file(options, created.pid)
     if not options.detach:
-        foreground.pass_signals_on(created.pid)
+        foreground.hold_signals()
     container.start(options.root, options.id)
     try:
         created.sync.expect_exec()
@@ -135,20 +137,21 @@ def execute(options: Given) -> int:
     _write_pid_file(options, created.pid)
     if options.detach:
         return 0
-    foreground.pass_signals_on(created.pid)
     return foreground.wait(created.pid, master)
 
 
 def list_containers(options: Given) -> None:
     states = [state.read(options.root, name) for name in state.all_ids(options.root)]
     if options.quiet:
-        print("".join(f"{one['id']}\n" for one in states), end="")
+        say("".join(f"{one['id']}\n" for one in states), end="")
     elif options.format == "json":
         _print_json(states)
     else:
-        print(f"{'ID':<20} {'PID':<8} {'STATUS':<10} {'BUNDLE':<30} CREATED")
+        say(f"{'ID':<20} {'PID':<8} {'STATUS':<10} {'BUNDLE':<30} CREATED")
         for one in states:
-            print(f"{one['id']:<20} {one['pid']:<8} {one['status']:<10} {one['bundle']:<30} {one['created']}")
+            say_line(
+                f"{one['id']:<20} {one['pid']:<8} {one['status']:<10} {one['bundle']:<30} {one['created']}"
+            )
 
 
 def write_spec(options: Given) -> None:
@@ -243,7 +246,7 @@ def _write_pid_file(options: Given, pid: int) -> None:
 
 
 def _print_json(value: object) -> None:
-    print(jsontext.dumps(value, indent=2))
+    say(jsontext.dumps(value, indent=2))
 
 
 def signal_number(text: str) -> int:
@@ -258,7 +261,7 @@ def signal_number(text: str) -> int:
 
 
 def _print_version(_options: Given) -> None:
-    print(f"minirun-oci version {__version__}\nspec: {state.OCI_VERSION}")
+    say(f"minirun-oci version {__version__}\nspec: {state.OCI_VERSION}")
 
 
 OPTIONS = (

@@ -17,10 +17,11 @@ import threading
 import time
 from contextlib import contextmanager
 
-import click
-
+from minirun.cli.printing import say
 from minirun.cli.units import size
+from minirun.errors import none_left
 from minirun.image.progress import Lines, Progress
+from minirun.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def show(stream: TextIO, quiet: bool = False, *, bars: bool = True) -> Iterator[
     if quiet:
         yield Progress()
     elif not bars or not _can_draw(stream):
-        yield Lines(lambda line: click.echo(line, file=stream))
+        yield Lines(lambda line: say(line, file=stream))
     else:
         drawn = Bars(stream)
         try:
@@ -135,9 +136,9 @@ class Bars(Progress):
     def say(self, line: str) -> None:
         with self._lock:
             if self._live:
-                self._below.append(line)
+                self._below.append(printable(line))
             else:
-                click.echo(line, file=self._stream)
+                say(line, file=self._stream)
 
     def layer(self, name: str, status: str) -> None:
         if self._below:
@@ -177,7 +178,7 @@ class Bars(Progress):
             below, self._below = self._below, []
             live.stop()
             self._layers = {}
-            click.echo("".join(f"{line}\n" for line in below), file=self._stream, nl=False)
+            say("".join(f"{line}\n" for line in below), file=self._stream, end="")
 
     def _frame(self) -> Text:
         """What is to be seen now.  Layers at rest give way when the terminal is too low for all of them."""
@@ -218,5 +219,9 @@ def _begin_drawing(stream: TextIO, frame: Callable[[], Text]) -> Live:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    live.start()
+    try:
+        live.start()
+    except RuntimeError:  # no thread to draw with; the cursor is hidden already
+        console.show_cursor(True)
+        raise none_left("threads") from None
     return live

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 from typing import TYPE_CHECKING
 
+from minirun.cli.printing import say
 from minirun.errors import UsageError
 from minirun.teach import stepping
 
@@ -35,10 +35,9 @@ class Prompt:
         """One stop: GO_ON or QUIT."""
         if self.given_up:
             return QUIT
-        sys.stderr.write(f"\n{stepping.describe(step, self.names)}\n")
+        say(f"\n{stepping.describe(step, self.names)}", err=True)
         while True:
-            sys.stderr.write(_QUESTION)
-            sys.stderr.flush()
+            say(_QUESTION, err=True, end="")
             line = self._read_line()
             self._end_line()
             if line in ("\n", "c\n", "C\n"):
@@ -55,8 +54,7 @@ class Prompt:
     def _end_line(self) -> None:
         """A terminal has shown the Enter that was pressed; elsewhere the line is still open."""
         if not os.isatty(self.fd):
-            sys.stderr.write("\n")
-            sys.stderr.flush()
+            say("", err=True)
 
     def _read_line(self) -> str:
         """A line, read byte by byte: what comes after it is the program's.  "" at the end or when given up."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, units
+from minirun.cli.printing import say
 from minirun.engine import events, lifecycle, networks, sizes, volumes
 from minirun.errors import ConflictError, MinirunError, NotFoundError
 from minirun.network import ledger
@@ -34,8 +35,8 @@ def report(deleted: dict[str, list[str]], reclaimed: int) -> None:
     """Docker's lists with their headings, and the sum."""
     for heading, names in deleted.items():
         if names:
-            click.echo("\n".join([f"{heading}:", *names, ""]))
-    click.echo(f"Total reclaimed space: {units.size(reclaimed, 4)}")
+            say("\n".join([f"{heading}:", *names, ""]))
+    say(f"Total reclaimed space: {units.size(reclaimed, 4)}")
 
 
 def has_labels(labels: dict[str, str], wanted: Wanted) -> bool:

@@ -12,9 +12,11 @@ import click
 
 from minirun.cli import filters, format, units
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import inspect, lifecycle, netfacts, networks, sizes
 from minirun.errors import NotFoundError, UsageError
 from minirun.network.ports import parse_exposed
+from minirun.printable import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def ps_command(
     shown = [one for one in chosen(session, wanted) if every or lifecycle.is_under_way(one)]
     shown = shown[:count] if count >= 0 else shown
     if quiet and not form:
-        click.echo("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), nl=False)
+        say("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), end="")
         return
     size = size or ".Size" in form
     places = networks.all_places(session)
@@ -84,7 +86,7 @@ def ps_command(
     )
     columns = [*_COLUMNS, "Size"] if size else _COLUMNS
     for line in format.lines(rows, form, _HEADINGS, columns):
-        click.echo(line)
+        say(line)
 
 
 def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool = False) -> format.Row:
@@ -97,7 +99,7 @@ def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool =
     return {
         "ID": record["id"] if whole else record["id"][:12],
         "Image": familiar(record["image"]),
-        "Command": f'"{command}"',
+        "Command": quoted(command),
         "RunningFor": units.ago(record["created"]),
         "Status": status_words(record),
         "Ports": _ports(record, places),
@@ -109,6 +111,11 @@ def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool =
         "Mounts": ",".join(sources if whole else map(_shortened, sources)),
         "LocalVolumes": str(len(volumes)),
     }
+
+
+def quoted(text: str) -> str:
+    r"""`text` as Go's strconv.Quote has it, and so Docker: a newline is `\n`, and what is no letter `\x1b`."""
+    return '"' + one_line(re.sub(r'["\\]', r"\\\g<0>", text)) + '"'
 
 
 def networks_of(record: Record) -> list[str]:

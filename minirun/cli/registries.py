@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import progress
+from minirun.cli.printing import say
 from minirun.engine import imageevents
 from minirun.errors import MinirunError, UsageError
 from minirun.image import credentials, reference
@@ -39,13 +40,13 @@ def push_command(paths: Paths, all_tags: bool, quiet: bool, name: str) -> None:
     if all_tags and has_tag:
         raise UsageError("tag can't be used with --all-tags/-a")
     if not all_tags and not has_tag and not quiet:
-        click.echo(f"Using default tag: {parsed.tag}")
+        say(f"Using default tag: {parsed.tag}")
     store = Store(paths)
     with progress.show(sys.stdout, quiet) as news:
         push.push(parsed, store, store.settings, news, all_tags=all_tags)
     imageevents.exchanged(paths, "push", parsed)
     if quiet:
-        click.echo(parsed.name if all_tags else str(parsed))
+        say(parsed.name if all_tags else str(parsed))
 
 
 @click.command("login", short_help="Authenticate to a registry")
@@ -62,8 +63,8 @@ def login_command(paths: Paths, username: str, password: str, password_stdin: bo
     given = _given(host, username, password, password_stdin)
     path = credentials.save(host, log_in(host, given, Store(paths).settings))
     if path:
-        click.echo(_UNENCRYPTED.format(path=path), err=True)
-    click.echo("Login Succeeded")
+        say(_UNENCRYPTED.format(path=path), err=True)
+    say("Login Succeeded")
 
 
 @click.command("logout", short_help="Log out from a registry")
@@ -72,7 +73,7 @@ def logout_command(server: str) -> None:
     """Forget the user and the password for the registry SERVER (Docker Hub by default)."""
     host = _host(server)
     known = credentials.erase(host)
-    click.echo(f"Removing login credentials for {host}" if known else f"Not logged in to {host}")
+    say(f"Removing login credentials for {host}" if known else f"Not logged in to {host}")
 
 
 def _host(server: str) -> str:
@@ -90,13 +91,13 @@ def _given(host: str, user: str, password: str, from_stdin: bool) -> Credentials
     if password and from_stdin:
         raise UsageError("conflicting options: cannot specify both --password and --password-stdin")
     if password:
-        click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
+        say("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
     if from_stdin:
         if not user:
             raise UsageError("the --password-stdin option requires --username to be set")
         password = sys.stdin.read().rstrip("\r\n")
     if not user and not password and (known := credentials.find(host)):
-        click.echo(f"Authenticating with existing credentials... [Username: {known.user}]")
+        say(f"Authenticating with existing credentials... [Username: {known.user}]")
         return known
     return _ask(user, password)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, pruning, units
+from minirun.cli.printing import say_line
 from minirun.engine import imageevents
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import removal, usage
@@ -34,7 +35,7 @@ def rmi_command(paths: Paths, force: bool, no_prune: bool, names: tuple[str, ...
             lines = store.remove(name, claims, force=force)
             events.tell(lines)
             for line in lines:
-                click.echo(line)
+                say_line(line)
         except NotFoundError as error:
             if not force:
                 failures.append(error)

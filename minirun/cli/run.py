@@ -14,6 +14,7 @@ import click
 
 from minirun.cli import attach, cidfile, limits, netoptions, policies, progress
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import logs, mountpoints
 from minirun.engine import options as parse
 from minirun.engine import run as engine
@@ -190,7 +191,7 @@ def run(
     if began:
         began()
     if front.detach:
-        click.echo(record["id"])
+        say(record["id"])
         return 0
     sys.stdout.flush()
     end = attach.attach(
@@ -205,9 +206,7 @@ def run(
     if end.last:
         spare.wait()
     if end.oom:
-        click.echo(
-            f"minirun: the container was killed: it used all of its --memory {words_of(options)}", err=True
-        )
+        say(f"minirun: the container was killed: it used all of its --memory {words_of(options)}", err=True)
     return end.code
 
 

@@ -13,6 +13,7 @@ import click
 from minirun.cli import attach as front
 from minirun.cli import netoptions, progress, run, stopping
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import control, lifecycle, networks
 from minirun.engine import run as engine
 from minirun.engine.spawn import spawn
@@ -34,7 +35,7 @@ def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any
         options.attached = ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
         netoptions.warn(options)
         record = engine.prepare(session, options, news)
-    click.echo(record["id"])
+    say(record["id"])
 
 
 create_command = type(run.run_command)(
@@ -119,7 +120,7 @@ def _attach(session: Session, record: Record, interactive: bool, keys: bytes, *,
             channel.send_json(sock, channel.RESIZE, size)
         end = front.attach(sock, interactive=interactive, tty=record["tty"], keys=keys, signals=signals)
     if end is None:
-        click.echo("read escape sequence", err=True)
+        say("read escape sequence", err=True)
     return end.code if end else 0
 
 

@@ -12,7 +12,9 @@ import click
 
 from minirun.cli import format, units
 from minirun.cli.commands import Session
+from minirun.cli.printing import draw, say
 from minirun.engine import lifecycle, stats
+from minirun.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +74,11 @@ def stats_command(
         earlier = {record["id"]: sample for record, sample in before}
         rows = [row(record, earlier.get(record["id"]), sample, whole=no_trunc) for record, sample in now]
         lines = format.lines(rows, form, _HEADINGS, _WIDE if wide else _COLUMNS)
-        clear = _HOME_AND_CLEAR if sys.stdout.isatty() and not no_stream else ""
-        click.echo(clear + "".join(f"{line}\n" for line in lines), nl=False)
+        text = "".join(f"{line}\n" for line in lines)
+        if sys.stdout.isatty() and not no_stream:
+            draw(_HOME_AND_CLEAR + printable(text), end="")
+        else:
+            say(text, end="")
         if no_stream:
             return
         before = now

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import lifecycle
 from minirun.errors import MinirunError, NotFoundError
 
@@ -28,16 +29,16 @@ def for_each(
         try:
             act(name)
         except (MinirunError, OSError) as error:
-            click.echo(f"minirun: {error}", err=True)
+            say(f"minirun: {error}", err=True)
             code = code if fine and isinstance(error, fine) else 1
         else:
-            click.echo(name)
+            say(name)
     return code
 
 
 def _remark(words: str) -> None:
     if words:
-        click.echo(f"minirun: {words}", err=True)
+        say(f"minirun: {words}", err=True)
 
 
 _seconds = click.option("-t", "--time", "--timeout", "timeout", type=int, help="Seconds to wait for its end.")
@@ -93,9 +94,9 @@ def wait_command(session: Session, containers: tuple[str, ...]) -> int:
     code = 0
     for name in containers:
         try:
-            click.echo(lifecycle.wait(session, lifecycle.find(session, name)))
+            say(str(lifecycle.wait(session, lifecycle.find(session, name))))
         except MinirunError as error:
-            click.echo(f"minirun: {error}", err=True)
+            say(f"minirun: {error}", err=True)
             code = 1
     return code
 

@@ -20,6 +20,7 @@ import click
 
 from minirun.cli import format, images, ps, units
 from minirun.cli.commands import LazyGroup, Session
+from minirun.cli.printing import say
 from minirun.engine import lifecycle, sizes, volumes
 from minirun.image import usage
 from minirun.image.store import Store
@@ -94,7 +95,7 @@ def df_command(session: Session, verbose: bool, form: str) -> None:
         ]
         lines = iter(format.lines(rows, form, _HEADINGS, list(_HEADINGS)))
     for line in lines:
-        click.echo(line)
+        say(line)
 
 
 def _images_row(store: Store) -> Row:

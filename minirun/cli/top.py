@@ -11,6 +11,7 @@ import click
 
 from minirun.cli import format
 from minirun.cli.commands import Session
+from minirun.cli.printing import say
 from minirun.engine import lifecycle, networks, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.linux import cgroups
@@ -32,7 +33,7 @@ def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -
         raise ConflictError(f"Container {record['id']} is not running")
     pids = set(cgroups.pids(f"/minirun/{record['id']}"))
     for line in format.table(list(rows(_ps(ps_options or ("-ef",)), pids))):
-        click.echo(line)
+        say(line)
 
 
 def _ps(options: tuple[str, ...]) -> str:
@@ -81,8 +82,8 @@ def port_command(session: Session, container: str, port: str) -> None:
     ]
     for inner, outer in sorted(found):
         if not port:
-            click.echo(f"{inner} -> {outer}")
+            say(f"{inner} -> {outer}")
         elif inner == asked:
-            click.echo(outer)
+            say(outer)
     if port and asked not in dict(found):
         raise NotFoundError(f"No public port '{asked}' published for {record['name']}")

@@ -9,6 +9,7 @@ import click
 
 from minirun.cli import filters, format, pruning, stopping
 from minirun.cli.commands import LazyGroup, Session
+from minirun.cli.printing import say
 from minirun.engine import mountfacts, volumes
 from minirun.engine import options as parse
 from minirun.errors import MinirunError, UsageError
@@ -59,7 +60,7 @@ def create_command(session: Session, driver: str, labels: tuple[str, ...], given
         raise MinirunError(
             f'create {given or volume}: error looking up volume plugin {driver}: plugin "{driver}" not found'
         )
-    click.echo(volumes.create(session, given or volume, parse.labels(labels))["name"])
+    say(volumes.create(session, given or volume, parse.labels(labels))["name"])
 
 
 @click.command("ls")
@@ -75,7 +76,7 @@ def ls_command(session: Session, quiet: bool, words: tuple[str, ...], form: str)
     if quiet and not form:
         form = "{{.Name}}"
     for line in format.lines((_row(session, volume) for volume in shown), form, _HEADINGS, _COLUMNS):
-        click.echo(line)
+        say(line)
 
 
 def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterable[Volume]:

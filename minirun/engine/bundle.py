@@ -89,7 +89,7 @@ def configure(record: Record, etc: str, rootfs: str, network: str) -> Config:
                 "devices": [] if privileged else [{"allow": False, "access": "rwm"}],
             },
             "devices": list(_host_devices()) if privileged else [],
-            "maskedPaths": [] if privileged else list(spec.MASKED_PATHS),
+            "maskedPaths": [] if privileged else spec.masked_paths(),
             "readonlyPaths": [] if privileged else list(spec.READONLY_PATHS),
         },
     }

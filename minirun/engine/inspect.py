@@ -203,7 +203,7 @@ def _host_config(record: Record) -> Facts:
         "Init": record["init"] or None,
         **limits.host_config(record),
         "Ulimits": [_ulimit(limit) for limit in record["rlimits"]],
-        "MaskedPaths": [] if record["privileged"] else list(spec.MASKED_PATHS),
+        "MaskedPaths": [] if record["privileged"] else spec.masked_paths(),
         "ReadonlyPaths": [] if record["privileged"] else list(spec.READONLY_PATHS),
     }
 

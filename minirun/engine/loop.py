@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 NEVER = math.inf
+_POLL_MAX = 2**31 - 1  # milliseconds
 
 
 class Part:
@@ -83,5 +84,10 @@ def serve(parts: list[Part], until: Callable[[], bool]) -> None:
 
 
 def _milliseconds(deadline: float) -> float | None:
-    """How long poll(2) may wait, rounded up so that the deadline has passed then; None: for ever."""
-    return None if deadline == NEVER else max(0.0, math.ceil((deadline - time.monotonic()) * 1000))
+    """How long poll(2) may wait, rounded up so that the deadline has passed then; None: for ever.
+
+    It counts in an int: a deadline in 25 days or more is looked at again then.
+    """
+    if deadline == NEVER:
+        return None
+    return min(max(0.0, math.ceil((deadline - time.monotonic()) * 1000)), _POLL_MAX)

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from minirun.network.ledger import Port
 
 
+def ahead() -> Maker | None:
+    """A maker before it is known whether there is anything to make; None where no more processes are to be had."""
+    try:
+        return Maker(home=-1)
+    except MinirunError:
+        return None
+
+
 class Maker:
     """One such process.
 
@@ -36,8 +44,10 @@ class Maker:
 
     def __init__(self, home: int) -> None:
         self.sock, theirs = channel.pair()
-        self.pid = process.fork(lambda: _child(self.sock, theirs, home))
-        theirs.close()
+        try:
+            self.pid = process.fork(lambda: _child(self.sock, theirs, home))
+        finally:
+            theirs.close()
 
     def order(self, paths: Paths, record: Record, held: list[Port]) -> None:
         """Begin with it: the networks of `record`, whose ports of the host are `held`."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 POLICIES = ("no", "on-failure", "always", "unless-stopped")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
-_SHORTEST = 0.001  # seconds
+_SHORTEST = 0.001  # seconds; Docker's
+_LONGEST = 2**63 / 1e9  # seconds; Go counts nanoseconds
 _TIMES = {
     "interval": "Interval",
     "timeout": "Timeout",
@@ -31,12 +32,14 @@ _TIMES = {
 
 def duration(text: str, option: str) -> float:
     """Seconds of `1h30m`, `1.5s`, `100ms` or `0`.  Raises UsageError."""
+    if text.startswith("-"):
+        raise UsageError(f"{option} cannot be negative")
     parts = _PART.findall(text)
     if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
         raise UsageError(f'invalid duration "{text}" for {option}', "as in 30s, 1m30s or 500ms")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if 0 < seconds < _SHORTEST:
-        raise UsageError(f'{option} "{text}" cannot be less than 1ms')
+    if seconds > _LONGEST:
+        raise UsageError(f'invalid duration "{text}" for {option}', "292 years are the longest")
     return seconds
 
 
@@ -74,6 +77,15 @@ def health(words: dict[str, Any]) -> HealthSettings | None:
     for name in _TIMES:
         text = words.get(f"health_{name}")
         made[name] = duration(text, f"--health-{name.replace('_', '-')}") if text else 0.0  # type: ignore[literal-required]
+    return _checked(made)
+
+
+def _checked(made: HealthSettings) -> HealthSettings:
+    """Raises UsageError, in Docker's words, for a time so short that the shim would do nothing else any more."""
+    for name, key in _TIMES.items():
+        if 0 < made[name] < _SHORTEST:  # type: ignore[literal-required]
+            hint = f"--health-{name.replace('_', '-')} 30s, or --no-healthcheck"
+            raise UsageError(f"{key} in Healthcheck cannot be less than 1ms", hint)
     return made
 
 
@@ -101,10 +113,16 @@ def of_image(healthcheck: dict[str, Any] | None) -> HealthSettings | None:
 
 
 def merged(ours: HealthSettings | None, image: HealthSettings | None) -> HealthSettings | None:
-    """The command line's settings, and the image's where it says nothing.  None: there is nothing to run."""
+    """The command line's settings, and the image's where it says nothing.  None: there is nothing to run.
+
+    Docker looks at an image's times when it builds it and never again.  Ours may be built by anybody, so that what
+    comes of both is looked at here: the command line may say better than a bad image.
+    """
     if not ours or not image:
         chosen = ours or image
     else:
         chosen = image.copy()
         chosen.update({name: value for name, value in ours.items() if value})  # type: ignore[typeddict-item]
-    return chosen if chosen and chosen["test"] else None
+    if not chosen or not chosen["test"]:
+        return None
+    return chosen if chosen["test"][0] == "NONE" else _checked(chosen)

@@ -42,7 +42,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     `expect_network`: there will probably be a network to make.
     """
     _settle(client)
-    network = netmaker.Maker(home=-1) if expect_network and not trace.on else None
+    network = netmaker.ahead() if expect_network and not trace.on else None
     kind, content = channel.receive(client)
     if kind != channel.ORDER:  # the command line was wrong, or only asked for help
         if network:

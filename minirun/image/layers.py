@@ -20,7 +20,6 @@ import errno
 import fcntl
 import os
 import shutil
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
@@ -28,11 +27,13 @@ from minirun.files import locked, remove_tree, write_json
 from minirun.image import tarstream
 from minirun.image.chain import chain_directory, diff_directory, find
 from minirun.image.incoming import Cancelled
+from minirun.image.threads import Pool
 from minirun.image.unpacking import Unpacking, make_directory
 from minirun.image.worker import LARGE_BYTES, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from minirun.image.tarstream import Limits, Readable
 
@@ -90,9 +91,10 @@ def unpack_all(
     """
     os.makedirs(layers, mode=0o700, exist_ok=True)  # setuid files of images are not for the host's users
     clear_temporary(layers)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        jobs = _submit(pool, layers, packed, limits)
+    jobs: Jobs = {}
+    with Pool(WORKERS) as pool:
         try:
+            _submit(pool, layers, packed, limits, jobs)
             return _in_order(layers, packed, jobs, done, limits)
         except BaseException as error:
             _stop(pool, packed, jobs)
@@ -104,17 +106,15 @@ Unpacked = Unpacking | Worker  # here, or in a process of its own
 Jobs = dict[int, "Future[Unpacked | None]"]
 
 
-def _submit(pool: ThreadPoolExecutor, layers: str, packed: list[Packed], limits: Limits) -> Jobs:
-    """Start the first half for what is missing; a blob that an image has twice is started once."""
+def _submit(pool: Pool, layers: str, packed: list[Packed], limits: Limits, jobs: Jobs) -> None:
+    """Start the first half for what is missing, into `jobs`; a blob that an image has twice is started once."""
     digests = [layer.digest for layer in packed]
     diff_ids = [layer.diff_id for layer in packed]
-    jobs: Jobs = {}
     for index, layer in enumerate(packed):
         missing = not layer.here or find(layers, diff_ids[: index + 1]) is None
         if missing and digests.index(layer.digest) == index:
             jobs[index] = pool.submit(_first_half, layers, layer, diff_ids[: index + 1], limits)
             jobs[index].add_done_callback(lambda job: _stop_the_others(job, packed))
-    return jobs
 
 
 def _stop_the_others(job: Future[Unpacked | None], packed: list[Packed]) -> None:
@@ -123,7 +123,7 @@ def _stop_the_others(job: Future[Unpacked | None], packed: list[Packed]) -> None
             layer.cancel()
 
 
-def _stop(pool: ThreadPoolExecutor, packed: list[Packed], jobs: Jobs) -> None:
+def _stop(pool: Pool, packed: list[Packed], jobs: Jobs) -> None:
     for layer in packed:
         layer.cancel()
     pool.shutdown(cancel_futures=True)

@@ -20,7 +20,7 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from minirun.image import layers, manifests
+from minirun.image import layers, manifests, threads
 from minirun.image.incoming import Cancelled, Incoming
 from minirun.image.registry import Registry
 
@@ -140,16 +140,17 @@ class Download(layers.Packed):
             return
         incoming = Incoming(fd, self.incoming_path, self.descriptor, self._is_cancelled)
         download = threading.Thread(target=self._fetch, args=[incoming], daemon=True)
-        download.start()
         try:
+            threads.start(download)
             yield _Telling(incoming, self.progress, self.name)
             incoming.wait()
         except Exception as error:
-            if not isinstance(error, Cancelled):
+            if download.ident and not isinstance(error, Cancelled):
                 incoming.wait()  # if the blob is not what it should be, that is the reason to give
             raise
         finally:
-            download.join(_LOOK_SECONDS)
+            if download.ident:
+                download.join(_LOOK_SECONDS)
             if not download.is_alive():  # else it hangs in a read, and ends with the process
                 os.close(fd)
 

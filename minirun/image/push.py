@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import ExitStack
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from minirun.errors import NotFoundError, UsageError
 from minirun.image import reference, tarstream
 from minirun.image.registry import Registry
 from minirun.image.store import LAYER, MANIFEST
+from minirun.image.threads import Pool
 from minirun.image.upload import Blob, Upload, denied
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class _Push:
         unique = {layer["digest"]: layer for layer in reversed(layers)}  # Docker's order: uppermost first
         for layer in unique.values():
             self._progress.layer(_short(layer), "Preparing")
-        pool = ThreadPoolExecutor(UPLOADS)
+        pool = Pool(UPLOADS)
         try:
             jobs = {digest: pool.submit(self._send_layer, layer) for digest, layer in unique.items()}
             for job in wait(jobs.values(), return_when=FIRST_EXCEPTION).done:

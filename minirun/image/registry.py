@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from minirun.image.store import Json
     from minirun.image.transport import Response
 
+TAG_PAGES_MAX, TAGS_MAX = 1000, 100_000  # a hundred on a page is usual
+_TAG_LENGTH_MAX = 128  # distribution-spec, "Pulling manifests"
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _NEXT_PAGE = re.compile(r"\s*<([^>]*)>\s*;.*rel=\"?next")
 
@@ -193,13 +195,15 @@ class Place:
     def tags(self) -> list[str]:
         """distribution-spec, "Listing Tags": a page at a time, the address of the next in the Link header."""
         url, found = f"{self.base}/v2/{self.repository}/tags/list", dict[str, None]()
-        while True:
+        for _ in range(TAG_PAGES_MAX):
             answer = self.ask("GET", url)
             if answer.status != 200:
                 raise refused(answer)
             document = manifests.parse(answer.body, f"the tag list {url}")
             page = document.get("tags") if isinstance(document, dict) else None
             new = [tag for tag in page or [] if isinstance(tag, str) and tag not in found]
+            if (longest := max(map(len, new), default=0)) > _TAG_LENGTH_MAX:
+                raise MinirunError(f"{url} lists a tag of {longest} characters")
             found.update(dict.fromkeys(new))
             link = _NEXT_PAGE.match(answer.headers.get("Link", ""))
             if not link or not new:  # a page without news is the end, or a registry that goes in a circle
@@ -207,6 +211,10 @@ class Place:
             url = self._transport.redirected(url, link[1])
             if origin(url) != origin(self.base):
                 raise MinirunError(f"{self.base} says that its tag list goes on at {url}, which is elsewhere")
+            if len(found) > TAGS_MAX:
+                break
+        what = f"{self.base} has listed {len(found)} tags of {self.repository} and goes on"
+        raise MinirunError(what, "pull those that are wanted by their names")
 
     def blob(self, descriptor: Json, offset: int) -> Iterator[bytes]:
         """The rest of a blob, taken up again where the connection broke."""

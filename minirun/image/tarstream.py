@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from isal import isal_zlib  # zlib's interface, two to three times as fast
 
 from minirun.errors import MinirunError
+from minirun.image import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,7 +160,7 @@ class Unpacked:
         self._thread = threading.Thread(target=self._produce, daemon=True)
 
     def __enter__(self) -> Unpacked:
-        self._thread.start()
+        threads.start(self._thread)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -22,7 +22,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, none_left
 from minirun.image.tarstream import Limits
 from minirun.image.unpacking import Unpacking
 
@@ -54,10 +54,10 @@ class Worker:
                 pass_fds=(root_fd, orders),
                 process_group=0,  # Ctrl-C is for us
             )
-        except BaseException:
+        except BaseException as error:
             os.close(self._orders)
             os.close(root_fd)
-            raise
+            raise (none_left("processes") if isinstance(error, BlockingIOError) else error) from None
         finally:
             os.close(orders)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import _signal
 from _signal import (
+    SIG_BLOCK,
     SIG_DFL,
     SIG_IGN,
     SIG_SETMASK,
+    SIG_UNBLOCK,
     SIGCHLD,
     SIGHUP,
     SIGINT,
@@ -36,9 +38,11 @@ __all__ = [
     "SIGTERM",
     "SIGWINCH",
     "SIGXFSZ",
+    "SIG_BLOCK",
     "SIG_DFL",
     "SIG_IGN",
     "SIG_SETMASK",
+    "SIG_UNBLOCK",
     "named",
     "pidfd_send_signal",
     "pthread_sigmask",

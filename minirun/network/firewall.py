@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.errors import MinirunError, UnsupportedError
+from minirun.errors import MinirunError, UnsupportedError, none_left
 from minirun.linux import trace
 from minirun.network import addresses
 
@@ -166,9 +166,9 @@ def begin(text: str, lock: int, why: str, question: str = "") -> tuple[int, int]
             (os.POSIX_SPAWN_DUP2, *pair) for pair in ((script, 0), (stderr, 1), (stderr, 2), (lock, 3))
         ]
         pid = os.posix_spawn(program, ["nft", "-f", "-"], os.environ, file_actions=actions)
-    except BaseException:
+    except BaseException as error:
         os.close(errors)
-        raise
+        raise (none_left("processes") if isinstance(error, BlockingIOError) else error) from None
     finally:
         os.close(script)
         os.close(stderr)

@@ -23,7 +23,7 @@ import contextlib
 import os
 
 from minirun import files
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, none_left
 from minirun.linux import trace
 from minirun.network import firewall
 
@@ -139,6 +139,9 @@ def _run(words: list[str], text: str) -> str:
         os.lseek(stdin, 0, os.SEEK_SET)
         actions = [(os.POSIX_SPAWN_DUP2, *pair) for pair in ((stdin, 0), (writer, 1), (writer, 2))]
         pid = os.posix_spawn(firewall.find(words[0]), words, os.environ, file_actions=actions)
+    except BlockingIOError:
+        os.close(reader)
+        raise none_left("processes") from None
     finally:
         os.close(stdin)
         os.close(writer)

@@ -15,6 +15,7 @@ import os
 import select
 import time
 
+from minirun.errors import none_left
 from minirun.linux import cgroups, memory, signals, syscalls, trace
 from minirun.linux.constants import CLONE_NEWPID, CLONE_VFORK
 
@@ -33,7 +34,10 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
     `child` reports its own failures; one that escapes it becomes status 125 and one line on descriptor 2.
     It starts in `cgroup` if that can be; whoever asks for it looks.
     """
-    pid = _clone_into(cgroup) if cgroup else os.fork()
+    try:
+        pid = _clone_into(cgroup) if cgroup else os.fork()
+    except BlockingIOError:
+        raise none_left("processes") from None
     if pid:
         if trace.on:
             trace.after("fork", (), pid, 0, "from here on there are two of us")
@@ -80,7 +84,11 @@ def _clone_into(cgroup: str) -> int:
     directory = os.open(cgroups.directory(cgroup), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return syscalls.clone3_into_cgroup(directory)
-    except syscalls.SyscallError:  # ENOSYS: an older kernel, or the seccomp filter of a container around us
+    except (
+        syscalls.SyscallError
+    ) as error:  # ENOSYS: an older kernel, or the seccomp filter of a container around us
+        if error.errno == errno.EAGAIN:
+            raise none_left("processes") from None
         return os.fork()
     finally:
         os.close(directory)

@@ -10,6 +10,8 @@ Next     container.py
 
 from __future__ import annotations
 
+import os
+
 from minirun.linux import capabilities
 from minirun.runtime.state import OCI_VERSION
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-MASKED_PATHS = (
+_MASKED_PATHS = (
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -34,6 +36,18 @@ MASKED_PATHS = (
     "/sys/firmware",
 )
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def masked_paths(cpus: str = "/sys/devices/system/cpu") -> list[str]:
+    """What no container may read: secrets, and what measures the host's work finely enough to guess them.
+
+    That is what interrupts, power and the throttling of each CPU can do (CVE-2020-8694; moby's GHSA-6fw5-f8r9-fgfm and
+    GHSA-jq35-85cj-fj4p).  A CPU that is not there, or does not throttle, has no such directory in `cpus`.
+    """
+    names = os.listdir(cpus) if os.path.exists(cpus) else []
+    numbers = sorted(int(name[3:]) for name in names if name[:3] == "cpu" and name[3:].isdigit())
+    throttles = [f"{cpus}/cpu{number}/thermal_throttle" for number in numbers]
+    return [*_MASKED_PATHS, *filter(os.path.exists, throttles)]
 
 
 def default_mounts() -> list[MountEntry]:
@@ -102,7 +116,7 @@ def default_config() -> Config:
         "linux": {
             "namespaces": default_namespaces(),
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-            "maskedPaths": list(MASKED_PATHS),
+            "maskedPaths": masked_paths(),
             "readonlyPaths": list(READONLY_PATHS),
         },
     }

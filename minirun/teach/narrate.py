@@ -18,6 +18,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from minirun.printable import printable
 from minirun.teach import acts
 from minirun.teach.events import Act, Step
 
@@ -54,7 +55,7 @@ class Narrator:
         self.kind: tuple[object, ...] = ()  # what the acts in `group` have in common
         self.group: list[Act] = []
         self.held: list[Step | Act] = []  # the network process's
-        self.line(title, "command")
+        self.line(printable(title), "command")
         self.line(
             "Every kernel act of this run, what a person would type for it, its manual page, and why.", "why"
         )
@@ -106,7 +107,7 @@ class Narrator:
             return
         first = group[0]
         self._head(first.pid, first.role, first.phase)
-        commands = fold([self.names.shorten(acts.command(act)) for act in group])
+        commands = fold([printable(self.names.shorten(acts.command(act))) for act in group])
         for number, text in enumerate(commands):
             self._command(text, acts.man(first) if number == 0 else "")
         self._why(first)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from minirun.linux import cgroups
 from minirun.network import firewall
+from minirun.printable import printable
 from minirun.teach import acts, flags, narrate
 from minirun.teach.events import Act, Step
 
@@ -58,7 +59,8 @@ class Writer:
     def finish(self) -> None:
         """Write it, unless the run ended before its program began."""
         if any(act.call == "execve" for act in self.acts):
-            self.out.write("\n".join(Script(self.acts, self.names, self.whys, self.words).lines()) + "\n")
+            text = "\n".join(Script(self.acts, self.names, self.whys, self.words).lines())
+            self.out.write((printable(text) if self.out.isatty() else text) + "\n")
         self.out.flush()
 
 

@@ -74,3 +74,10 @@ def test_a_part_added_by_another_is_served():
     parts = [alarm]
     alarm.expired = lambda: (setattr(alarm, "rang", 1), parts.append(late))
     loop.serve(parts, lambda: late.seen == b"x")
+
+
+def test_a_deadline_in_a_year_is_not_too_long_for_poll():
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    parts = [Pipe(reader), Alarm(365 * 86400)]
+    loop.serve(parts, lambda: parts[0].seen == b"x")

@@ -31,16 +31,40 @@ def test_a_duration_is_read_as_go_does(text: str, seconds: float):
     assert policies.duration(text, "--health-interval") == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "5x", "5s5", "-5s", "1m 30s", "٣s ", "1e3s"])
+@pytest.mark.parametrize("text", ["", "5", "s", "5x", "5s5", "999999999h", "1m 30s", "٣s ", "1e3s"])
 def test_what_is_no_duration_is_quoted(text: str):
     with pytest.raises(UsageError, match=f'invalid duration "{text}" for --health-timeout'):
         policies.duration(text, "--health-timeout")
 
 
+def test_a_duration_is_not_negative():
+    with pytest.raises(UsageError, match="--health-interval cannot be negative"):
+        policies.duration("-1ns", "--health-interval")
+
+
+TIMES = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}
+TIMES |= {"start_interval": "StartInterval"}
+
+
+@pytest.mark.parametrize(("name", "key"), TIMES.items())
+def test_a_time_below_a_millisecond_is_refused_in_dockers_words(name: str, key: str):
+    with pytest.raises(UsageError, match=f"{key} in Healthcheck cannot be less than 1ms"):
+        policies.health({f"health_{name}": "1ns"})
+
+
 def test_a_millisecond_is_the_shortest():
-    assert policies.duration("1ms", "--health-interval") == 0.001
-    with pytest.raises(UsageError, match="cannot be less than 1ms"):
-        policies.duration("999us", "--health-interval")
+    assert policies.health({"health_interval": "1ms"})["interval"] == 0.001
+
+
+@pytest.mark.parametrize("key", TIMES.values())
+def test_an_image_may_not_say_less_either(key: str):
+    with pytest.raises(UsageError, match=f"{key} in Healthcheck cannot be less than 1ms"):
+        policies.merged(None, policies.of_image({**IMAGE, key: 1}))
+
+
+@pytest.mark.parametrize("words", [{"health_interval": "1s"}, {"no_healthcheck": True}])
+def test_the_command_line_makes_a_bad_image_run(words: dict[str, object]):
+    assert policies.merged(policies.health(words), policies.of_image({**IMAGE, "Interval": 1}))
 
 
 @pytest.mark.parametrize(

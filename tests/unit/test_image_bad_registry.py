@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ import pytest
 from backports import zstd
 
 from minirun.errors import MinirunError
-from minirun.image import manifests, transport
+from minirun.image import manifests, registry, transport
+from minirun.image.registry import Registry
 from minirun.image.store import CONFIG, LAYER, Store
 from tests.bad_registry import BadRegistry, Handler
-from tests.image_tars import add_image, config_of, entry, store_in, tar
+from tests.image_tars import add_image, config_of, entry, left, store_in, tar
 
 TREE = tar(entry("hello", b"hi" * 50_000), entry("random", os.urandom(300_000)))
 
@@ -39,13 +40,6 @@ def server(impatience: None) -> Iterator[BadRegistry]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return store_in(tmp_path)
-
-
-def left(store: Store) -> list[str]:
-    """Every file that is of no use when there is no image."""
-    kept = ("oci-layout", "index.json", "images.lock", "content.lock", ".lock")
-    found = [os.path.join(place, name) for place, _, names in os.walk(store.paths.root) for name in names]
-    return [path for path in found if os.path.basename(path) not in kept]
 
 
 def refused(store: Store, server: BadRegistry) -> str:
@@ -476,3 +470,68 @@ def test_what_was_there_before_stays(store: Store, server: BadRegistry) -> None:
         hashlib.sha256(Path(path, "hello").read_bytes()).hexdigest()
         == hashlib.sha256(b"hi" * 50_000).hexdigest()
     )
+
+
+# ---- lists of tags ------------------------------------------------------------------------------------------
+
+
+def lists_tags(*names: int, next: str) -> Callable[[Handler], None]:
+    """A page with these tags, counted on from the number in the address, and the address of the next one."""
+
+    def page(handler: Handler) -> None:
+        start = int(handler.path.rpartition("=")[2]) if "=" in handler.path else 0
+        body = json.dumps({"tags": [f"t{start + number}" for number in names]}).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("Link", f'<{next.format(start + len(names))}>; rel="next"')
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return page
+
+
+@pytest.mark.parametrize("size", [1, 900])
+def test_a_list_of_tags_without_an_end(
+    server: BadRegistry, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(registry, "TAG_PAGES_MAX", 20)
+    monkeypatch.setattr(registry, "TAGS_MAX", 5000)
+    server.quirks["tags/list"] = lists_tags(*range(size), next="/v2/tool/tags/list?from={}")
+    with pytest.raises(MinirunError, match=r"has listed [0-9]+ tags of tool and goes on"):
+        Registry(server.host, "tool").tags()
+    assert len(server.asked) <= 20
+
+
+def test_a_list_of_tags_that_leads_to_itself_has_ended(server: BadRegistry) -> None:
+    server.quirks["tags/list"] = lists_tags(1, 2, next="/v2/tool/tags/list")
+    assert Registry(server.host, "tool").tags() == ["t1", "t2"]
+
+
+def test_a_tag_as_long_as_a_book_is_none(server: BadRegistry) -> None:
+    server.documents["tags/list"] = ("application/json", json.dumps({"tags": ["x" * 100_000]}).encode())
+    with pytest.raises(MinirunError, match="lists a tag of 100000 characters"):
+        Registry(server.host, "tool").tags()
+
+
+def test_a_right_that_is_never_right_is_asked_for_once(server: BadRegistry) -> None:
+    """Bearer again and again: the token is fetched, tried, and that is it."""
+
+    def refuses(handler: Handler) -> None:
+        handler.send_response(401)
+        handler.send_header("WWW-Authenticate", f'Bearer realm="http://{server.host}/v2/tool/token"')
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server.quirks["manifests/"] = refuses
+    server.quirks["token"] = gives_a_token
+    with pytest.raises(MinirunError, match="401"):
+        Registry(server.host, "tool").manifest("latest", {})
+    assert len(server.asked) == 3
+
+
+def gives_a_token(handler: Handler) -> None:
+    body = b'{"token": "abc"}'
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from minirun.cli.commands import printable
 from minirun.errors import MinirunError
 from minirun.image import layers, reference, tarstream
 from minirun.image.store import LAYER, Image, Store
+from minirun.printable import printable
 from tests.image_tars import (
     add_image,
     config_of,

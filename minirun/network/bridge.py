@@ -176,14 +176,23 @@ def _connect(paths: Paths, guest: Guest, plug: Plug, netns_path: str, serve: Ser
             endpoint["mac"],
             why=f"a cable: one end a port of the bridge, the other the container's {endpoint['inside']}",
         )
-        if endpoint["ports"]:
-            why = "the container may reach itself by what it publishes"
-            links.allow_hairpin(sock, endpoint["interface"], why)
+        _open_port(sock, endpoint)
     _configure_inside(netns_path, network, endpoint)
     if endpoint["gateway"]:
         conntrack.forget(endpoint["ports"])
     _remember_joined(paths, network["name"], guest["id"])
     return endpoint
+
+
+def _open_port(sock: socket.socket, endpoint: Endpoint) -> None:
+    """The bridge knows from us alone who is where: what it learns by itself a container could have told it."""
+    from minirun.network import links
+
+    why = "the port is not asked who is there, and hears what is for it alone"
+    if endpoint["ports"]:
+        why += "; the container may reach itself by what it publishes"
+    links.open_port(sock, endpoint["interface"], why, hairpin=bool(endpoint["ports"]))
+    netlink.add_station(sock, endpoint["interface"], endpoint["mac"], why="here the container is, and stays")
 
 
 def _settle_subnet(network: Network, routes: list[addresses.Subnet], others: list[Network]) -> None:

@@ -267,7 +267,7 @@ class Network:
         self.acts = made
         self.texts = [str(act.args[0]) for act in made if act.call in ("netlink", "nft")]
         self.table = self._find(r"(?:table|element) (?:inet|bridge) (\S+)")
-        cables = r"ip link add (\S+) up group (\d+) master (\S+)"
+        cables = r"ip link add (\S+) group (\d+) master (\S+)"
         found = [match.groups() for text in self.texts if (match := re.search(cables, text))]
         self.links = [
             Link(number or "", cable, group, bridge, self._prefix(bridge))

@@ -28,8 +28,9 @@ def find(paths: Paths, text: str) -> Record:
 
 def all_containers(paths: Paths) -> list[Record]:
     """All records as they truly are, newest first."""
-    networks.repair_names(paths)
-    return [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
+    found = [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
+    networks.repair_for(paths, found)
+    return [record for record in found if not cleanup.is_removed(paths, record)]
 
 
 def is_under_way(record: Record) -> bool:
@@ -79,10 +80,12 @@ def stop(
         ignored = _ignores(record["state"]["pid"], number)
         with contextlib.suppress(ConflictError):  # it is just ending by itself, or by another stop
             control.ask(sock, record, "stop", number=number, keep=keep)
-        in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
-        if not in_time:
-            kill(paths, record)
-        events.of_container(paths, record, "stop")
+        try:
+            in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
+            if not in_time:
+                kill(paths, record)
+        finally:
+            events.of_container(paths, record, "stop")
     if in_time or not ignored:
         return ""
     name = (signal_name or record["stop_signal"]).upper().removeprefix("SIG")
@@ -181,7 +184,8 @@ def rename(paths: Paths, record: Record, name: str) -> None:
 def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = False) -> None:
     """Take a container away with all it has.  Raises ConflictError when it runs and `force` is not given."""
     if force:
-        kill(paths, record)
+        with contextlib.suppress(control.LeftOverError):  # it is put away below
+            kill(paths, record)
     with records.changing(paths):
         try:
             record = cleanup.repair(paths, records.read(paths, record["id"]))

@@ -183,6 +183,8 @@ def _connect(paths: Paths, guest: Guest, plug: Plug, netns_path: str, serve: Ser
             network = ledger.find(paths, plug["network"])
             removal.strike_dead(paths, lock, spared=guest["id"])
             network = ledger.read(paths, network["name"])
+            if not network["endpoints"] and netlink.exists(network["bridge"]):
+                removal.remove_unused(paths, sock, ledger.everything(paths))
             fresh = not netlink.exists(network["bridge"])
             if fresh:
                 others = [one for one in ledger.everything(paths) if one["name"] != network["name"]]

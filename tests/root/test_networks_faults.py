@@ -179,11 +179,15 @@ def test_a_container_whose_end_was_not_put_away_starts_again(
 # ---- what nobody's name is on -------------------------------------------------------------------------------------
 
 
+def port(bridge: str) -> str:
+    return f"p-{bridge[-4:]}"
+
+
 def stray(root: str, name: str) -> str:
     """A bridge as a --root would make it, which no ledger knows."""
     mark = str(ledger.mark(root, name))
     run("ip", "link", "add", name, "group", mark, "type", "bridge", check=True)
-    run("ip", "link", "add", f"{name}p", "group", mark, "master", name, "type", "veth", check=True)
+    run("ip", "link", "add", port(name), "group", mark, "master", name, "type", "veth", check=True)
     return name
 
 
@@ -200,8 +204,16 @@ def test_a_bridge_of_ours_that_no_ledger_names_goes_and_one_of_another_root_stay
     minirun(*look, check=True)
     left = links() - before
     run("ip", "link", "delete", other, check=True)
-    run("ip", "link", "delete", f"{other}p", check=True)
-    assert {name for name in left if not name.startswith("veth")} == {other, f"{other}p"}
+    run("ip", "link", "delete", port(other), check=True)
+    assert {name for name in left if not name.startswith("veth")} == {other, port(other)}
+    assert ask(one, "one")
+
+
+def test_the_next_container_does_not_come_to_a_bridge_that_was_left(minirun: Minirun) -> None:
+    bridge = json.loads((minirun.root / "networks" / "town.json").read_text())["bridge"]
+    stray(str(minirun.root), bridge)
+    one = on(minirun, "one", "town")
+    assert port(bridge) not in links()
     assert ask(one, "one")
 
 

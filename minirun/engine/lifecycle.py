@@ -54,7 +54,9 @@ def start(paths: Paths, record: Record) -> None:
 
 def restart(paths: Paths, record: Record, timeout_seconds: int | None = None, signal_name: str = "") -> str:
     """Stop it if it runs, and start it.  Returns stop()'s remark.  --rm does not act in between."""
-    remark = stop(paths, record, timeout_seconds, signal_name, keep=True)
+    remark = ""
+    with contextlib.suppress(control.LeftOverError):  # the start puts it away
+        remark = stop(paths, record, timeout_seconds, signal_name, keep=True)
     start(paths, find(paths, record["id"]))
     events.of_container(paths, record, "restart")
     return remark

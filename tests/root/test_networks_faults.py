@@ -176,6 +176,18 @@ def test_a_container_whose_end_was_not_put_away_starts_again(
     assert minirun("exec", "one", "nslookup", "one").code == 0
 
 
+def test_restart_goes_on_to_the_start(minirun: Minirun, broken_nft: Callable[[bool], None]) -> None:
+    """For as long as nft is broken that is told of the start."""
+    on(minirun, "one", "town")
+    broken_nft(True)
+    result = minirun("restart", "-t", "0", "one")
+    assert result.code == 1
+    assert "something is left" not in result.stderr
+    broken_nft(False)
+    minirun("restart", "-t", "0", "one", check=True)
+    assert ours(minirun) != []
+
+
 # ---- what nobody's name is on -------------------------------------------------------------------------------------
 
 

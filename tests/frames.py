@@ -66,8 +66,8 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def arriving(sender: str, receiver: str, frames: list[bytes], control: bytes) -> list[bool]:
-    """Which of `frames`, sent by eth0 of the namespace `sender`, come in at eth0 of `receiver`.
+def arriving(sender: str, receiver: str, frames: list[bytes], control: bytes, by: str = "eth0") -> list[bool]:
+    """Which of `frames`, sent by the interface `by` of the namespace `sender`, come in at eth0 of `receiver`.
 
     `control` is sent last and has to arrive: what was not there before it will not come any more.
     """
@@ -77,7 +77,7 @@ def arriving(sender: str, receiver: str, frames: list[bytes], control: bytes) ->
         open_in(sender, socket.AF_PACKET, socket.SOCK_RAW) as speaker,
     ):
         listener.bind(("eth0", ETH_P_ALL))
-        speaker.bind(("eth0", 0))
+        speaker.bind((by, 0))
         listener.settimeout(0.2)
         for frame in (*frames, control):
             speaker.send(frame)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 
 from minirun.cli.foreground import FORWARDED
 from minirun.cli.screen import raw_terminal
@@ -47,9 +48,12 @@ def attach(
         _pass_signals(sock, tty, signals)
         keyboard = Keys(keys if tty else b"") if interactive else None
         try:
-            return _pump(sock, keyboard)
+            end = _pump(sock, keyboard)
         finally:
             _stop_passing()
+    if end and end.trouble:
+        sys.stderr.write(f"minirun: {end.trouble}\n")
+    return end
 
 
 def _pass_signals(sock: socket.socket, tty: bool, wanted: bool) -> None:

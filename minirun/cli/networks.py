@@ -91,6 +91,7 @@ def create_command(
 def ls_command(session: Session, quiet: bool, no_trunc: bool, words: tuple[str, ...], form: str) -> None:
     """List networks."""
     known = ("dangling", "driver", "id", "label", "name", "scope", "type")
+    lifecycle.all_containers(session)  # what a killed shim has left is put away first
     networks.repair(session)
     rows = (_row(facts, whole=no_trunc) for facts in _chosen(session, filters.parse(words, known)))
     if quiet and not form:
@@ -146,7 +147,7 @@ def inspect_command(session: Session, form: str, verbose: bool, names: tuple[str
     """Display detailed information on one or more networks."""
     from minirun.cli import inspecting
 
-    lifecycle.all_containers(session)  # what a killed shim has left is put away first
+    lifecycle.all_containers(session)
     networks.repair(session)
     return inspecting.show(names, form, lambda name: netfacts.find(session, name))
 

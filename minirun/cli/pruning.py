@@ -111,6 +111,7 @@ def volumes_away(session: Session, wanted: Wanted, *, every: bool) -> tuple[list
 def networks_away(session: Session, wanted: Wanted) -> list[str]:
     """Remove networks that no running container uses.  Returns their names."""
     limits = [filters.until(text) for text in wanted.get("until", ())]
+    lifecycle.all_containers(session)  # what a killed shim has left is put away first
     networks.repair(session)
     gone = []
     for network in ledger.everything(session):

@@ -53,7 +53,7 @@ SIGNAL = b"k"  # JSON number: for the container's first process
 # shim -> client
 STDOUT, STDERR = b"1", b"2"  # bytes of the program
 RUNNING = b"r"  # the program has begun
-EXITED = b"x"  # JSON {"code", "oom"}: the program has ended
+EXITED = b"x"  # JSON {"code", "oom", "last", "trouble"}: the program has ended
 ANSWER = b"="  # JSON: what was asked for
 FAILED = b"!"  # JSON [class name, message, hint, step]: what was ordered or asked for cannot be
 
@@ -164,8 +164,10 @@ def value(content: bytes) -> Any:
 
 
 class Exit:
-    """An EXITED message: the exit code, whether memory.max killed the program, whether the shim goes as well."""
+    """An EXITED message: the exit code, whether memory.max killed the program, whether the shim goes as well, and what
+    could not be put away, or ""."""
 
     def __init__(self, content: bytes) -> None:
         fields = jsontext.loads(content)
         self.code, self.oom, self.last = int(fields["code"]), bool(fields["oom"]), bool(fields["last"])
+        self.trouble = str(fields.get("trouble", ""))  # a shim of an older minirun does not say

@@ -1,6 +1,8 @@
 """Putting a container away: by its shim at the end, or by the next command when the shim was killed.
 
 Everything here may be called twice, and after a crash at any point: each act first looks whether it is still to do.
+The container's run directory goes last.  So where it is and no shim is, something is left to do, whatever the record
+says; whoever looks at the containers next does it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import contextlib
 import os
 
 from minirun.engine import networks, records, volumes
-from minirun.errors import NotFoundError, ProgramError, ProgramNotFound
+from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import remove_tree
 from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
@@ -22,23 +24,43 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 SHIM_LOST = 137  # as if killed: it was
+_LOST = "shim lost"
+_AT_REST = ("created", "exited")
 _GONE = ".gone-"  # before the name of a directory that is being deleted
 _GONE_WITH_VOLUMES = f"{_GONE}with-volumes-"
 
 
 def release(paths: Paths, record: Record) -> None:
-    """Give back what only a running container needs: processes, cgroup, network."""
+    """Give back what only a running container needs: processes, cgroup, network.
+
+    Raises MinirunError or OSError after doing all that could be done.
+    """
     container_id = record["id"]
     trace.step("cleanup", "what only a running container needs is given back", stops=False)
     try:
+        _release_processes(paths, container_id)
+    finally:
+        if networks.has_own(record):
+            bridge.detach(paths, container_id, networks.namespace(paths, record))
+
+
+def _release_processes(paths: Paths, container_id: str) -> None:
+    try:
         container.remove(paths.state, state.read(paths.state, container_id))
     except NotFoundError:  # killed while it was put away: the cgroup may be there
-        cgroup = f"{cgroups.PARENT}/{container_id}"
-        if cgroups.owner_of(cgroup) == paths.run(container_id):
+        cgroup, owner = f"{cgroups.PARENT}/{container_id}", paths.run(container_id)
+        if cgroups.owner_of(cgroup) == owner:
             cgroups.kill(cgroup)
-            cgroups.delete(cgroup)
-    if networks.has_own(record):
-        bridge.detach(paths, container_id, networks.namespace(paths, record))
+        cgroups.delete_own(cgroup, owner)
+
+
+def try_release(paths: Paths, record: Record) -> str:
+    """The same; returns a sentence about what went wrong, or ""."""
+    try:
+        release(paths, record)
+    except (MinirunError, OSError) as error:
+        return f"container {record['name']} does not run any more, but something is left of it: {error}"
+    return ""
 
 
 def remove_run_directory(paths: Paths, container_id: str) -> None:
@@ -83,15 +105,16 @@ def abandon(paths: Paths, container_id: str, error: Exception) -> None:
         record = records.read(paths, container_id)
     except NotFoundError:
         return
-    release(paths, record)
-    if record["auto_remove"] or isinstance(error, trace.Cancelled):
+    left = try_release(paths, record)
+    if not left and (record["auto_remove"] or isinstance(error, trace.Cancelled)):
         with records.changing(paths):
             remove_files(paths, container_id, with_volumes=True)
         sweep(paths)
         return
     record["state"].update({"status": "created", "error": str(error), "exit_code": code_of(error)})
     records.write(paths, record)
-    remove_run_directory(paths, container_id)
+    if not left:
+        remove_run_directory(paths, container_id)
 
 
 def code_of(error: Exception) -> int:
@@ -100,7 +123,8 @@ def code_of(error: Exception) -> int:
 
 
 def reconcile(paths: Paths, record: Record) -> Record:
-    """The record as it truly is: one that says "running" but has lost its shim is recorded as killed."""
+    """The record as it truly is: one that says "running" but has lost its shim is recorded as killed.  What is left of
+    a container that has no shim is put away, as far as that can be done now."""
     if _is_settled(paths, record):
         return record
     with records.changing(paths):
@@ -117,13 +141,16 @@ def repair(paths: Paths, record: Record) -> Record:
     """The same, for those who hold the lock of records.changing()."""
     if _is_settled(paths, record):
         return record
-    release(paths, record)
-    record["state"].update({"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()})
-    record["state"]["error"] = "shim lost"
-    if record["state"]["health"]:
-        record["state"]["health"]["status"] = "unhealthy"  # nobody looks any more
-    records.write(paths, record)
-    volumes.tell_unmounted(paths, record)
+    left = try_release(paths, record)
+    if record["state"]["status"] not in _AT_REST:
+        _record_loss(record)
+        records.write(paths, record)
+        volumes.tell_unmounted(paths, record)
+    elif record["state"]["status"] == "created" and not record["state"]["error"]:
+        record["state"].update({"error": _LOST, "exit_code": 128})  # it was being started
+        records.write(paths, record)
+    if left:
+        return record  # the run directory stays, for the next one who looks
     if record["auto_remove"]:
         remove_files(paths, record["id"], with_volumes=True)
     else:
@@ -131,6 +158,21 @@ def repair(paths: Paths, record: Record) -> Record:
     return record
 
 
+def _record_loss(record: Record) -> None:
+    state = record["state"]
+    state.update({"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()})
+    state["error"] = _LOST
+    if state["health"]:
+        state["health"]["status"] = "unhealthy"  # nobody looks any more
+
+
 def _is_settled(paths: Paths, record: Record) -> bool:
-    """Whether the record says that nothing runs, or a shim sees to it that it is true."""
-    return record["state"]["status"] in ("created", "exited") or records.has_shim(paths, record["id"])
+    """Whether nothing runs and nothing is left of it, or a shim sees to it that the record is true."""
+    at_rest = record["state"]["status"] in _AT_REST and not os.path.exists(paths.run(record["id"]))
+    return at_rest or records.has_shim(paths, record["id"])
+
+
+def is_removed(paths: Paths, record: Record) -> bool:
+    """Whether --rm has acted since the record was read."""
+    removable = record["auto_remove"] and record["state"]["status"] in _AT_REST
+    return removable and not os.path.exists(records.path(paths, record["id"]))

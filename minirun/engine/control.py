@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record
     from minirun.paths import Paths
 
+
+class LeftOverError(MinirunError):
+    """The container has ended, and not all of it could be put away."""
+
+
 ANSWER_SECONDS = 10.0  # that a shim may take to answer; it is busy for some milliseconds at most
 
 
@@ -121,12 +126,19 @@ def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -
 
 
 def ended(sock: socket.socket, timeout_seconds: float, *, gone: bool = False) -> bool:
-    """Whether the program ends in time.  `gone`: whether the shim goes, too, which it does not for a restart."""
+    """Whether the program ends in time.  `gone`: whether the shim goes, too, which it does not for a restart.
+
+    Raises LeftOverError when it does, and could not put all away.
+    """
+    trouble = ""
     deadline = time.monotonic() + timeout_seconds
     while (left := deadline - time.monotonic()) > 0:
         if _readable(sock.fileno(), left):
-            kind, _ = channel.receive(sock)
+            kind, content = channel.receive(sock)
+            trouble = channel.Exit(content).trouble if kind == channel.EXITED else trouble
             if not kind or (kind == channel.EXITED and not gone):
+                if trouble:
+                    raise LeftOverError(trouble, "`minirun ps` tries again to put it away")
                 return True
     return False
 

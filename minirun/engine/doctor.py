@@ -236,6 +236,8 @@ def _make_links() -> None:
     with netlink.open_socket() as sock:
         links.add_bridge(sock, "minirun0", "02:00:00:00:00:01", 0, "")
         links.add_veth(sock, "veth0", "minirun0", 0, "/proc/self/ns/net", "eth0", "02:00:00:00:00:02", "")
+        links.open_port(sock, "veth0", "", hairpin=True)
+        netlink.add_station(sock, "veth0", "02:00:00:00:00:02", "")
 
 
 def nftables() -> Check:

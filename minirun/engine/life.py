@@ -120,7 +120,7 @@ class Life:
         self.oom.look()
         self.oom.close()
         self.tell("die", exitCode=str(code))
-        cleanup.release(self.paths, self.record)  # also kills what `exec` began
+        self.trouble = cleanup.try_release(self.paths, self.record)  # also kills what `exec` began
         events.of_networks(self.paths, self.record, "disconnect")
         loop.serve(self.parts, lambda: not self.desk.sessions)
         return code
@@ -158,7 +158,7 @@ class Life:
 
     def _failed_again(self, error: Exception) -> int:
         """A restart that did not come to a running program.  Returns the exit code it counts as."""
-        cleanup.release(self.paths, self.record)
+        self.trouble = cleanup.try_release(self.paths, self.record)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.shim.created.pid, 0)
         code = cleanup.code_of(error)
@@ -170,15 +170,18 @@ class Life:
     # ---- the end ----------------------------------------------------------------------------------------------
 
     def _put_away(self) -> None:
-        """The last act: from here on others may start the container, or remove it."""
-        removed = self.record["auto_remove"] and not self.kept
+        """The last act: from here on others may start the container, or remove it.
+
+        While something is left of it its run directory stays, so that whoever looks next tries again: see cleanup.py.
+        """
+        removed = self.record["auto_remove"] and not self.kept and not self.trouble
         lock = self._lock_changes()
         try:
             self._remember()
             self.shim.let_go_of_overlay()
             if removed:
                 cleanup.remove_files(self.paths, self.shim.id, with_volumes=True)
-            else:
+            elif not self.trouble:
                 cleanup.remove_run_directory(self.paths, self.shim.id)
             os.close(self.shim.lock)
             self.shim.listener.close()
@@ -214,7 +217,7 @@ class Life:
         loop.serve([*self.desk.clients, timer], heard)
 
     def _tell_exited(self, code: int, *, last: bool) -> None:
-        how = {"code": code, "oom": self.record["state"]["oom_killed"], "last": last}
+        how = {"code": code, "oom": self.record["state"]["oom_killed"], "last": last, "trouble": self.trouble}
         for client in self.desk.clients:
             client.send_json(channel.EXITED, how)
             client.streams = frozenset()  # it was told the end; another run is not its own

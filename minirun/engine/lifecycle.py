@@ -32,8 +32,9 @@ def find(paths: Paths, text: str) -> Record:
 
 def all_containers(paths: Paths) -> list[Record]:
     """All records as they truly are, newest first."""
-    networks.repair_names(paths)
-    return [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
+    found = [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
+    networks.repair_for(paths, found)
+    return [record for record in found if not cleanup.is_removed(paths, record)]
 
 
 def is_under_way(record: Record) -> bool:
@@ -57,7 +58,9 @@ def start(paths: Paths, record: Record) -> None:
 
 def restart(paths: Paths, record: Record, timeout_seconds: int | None = None, signal_name: str = "") -> str:
     """Stop it if it runs, and start it.  Returns stop()'s remark.  --rm does not act in between."""
-    remark = stop(paths, record, timeout_seconds, signal_name, keep=True)
+    remark = ""
+    with contextlib.suppress(control.LeftOverError):  # the start puts it away
+        remark = stop(paths, record, timeout_seconds, signal_name, keep=True)
     start(paths, find(paths, record["id"]))
     events.of_container(paths, record, "restart")
     return remark
@@ -82,10 +85,12 @@ def stop(
         number = signal_number(signal_name or record["stop_signal"])
         ignored = _ignores(record["state"]["pid"], number)
         ask_to_stop(paths, record, sock, number, keep=keep)
-        in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
-        if not in_time:
-            kill(paths, record)
-        events.of_container(paths, record, "stop")
+        try:
+            in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
+            if not in_time:
+                kill(paths, record)
+        finally:
+            events.of_container(paths, record, "stop")
     if in_time or not ignored:
         return ""
     name = (signal_name or record["stop_signal"]).upper().removeprefix("SIG")
@@ -220,7 +225,8 @@ def rename(paths: Paths, record: Record, name: str) -> None:
 def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = False) -> None:
     """Take a container away with all it has.  Raises ConflictError when it runs and `force` is not given."""
     if force:
-        kill(paths, record)
+        with contextlib.suppress(control.LeftOverError):  # it is put away below
+            kill(paths, record)
     with records.changing(paths):
         try:
             record = cleanup.repair(paths, records.read(paths, record["id"]))

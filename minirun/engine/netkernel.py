@@ -4,8 +4,8 @@
 is made of that (the map, remarks, hops of a packet's way) is tested without a kernel.
 
 See      network/bridge.py draws the parts; network/firewall.py says what has to be in the tables
-By hand  ip -d address; ip route show default; nft list table inet minirun; nft list table bridge minirun;
-         nsenter --net=/proc/PID/ns/net ip address
+By hand  ip -d address; bridge fdb show; ip route show default; nft list table inet minirun;
+         nft list table bridge minirun; nsenter --net=/proc/PID/ns/net ip address
 Next     netmap.py, netremarks.py
 """
 
@@ -47,6 +47,9 @@ class Link(NamedTuple):
     master: str  # the bridge it is a port of, or ""
     mac: str
     addresses: list[str]  # with their prefix lengths; none that is link-local
+    learns: bool = (
+        False  # as a port: the bridge believes what addresses come in there, or floods it with others'
+    )
 
 
 class Counter(NamedTuple):
@@ -82,6 +85,7 @@ class Inside(NamedTuple):
 
 class Kernel(NamedTuple):
     links: dict[str, Link]
+    stations: dict[str, list[str]]  # by port: the hardware addresses that a bridge has there, for good
     ways_out: list[tuple[str, str]]  # default routes: interface, gateway or ""
     forwarding: dict[int, bool]  # {4: True, 6: False}
     tables: Tables
@@ -100,6 +104,7 @@ def look(paths: Paths, table: str, ledgered: list[Network], found: list[Record])
     insides = {holder: _look_inside(pids[holder]) for holder in sorted(held & pids.keys())}
     return Kernel(
         links=links_of(_ip("-d", "address")),
+        stations=stations_of(_printed("bridge", "fdb", "show")),
         ways_out=[*_ways_out("-4"), *_ways_out("-6")],
         forwarding={version: host.sysctl(name) == "1" for version, name in _FORWARDING.items()},
         tables=_look_at_tables(table),
@@ -110,11 +115,15 @@ def look(paths: Paths, table: str, ledgered: list[Network], found: list[Record])
 
 
 def _ip(*words: str) -> Any:
+    return _printed("ip", *words)
+
+
+def _printed(program: str, *words: str) -> Any:
     """What `ip -j` prints; nothing where it fails: a kernel without IPv6 has no routes of it."""
     try:
-        done = subprocess.run(["ip", "-j", *words], capture_output=True, text=True, check=False)
+        done = subprocess.run([program, "-j", *words], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise UnsupportedError("ip is not installed", "apt-get install iproute2") from None
+        raise UnsupportedError(f"{program} is not installed", "apt-get install iproute2") from None
     return json.loads(done.stdout or "[]") if done.returncode == 0 else []
 
 
@@ -130,7 +139,17 @@ def links_of(told: list[dict[str, Any]]) -> dict[str, Link]:
     return {link["ifname"]: _link(link) for link in told if "ifname" in link}
 
 
+def stations_of(told: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """From what `bridge -j fdb show` prints."""
+    found: dict[str, list[str]] = {}
+    for entry in told:
+        if entry.get("state") == "static" and "ifname" in entry:
+            found.setdefault(entry["ifname"], []).append(entry["mac"])
+    return found
+
+
 def _link(told: dict[str, Any]) -> Link:
+    port = told.get("linkinfo", {}).get("info_slave_data", {})
     own = [place for place in told.get("addr_info", ()) if place.get("scope") != "link"]
     return Link(
         name=told["ifname"],
@@ -139,6 +158,7 @@ def _link(told: dict[str, Any]) -> Link:
         master=told.get("master", ""),
         mac=told.get("address", ""),
         addresses=[f"{place['local']}/{place['prefixlen']}" for place in own],
+        learns=bool(port.get("learning") or port.get("flood")),
     )
 
 
@@ -271,7 +291,26 @@ def broken(network: Network, endpoint: Endpoint, kernel: Kernel) -> str:
         return "missing"
     if not link.up:
         return "down"
-    return "" if link.master == network["bridge"] else "not plugged in"
+    if link.master != network["bridge"]:
+        return "not plugged in"
+    return "" if endpoint["mac"] in kernel.stations.get(link.name, ()) else "unknown to the bridge"
+
+
+def closing_port(endpoint: Endpoint) -> str:
+    """The command after which a port does not learn."""
+    hairpin = " hairpin on" if endpoint["ports"] else ""
+    return f"ip link set {endpoint['interface']} type bridge_slave learning off flood off{hairpin}"
+
+
+def adding_station(endpoint: Endpoint) -> str:
+    """The command after which the bridge knows where the container is."""
+    return f"bridge fdb replace {endpoint['mac']} dev {endpoint['interface']} master static sticky"
+
+
+def plugging_in(network: Network, endpoint: Endpoint) -> str:
+    """The commands that make a cable a port again: one that comes to a bridge learns, and is not known there."""
+    plugged = f"ip link set {endpoint['interface']} master {network['bridge']}"
+    return "; ".join([plugged, closing_port(endpoint), adding_station(endpoint)])
 
 
 def lacking(network: Network, wanted: list[str], link: Link) -> list[str]:

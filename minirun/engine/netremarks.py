@@ -240,8 +240,15 @@ def _of_cable(
         return
     if broken == "down":
         yield f"its cable {cable} is down", f"ip link set {cable} up"
+    elif broken == "unknown to the bridge":
+        yield f"{bridge} does not know that it is at {cable}", netkernel.adding_station(endpoint)
     elif broken and bridge in kernel.links:
-        yield f"its cable {cable} is no port of {bridge}", f"ip link set {cable} master {bridge}"
+        yield f"its cable {cable} is no port of {bridge}", netkernel.plugging_in(network, endpoint)
+    if kernel.links[cable].learns and broken != "not plugged in":
+        yield (
+            f"its cable {cable} learns: it could take, or hear, what is for its neighbours",
+            netkernel.closing_port(endpoint),
+        )
     for text in _inside_wrongs(network, endpoint, inside):
         yield text, f"minirun restart {endpoint['name']}"
 

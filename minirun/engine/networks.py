@@ -330,10 +330,7 @@ def remove(paths: Paths, text: str) -> None:
                 f"error while removing network: network {network['name']} has active endpoints: {', '.join(users)}",
                 "stop these containers, or `minirun network disconnect` them",
             )
-        nameprocess.stop(paths, network["name"])
-        for path in (ledger.path(paths, network["name"]), nameprocess.lock_path(paths, network["name"])):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        bridge.remove(paths, network)
     events.of_one_network(paths, network, "destroy")
 
 
@@ -412,7 +409,8 @@ def _join(paths: Paths, record: Record, plug: Plug) -> None:
     try:
         bridge.connect(paths, guest(paths, record, held), plug, _netns(record), nameservers.starter())
     except BaseException:
-        bridge.disconnect(paths, record["id"], plug["network"], _netns(record))
+        with contextlib.suppress(MinirunError, OSError):  # then its entry stays, and the next command does it
+            bridge.disconnect(paths, record["id"], plug["network"], _netns(record))
         raise
     _tell(paths, record, own)
 
@@ -432,26 +430,49 @@ def _tell(paths: Paths, record: Record, before: list[tuple[Network, Endpoint]]) 
 
 def repair_names(paths: Paths) -> None:
     """Begin name servers that were killed."""
-    for network in ledger.everything(paths):
-        if network["endpoints"] and network["dns_port"] and not nameprocess.is_running(paths, network):
-            return bridge.repair(paths, nameservers.starter())
+    if any(_is_dumb(paths, network) for network in ledger.everything(paths)):
+        with contextlib.suppress(MinirunError, OSError):  # the next one tries again
+            bridge.repair(paths, nameservers.starter())
+
+
+def repair_for(paths: Paths, found: list[Record]) -> None:
+    """`repair`, if the ledger does not agree with these records, which are all there are: a look that costs little."""
+    ledgered = ledger.everything(paths)
+    up = {record["id"]: record for record in found if records.is_up(record)}
+    lost = any(_disagree(ledgered, record) for record in up.values() if has_own(record))
+    if lost or any(_is_dumb(paths, network) or _has_dead(network, up) for network in ledgered):
+        with contextlib.suppress(MinirunError, OSError):  # the next one tries again
+            repair(paths)
+
+
+def _is_dumb(paths: Paths, network: Network) -> bool:
+    """Whether it should have a name server and has not."""
+    return bool(network["endpoints"] and network["dns_port"]) and not nameprocess.is_running(paths, network)
+
+
+def _has_dead(network: Network, up: dict[str, Record]) -> bool:
+    return any(
+        holder not in up and not ledger.is_alive(endpoint)
+        for holder, endpoint in network["endpoints"].items()
+    )
 
 
 def repair(paths: Paths) -> None:
-    """Complete what was killed: name servers, and a connect or disconnect of a container that runs."""
+    """Complete what was killed or failed: name servers, a connect or disconnect of a container that runs, the end of
+    one that does not."""
     if not os.path.isdir(paths.networks):
         return
     bridge.repair(paths, nameservers.starter())
+    ledgered = ledger.everything(paths)
     for record in records.everything(paths):
-        if records.is_up(record) and has_own(record) and _disagree(paths, record):
+        if records.is_up(record) and has_own(record) and _disagree(ledgered, record):
             with _alone(paths, record), contextlib.suppress(MinirunError, OSError):  # it ends at this moment
                 _agree(paths, records.read(paths, record["id"]))
 
 
-def _disagree(paths: Paths, record: Record) -> bool:
+def _disagree(ledgered: list[Network], record: Record) -> bool:
     own = {
-        network["name"]: endpoint["joining"]
-        for network, endpoint in ledger.holders(ledger.everything(paths), record["id"])
+        network["name"]: endpoint["joining"] for network, endpoint in ledger.holders(ledgered, record["id"])
     }
     return set(own) != {plug["network"] for plug in wanted(record)} or any(own.values())
 

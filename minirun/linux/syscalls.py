@@ -474,6 +474,11 @@ def rmdir(path: str, *, why: str = "") -> None:
     act("rmdir", os.rmdir, path, path=path, why=why)
 
 
+def unlink(path: str, *, why: str = "") -> None:
+    """unlink(2)"""
+    act("unlink", os.unlink, path, path=path, why=why)
+
+
 def mknod(
     path: str, mode: int, device: int, *, dir_fd: int | None = None, shown: str = "", why: str = ""
 ) -> None:

@@ -18,7 +18,7 @@ Everything that changes more than one container's own is done under one lock, le
 See      bridge(8), veth(4), features.md section 5
 By hand  `minirun run --explain=sh` writes it down with the addresses of a real run
 Left out net.ipv4.ip_forward stays 1 once it was set: nobody can know who has come to rely on it since
-Next     upkeep.py and firewall.py, then names: nameprocess.py
+Next     removal.py, upkeep.py and firewall.py, then names: nameprocess.py
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import os
 import socket
 
 from minirun import files
-from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
+from minirun.errors import ConflictError, MinirunError, UnsupportedError, UsageError
 from minirun.linux import syscalls
 from minirun.network import (
     addresses,
@@ -40,6 +40,7 @@ from minirun.network import (
     nameprocess,
     namespace,
     netlink,
+    removal,
     upkeep,
 )
 
@@ -96,7 +97,9 @@ def detach(paths: Paths, container_id: str, netns_path: str) -> None:
     with _explained():
         try:
             with ledger.lock() as lock:
-                _leave(paths, container_id, [network["name"] for network in ledger.everything(paths)], lock)
+                removal.leave(
+                    paths, container_id, [network["name"] for network in ledger.everything(paths)], lock
+                )
         finally:
             namespace.unpin(netns_path)
 
@@ -105,12 +108,14 @@ def disconnect(paths: Paths, container_id: str, name: str, netns_path: str) -> N
     """Take a container that runs off one network.  If its way out went there, another network's is taken."""
     with _explained():
         with ledger.lock() as lock:
-            _leave(paths, container_id, [name], lock)
+            removal.leave(paths, container_id, [name], lock)
             networks = ledger.everything(paths)
             own = list(ledger.holders(networks, container_id))
             promoted = _promote(paths, own, lock)
         if promoted:
-            _set_way_out(netns_path, *promoted)
+            network, endpoint = promoted
+            _set_way_out(netns_path, network, endpoint)
+            _remember_joined(paths, network["name"], container_id)
 
 
 def rename(paths: Paths, container_id: str, name: str) -> None:
@@ -129,15 +134,33 @@ def rename(paths: Paths, container_id: str, name: str) -> None:
 
 
 def repair(paths: Paths, serve: Serve) -> None:
-    """Make the tables anew if somebody has flushed them, and begin the name servers that were killed."""
+    """What agrees with the ledger again afterwards: who is dead goes, and what nobody uses.  The tables are made anew
+    if somebody has flushed them, and the name servers that were killed begin anew."""
     with _explained(), ledger.lock() as lock:
-        networks = [network for network in ledger.everything(paths) if network["endpoints"]]
-        if networks and not firewall.has_rules(ledger.names(paths.root)[1], lock):
-            upkeep.say_all_anew(paths, lock, networks)
+        removal.strike_dead(paths, lock, spared="")
+        everything = ledger.everything(paths)
+        with contextlib.closing(netlink.open_socket()) as sock:
+            removal.remove_unused(paths, sock, everything)
+        networks = [network for network in everything if network["endpoints"]]
+        if not networks:
+            upkeep.remove_unused(paths, lock)
+        elif not firewall.has_rules(ledger.names(paths.root)[1], lock):
+            _let_through(paths, networks, upkeep.say_all_anew(paths, lock, networks))
         for network in networks:
-            if network["dns_port"] and _exists(network["bridge"]):
+            if network["dns_port"] and netlink.exists(network["bridge"]):
                 with _name_server(paths, network, serve, lock) as begin:
                     begin()
+
+
+def remove(paths: Paths, network: Network) -> None:
+    """A network that nobody is on goes, for those who hold the lock: what may be left of it, then its ledger."""
+    nameprocess.stop(paths, network["name"])
+    with _explained(), contextlib.closing(netlink.open_socket()) as sock:
+        removal.remove_unused(paths, sock, ledger.everything(paths))
+    why = "the network's page of the ledger: with it the network is no more"
+    for path in (nameprocess.lock_path(paths, network["name"]), ledger.path(paths, network["name"])):
+        with syscalls.tolerating(errno.ENOENT):
+            syscalls.unlink(path, why=why)
 
 
 # ---- coming: step by step ---------------------------------------------------------------------------------------
@@ -158,32 +181,45 @@ def _connect(paths: Paths, guest: Guest, plug: Plug, netns_path: str, serve: Ser
     with contextlib.closing(netlink.open_socket()) as sock:
         with ledger.lock() as lock:
             network = ledger.find(paths, plug["network"])
-            _strike_dead(paths, lock, spared=guest["id"])
+            removal.strike_dead(paths, lock, spared=guest["id"])
             network = ledger.read(paths, network["name"])
-            fresh = not _exists(network["bridge"])
+            if not network["endpoints"] and netlink.exists(network["bridge"]):
+                removal.remove_unused(paths, sock, ledger.everything(paths))
+            fresh = not netlink.exists(network["bridge"])
             if fresh:
                 others = [one for one in ledger.everything(paths) if one["name"] != network["name"]]
                 _settle_subnet(network, links.routes(sock), others)
             endpoint = _reserve(paths, network, guest, plug)
+            if not ledger.is_alive(endpoint):
+                raise MinirunError(f"the shim of container {guest['name']} was killed")
             _raise_bridge(paths, sock, network, endpoint, serve, lock, fresh=fresh)
         links.add_veth(
             sock,
             endpoint["interface"],
             network["bridge"],
-            _group(network),
+            ledger.mark(paths.root, network["bridge"]),
             netns_path,
             endpoint["inside"],
             endpoint["mac"],
             why=f"a cable: one end a port of the bridge, the other the container's {endpoint['inside']}",
         )
-        if endpoint["ports"]:
-            why = "the container may reach itself by what it publishes"
-            links.allow_hairpin(sock, endpoint["interface"], why)
+        _open_port(sock, endpoint)
     _configure_inside(netns_path, network, endpoint)
     if endpoint["gateway"]:
         conntrack.forget(endpoint["ports"])
     _remember_joined(paths, network["name"], guest["id"])
     return endpoint
+
+
+def _open_port(sock: socket.socket, endpoint: Endpoint) -> None:
+    """The bridge knows from us alone who is where: what it learns by itself a container could have told it."""
+    from minirun.network import links
+
+    why = "the port is not asked who is there, and hears what is for it alone"
+    if endpoint["ports"]:
+        why += "; the container may reach itself by what it publishes"
+    links.open_port(sock, endpoint["interface"], why, hairpin=bool(endpoint["ports"]))
+    netlink.add_station(sock, endpoint["interface"], endpoint["mac"], why="here the container is, and stays")
 
 
 def _settle_subnet(network: Network, routes: list[addresses.Subnet], others: list[Network]) -> None:
@@ -299,26 +335,29 @@ def _raise_bridge(
     with _name_server(paths, network, serve, lock, apply=False) as begin_names:
         started = upkeep.begin_change(paths, network, endpoint, lock, fresh=fresh)
         try:
-            _make_bridge(sock, network, fresh=fresh)
+            _make_bridge(sock, network, ledger.mark(paths.root, network["bridge"]), fresh=fresh)
             _let_forward(network)
             if endpoint["ports"]:
                 _let_localhost_in(sock, network)
             begin_names()
         finally:
             said = upkeep.finish_change(paths, started, lock)
-    if gates.open_for(network, said):
-        ledger.write(paths, network)
+    _let_through(paths, [network], said)
 
 
-def _make_bridge(sock: socket.socket, network: Network, *, fresh: bool) -> None:
+def _let_through(paths: Paths, networks: list[Network], chains: str) -> None:
+    for network in networks:
+        if gates.open_for(network, chains):
+            ledger.write(paths, network)
+
+
+def _make_bridge(sock: socket.socket, network: Network, group: int, *, fresh: bool) -> None:
     from minirun.network import links
 
     bridge, pools = network["bridge"], network["pools"]
     if fresh:
         mac = addresses.mac_address(pools[0]["gateway"])
-        links.add_bridge(
-            sock, bridge, mac, _group(network), why="a switch in the kernel; containers are its ports"
-        )
+        links.add_bridge(sock, bridge, mac, group, why="a switch in the kernel; containers are its ports")
         if len(pools) == 1:
             _write(f"/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6", "1", why="this network has no IPv6")
     for pool in pools:
@@ -399,63 +438,18 @@ def _remember_joined(paths: Paths, name: str, container_id: str) -> None:
             ledger.write(paths, network)
 
 
-# ---- going ------------------------------------------------------------------------------------------------------
-
-
-def _leave(paths: Paths, container_id: str, names: list[str], lock: int) -> None:
-    """Off the networks `names`; the last one off a network takes its bridge along."""
-    for name in names:
-        with contextlib.suppress(NotFoundError):
-            network = ledger.read(paths, name)
-            if container_id in network["endpoints"]:
-                _leave_one(paths, network, container_id, lock)
-
-
-def _leave_one(paths: Paths, network: Network, container_id: str, lock: int) -> None:
-    endpoint = network["endpoints"].pop(container_id)
-    elements = list(firewall.of_endpoint(network, endpoint))
-    last = not network["endpoints"]
-    if last:
-        elements += firewall.of_network(network)
-        nameprocess.stop_for(paths, network)
-        gates.close_for(network)
-    try:
-        started = upkeep.begin_removal(paths, elements, lock, spared=network)
-        try:
-            with contextlib.closing(netlink.open_socket()) as sock:  # nft works meanwhile
-                if last:
-                    why = "no container is left: the bridge goes, and all its cables"
-                    netlink.delete_group(sock, _group(network), why=why)
-                else:
-                    netlink.delete_link(sock, endpoint["interface"], why="both ends of the cable go")
-        finally:
-            upkeep.finish_removal(paths, started, lock, network)
-        if endpoint["gateway"]:
-            conntrack.forget(endpoint["ports"])
-    finally:
-        ledger.write(paths, network)  # last: killed before this, we leave an entry that leads to what is left
-
-
 def _promote(paths: Paths, own: list[tuple[Network, Endpoint]], lock: int) -> tuple[Network, Endpoint] | None:
     """If no network is the container's way out any more, the first that can be is: its default route, and its ports."""
     able = [(network, endpoint) for network, endpoint in own if not network["internal"]]
     if not able or any(endpoint["gateway"] for _, endpoint in able):
         return None
     network, endpoint = min(able, key=lambda pair: pair[1]["inside"])
-    endpoint["gateway"] = True
+    endpoint["gateway"] = endpoint["joining"] = True
     ledger.write(paths, network)
     elements = firewall.of_endpoint(network, endpoint)
     text = firewall.adding(ledger.names(paths.root)[1], elements)
     upkeep.change(paths, text, lock, why="its ports are published on this network now")
     return network, endpoint
-
-
-def _strike_dead(paths: Paths, lock: int, spared: str) -> None:
-    """Take off those whom nobody looks after: their shims were killed, or the machine was rebooted."""
-    for network in ledger.everything(paths):
-        for container_id, endpoint in list(network["endpoints"].items()):
-            if container_id != spared and not ledger.is_alive(endpoint):
-                _leave_one(paths, network, container_id, lock)
 
 
 # ---- names ------------------------------------------------------------------------------------------------------
@@ -479,29 +473,14 @@ def _name_server(
         ledger.write(paths, network)
         if apply:
             text = firewall.deleting(table, before) + firewall.adding(table, firewall.of_network(network))
-            upkeep.change(paths, text, lock, why="the network's name server listens elsewhere now")
+            said = upkeep.change(paths, text, lock, why="the network's name server listens elsewhere now")
+            _let_through(paths, [network], said)
         yield lambda: prepared.begin(network, serve)
     finally:
         prepared.close()
 
 
 # ---- small parts ------------------------------------------------------------------------------------------------
-
-
-def _group(network: Network) -> int:
-    """The number that all our interfaces of one network carry, so that they can go in one request.
-
-    The subnet's first address as a number: as unique on the host as the subnet is.  0 is everybody's default.
-    """
-    return addresses.parse_subnet(network["pools"][0]["subnet"])[0] & 0x7FFFFFFF
-
-
-def _exists(interface: str) -> bool:
-    try:
-        socket.if_nametoindex(interface)
-    except OSError:
-        return False
-    return True
 
 
 _HINTS = {
@@ -514,6 +493,7 @@ _HINTS = {
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     """Turn a refusal of the kernel into a sentence: the command that was refused, why, and what to do."""
+    namespace.require_home()
     try:
         yield
     except syscalls.SyscallError as error:

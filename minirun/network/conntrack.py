@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _NETLINK_NETFILTER = 12
 _CT_GET, _CT_DELETE = 0x101, 0x102  # subsystem 1, messages 1 and 2
 _TUPLE_ORIG, _TUPLE_PROTO, _PROTO_NUM, _PROTO_DST_PORT = 1, 2, 1, 3
-_NESTED = 0x8000
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -51,9 +50,9 @@ def _remembered(sock: socket.socket, family: int, numbers: set[int]) -> Iterator
     """The first tuple (who began it, with whom) of each conversation with one of the ports."""
     flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
     for answer in netlink.dump(sock, _message(_CT_GET, flags, family)):
-        found = dict(_attributes(answer[netlink.HEADER.size + 4 :]))
+        found = dict(netlink.attributes(answer[netlink.HEADER.size + 4 :]))
         one = found.get(_TUPLE_ORIG, b"")
-        protocol = dict(_attributes(dict(_attributes(one)).get(_TUPLE_PROTO, b"")))
+        protocol = dict(netlink.attributes(dict(netlink.attributes(one)).get(_TUPLE_PROTO, b"")))
         if protocol.get(_PROTO_NUM) != bytes([socket.IPPROTO_UDP]):
             continue
         if int.from_bytes(protocol.get(_PROTO_DST_PORT, b""), "big") in numbers:
@@ -61,7 +60,7 @@ def _remembered(sock: socket.socket, family: int, numbers: set[int]) -> Iterator
 
 
 def _delete(sock: socket.socket, family: int, one: bytes) -> None:
-    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(one), _TUPLE_ORIG | _NESTED) + one
+    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(one), _TUPLE_ORIG | netlink.NESTED) + one
     message = _message(_CT_DELETE, netlink.NLM_F_REQUEST | netlink.NLM_F_ACK, family, attribute)
     with syscalls.tolerating(errno.ENOENT):  # it has just ended
         netlink.request(
@@ -72,13 +71,3 @@ def _delete(sock: socket.socket, family: int, one: bytes) -> None:
 def _message(kind: int, flags: int, family: int, attributes: bytes = b"") -> bytes:
     body = struct.pack("=BBH", family, 0, 0) + attributes
     return netlink.HEADER.pack(netlink.HEADER.size + len(body), kind, flags, 1, 0) + body
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, content) of each attribute: netlink(7)."""
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & ~_NESTED, data[_ATTRIBUTE.size : length]
-        data = data[(length + 3) & ~3 :]

@@ -29,7 +29,7 @@ from minirun.network import firewall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from minirun.network.ledger import Network
 
@@ -41,13 +41,17 @@ _DOCKERS = ("docker0", "br-+")  # Docker's own bridges
 
 
 def open_for(network: Network, chains: str) -> bool:
-    """Put our rules where others drop; `chains` is nft's answer to QUESTION.  Whether any were put."""
+    """Put our rules where others drop; `chains` is nft's answer to QUESTION.  Whether the ledger is to remember more.
+
+    Rules of before that are not right any more, as those for a name server's last port, go.
+    """
     families = ("ip", "ip6") if len(network["pools"]) > 1 else ("ip",)
     before = list(network["gates"])
     for family in families:
         rules = list(_rules(network, family, _dropping(family, chains), chains))
-        if rules and not any(_mark(network) in rule for rule in _present(family)):
-            lines = [f"-I {rule}" for rule in reversed(rules)]
+        there = list(_ours(network, family)) if rules else []
+        if {f"-A {rule}" for rule in rules} != set(there):
+            lines = [*_deleting(there), *(f"-I {rule}" for rule in reversed(rules))]
             _restore(family, lines, why="somebody else's firewall drops what it does not know")
             network["gates"] = [*dict.fromkeys([*network["gates"], family])]
     if "table inet firewalld" in chains and _FIREWALLD not in network["gates"]:
@@ -62,8 +66,7 @@ def close_for(network: Network) -> None:
         if family == _FIREWALLD:
             _tell_firewalld("remove", network, why="the network has gone")
             continue
-        rules = [rule.replace("-A ", "-D ", 1) for rule in _present(family) if _mark(network) in rule]
-        if rules:
+        if rules := _deleting(_ours(network, family)):
             _restore(family, rules, why="the network has gone, and its ways through with it")
     network["gates"] = []
 
@@ -87,7 +90,7 @@ def _dropping(family: str, chains: str) -> set[str]:
 
 
 def _rules(network: Network, family: str, dropping: set[str], chains: str) -> Iterator[str]:
-    """The rules, in the order in which packets meet them."""
+    """The rules, in the order in which packets meet them, and in the words of `iptables -S`."""
     bridge, mark = network["bridge"], f'-m comment --comment "{_mark(network)}"'
     if "FORWARD" in dropping and not network["internal"]:
         docker = "chain DOCKER-USER" in chains or any("-N DOCKER-USER" in rule for rule in _legacy(family))
@@ -98,19 +101,29 @@ def _rules(network: Network, family: str, dropping: set[str], chains: str) -> It
         yield f"{chain} -o {bridge} {mark} -j ACCEPT"
     if "INPUT" in dropping and network["dns_port"]:
         for protocol in ("udp", "tcp"):
-            yield f"INPUT -i {bridge} -p {protocol} --dport {network['dns_port']} {mark} -j ACCEPT"
+            port = f"-p {protocol} -m {protocol} --dport {network['dns_port']}"
+            yield f"INPUT -i {bridge} {port} {mark} -j ACCEPT"
 
 
 def _tell_firewalld(verb: str, network: Network, why: str) -> None:
     """Put the bridge into the zone of those who are trusted, or take it out: our own table still has its say."""
     words = ["firewall-cmd", "--zone=trusted", f"--{verb}-interface={network['bridge']}"]
     trace.announce("iptables", [" ".join(words), ""], why)
+    trace.before("iptables")
     with contextlib.suppress(MinirunError) if verb == "remove" else contextlib.nullcontext():
         _run(words, "")
 
 
 def _mark(network: Network) -> str:
     return f"minirun {network['bridge']}"
+
+
+def _ours(network: Network, family: str) -> Iterator[str]:
+    return (rule for rule in _present(family) if _mark(network) in rule)
+
+
+def _deleting(rules: Iterable[str]) -> list[str]:
+    return [rule.replace("-A ", "-D ", 1) for rule in rules]
 
 
 def _legacy(family: str) -> list[str]:
@@ -127,6 +140,7 @@ def _restore(family: str, rules: list[str], why: str) -> None:
     text = "".join(f"{line}\n" for line in ("*filter", *rules, "COMMIT"))
     program = f"{_PROGRAMS[family]}-restore"
     trace.announce("iptables", [program, text], why)
+    trace.before("iptables")
     _run([program, "--wait", "--noflush"], text)
 
 

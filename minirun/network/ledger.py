@@ -15,8 +15,9 @@ from __future__ import annotations
 import binascii
 import os
 
-from minirun import files
+from minirun import files, jsontext
 from minirun.errors import NotFoundError, UsageError
+from minirun.linux import syscalls
 from minirun.paths import DEFAULT_ROOT
 
 TYPE_CHECKING = False
@@ -170,8 +171,23 @@ def find(paths: Paths, text: str) -> Network:
 
 def write(paths: Paths, network: Network, *, durable: bool = False) -> None:
     """`durable`: it is to survive a power cut.  Who is on it does not, and need not."""
+    where, text = path(paths, network["name"]), jsontext.dumps(network, indent=2)
+    why = "the ledger: who is on the network, written down before it is so and until it is no more"
     os.makedirs(paths.networks, exist_ok=True)
-    files.write_json(path(paths, network["name"]), network, durable=durable)
+    syscalls.act("creat", _write, where, text, durable, path=where, why=why, shown=(where, text))
+
+
+def _write(where: str, text: str, durable: bool) -> None:
+    files.write_whole(where, text.encode() + b"\n", durable=durable)
+
+
+def mark(root: str, bridge: str) -> int:
+    """The number that all interfaces of one network carry as their group, the bridge and its ports.
+
+    By it they can go in one request, and be known for ours when nothing names them any more: another --root has
+    other numbers.  0 is everybody's group by default.
+    """
+    return binascii.crc32(os.fsencode(f"{root} {bridge}")) & 0x7FFFFFFF or 1
 
 
 def is_alive(endpoint: Endpoint) -> bool:

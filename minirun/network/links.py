@@ -80,16 +80,17 @@ def add_bridge(sock: socket.socket, name: str, mac: str, group: int, why: str) -
 def add_veth(
     sock: socket.socket, name: str, bridge: str, group: int, netns_path: str, inside: str, mac: str, why: str
 ) -> None:
-    """Make a veth pair: `name` here, a port of `bridge` and up; `inside` with address `mac` in `netns_path`, down.
+    """Make a veth pair: `name` here, a port of `bridge`; `inside` with address `mac` in `netns_path`; both down.
 
-    The inner end cannot be made up at once: the kernel would open it before it has its other end (ENOTCONN).  An
-    interface left over under the name `name` is replaced.  Raises SyscallError.
+    The inner end cannot be made up at once: the kernel would open it before it has its other end (ENOTCONN).  The
+    outer one is not to be up before open_port() has said what the port may do: the message that makes it cannot.
+    An interface left over under the name `name` is replaced.  Raises SyscallError.
     """
     netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         peer = {"attrs": [("IFLA_IFNAME", inside), ("IFLA_ADDRESS", mac), ("IFLA_NET_NS_FD", netns)]}
         data = {"attrs": [("VETH_INFO_PEER", peer)]}
-        link = _up(_Link())
+        link = _Link()
         link["attrs"] = [
             ("IFLA_IFNAME", name),
             ("IFLA_GROUP", group),
@@ -97,7 +98,7 @@ def add_veth(
             ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}),
         ]
         command = (
-            f"ip link add {name} up group {group} master {bridge} "
+            f"ip link add {name} group {group} master {bridge} "
             f"type veth peer name {inside} address {mac} netns {netns_path}"
         )
         try:
@@ -111,14 +112,21 @@ def add_veth(
         os.close(netns)
 
 
-def allow_hairpin(sock: socket.socket, name: str, why: str) -> None:
-    """Let the bridge send a frame back out of the port it came in by."""
-    link = _Link()
+def open_port(sock: socket.socket, name: str, why: str, *, hairpin: bool) -> None:
+    """Bring a bridge's port up that neither learns nor is flooded: frames come to it by netlink.add_station() alone.
+
+    Learning has to be off, for the bridge learns from frames to 01:80:c2:00:00:0x (STP, LLDP) before any rule of
+    nftables sees them: whoever sends one from a neighbour's address would have the neighbour's traffic.  Without
+    flooding nobody hears what is for an address that nobody has, as a neighbour's who has just gone.  Broadcast
+    and multicast, and so ARP, come as ever.  `hairpin`: the bridge may send a frame back out of the port it came in by.
+    """
+    link = _up(_Link())
     link["index"] = socket.if_nametoindex(name)
-    port = {"attrs": [("IFLA_BRPORT_MODE", 1)]}
-    slave = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", port)]}
-    link["attrs"] = [("IFLA_LINKINFO", slave)]
-    _send(sock, link, _RTM_NEWLINK, 0, f"ip link set {name} type bridge_slave hairpin on", why)
+    port = [("IFLA_BRPORT_LEARNING", 0), ("IFLA_BRPORT_UNICAST_FLOOD", 0), ("IFLA_BRPORT_MODE", int(hairpin))]
+    slave = [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": port})]
+    link["attrs"] = [("IFLA_LINKINFO", {"attrs": slave})]
+    turns = f"learning off flood off hairpin {'on' if hairpin else 'off'}"
+    _send(sock, link, _RTM_NEWLINK, 0, f"ip link set {name} up type bridge_slave {turns}", why)
 
 
 def link_up(sock: socket.socket, name: str, why: str, *, prefix: str = "") -> None:

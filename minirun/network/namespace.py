@@ -16,6 +16,7 @@ import errno
 import fcntl
 import os
 
+from minirun.errors import MinirunError
 from minirun.linux import syscalls
 from minirun.linux.constants import CLONE_NEWNET, MNT_DETACH, MS_BIND
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OWN = "/proc/thread-self/ns/net"
+_lost = False  # whether this process is where it did not want to stay
 _NS_GET_NSTYPE = 0xB703  # ioctl_nsfs(2): which kind of namespace a descriptor is of
 
 
@@ -34,7 +36,6 @@ def pin(netns_path: str) -> None:
     """
     if is_pinned(netns_path):
         return
-    os.makedirs(os.path.dirname(netns_path), mode=0o700, exist_ok=True)
     os.close(os.open(netns_path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     with _returning():
         syscalls.unshare(
@@ -83,12 +84,21 @@ def inside(netns_path: str) -> Iterator[None]:
         yield
 
 
+def require_home() -> None:
+    """Raise MinirunError when this process could not come back: nothing it does now would be done to the host."""
+    if _lost:
+        raise MinirunError("this process is in a container's network namespace, and could not come back")
+
+
 @contextlib.contextmanager
 def _returning() -> Iterator[None]:
     """Come back to the present network namespace at the end of a with block, whatever happens in it."""
+    global _lost
     home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield
     finally:
+        _lost = True
         syscalls.setns(home, CLONE_NEWNET, path=_OWN, why="back to the host's network")
+        _lost = False
         os.close(home)

@@ -1,7 +1,8 @@
 """One netlink request at a time: send it, wait for the kernel's answer, raise what it says.
 
-Two messages are packed here by hand because they are all that `detach` needs: taking a container's network
-away then costs no import of pyroute2.  All others are in links.py.
+Three messages are packed here by hand.  Two are all that `detach` needs: taking a container's network away then
+costs no import of pyroute2.  The third, add_station's, would be the only one of its module there.  All others are in
+links.py.
 
 See      netlink(7), rtnetlink(7), linux/rtnetlink.h
 """
@@ -12,13 +13,28 @@ import errno
 import os
 import socket
 import struct
+import sys
 
 from minirun.linux import syscalls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_RTM_DELLINK = 17
-_IFLA_IFNAME, _IFLA_GROUP = 3, 27
+_NLM_F_REPLACE, _NLM_F_CREATE = 0x100, 0x400
+_RTM_DELLINK, _RTM_NEWNEIGH = 17, 28
+_RTM_GETLINK = 18
+_IFLA_IFNAME, _IFLA_GROUP, _IFLA_EXT_MASK = 3, 27, 29
+_RTEXT_FILTER_SKIP_STATS = 0x08
+_IFINFOMSG = struct.Struct("=BxHiII")
+_ATTRIBUTE = struct.Struct("=HH")  # length, type
+_AF_BRIDGE = 7
+_NDA_LLADDR = 2
+_NUD_NOARP = 0x40  # it does not age
+_NTF_MASTER, _NTF_STICKY = 0x04, 0x40
+NESTED = 0x8000  # of an attribute's type: there are attributes in it
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 
 
@@ -64,6 +80,55 @@ def dump(sock: socket.socket, message: bytes) -> list[bytes]:
             answer = answer[(length + 3) & ~3 :]
 
 
+def add_station(sock: socket.socket, port: str, mac: str, why: str) -> None:
+    """Have the bridge that the interface `port` is a port of send what is for `mac` there, whatever else it hears.
+
+    `sticky`: not even a port that learns can take the address away.
+    """
+    address = struct.pack("=HH6s2x", 4 + 6, _NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
+    index = socket.if_nametoindex(port)
+    # struct ndmsg
+    body = struct.pack("=BxHiHBB", _AF_BRIDGE, 0, index, _NUD_NOARP, _NTF_MASTER | _NTF_STICKY, 0) + address
+    command = f"bridge fdb replace {mac} dev {port} master static sticky"
+    request(sock, _message(_RTM_NEWNEIGH, _NLM_F_CREATE | _NLM_F_REPLACE, body), command, why)
+
+
+def _message(kind: int, flags: int, body: bytes) -> bytes:
+    return HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_ACK | flags, 1, 0) + body
+
+
+def exists(interface: str) -> bool:
+    """Whether this namespace has an interface of that name."""
+    try:
+        socket.if_nametoindex(interface)
+    except OSError:
+        return False
+    return True
+
+
+def groups(sock: socket.socket) -> dict[str, int]:
+    """All interfaces of this namespace, each with the number of its group."""
+    skip = struct.pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    body = _IFINFOMSG.pack(0, 0, 0, 0, 0) + skip
+    size = HEADER.size + len(body)
+    found = {}
+    for answer in dump(sock, HEADER.pack(size, _RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body):
+        said = dict(attributes(answer[HEADER.size + _IFINFOMSG.size :]))
+        name = said.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        found[name] = int.from_bytes(said.get(_IFLA_GROUP, b""), sys.byteorder)
+    return found
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, content) of each attribute: netlink(7)."""
+    while len(data) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(data)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind & ~NESTED, data[_ATTRIBUTE.size : length]
+        data = data[(length + 3) & ~3 :]
+
+
 def delete_link(sock: socket.socket, name: str, why: str) -> None:
     """Remove one interface (and a veth's other end with it).  It may be gone already."""
     _delete(sock, _IFLA_IFNAME, name.encode() + b"\0", f"ip link delete dev {name}", why)
@@ -80,10 +145,9 @@ def delete_group(sock: socket.socket, group: int, why: str) -> None:
 
 def _delete(sock: socket.socket, attribute: int, value: bytes, command: str, why: str) -> None:
     which = struct.pack("=HH", 4 + len(value), attribute) + value + b"\0" * (-len(value) % 4)
-    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + which  # struct ifinfomsg: any family, no index
-    header = HEADER.pack(HEADER.size + len(body), _RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
+    body = _IFINFOMSG.pack(0, 0, 0, 0, 0) + which  # any family, no index
     try:
-        request(sock, header + body, command, why)
+        request(sock, _message(_RTM_DELLINK, 0, body), command, why)
     except syscalls.SyscallError as error:
         if error.errno != errno.ENODEV:
             raise

@@ -50,9 +50,21 @@ def say_all_anew(paths: Paths, lock: int, networks: list[Network]) -> str:
     return firewall.finish(firewall.begin(text, lock, why, gates.QUESTION))
 
 
-def change(paths: Paths, text: str, lock: int, why: str) -> None:
-    """One script and its end."""
-    finish_change(paths, firewall.begin(text, lock, why), lock)
+def change(paths: Paths, text: str, lock: int, why: str) -> str:
+    """One script and its end; returns what gates.py asks."""
+    return finish_change(paths, firewall.begin(text, lock, why, gates.QUESTION), lock)
+
+
+def remove_unused(paths: Paths, lock: int) -> None:
+    """Delete the tables, which no container uses, if they are there."""
+    table = ledger.names(paths.root)[1]
+    try:
+        listed = firewall.finish(firewall.begin("", lock, "whether tables are left", "list tables\n"))
+        if any(line.split()[-1:] == [table] for line in listed.splitlines()):
+            why = "left over: no container is there to translate for"
+            firewall.finish(firewall.begin(firewall.removal(table), lock, why))
+    except UnsupportedError:
+        return  # without nft nothing was made
 
 
 def begin_removal(
@@ -79,4 +91,6 @@ def finish_removal(paths: Paths, started: tuple[int, int] | None, lock: int, net
         return
     except MinirunError:
         others = [other for other in ledger.everything(paths) if other["name"] != network["name"]]
+        if not any(other["endpoints"] for other in (*others, network)):
+            raise
         say_all_anew(paths, lock, [*others, network])

@@ -272,6 +272,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
         ("source", "target"),
         lambda act: f"mkdir -p {quote(act.args[1])} && cp -an {quote(act.args[0])}/. {quote(act.args[1])}/",
     ),
+    "unlink": ("unlink(2)", ("path",), _words("rm")),
     "creat": ("open(2)", ("path", "text"), _creat),
     "execve": (
         "execve(2)",

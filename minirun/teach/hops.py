@@ -201,8 +201,14 @@ def _wrong_cable(network: Network, endpoint: Endpoint, kernel: Kernel) -> tuple[
         return f"{said} missing", f"minirun restart {endpoint['name']}"
     if broken == "down":
         return f"{said} down", f"ip link set {name} up"
+    if broken == "unknown to the bridge":
+        return f"the bridge {bridge} does not know {endpoint['mac']} at {name}", netkernel.adding_station(
+            endpoint
+        )
     return (
-        (f"{said} no port of the bridge {bridge}", f"ip link set {name} master {bridge}") if broken else None
+        (f"{said} no port of the bridge {bridge}", netkernel.plugging_in(network, endpoint))
+        if broken
+        else None
     )
 
 

@@ -269,7 +269,7 @@ class Network:
         self.acts = made
         self.texts = [str(act.args[0]) for act in made if act.call in ("netlink", "nft")]
         self.table = self._find(r"(?:table|element) (?:inet|bridge) (\S+)")
-        cables = r"ip link add (\S+) up group (\d+) master (\S+)"
+        cables = r"ip link add (\S+) group (\d+) master (\S+)"
         found = [match.groups() for text in self.texts if (match := re.search(cables, text))]
         self.links = [
             Link(number or "", cable, group, bridge, self._prefix(bridge))
@@ -317,8 +317,11 @@ class Network:
             if not any(f"ip link add {link.old_bridge} " in text for text in self.texts):
                 yield from _comment("the run found its bridge made already")
                 yield f"ip link add {link.bridge} up group {link.group} type bridge"
+        inside = False
         for act in self.acts:
-            if act.call == "unshare":
+            if act.call == "setns":
+                inside = str(act.args[0]).endswith("/netns")
+            elif act.call == "unshare":
                 yield from _comment(act.why)
                 yield "touch $S/netns"
                 yield "unshare --net=$S/netns true"
@@ -328,7 +331,10 @@ class Network:
                 )
             elif act.call in ("netlink", "nft", "write") and " link delete " not in str(act.args[0]):
                 yield from _comment(act.why)
-                yield from (line.removeprefix("    ") for line in self._renamed(act, names).splitlines())
+                text = self._renamed(act, names)
+                if inside and act.call == "write":  # /proc/sys/net is that of whoever opens it
+                    text = f"nsenter --net=$S/netns sh -c {shlex.quote(text)}"
+                yield from (line.removeprefix("    ") for line in text.splitlines())
         if any("map names4" not in text and " names4 " in text for text in self.texts):
             yield from _comment(
                 "the network's name server is a process of minirun's: here nobody answers for names"

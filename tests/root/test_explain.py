@@ -48,7 +48,7 @@ TRACED = (
 REQUESTS = {
     **{"RTM_NEWLINK": ("link", False), "RTM_DELLINK": ("link", True), "RTM_NEWADDR": ("address", False)},
     **{"RTM_NEWROUTE": ("route", False), "0x10": ("link", False), "0x14": ("address", False)},
-    "0x18": ("route", False),
+    **{"0x18": ("route", False), "RTM_NEWNEIGH": ("bridge", False)},
 }
 
 

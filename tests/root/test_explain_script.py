@@ -176,6 +176,11 @@ def test_the_copy_beside_the_original_has_an_address_of_another_subnet(twins):
     assert re.sub(r"172\.\d+", "NET", first) == re.sub(r"172\.\d+", "NET", second)
 
 
+def test_it_is_the_copy_that_goes_without_ipv6(twins):
+    made = twins(*VARIANTS["bridge"])
+    assert "eth0" not in Path(f"/proc/{made.copy}/net/if_inet6").read_text()
+
+
 def test_the_copy_reaches_its_gateway(twins):
     pid = twins().copy
     route = run("nsenter", "-t", str(pid), "-n", "ip", "route", "show", "default", check=True).stdout

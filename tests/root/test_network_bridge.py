@@ -400,7 +400,12 @@ def test_the_commands_it_tells_build_the_same_network_by_hand(host):
     with traced(events):
         host.attach("one")
     netns = host.netns("one")
-    made = [ip("addr", netns=netns), ip("route", netns=netns), run("nft", "list", "ruleset").stdout]
+    made = [
+        ip("addr", netns=netns),
+        ip("route", netns=netns),
+        ports(host),
+        run("nft", "list", "ruleset").stdout,
+    ]
     host.detach("one")
     run("unshare", f"--net={_file(netns)}", "true", check=True)
     for event in events:
@@ -408,9 +413,22 @@ def test_the_commands_it_tells_build_the_same_network_by_hand(host):
             run("sh", "-ec", event["args"][0], check=True)
         if event["call"] == "nft":
             run("nft", "-f", "-", input=event["args"][0], check=True)
-    by_hand = [ip("addr", netns=netns), ip("route", netns=netns), run("nft", "list", "ruleset").stdout]
+    by_hand = [
+        *(ip("addr", netns=netns), ip("route", netns=netns)),
+        *(ports(host), run("nft", "list", "ruleset").stdout),
+    ]
     host.attach("one")  # so that the fixture finds an owner for what is there
     assert [_essence(part) for part in by_hand] == [_essence(part) for part in made]
+
+
+def ports(host: Host) -> str:
+    """The bridge's ports, what they may do, and who is there for good."""
+    known = run("bridge", "fdb", "show", "br", host.bridge, check=True).stdout
+    stations = [line for line in known.splitlines() if line.endswith("static")]
+    found = [link for link in ip("-d", "link") if link.get("master") == host.bridge]
+    keys = ("state", "hairpin", "learning", "flood")
+    may = [{key: link["linkinfo"]["info_slave_data"][key] for key in keys} for link in found]
+    return f"{may} {stations}"
 
 
 def _file(path: str) -> str:

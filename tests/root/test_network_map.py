@@ -126,6 +126,25 @@ def test_what_is_advised_for_a_cable_helps(minirun: Minirun, pair) -> None:
     assert not remarks(told(minirun))
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "ip link set CABLE nomaster",
+        "ip link set CABLE type bridge_slave learning on",
+        "ip link set CABLE type bridge_slave flood on",
+        "bridge fdb delete MAC dev CABLE master",
+    ],
+)
+def test_what_is_advised_for_a_port_helps(minirun: Minirun, pair, verb: str) -> None:
+    web, _ = pair
+    place = network(minirun, "shop")["endpoints"][web.id]
+    run(*verb.replace("CABLE", place["interface"]).replace("MAC", place["mac"]).split(), check=True)
+    text = told(minirun)
+    assert remarks(text)
+    follow(minirun, text)
+    assert not remarks(told(minirun))
+
+
 def test_a_table_that_was_flushed_is_marked(minirun: Minirun, pair) -> None:
     table = ledger.names(str(minirun.root))[1]
     run("nft", "flush", "table", "inet", table, check=True)

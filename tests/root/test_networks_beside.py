@@ -1,5 +1,9 @@
 """Beside other people's firewalls, on a host that is the test's own: a network namespace."""
 
+import json
+import os
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +64,20 @@ def test_a_chain_that_drops_questions_is_opened_for_the_name_server(host: Host) 
     host[0]("network", "create", "town", check=True)
     one = containers.start(host[0], "--name", "one", "busybox", "sleep", "1000", network="town")
     assert netlab.ask(one, "one") == [one.inspect("{{.NetworkSettings.Networks.town.IPAddress}}")]
+    host[0]("rm", "-f", "one", check=True)
+    assert on(host, "iptables", "-S").count("-A") == 0
+    host[0]("network", "rm", "town", check=True)
+
+
+def test_a_name_server_that_begins_anew_is_let_through_at_its_new_port(host: Host) -> None:
+    on(host, "iptables", "-P", "INPUT", "DROP")
+    host[0]("network", "create", "town", check=True)
+    one = containers.start(host[0], "--name", "one", "busybox", "sleep", "1000", network="town")
+    os.kill(int((host[0].root / "networks" / "town.lock").read_text()), signal.SIGKILL)
+    host[0]("ps", check=True)
+    assert netlab.ask(one, "one")
+    port = json.loads((host[0].root / "networks" / "town.json").read_text())["dns_port"]
+    assert re.findall(r"--dport (\d+)", on(host, "iptables", "-S")) == [str(port)] * 2
     host[0]("rm", "-f", "one", check=True)
     assert on(host, "iptables", "-S").count("-A") == 0
     host[0]("network", "rm", "town", check=True)

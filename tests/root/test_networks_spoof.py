@@ -1,5 +1,7 @@
 """Nobody on a network speaks for another: frames that a container's root makes by hand."""
 
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +14,9 @@ from tests.netlab import netns
 from tests.support import Minirun, run
 
 ALL_NODES, ALL_NODES_MAC = "ff02::1", "33:33:00:00:00:01"
+# STP, pause, LLDP and the like: bridges keep them to themselves, and do so before nftables sees them
+LINK_LOCAL = [f"01:80:c2:00:00:{last:02x}" for last in range(16)]
+NOBODYS_MAC = "02:42:ac:ff:ff:fe"
 
 
 @dataclass
@@ -116,6 +121,71 @@ def test_what_is_neither_ip_nor_arp_is_dropped(peers: tuple[Peer, Peer, Peer]) -
     mallory, alice, bob = peers
     tagged = b"\x00\x01\x08\x00" + frames.udp4(bob.four, alice.four)
     assert attempt(peers, ethernet(alice.mac, mallory.mac, 0x8100, tagged)) == [False]
+
+
+def diverted(peers: tuple[Peer, Peer, Peer]) -> list[bool]:
+    """Mallory says to be bob, in frames for no more than the bridge itself; whether she then hears what alice and the
+    host send to bob."""
+    mallory, alice, bob = peers
+    bridge = link(port_of(bob))["master"]
+    claims = [ethernet(target, bob.mac, 0x88CC, os.urandom(46)) for target in LINK_LOCAL]
+    assert not any(attempt(peers, *claims))
+    heard = []
+    for where, by, four, mac in (
+        (alice.where, "eth0", alice.four, alice.mac),
+        ("", bridge, netlab.resolver_of(bob.container), link(bridge)["address"]),
+    ):
+        secret, control = (
+            ethernet(peer.mac, mac, ETH_P_IP, frames.udp4(four, peer.four)) for peer in (bob, mallory)
+        )
+        heard += frames.arriving(where, mallory.where, [secret], control, by)
+    return heard
+
+
+def link(name: str) -> dict[str, str]:
+    return dict(json.loads(run("ip", "-j", "link", "show", name, check=True).stdout)[0])
+
+
+def have_learn(peer: Peer) -> None:
+    run("bridge", "link", "set", "dev", port_of(peer), "learning", "on", check=True)
+
+
+def forget(peer: Peer) -> None:
+    run("bridge", "fdb", "delete", peer.mac, "dev", port_of(peer), "master", check=True)
+
+
+def test_what_is_for_bob_does_not_go_to_whoever_says_to_be_bob(peers: tuple[Peer, Peer, Peer]) -> None:
+    _, alice, bob = peers
+    assert diverted(peers) == [False, False]
+    control = ethernet(bob.mac, alice.mac, ETH_P_IP, frames.udp4(alice.four, bob.four))
+    frames.arriving(alice.where, bob.where, [], control)
+
+
+def test_that_attempt_works_where_the_port_learns_and_bobs_place_is_not_known(
+    peers: tuple[Peer, Peer, Peer],
+) -> None:
+    have_learn(peers[0]), forget(peers[2])
+    assert diverted(peers) == [True, True]
+
+
+def test_either_would_do_alone(peers: tuple[Peer, Peer, Peer]) -> None:
+    forget(peers[2])
+    assert diverted(peers) == [False, False]
+    run("bridge", "fdb", "add", peers[2].mac, "dev", port_of(peers[2]), "master", "static", "sticky")
+    have_learn(peers[0])
+    assert diverted(peers) == [False, False]
+
+
+def test_what_is_for_nobody_there_is_heard_by_nobody(peers: tuple[Peer, Peer, Peer]) -> None:
+    """As for a neighbour who has gone a moment ago."""
+    mallory, alice, _ = peers
+    lost, control = (
+        ethernet(mac, alice.mac, ETH_P_IP, frames.udp4(alice.four, mallory.four))
+        for mac in (NOBODYS_MAC, mallory.mac)
+    )
+    assert frames.arriving(alice.where, mallory.where, [lost], control) == [False]
+    run("bridge", "link", "set", "dev", port_of(mallory), "flood", "on", check=True)
+    assert frames.arriving(alice.where, mallory.where, [lost], control) == [True]
 
 
 def test_a_network_without_ipv6_carries_none(minirun: Minirun) -> None:

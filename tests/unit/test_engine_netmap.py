@@ -103,6 +103,7 @@ def kernel(one: Any, **others: Any) -> Kernel:
     ]
     made = Kernel(
         links={found.name: found for found in links},
+        stations={place["interface"]: [place["mac"]] for place in one["endpoints"].values()},
         ways_out=[("eth0", "192.0.2.1")],
         forwarding={4: True, 6: False},
         tables=tables(one),
@@ -218,6 +219,11 @@ def test_a_bridge_without_the_gateways_address() -> None:
     [
         ({"up": False}, "down", "its cable vethac120002 is down"),
         ({"master": ""}, "not plugged in", "its cable vethac120002 is no port of mr-111111111111"),
+        (
+            {"learns": True},
+            "",
+            "its cable vethac120002 learns: it could take, or hear, what is for its neighbours",
+        ),
     ],
 )
 def test_a_cable_that_is_not_as_it_should_be(facts: Any, broken: str, text: str) -> None:

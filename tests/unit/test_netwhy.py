@@ -77,10 +77,12 @@ def tables_without(chain: str) -> Tables:
 def kernel(*links: Link, **more: Any) -> Kernel:
     known = {one.name: one for one in links}
     nothing = Kernel(**{name: {} for name in Kernel._fields})
-    return nothing._replace(**{"links": known, "forwarding": {4: True, 6: True}, "tables": tables(), **more})
+    whole = {"links": known, "forwarding": {4: True, 6: True}, "tables": tables(), "stations": STATIONS}
+    return nothing._replace(**{**whole, **more})
 
 
 WEB = endpoint("web", "172.17.0.2")
+STATIONS = {WEB["interface"]: [WEB["mac"]]}
 ETH0 = link("eth0", "172.17.0.2/16", mac="02:42:ac:11:00:02")
 VETH = link("veth2", master="minirun0")
 BRIDGE = link("minirun0", "172.17.0.1/16")
@@ -281,7 +283,12 @@ def test_a_cable_in_its_bridge():
     [
         ([BRIDGE], "is missing", "minirun restart web"),
         ([VETH._replace(up=False), BRIDGE], "is down", "ip link set veth2 up"),
-        ([VETH._replace(master=""), BRIDGE], "is no port", "ip link set veth2 master minirun0"),
+        (
+            [VETH._replace(master=""), BRIDGE],
+            "is no port",
+            "ip link set veth2 master minirun0; ip link set veth2 type bridge_slave learning off flood off; "
+            "bridge fdb replace 02:42:ac:11:00:02 dev veth2 master static sticky",
+        ),
         ([VETH], "the bridge minirun0 is missing", "minirun restart web"),
         ([VETH, BRIDGE._replace(up=False)], "the bridge minirun0 is down", "ip link set minirun0 up"),
         (
@@ -295,6 +302,12 @@ def test_what_is_wrong_with_a_cable_is_said(links, said, advice):
     hop = hops.cable(network(), [WEB], kernel(*links))
     assert (hop.status, hop.advice) == (FAIL, advice)
     assert said in hop.found
+
+
+def test_a_bridge_that_does_not_know_where_a_container_is_is_told():
+    hop = hops.cable(network(), [WEB], kernel(VETH, BRIDGE, stations={}))
+    assert hop.found == "the bridge minirun0 does not know 02:42:ac:11:00:02 at veth2"
+    assert hop.advice == "bridge fdb replace 02:42:ac:11:00:02 dev veth2 master static sticky"
 
 
 def test_a_rule_that_leads_there_is_shown_with_its_counter():

@@ -1,0 +1,99 @@
+"""Off the networks again: a container that goes, one that nobody looks after any more, and what is in nobody's name.
+
+An entry of the ledger is struck out when all that it stands for is gone, and no sooner.  So what cannot be taken away,
+for the kernel refuses or we are killed, has an entry still; who looks next finds it, and tries again.
+
+Call everything here with the lock of ledger.py.
+
+See      bridge.py, which makes what goes here
+By hand  ip link show group NUMBER; ip link delete group NUMBER
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from minirun.errors import MinirunError, NotFoundError
+from minirun.network import addresses, conntrack, firewall, gates, ledger, nameprocess, netlink, upkeep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from minirun.network.firewall import Element
+    from minirun.network.ledger import Endpoint, Network
+    from minirun.paths import Paths
+
+
+def leave(paths: Paths, container_id: str, names: list[str], lock: int) -> None:
+    """Off the networks `names`; the last one off a network takes its bridge along."""
+    with contextlib.ExitStack() as each:  # all of them, whatever becomes of one
+        for name in names:
+            with contextlib.suppress(NotFoundError):
+                network = ledger.read(paths, name)
+                if container_id in network["endpoints"]:
+                    each.callback(_leave_one, paths, network, container_id, lock)
+
+
+def strike_dead(paths: Paths, lock: int, spared: str) -> None:
+    """Take off those whom nobody looks after: their shims were killed, or the machine was rebooted, or something went
+    wrong at their end.  What cannot be taken off now is tried by the next one."""
+    for network in ledger.everything(paths):
+        for container_id, endpoint in list(network["endpoints"].items()):
+            if container_id != spared and not ledger.is_alive(endpoint):
+                with contextlib.suppress(MinirunError, OSError):
+                    _leave_one(paths, ledger.read(paths, network["name"]), container_id, lock)
+
+
+def remove_unused(paths: Paths, sock: socket.socket, networks: list[Network]) -> None:
+    """Delete the interfaces that carry a number of ours and that no entry of the ledger accounts for."""
+    used = {network["bridge"]: network for network in networks if network["endpoints"]}
+    there = netlink.groups(sock)
+    for name, group in there.items():
+        if name not in used and group == ledger.mark(paths.root, name):
+            netlink.delete_group(sock, group, why="left over: no container uses this bridge")
+    for bridge, network in used.items():
+        known = {bridge, *(endpoint["interface"] for endpoint in network["endpoints"].values())}
+        for name, group in there.items():
+            if name not in known and group == ledger.mark(paths.root, bridge):
+                netlink.delete_link(sock, name, why="left over: this cable is no container's")
+
+
+def _leave_one(paths: Paths, network: Network, container_id: str, lock: int) -> None:
+    """Raises what went wrong, after doing all that could be done.  Then, as when we are killed, the entry stays in the
+    ledger: it leads whoever comes next to what is left."""
+    endpoint = network["endpoints"].pop(container_id)
+    elements = list(firewall.of_endpoint(network, endpoint))
+    if not network["endpoints"]:
+        elements += firewall.of_network(network)
+    with contextlib.ExitStack() as acts:  # the last one first, each whatever becomes of the others
+        if endpoint["gateway"]:
+            acts.callback(conntrack.forget, endpoint["ports"])
+        acts.callback(_unplug, paths, network, endpoint, elements, lock)
+        if not network["endpoints"]:
+            acts.callback(gates.close_for, network)
+            acts.callback(nameprocess.stop_for, paths, network)
+    ledger.write(paths, network)
+
+
+def _unplug(paths: Paths, network: Network, endpoint: Endpoint, elements: list[Element], lock: int) -> None:
+    """Its interface, and what the tables have of it: nft works while the interface goes."""
+    started = None
+    try:
+        started = upkeep.begin_removal(paths, elements, lock, spared=network)
+    finally:
+        try:
+            _delete_links(paths, network, endpoint)
+        finally:
+            upkeep.finish_removal(paths, started, lock, network)
+
+
+def _delete_links(paths: Paths, network: Network, endpoint: Endpoint) -> None:
+    with contextlib.closing(netlink.open_socket()) as sock:
+        if network["endpoints"]:
+            return netlink.delete_link(sock, endpoint["interface"], why="both ends of the cable go")
+        why = "no container is left: the bridge goes, and all its cables"
+        netlink.delete_group(sock, ledger.mark(paths.root, network["bridge"]), why=why)
+        if netlink.exists(network["bridge"]):  # an older minirun made it: its numbers were the subnets'
+            subnet = addresses.parse_subnet(network["pools"][0]["subnet"])
+            netlink.delete_group(sock, subnet[0] & 0x7FFFFFFF, why=why)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import CHECKOUT, Result, run
+from tests.support import CHECKOUT, Result, patched, run
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,13 @@ class Oci:
     """The real minirun-oci with a state directory of its own: oci("create", "--bundle", bundle, "x")."""
 
     root: Path
+    patch: str = ""  # a line of Python that takes a safeguard away, see support.WithoutCure
 
     def command(self, *arguments: str | Path) -> list[str]:
-        launcher = CHECKOUT / "scripts" / "minirun-oci"
-        return [str(word) for word in (launcher, "--root", self.root, *arguments)]
+        launcher = (
+            patched("minirun.cli.oci", self.patch) if self.patch else [CHECKOUT / "scripts" / "minirun-oci"]
+        )
+        return [str(word) for word in (*launcher, "--root", self.root, *arguments)]
 
     def __call__(self, *arguments: str | Path, check: bool = False, timeout: float = 60) -> Result:
         return run(*self.command(*arguments), check=check, timeout=timeout)

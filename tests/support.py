@@ -79,3 +79,29 @@ class Minirun:
         ids = self("ps", "-a", "-q", "--no-trunc", check=True).stdout.split()
         if ids:
             self("rm", "-f", *ids, check=True)
+
+
+@dataclass(frozen=True)
+class WithoutCure(Minirun):
+    """minirun with a line of Python before it begins, which takes a safeguard away: does the attempt work then?"""
+
+    patch: str = ""
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        words = super().command(*arguments)
+        return [*patched("minirun.cli.main", self.patch), *words[1:]]
+
+
+def patched(module: str, patch: str) -> list[str]:
+    """The launchers' own command, with `patch` before the program; arguments are to follow."""
+    program = f"""
+import gc, sys
+gc.disable()
+sys.path += [{str(CHECKOUT)!r}, {str(CHECKOUT / ".venv" / "site-packages")!r}]
+sys.argv[0] = {"minirun-oci" if module.endswith("oci") else "minirun"!r}
+from minirun.linux import interpreter
+interpreter.secure = lambda: None  # it would begin again without the patch
+{patch}
+from {module} import main
+main()"""
+    return [str(CHECKOUT / ".venv" / "bin" / "python3"), "-I", "-S", "-X", "utf8", "-c", program]

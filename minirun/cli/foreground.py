@@ -15,13 +15,17 @@ from minirun.runtime import process
 FORWARDED = (1, 2, 3, 10, 12, 15, 18)
 
 
+def pass_signals_on(pid: int) -> None:
+    """To our child `pid`, from now on."""
+    for number in FORWARDED:
+        signals.signal(number, lambda caught, _frame: _pass_on(pid, caught))
+
+
 def wait(pid: int, master: int = -1) -> int:
-    """Wait for our child `pid`, passing signals on; `master` is its terminal, if it has one.
+    """Wait for our child `pid`; `master` is its terminal, if it has one.
 
     Returns the exit code as a shell would give it.
     """
-    for number in FORWARDED:
-        signals.signal(number, lambda caught, _frame: _pass_on(pid, caught))
     if master >= 0:
         from minirun.cli import screen  # termios, select and more, for those who have a terminal
 

@@ -97,6 +97,8 @@ def run(options: Given) -> int:
     else:
         created, master = _create_with_own_terminal(options)
     _write_pid_file(options, created.pid)
+    if not options.detach:
+        foreground.pass_signals_on(created.pid)
     container.start(options.root, options.id)
     try:
         created.sync.expect_exec()
@@ -133,6 +135,7 @@ def execute(options: Given) -> int:
     _write_pid_file(options, created.pid)
     if options.detach:
         return 0
+    foreground.pass_signals_on(created.pid)
     return foreground.wait(created.pid, master)
 
 
@@ -206,7 +209,7 @@ def _exec_process(options: Given) -> Process:
     if options.process:
         whole: Process = files.read_json(options.process)
         return whole
-    base = container.load_config(state.read(options.root, options.id)["bundle"])["process"]
+    base = state.read_config(options.root, options.id)["process"]
     if not options.args:
         raise UsageError("exec needs a command, or --process FILE")
     changed = base.copy()

@@ -134,6 +134,12 @@ def connect(path: str) -> socket.socket | None:
     return sock
 
 
+def peer(sock: socket.socket) -> int:
+    """The pid of who listens at the other end: unix(7), SO_PEERCRED."""
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * _INT)
+    return int.from_bytes(credentials[:_INT], sys.byteorder)
+
+
 def report(error: Exception) -> list[str]:
     """[class name, message, hint, step] as error() reads it.  An OSError knows no step: it was ours."""
     if isinstance(error, MinirunError):

@@ -47,9 +47,11 @@ def release(paths: Paths, record: Record) -> None:
 def _release_processes(paths: Paths, container_id: str) -> None:
     try:
         container.remove(paths.state, state.read(paths.state, container_id))
-    except NotFoundError:  # killed before state.json was written: the cgroup may be there
-        cgroups.kill(f"/minirun/{container_id}")
-        cgroups.delete(f"/minirun/{container_id}")
+    except NotFoundError:  # killed while it was put away: the cgroup may be there
+        cgroup = f"{cgroups.PARENT}/{container_id}"
+        if cgroups.owner_of(cgroup) == paths.run(container_id):
+            cgroups.kill(cgroup)
+            cgroups.delete(cgroup)
 
 
 def try_release(paths: Paths, record: Record) -> str:

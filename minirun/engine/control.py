@@ -5,11 +5,14 @@ See  channel.py for the messages, desk.py for what can be asked
 
 from __future__ import annotations
 
+import os
 import select
 import time
 
+from minirun import files
 from minirun.engine import channel, records
 from minirun.errors import ConflictError, MinirunError
+from minirun.linux import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +53,21 @@ def request(paths: Paths, record: Record, do: str, **arguments: Any) -> Any:
         return ask(sock, record, do, **arguments)
 
 
-def ask(sock: socket.socket, record: Record, do: str, **arguments: Any) -> Any:
-    """The same over a connection that stays: its messages that are no answer are passed over."""
+class Unanswered(MinirunError):
+    """The shim is there and says nothing.  What it was asked for it may still do, later."""
+
+
+def ask(
+    sock: socket.socket, record: Record, do: str, *, seconds: float = ANSWER_SECONDS, **arguments: Any
+) -> Any:
+    """The same over a connection that stays: its messages that are no answer are passed over.
+
+    Raises Unanswered when no answer comes within `seconds`.
+    """
     channel.send_json(sock, channel.REQUEST, {"do": do, **arguments})
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        if not _readable(sock, left):
+        if not _readable(sock.fileno(), left):
             continue
         kind, content = channel.receive(sock)
         if kind == channel.ANSWER:
@@ -64,10 +76,24 @@ def ask(sock: socket.socket, record: Record, do: str, **arguments: Any) -> Any:
             raise channel.error(content)
         if not kind:
             raise ConflictError(f"container {record['name']} is not running: it has just ended")
-    raise MinirunError(
+    raise Unanswered(
         f"the shim of container {record['name']} does not answer",
         "it may be stopped: see `ps aux | grep minirun:shim`",
     )
+
+
+def end_shim(paths: Paths, record: Record, sock: socket.socket, seconds: float) -> bool:
+    """Kill a shim that says nothing, and wait until it has gone.  Its container dies with it."""
+    pid = channel.peer(sock)
+    pidfd = os.pidfd_open(pid)
+    try:
+        if files.text(f"/proc/{pid}/comm").strip() == "minirun:shim" and records.has_shim(
+            paths, record["id"]
+        ):
+            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
+        return _readable(pidfd, seconds)
+    finally:
+        os.close(pidfd)
 
 
 def change(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
@@ -107,7 +133,7 @@ def ended(sock: socket.socket, timeout_seconds: float, *, gone: bool = False) ->
     trouble = ""
     deadline = time.monotonic() + timeout_seconds
     while (left := deadline - time.monotonic()) > 0:
-        if _readable(sock, left):
+        if _readable(sock.fileno(), left):
             kind, content = channel.receive(sock)
             trouble = channel.Exit(content).trouble if kind == channel.EXITED else trouble
             if not kind or (kind == channel.EXITED and not gone):
@@ -127,7 +153,7 @@ def wait_for_exit(sock: socket.socket) -> int | None:
             return None
 
 
-def _readable(sock: socket.socket, seconds: float) -> bool:
+def _readable(fd: int, seconds: float) -> bool:
     poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
+    poll.register(fd, select.POLLIN)
     return bool(poll.poll(None if seconds == float("inf") else seconds * 1000))

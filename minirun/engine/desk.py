@@ -17,12 +17,11 @@ See      channel.py for the messages, control.py for the asking side, life.py fo
 from __future__ import annotations
 
 import contextlib
-import os
 
 from minirun import jsontext
 from minirun.engine import channel, sessions
 from minirun.engine.streams import Client
-from minirun.errors import ConflictError, MinirunError, UsageError
+from minirun.errors import ConflictError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +42,9 @@ class Desk:
         self.sessions: list[Session] = []
 
     def accept(self) -> None:
-        """Somebody has connected."""
-        self.welcome(self.life.shim.listener.accept()[0])
+        """Somebody has connected, unless this process has as many descriptors as it may have."""
+        with contextlib.suppress(OSError):
+            self.welcome(self.life.shim.listener.accept()[0])
 
     def welcome(self, sock: socket.socket) -> Client:
         client = Client(sock, self._take)
@@ -64,13 +64,7 @@ class Desk:
         """A message of a client that has no `exec` of its own."""
         if not kind:
             return self._part(client)
-        try:
-            self._serve(client, kind, content, descriptors)
-        except (MinirunError, OSError, ValueError, KeyError, TypeError) as error:
-            client.send_json(channel.FAILED, channel.report(error))
-        finally:
-            for fd in descriptors:
-                os.close(fd)
+        self._serve(client, kind, content, descriptors)
 
     def _serve(self, client: Client, kind: bytes, content: bytes, descriptors: list[int]) -> None:
         streams = self.life.shim.streams

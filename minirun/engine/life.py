@@ -24,7 +24,7 @@ from minirun.engine.desk import Desk
 from minirun.engine.loop import Part
 from minirun.engine.oom import OomWatch
 from minirun.engine.termination import Termination
-from minirun.errors import ConflictError, MinirunError
+from minirun.errors import ConflictError, MinirunError, UsageError
 from minirun.linux import signals, syscalls
 from minirun.runtime import container, process
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from minirun.engine.shim import Shim
 
 LOCK_SECONDS = 0.005  # between two tries
+# what others may have the record say, as JSON has it
+CHANGEABLE = {"name": str, "resources": dict, "cgroup_conf": dict, "restart": dict, "plugs": list}
 FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
 
 
@@ -290,6 +292,9 @@ class Life:
         self.tell(action)
 
     def change(self, fields: dict[str, Any]) -> None:
+        for key, value in fields.items():
+            if key not in CHANGEABLE or type(value) is not CHANGEABLE[key]:
+                raise UsageError(f"the shim cannot change {key} to that")
         self.record.update(fields)  # type: ignore[typeddict-item]
         records.write(self.paths, self.record)
         syscalls.set_name("minirun:shim", f"minirun:shim {self.record['name']}")

@@ -11,13 +11,17 @@ from minirun.engine import cleanup, control, events, networks, records
 from minirun.engine.termination import patience
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
+from minirun.runtime import container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
+
     from minirun.engine.record_types import Record
     from minirun.paths import Paths
 
-_DEATH_TIMEOUT = 10  # seconds that a shim may take to put things away after its container's end
+_SHIM_SECONDS = 2.0  # that a shim may take to answer, where there is a way without it
+_DEATH_SECONDS = 10.0  # that a shim may take to put things away after its container's end
 
 
 def find(paths: Paths, text: str) -> Record:
@@ -80,8 +84,7 @@ def stop(
     with sock:
         number = signal_number(signal_name or record["stop_signal"])
         ignored = _ignores(record["state"]["pid"], number)
-        with contextlib.suppress(ConflictError):  # it is just ending by itself, or by another stop
-            control.ask(sock, record, "stop", number=number, keep=keep)
+        ask_to_stop(paths, record, sock, number, keep=keep)
         try:
             in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
             if not in_time:
@@ -109,20 +112,55 @@ def _ignores(pid: int, number: int) -> bool:
     return not int(caught.split()[1], 16) >> (number - 1) & 1
 
 
+def ask_to_stop(
+    paths: Paths,
+    record: Record,
+    sock: socket.socket,
+    number: int,
+    *,
+    keep: bool = False,
+    by_hand: bool = True,
+) -> None:
+    """Have the shim send a signal that is to end the container; it may have ended already.
+
+    A shim that does not answer hears of it later; the signal goes to the processes without it, then.
+    """
+    try:
+        control.ask(sock, record, "stop", seconds=_SHIM_SECONDS, number=number, keep=keep, by_hand=by_hand)
+    except ConflictError:
+        pass  # it is just ending by itself, or by another stop
+    except control.Unanswered:
+        _signal_without_shim(paths, record, number)
+
+
+def _signal_without_shim(paths: Paths, record: Record, number: int) -> None:
+    with contextlib.suppress(ConflictError, NotFoundError):  # it has just ended
+        container.kill(paths.state, record["id"], number, everybody=number == signals.SIGKILL)
+
+
 def kill(paths: Paths, record: Record) -> None:
-    """End a container at once, and wait until its shim has put everything away."""
+    """End a container at once, and wait until its shim has put everything away.
+
+    A shim that does not even do that is killed, too.  Raises MinirunError when there are processes left.
+    """
     sock = control.connect(paths, record)
     if sock is None:
         return
     with sock:
-        with contextlib.suppress(ConflictError):  # it is just ending by itself
-            control.ask(sock, record, "stop", number=signals.SIGKILL)
-            events.of_container(paths, record, "kill", signal=str(signals.SIGKILL))
-        if not control.ended(sock, _DEATH_TIMEOUT, gone=True):
-            raise MinirunError(
-                f"container {record['name']} does not end though it was killed",
-                "a process hangs in the kernel",
-            )
+        ask_to_stop(paths, record, sock, signals.SIGKILL)
+        events.of_container(paths, record, "kill", signal=str(signals.SIGKILL))
+        await_death(paths, record, sock)
+
+
+def await_death(paths: Paths, record: Record, sock: socket.socket, *, gone: bool = True) -> None:
+    """Wait for the end of a container that was killed.  `gone`: for that of its shim, which may have to be killed."""
+    if control.ended(sock, _DEATH_SECONDS, gone=gone):
+        return
+    if not control.end_shim(paths, record, sock, _DEATH_SECONDS):
+        raise MinirunError(
+            f"container {record['name']} does not end though it was killed",
+            "a process hangs in the kernel",
+        )
 
 
 def send(paths: Paths, record: Record, number: int) -> None:
@@ -133,13 +171,14 @@ def send(paths: Paths, record: Record, number: int) -> None:
         )
     final = number in (signals.SIGKILL, signal_number(record["stop_signal"]))
     with control.require(paths, record) as sock:
-        control.ask(sock, record, "stop" if final else "signal", number=number)
+        try:
+            seconds = _SHIM_SECONDS if final else control.ANSWER_SECONDS
+            control.ask(sock, record, "stop" if final else "signal", seconds=seconds, number=number)
+        except control.Unanswered:
+            _signal_without_shim(paths, record, number)
         events.of_container(paths, record, "kill", signal=str(number))
-        if number == signals.SIGKILL and not control.ended(sock, _DEATH_TIMEOUT):
-            raise MinirunError(
-                f"container {record['name']} does not end though it was killed",
-                "a process hangs in the kernel",
-            )
+        if number == signals.SIGKILL:
+            await_death(paths, record, sock, gone=False)
 
 
 def wait(paths: Paths, record: Record) -> int:

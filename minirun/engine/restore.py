@@ -12,7 +12,7 @@ import time
 
 from minirun.engine import cleanup, control, lifecycle, networks, records, restart, run, spawn
 from minirun.engine.termination import patience
-from minirun.errors import ConflictError, MinirunError
+from minirun.errors import MinirunError
 from minirun.linux import signals
 
 TYPE_CHECKING = False
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Report = Callable[[str, Exception | None], None]
 
 AT_ONCE = 4  # containers that are being started at the same time
-KILL_SECONDS = 10.0  # that a killed container may take to be put away
 
 
 def restore(paths: Paths, report: Report) -> None:
@@ -68,33 +67,26 @@ def shut_down(paths: Paths, report: Report) -> None:
     stopping = []
     for record in records.everything(paths):
         if sock := control.connect(paths, record):
-            stopping.append((record, sock, _ask_to_stop(record, sock)))
+            stopping.append((record, sock, _ask_to_stop(paths, record, sock)))
     for record, sock, deadline in stopping:
         error = None
         try:
-            _await_end(record, sock, deadline)
+            _await_end(paths, record, sock, deadline)
         except MinirunError as failure:
             error = failure
         report(record["name"], error)
 
 
-def _ask_to_stop(record: Record, sock: socket.socket) -> float:
+def _ask_to_stop(paths: Paths, record: Record, sock: socket.socket) -> float:
     """Send the stop signal; returns when the container has to have ended, on the clock of time.monotonic()."""
-    _ask(record, sock, lifecycle.signal_number(record["stop_signal"]))
+    number = lifecycle.signal_number(record["stop_signal"])
+    lifecycle.ask_to_stop(paths, record, sock, number, by_hand=False)
     return time.monotonic() + patience(record["stop_timeout"])
 
 
-def _ask(record: Record, sock: socket.socket, number: int) -> None:
-    try:
-        control.ask(sock, record, "stop", number=number, by_hand=False)
-    except ConflictError:
-        pass  # it has just ended
-
-
-def _await_end(record: Record, sock: socket.socket, deadline: float) -> None:
+def _await_end(paths: Paths, record: Record, sock: socket.socket, deadline: float) -> None:
     with sock:
         if control.ended(sock, deadline - time.monotonic(), gone=True):
             return
-        _ask(record, sock, signals.SIGKILL)
-        if not control.ended(sock, KILL_SECONDS, gone=True):
-            raise MinirunError("it does not end though it was killed", "a process hangs in the kernel")
+        lifecycle.ask_to_stop(paths, record, sock, signals.SIGKILL, by_hand=False)
+        lifecycle.await_death(paths, record, sock)

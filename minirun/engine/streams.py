@@ -70,8 +70,17 @@ class Client(Part):
         if events & select.POLLOUT:
             self.flush()
         if events & ~select.POLLOUT:
-            kind, content, descriptors = channel.receive_descriptors(self.sock)
+            self._hear(*channel.receive_descriptors(self.sock))
+
+    def _hear(self, kind: bytes, content: bytes, descriptors: list[int]) -> None:
+        """One message.  Whatever is wrong with it, the one who sent it is told, and the container lives on."""
+        try:
             self.take(self, kind, content, descriptors)
+        except Exception as error:
+            self.send_json(channel.FAILED, channel.report(error))
+        finally:
+            for fd in descriptors:  # whoever wanted one has a copy
+                os.close(fd)
 
     def send(self, kind: bytes, content: bytes = b"") -> None:
         self.waiting.append(kind + content)

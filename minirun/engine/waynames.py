@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from minirun.engine import wayfacts
+from minirun.errors import MinirunError
 from minirun.linux import inroot
 from minirun.network import addresses, ledger, resolve
 
@@ -83,8 +84,8 @@ def network_of(seen: Scene, server: str) -> Network | None:
 def etc(pid: int, name: str) -> str:
     """A file of a container's /etc; "" when there is none."""
     try:
-        return inroot.read_in_root(f"/proc/{pid}/root", f"/etc/{name}")
-    except OSError:
+        return inroot.read_in_root(f"/proc/{pid}/root", f"/etc/{name}", across_mounts=True)
+    except (OSError, MinirunError):
         return ""
 
 

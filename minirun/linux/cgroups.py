@@ -19,7 +19,7 @@ import math
 import os
 import time
 
-from minirun.errors import MinirunError, UnsupportedError, UsageError
+from minirun.errors import ConflictError, MinirunError, UnsupportedError, UsageError
 from minirun.linux import syscalls
 from minirun.linux.syscalls import SyscallError
 
@@ -27,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
+
+_OWNER = "trusted.minirun.owner"  # extended attribute of a group that create() made
 
 PARENT = "/minirun"  # the group above our groups; it goes when the last of them does
 
@@ -121,16 +123,20 @@ def path_of(pid: int | str) -> str:
 # ---- making and removing ----------------------------------------------------------------------------------
 
 
-def create(path: str, limits: Mapping[str, str]) -> str:
-    """Make the group `path` and those above it, with `limits`.  Returns its directory.
+def create(path: str, limits: Mapping[str, str], owner: str = "") -> str:
+    """Make the group `path` and those above it, with `limits`, for `owner`.  Returns its directory.
 
     UnsupportedError, before anything is made, for a limit whose controller this host does not have;
-    UsageError for a value the kernel refuses.  An error leaves no new group behind.
+    UsageError for a value the kernel refuses; ConflictError when the group is somebody else's or has processes.
+    One that is there and empty is used, and stays nobody's.  An error leaves no new group behind.
     """
     limits = require(limits)
+    _require_free(path, owner)
     made: list[str] = []
     try:
         _make(path, {controller_of(file) for file in limits}, made)
+        if made and directory(made[-1]) == directory(path):
+            os.setxattr(directory(path), _OWNER, os.fsencode(owner))
         set_limits(path, limits)
     except BaseException:
         for group in reversed(made):
@@ -138,6 +144,49 @@ def create(path: str, limits: Mapping[str, str]) -> str:
                 _rmdir(directory(group))
         raise
     return directory(path)
+
+
+def _require_free(path: str, owner: str) -> None:
+    """A group that has processes, or is in the group of another container, would be killed with that one."""
+    if directory(path) in (mount_point(), directory(PARENT)):
+        raise UsageError(
+            f"cgroup path {path} holds the groups of others: a container has to have one of its own"
+        )
+    for above, group in _lineage(path):
+        of = owner_of(above) or (owner_of(group) if directory(group) == directory(path) else "")
+        if of and of != owner:
+            raise ConflictError(f"cgroup {path} is not free: it belongs to the container of {of}")
+    if owner and owner_of(path) == owner:
+        delete(path)  # left over from one of the same name that was killed
+    if found := pids(path):
+        raise ConflictError(
+            f"cgroup {path} is not empty: {len(found)} processes are in it",
+            f"cat {directory(path)}/cgroup.procs shows which; name another group in linux.cgroupsPath",
+        )
+
+
+def require_alone(path: str, owner: str, pid: int) -> None:
+    """ConflictError when two have taken a group that nobody made, at the same moment."""
+    if owner_of(path) != owner and pids(path) != [pid]:
+        raise ConflictError(f"cgroup {path} has just been taken by somebody else")
+
+
+def owner_of(path: str) -> str:
+    """Who has made the group: what create() was told; "" when that was somebody else."""
+    try:
+        return os.fsdecode(os.getxattr(directory(path), _OWNER))
+    except OSError:
+        return ""
+
+
+def delete_own(path: str, owner: str) -> None:
+    """delete() for a group that `owner` has made; another one stays as it is."""
+    found = owner_of(path)
+    if found == owner:
+        delete(path)
+    elif not found and path.startswith(f"{PARENT}/"):  # killed between making it and writing down for whom
+        with syscalls.tolerating(errno.EBUSY):
+            _rmdir(directory(path))
 
 
 def require(limits: Mapping[str, str]) -> dict[str, str]:

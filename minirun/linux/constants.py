@@ -16,7 +16,7 @@ MNT_DETACH = 2
 
 # mount_setattr(2)
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 0x1, 0x2, 0x4, 0x8
-AT_EMPTY_PATH, AT_RECURSIVE = 0x1000, 0x8000
+AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
 
 # namespaces(7): the flag that unshare(2) and setns(2) take
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
@@ -32,8 +32,13 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 0x1, 0x2, 0x4
 RESOLVE_BENEATH, RESOLVE_IN_ROOT = 0x8, 0x10
 
-# clone3(2)
+# clone(2), clone3(2)
+CLONE_VFORK, CLONE_PARENT, CLONE_PARENT_SETTID = 0x4000, 0x8000, 0x100000
 CLONE_INTO_CGROUP = 0x200000000
+
+# open_tree(2), move_mount(2)
+OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 0x1, 0x80000
+MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
 
 CLOSE_RANGE_CLOEXEC = 4
 SECCOMP_SET_MODE_FILTER = 1
@@ -42,22 +47,28 @@ SECCOMP_SET_MODE_FILTER = 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 _X86_64 = {
+    "clone": 56,
     "pivot_root": 155,
     "keyctl": 250,
     "prlimit64": 302,
     "seccomp": 317,
     "bpf": 321,
+    "open_tree": 428,
+    "move_mount": 429,
     "clone3": 435,
     "close_range": 436,
     "openat2": 437,
     "mount_setattr": 442,
 }
 _ARM64 = {
+    "clone": 220,
     "pivot_root": 41,
     "keyctl": 219,
     "prlimit64": 261,
     "seccomp": 277,
     "bpf": 280,
+    "open_tree": 428,
+    "move_mount": 429,
     "clone3": 435,
     "close_range": 436,
     "openat2": 437,

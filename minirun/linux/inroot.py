@@ -13,20 +13,23 @@ import errno
 import os
 import stat
 
+from minirun.errors import MinirunError
 from minirun.linux import syscalls, trace
-from minirun.linux.constants import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS
+from minirun.linux.constants import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV
+
+LARGEST_TEXT = 1 << 20  # bytes; /etc/passwd with ten thousand users is smaller
 
 
-def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH, mode: int = 0) -> int:
+def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH, mode: int = 0, *, resolve: int = 0) -> int:
     """Open `path` as a process chrooted to the directory `root_fd` would see it.  Returns a descriptor.
 
-    Raises SyscallError; /proc's magic links (ELOOP) are refused, since they ignore any root.
+    Raises SyscallError; /proc's magic links (ELOOP) are refused, since they ignore any root.  `resolve` are more of
+    openat2(2)'s flags.
     """
+    resolve |= RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
     for _ in range(64):
         try:
-            return syscalls.openat2(
-                root_fd, path or "/", flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
-            )
+            return syscalls.openat2(root_fd, path or "/", flags, mode, resolve)
         except OSError as error:
             if error.errno != errno.EAGAIN:  # something above was renamed while `..` was resolved
                 raise
@@ -80,19 +83,35 @@ def make_file(root_fd: int, path: str, mode: int = 0o644) -> None:
     os.close(open_in_root(root_fd, path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY, mode))
 
 
-def read_in_root(rootfs: str, path: str) -> str:
-    """The text of a file inside `rootfs`; "" when it is missing or not a regular file.
+def read_in_root(rootfs: str, path: str, *, across_mounts: bool = False) -> str:
+    """The text of a small file inside `rootfs`; "" when it is missing or not a regular file.
 
-    It is looked at before it is opened for reading: an image may have a device or a fifo there.
+    It is looked at before it is opened for reading: an image may have a device or a fifo there, or a link to one of
+    /proc's, which are regular files and may keep a reader waiting.  So it has to be on the file system of `rootfs`
+    itself; `across_mounts` allows others.  Raises MinirunError when it holds more than LARGEST_TEXT.
     """
     root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with opened(root_fd, path) as fd:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return ""
-            with open(f"/proc/self/fd/{fd}", encoding="utf-8", errors="replace") as file:
-                return file.read()
+        fd = open_in_root(root_fd, path, resolve=0 if across_mounts else RESOLVE_NO_XDEV)
+        try:
+            content = _read_regular(fd)
+        finally:
+            os.close(fd)
     except OSError:
         return ""
     finally:
         os.close(root_fd)
+    if len(content) > LARGEST_TEXT:
+        raise MinirunError(
+            f"{path} of the container is too large: minirun reads no more than {LARGEST_TEXT >> 20} MiB of it"
+        )
+    return content.decode(errors="replace")
+
+
+def _read_regular(fd: int) -> bytes:
+    """What the file holds that `fd` (O_PATH) is, or the first byte more than LARGEST_TEXT; b"" if it is no file."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        return b""
+    reader = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(reader, "rb") as file:
+        return file.read(LARGEST_TEXT + 1)

@@ -20,6 +20,8 @@ from minirun.linux import trace
 from minirun.linux.constants import (
     AT_EMPTY_PATH,
     CLONE_INTO_CGROUP,
+    CLONE_PARENT,
+    CLONE_PARENT_SETTID,
     CLOSE_RANGE_CLOEXEC,
     M_MMAP_THRESHOLD,
     M_TRIM_THRESHOLD,
@@ -36,6 +38,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
+
+    from minirun.linux.memory import SharedMemory
 
 
 class SyscallError(OSError):
@@ -199,6 +203,21 @@ def mount_setattr(
     act("mount_setattr", _raw, "mount_setattr", *args, path=path, why=why, shown=shown)
 
 
+def open_tree(dirfd: int, path: str, flags: int, *, why: str = "") -> int:
+    """open_tree(2).  With OPEN_TREE_CLONE: a copy of the mount at `path` that is mounted nowhere yet."""
+    raw = ctypes.c_char_p(_bytes(path))
+    return int(
+        act("open_tree", _raw, "open_tree", dirfd, raw, flags, path=path, why=why, shown=(path, flags))
+    )
+
+
+def move_mount(from_dirfd: int, to_dirfd: int, flags: int, *, path: str, why: str = "") -> None:
+    """move_mount(2) of the mount `from_dirfd` onto what `to_dirfd` (O_PATH) is; `path` is what that is called."""
+    empty = ctypes.c_char_p(b"")
+    args = (from_dirfd, empty, to_dirfd, empty, flags)
+    act("move_mount", _raw, "move_mount", *args, path=path, why=why, shown=(path, flags))
+
+
 # ---- namespaces and names ---------------------------------------------------------------------------------
 
 
@@ -225,20 +244,32 @@ def setdomainname(name: str, *, why: str = "") -> None:
 
 
 def clone3_into_cgroup(cgroup: int) -> int:
-    """clone3(2) as fork(2), but the child starts in the group `cgroup` is a descriptor of.  Linux 5.7.
-
-    os.fork() is the same three calls of CPython's C API, around fork(2).  PyDLL keeps the interpreter's lock.
-    """
-    python = ctypes.PyDLL(None, use_errno=True)
+    """clone3(2) as fork(2), but the child starts in the group `cgroup` is a descriptor of.  Linux 5.7."""
     arguments = struct.pack("=11Q", CLONE_INTO_CGROUP, 0, 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, cgroup)
+    return _clone("clone3", arguments, len(arguments))
+
+
+def clone_sibling(flags: int, pid: SharedMemory) -> int:
+    """clone(2) as fork(2), but the new process is a child of our parent.  Returns 0 in it.
+
+    `flags` are more of clone(2)'s.  The kernel writes the pid, as this process sees it, to the start of `pid`, before
+    the new process runs.  Raises SyscallError: EPERM where a seccomp filter forbids it.
+    """
+    flags |= CLONE_PARENT | CLONE_PARENT_SETTID  # its exit signal is ours, so none may be named
+    return _clone("clone", ctypes.c_ulong(flags), None, ctypes.c_void_p(pid.address()), None, None)
+
+
+def _clone(call: str, *arguments: Any) -> int:
+    """A call that returns twice, between what CPython's own os.fork() does before and after."""
+    python = ctypes.PyDLL(None, use_errno=True)  # PyDLL keeps the interpreter's lock
     python.PyOS_BeforeFork()
-    pid = int(python.syscall(SYSCALL_NUMBERS["clone3"], arguments, len(arguments)))
+    pid = int(python.syscall(ctypes.c_long(SYSCALL_NUMBERS[call]), *arguments))
     if pid == 0:
         python.PyOS_AfterFork_Child()
         return 0
     python.PyOS_AfterFork_Parent()
     if pid < 0:
-        raise SyscallError(ctypes.get_errno(), "clone3")
+        raise SyscallError(ctypes.get_errno(), call)
     return pid
 
 

@@ -12,21 +12,27 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 from minirun import files
 from minirun.errors import ConflictError, MinirunError, UnsupportedError
 from minirun.linux import cgroups, devices, processes, signals, trace
 from minirun.runtime import init, process, state
-from minirun.runtime.plan import NAMESPACES, Plan, limits
-from minirun.runtime.sync import Sync
+from minirun.runtime.plan import Plan, limits
+from minirun.runtime.sync import Sync, TooLate, raise_report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from minirun.runtime.config import Config, Linux, Process, State
+
+
+EXEC_SECONDS = (
+    8.0  # that a process may take to join a container; less than a shim's client waits for an answer
+)
 
 
 class Created:
@@ -102,15 +108,18 @@ def create(
     if console:
         plan.take_console(console)
     cgroup = cgroup_path(linux, container_id)
+    owner = state.directory(state_root, container_id)
     with Undo() as undo:
         plan.fifo = state.claim(state_root, container_id)
         undo.add(os.close, plan.fifo)
         undo.add(state.discard, state_root, container_id)
         current = state.new(container_id, config, bundle, plan.rootfs, cgroup)
         state.write(state_root, current)
-        undo.add(cgroups.delete, cgroup)
-        plan.cgroup_directory = _make_cgroup(cgroup, linux)
+        state.keep_config(state_root, container_id, config)
+        undo.add(cgroups.delete_own, cgroup, owner)
+        plan.cgroup_directory = _make_cgroup(cgroup, linux, owner)
         created = _spawn(plan, cgroup, undo)
+        cgroups.require_alone(cgroup, owner, created.pid)
         current.update(
             {"status": "created", "pid": created.pid, "start_time": processes.start_time(created.pid)}
         )
@@ -129,10 +138,10 @@ def cgroup_path(linux: Linux, container_id: str) -> str:
     return "/" + path.strip("/")
 
 
-def _make_cgroup(cgroup: str, linux: Linux) -> str:
+def _make_cgroup(cgroup: str, linux: Linux, owner: str) -> str:
     """Make the group with its limits and device rules; returns its directory."""
     trace.step("cgroup", "limits are set while the group is empty: no process ever runs without them")
-    cgroups.create(cgroup, limits(linux))
+    cgroups.create(cgroup, limits(linux), owner)
     rules = linux.get("resources", {}).get("devices")
     if rules:
         devices.apply(cgroup, [*rules, *devices.ALLOWED])  # later rules win: the default nodes always work
@@ -142,14 +151,40 @@ def _make_cgroup(cgroup: str, linux: Linux) -> str:
 def _spawn(plan: Plan, cgroup: str, undo: Undo) -> Created:
     """Fork the init, put it into its cgroup, and talk to it until it is ready."""
     trace.step("fork", "PID 1 of the container begins as a copy of this process")
+    if plan.pid_namespace:
+        return _spawn_beside(plan, cgroup, undo, init.CREATE_BESIDE)
     sync = Sync()
     undo.add(sync.close)
     child = lambda: init.main(plan, sync, init.CREATE)  # noqa: E731
-    pid = process.fork_into_pid_namespace(child, plan.pid_namespace, cgroup)
-    undo.add(_reap, pid)
+    fork = process.fork if plan.pid_namespace is None else process.fork_into_new_pid_namespace
+    pid = fork(child, cgroup)
+    undo.add(process.end, pid)
     sync.in_parent()
     _lead(sync, pid, cgroup)
     return Created(pid, sync)
+
+
+def _spawn_beside(plan: Plan, cgroup: str, undo: Undo, steps: Sequence[init.Step]) -> Created:
+    """The same for a program that appears among others: it is begun by the process that we fork, and is our child.
+
+    What can be seen from a container can be stopped from there, so nothing waits for it without a deadline.
+    """
+    born, last_words = plan.enter_pid_namespace_last()
+    sync = Sync(until=time.monotonic() + EXEC_SECONDS)
+    undo.add(sync.close)
+    child = process.fork(lambda: init.main(plan, sync, steps), cgroup)
+    undo.add(lambda: process.end(born.number()))
+    undo.add(process.end, child)
+    sync.in_parent()
+    _lead(sync, child, cgroup)
+    status = process.wait(child, sync.until)
+    if status is None:
+        raise TooLate()
+    if words := last_words.read():
+        raise_report(words.decode(errors="replace"))
+    if status or not born.number():
+        raise MinirunError("the process that was to enter the container was killed")
+    return Created(born.number(), sync)
 
 
 def _lead(sync: Sync, pid: int, cgroup: str) -> None:
@@ -160,14 +195,6 @@ def _lead(sync: Sync, pid: int, cgroup: str) -> None:
     sync.expect("namespaced")
     sync.tell("go on")
     sync.expect("ready")
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.kill(pid, signals.SIGKILL)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass
 
 
 def start(state_root: str, container_id: str) -> None:
@@ -192,9 +219,8 @@ def start(state_root: str, container_id: str) -> None:
 def kill(state_root: str, container_id: str, number: int, *, everybody: bool = False) -> None:
     """Signal the container's first process, or all in its cgroup."""
     current = state.read(state_root, container_id)
-    if everybody and number == signals.SIGKILL:
-        cgroups.kill(current["cgroup"])
-        return
+    if everybody and number == signals.SIGKILL and _owns_cgroup(state_root, current):
+        return cgroups.kill(current["cgroup"])
     state.require(current, "created", "running")
     if not processes.send_signal(current["pid"], current["start_time"], number):
         raise ConflictError(f'container not running: "{container_id}" has just ended')
@@ -234,13 +260,21 @@ def delete(state_root: str, container_id: str, *, force: bool = False) -> None:
 
 
 def remove(state_root: str, current: State) -> None:
-    """Kill all that is left of a container, and take away its cgroup and its state directory."""
-    cgroups.kill(current["cgroup"])
+    """Kill all that is left of a container, and take away its cgroup and its state directory.
+
+    A cgroup that was there before the container keeps all but the container's first process.
+    """
+    if _owns_cgroup(state_root, current):
+        cgroups.kill(current["cgroup"])
     if current["pid"]:
         processes.send_signal(current["pid"], current["start_time"], signals.SIGKILL)
         processes.wait_until_gone(current["pid"], current["start_time"], 10)
-    cgroups.delete(current["cgroup"])
+    cgroups.delete_own(current["cgroup"], state.directory(state_root, current["id"]))
     state.discard(state_root, current["id"])
+
+
+def _owns_cgroup(state_root: str, current: State) -> bool:
+    return cgroups.owner_of(current["cgroup"]) == state.directory(state_root, current["id"])
 
 
 def execute(
@@ -259,33 +293,22 @@ def execute(
     current = state.read(state_root, container_id)
     state.require(current, "running", "created")
     trace.step("exec", "a second process joins all that makes the container")
-    config = load_config(current["bundle"])
+    config = state.read_config(state_root, container_id)
     plan = Plan({**config, "process": spec}, current["bundle"], container_id, f"/proc/{current['pid']}/root")
     plan.take_seccomp(config.get("linux", {}), cache or f"{state_root}/.seccomp")
     plan.stdio = stdio
     if console:
         plan.take_console(console)
-    return _spawn_exec(plan, current, config.get("linux", {}))
+    return _spawn_exec(plan, current)
 
 
-def _spawn_exec(plan: Plan, current: State, linux: Linux) -> Created:
+def _spawn_exec(plan: Plan, current: State) -> Created:
     pidfd = processes.open_pidfd(current["pid"], current["start_time"])
     if pidfd is None:
         raise ConflictError(f'container not running: "{current["id"]}" has just ended')
     plan.target_pid, plan.target_pidfd = current["pid"], pidfd
-    kinds = {namespace["type"] for namespace in linux.get("namespaces", [])}
-    plan.join_flags = sum(NAMESPACES[kind] for kind in kinds if kind != "pid")
     try:
         with Undo() as undo:
-            sync = Sync()
-            undo.add(sync.close)
-            child = lambda: init.main(plan, sync, init.EXEC)  # noqa: E731
-            path = f"/proc/{current['pid']}/ns/pid" if "pid" in kinds else None
-            pid = process.fork_into_pid_namespace(child, path, current["cgroup"])
-            undo.add(_reap, pid)
-            sync.in_parent()
-            _lead(sync, pid, current["cgroup"])
-            sync.expect_exec()
+            return _spawn_beside(plan, current["cgroup"], undo, init.EXEC)
     finally:
         os.close(pidfd)
-    return Created(pid, sync)

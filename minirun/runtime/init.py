@@ -13,6 +13,7 @@ Left out SELinux and AppArmor labels; user namespaces
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
@@ -21,14 +22,17 @@ import struct
 import sys
 
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable
-from minirun.linux import capabilities, inroot, signals, syscalls, trace
+from minirun.linux import capabilities, inroot, memory, signals, syscalls, trace
 from minirun.linux.constants import (
+    AT_FDCWD,
     CLONE_NEWNET,
+    CLONE_NEWPID,
     PR_SET_DUMPABLE,
     PR_SET_KEEPCAPS,
     RESOLVE_NO_MAGICLINKS,
 )
 from minirun.runtime import process, rootfs
+from minirun.runtime.plan import NAMESPACES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ _IGNORED_ABOVE = (
     signals.SIGPIPE,
     signals.SIGXFSZ,
 )
+_SYS_ADMIN = capabilities.NUMBERS["CAP_SYS_ADMIN"]
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 
@@ -88,8 +93,12 @@ def main(plan: Plan, sync: Sync, steps: Sequence[Step]) -> int:
 
 
 def _hint(error: syscalls.SyscallError) -> str:
-    if error.call == "prlimit64" and error.errno == 1:
+    if error.call == "prlimit64" and error.errno == errno.EPERM:
         return "raising a hard limit needs CAP_SYS_RESOURCE, which minirun itself does not have here"
+    if error.call == "clone" and error.errno in (errno.EPERM, errno.ENOSYS):
+        return (
+            "the container's seccomp filter forbids clone(2), by which an exec without noNewPrivileges begins"
+        )
     if error.path == "/proc/self/oom_score_adj":
         return "lowering the OOM score needs CAP_SYS_RESOURCE, which minirun itself does not have here"
     return ""
@@ -100,6 +109,7 @@ def _hint(error: syscalls.SyscallError) -> str:
 
 def await_placement(plan: Plan, sync: Sync) -> None:
     """The parent puts us into the cgroup first: the cgroup namespace will take that group for its root."""
+    memory.forget_environment()  # whoever may look into this process later finds none of the host's
     syscalls.prctl(PR_SET_DUMPABLE, 0, why="nobody inside may look at us through /proc/PID before execve")
     if plan.die_with_parent:
         syscalls.set_pdeathsig(signals.SIGKILL, why="no container without its shim")
@@ -110,6 +120,9 @@ def await_placement(plan: Plan, sync: Sync) -> None:
 
 def enter_namespaces(plan: Plan, _sync: Sync) -> None:
     """First namespaces, then what they are to contain: every later step acts on these alone."""
+    if plan.pid_namespace:
+        plan.procfs = rootfs.find_procfs(plan.pid_namespace)
+        process.join(plan.pid_namespace, CLONE_NEWPID, why="the program is to live in this pid namespace")
     for flag, path in plan.joins:
         process.join(path, flag, why=f"share the namespace at {path}")
     if plan.unshare_flags:
@@ -126,10 +139,8 @@ def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
     """Loopback, sysctls, OOM score: written through the host's /proc, for the container's is sealed soon."""
     if plan.unshare_flags & CLONE_NEWNET:
         _raise_loopback()
-    for key, value in plan.sysctl.items():
-        syscalls.write_file(
-            "/proc/sys/" + key.replace(".", "/"), value, why="--sysctl, in this namespace only"
-        )
+    for file, value in plan.sysctl.items():
+        syscalls.write_file(f"/proc/sys/{file}", value, why="--sysctl, in this namespace only")
     if plan.oom_score_adj is not None:
         syscalls.write_file(
             "/proc/self/oom_score_adj", str(plan.oom_score_adj), why="who dies first when memory ends"
@@ -162,7 +173,7 @@ def detach_mounts(plan: Plan, _sync: Sync) -> None:
 def mount_filesystems(plan: Plan, _sync: Sync) -> None:
     """/proc shows the pid namespace of whoever mounts it, so it is mounted here and not by the parent."""
     plan.root_fd = os.open(plan.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    rootfs.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory, plan.host_cgroups)
+    rootfs.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory, plan.host_cgroups, plan.procfs)
     try:
         inroot.make_directory(plan.root_fd, plan.cwd)
     except OSError as error:
@@ -207,9 +218,8 @@ def join_container(plan: Plan, sync: Sync) -> None:
     """One setns(2) takes the namespaces of the container's first process, its root directory among them."""
     sync.say("namespaced")
     sync.hear("go on")
-    syscalls.setns(
-        plan.target_pidfd, plan.join_flags, path=f"pid {plan.target_pid}", why="all its namespaces at once"
-    )
+    flags = sum(NAMESPACES.values())  # one that it shares with the host we are in already: no harm
+    syscalls.setns(plan.target_pidfd, flags, path=f"pid {plan.target_pid}", why="all its namespaces at once")
     os.close(plan.target_pidfd)
     plan.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -232,12 +242,11 @@ def open_exec_terminal(plan: Plan, _sync: Sync) -> None:
 
 def take_stdio(plan: Plan, _sync: Sync) -> None:
     """From here on the container's streams are ours; errors still go through the pipe, not through them."""
-    if plan.slave >= 0:
-        assert plan.terminal is not None
-        plan.terminal.become_controlling(plan.slave)
-    elif plan.stdio:
-        for number, fd in enumerate(plan.stdio):
-            os.dup2(fd, number, inheritable=True)
+    stdio = plan.stdio if plan.slave < 0 else (plan.slave,) * 3
+    for number, fd in enumerate(stdio or ()):
+        os.dup2(fd, number, inheritable=True)
+    if plan.slave >= 0 and plan.terminal and not plan.born:
+        plan.terminal.become_controlling(0)
 
 
 def set_limits(plan: Plan, _sync: Sync) -> None:
@@ -256,12 +265,6 @@ def drop_bounding(plan: Plan, _sync: Sync) -> None:
     capabilities.limit_bounding(plan.capabilities[0], plan.host_bounding, plan.last_capability)
 
 
-def load_seccomp_as_root(plan: Plan, _sync: Sync) -> None:
-    """Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded before the capabilities go."""
-    if plan.seccomp is not None and not plan.no_new_privs:
-        syscalls.seccomp(plan.seccomp, plan.seccomp_flags, why="most of the kernel's system calls close here")
-
-
 def change_user(plan: Plan, _sync: Sync) -> None:
     """Groups before the user id: afterwards there is no right left to change them."""
     syscalls.prctl(
@@ -272,14 +275,21 @@ def change_user(plan: Plan, _sync: Sync) -> None:
     syscalls.setresuid(plan.uid, plan.uid, plan.uid, why="real, effective and saved: no way back")
 
 
-def set_capabilities(plan: Plan, _sync: Sync) -> None:
+def set_capabilities(plan: Plan, sync: Sync) -> None:
     """The sets the program may keep; execve computes its own from them, see capabilities(7)."""
     _bounding, effective, permitted, inheritable, ambient = plan.capabilities
-    capabilities.set_all(effective, permitted, inheritable, ambient)
+    capabilities.set_all(effective, permitted | _lent(plan), inheritable, ambient)
     if plan.no_new_privs:
         syscalls.set_no_new_privs(why="no set-user-ID program gives a privilege back")
     if plan.die_with_parent:
         syscalls.set_pdeathsig(signals.SIGKILL, why="the change of user cleared it")
+        if sync.parent_is_gone():
+            raise MinirunError("the shim went away")
+
+
+def _lent(plan: Plan) -> int:
+    """Without no_new_privs a filter needs CAP_SYS_ADMIN: not in use meanwhile, and gone with load_seccomp_as_root."""
+    return 1 << _SYS_ADMIN if plan.seccomp is not None and not plan.no_new_privs else 0
 
 
 def find_program(plan: Plan, _sync: Sync) -> None:
@@ -291,7 +301,7 @@ def find_program(plan: Plan, _sync: Sync) -> None:
 def _enter_directory(path: str) -> None:
     """chdir without /proc's magic links: WORKDIR /proc/self/fd/8 was the host's root once (CVE-2024-21626)."""
     try:
-        fd = syscalls.openat2(-100, path, os.O_PATH | os.O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)
+        fd = syscalls.openat2(AT_FDCWD, path, os.O_PATH | os.O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)
         syscalls.fchdir(fd, path, why="the working directory")
         os.close(fd)
         os.getcwd()  # ENOENT when it lies outside the root
@@ -320,9 +330,9 @@ def find_executable(name: str, path: str) -> str:
 
 def _check_executable(path: str) -> None:
     try:
-        fd = syscalls.openat2(-100, path, os.O_PATH, 0, RESOLVE_NO_MAGICLINKS)
+        fd = syscalls.openat2(AT_FDCWD, path, os.O_PATH, 0, RESOLVE_NO_MAGICLINKS)
     except OSError as error:
-        if error.errno == 2:
+        if error.errno == errno.ENOENT:
             raise ProgramNotFound(f'exec: "{path}": stat {path}: no such file or directory') from None
         raise ProgramNotInvocable(f'exec: "{path}": {os.strerror(error.errno or 0).lower()}') from None
     mode = os.fstat(fd).st_mode
@@ -333,14 +343,60 @@ def _check_executable(path: str) -> None:
         raise ProgramNotInvocable(f'exec: "{path}": permission denied')
 
 
+def close_descriptors(plan: Plan, sync: Sync) -> None:
+    """Whatever we forgot: at execve, or now where others may look on before (CVE-2024-21626).  Signals, too."""
+    for number in _IGNORED_ABOVE:
+        signals.signal(number, signals.SIG_DFL)  # ignoring a signal survives execve
+    signals.pthread_sigmask(signals.SIG_SETMASK, ())
+    if not plan.born:
+        return syscalls.close_range(3, why="whatever we forgot closes at execve (CVE-2024-21626)")
+    first = 3
+    for kept in sorted({*sync.descriptors(), *trace.descriptors(), plan.fifo, 2**32}):
+        if kept > first:
+            syscalls.close_range(
+                first, min(kept, 2**32) - 1, 0, why="nobody inside may see what we have open"
+            )
+        first = max(first, kept + 1)
+
+
+def load_seccomp_as_root(plan: Plan, _sync: Sync) -> None:
+    """As late as can be: what comes after it has to be in every filter, and is no more than runc needs, too."""
+    lent = _lent(plan)
+    if lent and plan.seccomp is not None:
+        _bounding, effective, permitted, inheritable, _ambient = plan.capabilities
+        why = "without no_new_privs a filter needs CAP_SYS_ADMIN"
+        syscalls.capset(effective | lent, permitted | lent, inheritable, why=why)
+        syscalls.seccomp(plan.seccomp, plan.seccomp_flags, why="most of the kernel's system calls close here")
+        syscalls.capset(effective, permitted, inheritable, why="its work is done")
+
+
+def enter_pid_namespace(plan: Plan, sync: Sync) -> None:
+    """The fork comes last: who can be seen from inside has nothing by now that the container has not.
+
+    There a program that may trace could stop the new process and take what it has: its root, its descriptors,
+    its capabilities.  PR_SET_DUMPABLE does not keep CAP_SYS_PTRACE out.
+    """
+    assert plan.born
+    assert plan.last_words
+    sync.leave(plan.last_words)
+    process.continue_beside(plan.born, until_exec=plan.fifo < 0)
+
+
+def lead_session(plan: Plan, _sync: Sync) -> None:
+    """What a process can only do for itself: a session of its own, with its terminal, and to die with the shim."""
+    with syscalls.tolerating(*(() if plan.slave >= 0 else (errno.EPERM, errno.ENOSYS))):  # a narrow filter's
+        os.setsid()
+    if plan.slave >= 0 and plan.terminal:
+        plan.terminal.become_controlling(0)
+    if plan.die_with_parent:
+        syscalls.set_pdeathsig(signals.SIGKILL, why="a fork clears it")
+
+
 def await_start(plan: Plan, sync: Sync) -> None:
     """Everything is ready and nothing runs: this is the state `created`.  `start` writes one byte."""
-    syscalls.close_range(3, why="whatever we forgot closes at execve (CVE-2024-21626)")
-    if plan.die_with_parent and sync.parent_is_gone():
-        raise MinirunError("the shim went away")
-    sync.say("ready")
-    if plan.fifo >= 0:
-        os.read(plan.fifo, 1)
+    if not plan.born:
+        sync.say("ready")
+    os.read(plan.fifo, 1)
 
 
 def load_seccomp(plan: Plan, _sync: Sync) -> None:
@@ -351,29 +407,24 @@ def load_seccomp(plan: Plan, _sync: Sync) -> None:
 
 def execute(plan: Plan, _sync: Sync) -> None:
     """This process, its pid and its namespaces stay; the program in it becomes the container's."""
-    for number in _IGNORED_ABOVE:
-        signals.signal(number, signals.SIG_DFL)  # ignoring a signal survives execve
-    signals.pthread_sigmask(signals.SIG_SETMASK, ())
     try:
         syscalls.execve(plan.program, plan.args, plan.environment, why="the container's own program begins")
     except syscalls.SyscallError as error:
         message = f"exec {plan.args[0]}: {os.strerror(error.errno or 0).lower()}"
-        raise (ProgramNotFound if error.errno == 2 else ProgramNotInvocable)(message) from None
+        raise (ProgramNotFound if error.errno == errno.ENOENT else ProgramNotInvocable)(message) from None
 
 
 _PRIVILEGES: tuple[Step, ...] = (
     take_stdio,
     set_limits,
     drop_bounding,
-    load_seccomp_as_root,
     change_user,
     set_capabilities,
     find_program,
-    await_start,
-    load_seccomp,
-    execute,
+    close_descriptors,
+    load_seccomp_as_root,
 )
-CREATE: tuple[Step, ...] = (
+_PREPARATION: tuple[Step, ...] = (
     await_placement,
     enter_namespaces,
     await_hooks,
@@ -387,4 +438,15 @@ CREATE: tuple[Step, ...] = (
     pivot_root,
     *_PRIVILEGES,
 )
-EXEC: tuple[Step, ...] = (await_placement, join_container, open_exec_terminal, *_PRIVILEGES)
+_BESIDE: tuple[Step, ...] = (enter_pid_namespace, lead_session)
+CREATE: tuple[Step, ...] = (*_PREPARATION, await_start, load_seccomp, execute)
+CREATE_BESIDE: tuple[Step, ...] = (*_PREPARATION, *_BESIDE, await_start, load_seccomp, execute)
+EXEC: tuple[Step, ...] = (
+    await_placement,
+    join_container,
+    open_exec_terminal,
+    *_PRIVILEGES,
+    *_BESIDE,
+    load_seccomp,
+    execute,
+)

@@ -11,7 +11,7 @@ import os
 import resource
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.linux import capabilities, cgroups, inroot, seccomp
+from minirun.linux import capabilities, cgroups, inroot, memory, seccomp
 from minirun.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -20,16 +20,17 @@ from minirun.linux.constants import (
     CLONE_NEWPID,
     CLONE_NEWUTS,
 )
-from minirun.runtime import mounts
+from minirun.runtime import mounts, validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from types import ModuleType
 
-    from minirun.runtime.config import Config, Linux, Process
+    from minirun.linux.memory import SharedMemory
+    from minirun.runtime.config import Config, Linux, Namespace, Process
 
-NAMESPACES = {
+NAMESPACES = {  # all that a container may have of its own
     "cgroup": CLONE_NEWCGROUP,
     "ipc": CLONE_NEWIPC,
     "mount": CLONE_NEWNS,
@@ -49,33 +50,42 @@ class Plan:
         linux = config.get("linux", {})
         _refuse_unsupported(config, linux)
         self.rootfs = rootfs or root_path(config, bundle)
-        self.propagation = linux.get("rootfsPropagation", "")
-        self.joins, self.unshare_flags, self.pid_namespace = _namespaces(linux)
-        self.mounts = mounts.plan(config.get("mounts", []), bundle)
-        self.devices = linux.get("devices", [])
-        self.readonly = bool(config["root"].get("readonly"))
-        self.readonly_paths = linux.get("readonlyPaths", [])
-        self.masked_paths = linux.get("maskedPaths", [])
-        self.sysctl = linux.get("sysctl", {})
-        self.hostname = config.get("hostname", "")
-        self.domainname = config.get("domainname", "")
+        if not rootfs:
+            self._take_container(config, linux, bundle)
         self.cgroup_directory = ""
-        shares_cgroups = "cgroup" not in [namespace["type"] for namespace in linux.get("namespaces", [])]
-        self.host_cgroups = cgroups.mount_point() if shares_cgroups else ""
         self.keyring = container_id
         self.root_fd = self.slave = self.fifo = -1
         self.stdio: tuple[int, int, int] | None = None
         self.console: socket.socket | None = None
         self.terminal: ModuleType | None = None
         self.die_with_parent = False
-        self.target_pid = self.target_pidfd = -1
-        self.join_flags = 0
+        self.target_pid = self.target_pidfd = self.procfs = -1
+        self.born: SharedMemory | None = None  # who appears in a pid namespace where others are
+        self.last_words: SharedMemory | None = None
         self.program = ""
         self.host_bounding = capabilities.bounding()
         self.last_capability = capabilities.last_cap()
         self._take_process(config["process"])
 
+    def _take_container(self, config: Config, linux: Linux, bundle: str) -> None:
+        """What an exec finds made already."""
+        self.propagation = linux.get("rootfsPropagation", "")
+        namespaces = linux.get("namespaces", [])
+        self.joins, self.unshare_flags, self.pid_namespace = _namespaces(namespaces)
+        self.mounts = mounts.plan(config.get("mounts", []), bundle)
+        self.devices = linux.get("devices", [])
+        self.readonly = bool(config["root"].get("readonly"))
+        self.readonly_paths = linux.get("readonlyPaths", [])
+        self.masked_paths = linux.get("maskedPaths", [])
+        own = validate.own_namespaces(namespaces)
+        validate.check_names(config, own)
+        self.sysctl = validate.sysctl_files(linux.get("sysctl", {}), own)
+        self.hostname = config.get("hostname", "")
+        self.domainname = config.get("domainname", "")
+        self.host_cgroups = "" if "cgroup" in own else cgroups.mount_point()
+
     def _take_process(self, process: Process) -> None:
+        validate.check_ids(process)
         user = process["user"]
         self.uid, self.gid = user["uid"], user["gid"]
         self.groups = user.get("additionalGids", [])
@@ -103,6 +113,11 @@ class Plan:
             self.seccomp = seccomp.compile(profile, cache)
             self.seccomp_flags = seccomp.flags(profile)
 
+    def enter_pid_namespace_last(self) -> tuple[SharedMemory, SharedMemory]:
+        """The program's process is to appear in a pid namespace with others in it.  Returns its pid and last words."""
+        self.born, self.last_words = memory.SharedMemory(), memory.SharedMemory()
+        return self.born, self.last_words
+
     def take_console(self, console: socket.socket) -> None:
         """The program gets a terminal, whose master goes to `console`."""
         from minirun.runtime import terminal  # termios, array and socket: only for those who want one
@@ -127,21 +142,21 @@ def home_directory(rootfs: str, uid: int) -> str:
     return "/"
 
 
-def _namespaces(linux: Linux) -> tuple[list[tuple[int, str]], int, str | None]:
+def _namespaces(wanted: list[Namespace]) -> tuple[list[tuple[int, str]], int, str | None]:
     """(those to join as (flag, path), flags of those to make, the pid namespace).
 
     The pid namespace is apart because the parent has to choose it: "" for a new one, a path, or None for the
     parent's own.  A mount namespace joined by path comes last: it changes what paths mean.
     """
     joins, flags, pid_namespace = [], 0, None
-    for namespace in linux.get("namespaces", []):
+    for namespace in wanted:
         kind, path = namespace["type"], namespace.get("path", "")
         if kind not in NAMESPACES:
             raise UnsupportedError(f'config.json: the namespace type "{kind}" is not supported')
         if path and not os.path.exists(path):
             raise MinirunError(f"config.json: namespace path {path}: no such file or directory")
         if kind == "pid":
-            pid_namespace = path
+            pid_namespace = None if validate.is_of_host(kind, path) else path
         elif path:
             joins.append((NAMESPACES[kind], path))
         else:

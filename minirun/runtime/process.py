@@ -12,13 +12,19 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import time
 
-from minirun.linux import cgroups, syscalls, trace
-from minirun.linux.constants import CLONE_NEWPID
+from minirun.linux import cgroups, signals, syscalls, trace
+from minirun.linux.constants import CLONE_NEWPID, CLONE_VFORK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from minirun.linux.memory import SharedMemory
+
+SECONDS_TO_DIE = 2.0  # that a killed process may take
 
 
 def fork(child: Callable[[], int], cgroup: str = "") -> int:
@@ -79,24 +85,62 @@ def _clone_into(cgroup: str) -> int:
         os.close(directory)
 
 
-def fork_into_pid_namespace(child: Callable[[], int], path: str | None, cgroup: str = "") -> int:
-    """Fork a child that is PID 1 of a new pid namespace (`path` ""), a member of the one at `path`, or (None) of ours.
+def fork_into_new_pid_namespace(child: Callable[[], int], cgroup: str = "") -> int:
+    """Fork a child that is PID 1 of a new pid namespace.
 
-    A process never changes its own pid namespace: unshare and setns only choose that of its next children.
-    So this process chooses, forks, and goes back, for its later children are not the container's.
+    A process never changes its own pid namespace: unshare chooses only that of its next children.  So this process
+    chooses, forks, and goes back, for its later children are not the container's.
     """
-    if path is None:
-        return fork(child, cgroup)
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    pid = 0
     try:
-        if path:
-            join(path, CLONE_NEWPID, why="the child is to live in this pid namespace")
-        else:
-            syscalls.unshare(CLONE_NEWPID, why="the next child becomes PID 1 of a new pid namespace")
-        return fork(child, cgroup)
+        syscalls.unshare(CLONE_NEWPID, why="the next child becomes PID 1 of a new pid namespace")
+        pid = fork(child, cgroup)
     finally:
-        syscalls.setns(own, CLONE_NEWPID, path="/proc/self/ns/pid", why="our later children stay on the host")
-        os.close(own)
+        try:
+            syscalls.setns(
+                own, CLONE_NEWPID, path="/proc/self/ns/pid", why="our later children stay on the host"
+            )
+        except OSError:
+            end(pid)
+            raise
+        finally:
+            os.close(own)
+    return pid
+
+
+def continue_beside(pid: SharedMemory, *, until_exec: bool) -> None:
+    """Return in a new process, a child of our parent, in the pid namespace that was joined; this one ends.
+
+    `until_exec`: this one ends when that has come to its execve, or has died.
+    """
+    pid.hide_from_children()
+    if syscalls.clone_sibling(CLONE_VFORK if until_exec else 0, pid):
+        os._exit(0)
+
+
+def end(pid: int) -> None:
+    """Kill a child and wait for it, but not for ever: it may hang in the kernel."""
+    if pid <= 0:
+        return
+    try:
+        os.kill(pid, signals.SIGKILL)
+    except ProcessLookupError:
+        return
+    wait(pid, time.monotonic() + SECONDS_TO_DIE)
+
+
+def wait(pid: int, until: float) -> int | None:
+    """The wait status of a child when it has ended; None when it has not by `until`, or is no child of ours."""
+    try:
+        pidfd = os.pidfd_open(pid)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        ended = poll.poll(max(0.0, until - time.monotonic()) * 1000)
+        os.close(pidfd)
+        return os.waitpid(pid, 0)[1] if ended else None
+    except (ProcessLookupError, ChildProcessError):
+        return None
 
 
 def join(path: str, flag: int, why: str) -> None:

@@ -14,10 +14,15 @@ import errno
 import os
 import stat
 
+from minirun.errors import MinirunError
 from minirun.linux import inroot, syscalls
 from minirun.linux.constants import (
+    AT_FDCWD,
     AT_RECURSIVE,
+    CLONE_NEWNS,
     MNT_DETACH,
+    MOVE_MOUNT_F_EMPTY_PATH,
+    MOVE_MOUNT_T_EMPTY_PATH,
     MS_BIND,
     MS_NODEV,
     MS_NOEXEC,
@@ -27,8 +32,11 @@ from minirun.linux.constants import (
     MS_REC,
     MS_REMOUNT,
     MS_SLAVE,
+    OPEN_TREE_CLOEXEC,
+    OPEN_TREE_CLONE,
 )
 from minirun.linux.devices import DEFAULT_NODES
+from minirun.runtime import process
 from minirun.runtime.mounts import PER_MOUNT, PROPAGATION
 
 TYPE_CHECKING = False
@@ -64,14 +72,49 @@ def _mount_point(path: str) -> str:
     return path
 
 
-def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: str) -> None:
+def find_procfs(namespace: str) -> int:
+    """A copy of the /proc of somebody in the pid namespace `namespace`, mounted nowhere: a descriptor.
+
+    A new /proc would show the pids of the namespace that we are in ourselves; and we enter that one last of all.
+    """
+    wanted = os.stat(namespace)
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        # it has ended, is not to be looked at, or has no /proc
+        with syscalls.tolerating(errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EINVAL):
+            if os.path.samestat(os.stat(f"/proc/{pid}/ns/pid"), wanted):
+                return _copy_of_procfs(pid, wanted)
+    raise MinirunError(
+        f"no process of the pid namespace {namespace} has its /proc mounted, so none can be had"
+    )
+
+
+def _copy_of_procfs(pid: str, namespace: os.stat_result) -> int:
+    home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        process.join(f"/proc/{pid}/ns/mnt", CLONE_NEWNS, why="where a /proc of that pid namespace is mounted")
+        flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+        found = syscalls.open_tree(AT_FDCWD, "/proc", flags, why="a copy of the mount, not mounted yet")
+        is_it = os.path.samestat(os.stat("1/ns/pid", dir_fd=found), namespace)
+    finally:
+        syscalls.setns(home, CLONE_NEWNS, path="/proc/self/ns/mnt", why="back to the host's mounts")
+        os.close(home)
+    if not is_it:
+        raise syscalls.SyscallError(errno.EINVAL, "open_tree", "/proc")  # it is another one's
+    return found
+
+
+def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: str, procfs: int = -1) -> None:
     """Mount all of `mounts` in order; `cgroup` is the host's path of the container's own cgroup.
 
-    `host_cgroups` is the host's cgroup2 mount for a container that shares its cgroup namespace, else "".
+    `host_cgroups` is the host's cgroup2 mount for a container that shares its cgroup namespace, else "".  `procfs` is
+    a descriptor of find_procfs() for one that joins a pid namespace.
     """
     for mount in mounts:
         try:
-            _make_mount(root_fd, mount, cgroup, host_cgroups)
+            if mount.type == "proc" and procfs >= 0:
+                _attach_procfs(root_fd, mount, procfs)
+            else:
+                _make_mount(root_fd, mount, cgroup, host_cgroups)
         except syscalls.SyscallError as error:
             raise syscalls.SyscallError(
                 error.errno or 0, error.call, f"{mount.source} on {mount.target}"
@@ -102,6 +145,17 @@ def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> N
             )
 
 
+def _attach_procfs(root_fd: int, mount: Mount, procfs: int) -> None:
+    inroot.make_directory(root_fd, mount.target)
+    with inroot.opened(root_fd, mount.target) as fd:
+        flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+        syscalls.move_mount(
+            procfs, fd, flags, path=mount.target, why="it shows the pid namespace that is joined"
+        )
+    flags = MS_BIND | MS_REMOUNT | (mount.flags & PER_MOUNT)
+    _mount_on(root_fd, None, mount.target, None, flags, None, "with the flags of config.json")
+
+
 WHY = {
     "proc": "ps and /proc/self need it; it shows this pid namespace only",
     "sysfs": "the kernel's objects; read-only, they belong to the host",
@@ -121,11 +175,19 @@ def _make_target(root_fd: int, mount: Mount) -> None:
 
 
 def _mount_on(
-    root_fd: int, source: str | None, target: str, kind: str | None, flags: int, data: str | None, why: str
+    root_fd: int,
+    source: str | None,
+    target: str,
+    kind: str | None,
+    flags: int,
+    data: str | None,
+    why: str,
+    origin: str = "",
 ) -> None:
     """mount(2) on `target` inside the root, opened anew each time: a fresh descriptor sees the topmost mount."""
     with inroot.opened(root_fd, target) as fd:
-        syscalls.mount(source, f"/proc/self/fd/{fd}", kind, flags, data, path=target, why=why)
+        place = f"/proc/self/fd/{fd}"
+        syscalls.mount(source, place, kind, flags, data, path=target, origin=origin, why=why)
 
 
 def _mount_bind(root_fd: int, mount: Mount) -> None:
@@ -282,14 +344,33 @@ def _make_readonly(root_fd: int, path: str) -> None:
 
 
 def _mask(root_fd: int, path: str) -> None:
-    """Cover a directory with an empty read-only tmpfs, a file with /dev/null."""
+    """Cover a directory with an empty read-only tmpfs, a file with a null device that can be written to, not changed.
+
+    Without the read-only mount a chmod(2) of the masked file would be one of the device node, on the host as well.
+    """
     why = "it tells about, or reaches, the host"
     mode = inroot.mode_of(root_fd, path)
     if stat.S_ISDIR(mode):
         flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
         _mount_on(root_fd, "tmpfs", path, "tmpfs", flags, "size=0,nr_inodes=2", why)
     elif mode:
-        _mount_on(root_fd, "/dev/null", path, None, MS_BIND, None, why)
+        null = _null_device(root_fd)
+        _mount_on(root_fd, f"/proc/self/fd/{null}", path, None, MS_BIND, None, why, origin="/dev/null")
+        os.close(null)
+        flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC
+        _mount_on(root_fd, None, path, None, flags, None, "nobody inside changes the node's mode or owner")
+
+
+def _null_device(root_fd: int) -> int:
+    """A descriptor of the container's own /dev/null where it has one, else of the host's."""
+    try:
+        fd = inroot.open_in_root(root_fd, "/dev/null")
+        if stat.S_ISCHR(os.fstat(fd).st_mode) and os.fstat(fd).st_rdev == os.makedev(1, 3):
+            return fd
+        os.close(fd)
+    except OSError:
+        pass
+    return os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
 
 
 # ---- the switch -------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def claim(state_root: str, container_id: str) -> int:
 def discard(state_root: str, container_id: str) -> None:
     """Forget the container.  The directory goes too, unless an engine keeps things of its own in it."""
     path = f"{state_root}/{container_id}"
-    for name in ("state.json", "exec.fifo"):
+    for name in ("state.json", "config.json", "exec.fifo"):
         try:
             os.unlink(f"{path}/{name}")
         except FileNotFoundError:
@@ -87,6 +87,20 @@ def new(container_id: str, config: Config, bundle: str, rootfs: str, cgroup: str
 
 def write(state_root: str, state: State) -> None:
     files.write_json(f"{state_root}/{state['id']}/state.json", state)
+
+
+def keep_config(state_root: str, container_id: str, config: Config) -> None:
+    """What the container is created with; the bundle's own file may be changed afterwards, or be gone."""
+    files.write_json(f"{state_root}/{container_id}/config.json", config)
+
+
+def read_config(state_root: str, container_id: str) -> Config:
+    """What the container was created with.  Raises NotFoundError when there is no such container."""
+    try:
+        config: Config = files.read_json(f"{directory(state_root, container_id)}/config.json")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f'container "{container_id}" does not exist') from None
+    return config
 
 
 def read(state_root: str, container_id: str) -> State:

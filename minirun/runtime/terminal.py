@@ -65,8 +65,6 @@ def size(fd: int) -> tuple[int, int]:
     return rows, columns
 
 
-def become_controlling(slave: int) -> None:
-    """Make `slave` standard input, output and error, and the controlling terminal of this session."""
-    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-    for fd in (0, 1, 2):
-        os.dup2(slave, fd, inheritable=True)
+def become_controlling(fd: int) -> None:
+    """Make the terminal `fd` the controlling terminal of this session, whose leader we are."""
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)

@@ -140,11 +140,7 @@ def _mount(act: Act) -> str:
         options = ["remount", *(["bind"] if "MS_BIND" in names else []), *options]
         return f"mount -o {','.join(options)} {where}"
     if "MS_BIND" in names:
-        origin = (
-            place(act, source)
-            if act.phase in ("seal_paths", "open_terminal") and source != "/dev/null"
-            else source
-        )
+        origin = place(act, source) if act.phase in ("seal_paths", "open_terminal") else source
         return f"mount --{'r' if 'MS_REC' in names else ''}bind {quote(origin)} {where}"
     options += [data] if data else []
     given = f" -o {quote(','.join(options))}" if options else ""
@@ -297,8 +293,14 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
     "mknod": ("mknod(2)", ("path", "mode", "device"), _mknod),
     "mount": ("mount(2)", ("source", "target", "filesystemtype", "mountflags", "data"), _mount),
     "mount_setattr": ("mount_setattr(2)", ("path", "flags", "attr_set", "attr_clr"), _mount_setattr),
+    "move_mount": (
+        "move_mount(2)",
+        ("target", "flags"),
+        lambda act: f"mount --move COPY {quote(place(act, act.args[0]))}",
+    ),
     "netlink": ("rtnetlink(7)", ("request",), lambda act: str(act.args[0])),
     "nft": ("nft(8)", ("script",), _nft),
+    "open_tree": ("open_tree(2)", ("path", "flags"), lambda act: f"mount --bind {quote(act.args[0])} COPY"),
     "personality": ("personality(2)", ("persona",), _words("setarch")),
     "pivot_root": ("pivot_root(2)", ("new_root", "put_old"), _words("pivot_root")),
     "prctl": ("prctl(2)", ("option", "arg2", "arg3"), _prctl),

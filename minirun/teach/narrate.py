@@ -185,8 +185,8 @@ def fold(commands: list[str]) -> list[str]:
 
     >>> fold(["capsh --drop=cap_bpf", "capsh --drop=cap_lease"])
     ['capsh --drop=cap_bpf,cap_lease']
-    >>> fold(["mount --bind /dev/null $R/proc/keys", "mount --bind /dev/null $R/proc/kcore"])
-    ['for x in keys kcore; do mount --bind /dev/null $R/proc/$x; done']
+    >>> fold(["mount --bind $R/dev/null $R/proc/keys", "mount --bind $R/dev/null $R/proc/kcore"])
+    ['for x in keys kcore; do mount --bind $R/dev/null $R/proc/$x; done']
     """
     if len(commands) < 2:
         return commands

@@ -411,7 +411,7 @@ def _setpriv_options(made: list[Act]) -> Iterator[str]:
     for act in made:
         if act.call in ("setgroups", "setresgid", "setresuid"):
             yield acts.command(act).removeprefix("setpriv ")
-        elif act.call == "capset":
+        elif act.call == "capset" and act.phase == "set_capabilities":
             names = [acts.setpriv_name(number) for number in range(64) if act.args[2] >> number & 1]
             yield ",".join(["--inh-caps=-all", *(f"+{name}" for name in names)])
     yield ",".join(["--ambient-caps=-all", *(f"+{name}" for name in raised)])

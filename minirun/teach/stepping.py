@@ -84,14 +84,9 @@ HINTS: dict[str, tuple[str, str, str]] = {
     "take_stdio": ("ls /proc/{pid}/root/", _MOUNTS, _FDS),
     "set_limits": (_FDS, "cat /proc/{pid}/limits", "readlink /proc/{pid}/cwd"),
     "drop_bounding": (_CAPABILITIES, "cat /proc/{pid}/limits", "cat /proc/keys"),
-    "load_seccomp_as_root": (
-        _CAPABILITIES,
-        "capsh --decode=$(sed -n 's/CapBnd:.//p' /proc/{pid}/status)",
-        "grep Seccomp /proc/{pid}/status",
-    ),
     "change_user": (
         "grep -E 'Uid|Gid|Groups' /proc/{pid}/status",
-        "grep Seccomp /proc/{pid}/status",
+        "capsh --decode=$(sed -n 's/CapBnd:.//p' /proc/{pid}/status)",
         "cat /proc/{pid}/root/etc/passwd",
     ),
     "set_capabilities": (
@@ -104,6 +99,8 @@ HINTS: dict[str, tuple[str, str, str]] = {
         "capsh --decode=$(sed -n 's/CapEff:.//p' /proc/{pid}/status)",
         "ls /proc/{pid}/root/bin",
     ),
+    "close_descriptors": ("readlink /proc/{pid}/cwd", "grep SigIgn /proc/{pid}/status", _FDS),
+    "load_seccomp_as_root": (_CAPABILITIES, "grep Seccomp /proc/{pid}/status", _FDS),
     "await_start": ("readlink /proc/{pid}/cwd", "ls -l {run}", _FDS),
     "start": ("cat {run}/state.json", "cat {cgroup}/cgroup.procs", "ls -l {run}/exec.fifo"),
     "load_seccomp": ("grep Seccomp /proc/{pid}/status", "grep NoNewPrivs /proc/{pid}/status", _FDS),

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests import containers, leaks
-from tests.support import Minirun
+from tests import bundles, containers, leaks
+from tests.bundles import Oci
+from tests.support import Minirun, run
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +27,35 @@ def leak_check(request: pytest.FixtureRequest, minirun_session: Minirun) -> Iter
 def start(minirun: Minirun) -> Callable[..., containers.Container]:
     """start("-e", "A=b", "busybox", "sleep", "100") runs it detached, without a network, and returns it running."""
     return partial(containers.start, minirun)
+
+
+@pytest.fixture
+def oci(tmp_path: Path) -> Iterator[Oci]:
+    """minirun-oci with a state directory of its own; its containers go after the test."""
+    made = Oci(tmp_path / "state")
+    yield made
+    made.remove_all()
+
+
+@pytest.fixture
+def bundle(oci: Oci, busybox_tar: Path, tmp_path: Path) -> Callable[..., Path]:
+    """bundle("echo", "hi") or bundle(change=...) -> a directory."""
+
+    def bundle(
+        *args: str, change: Callable[[Any], object] = lambda config: None, name: str = "bundle"
+    ) -> Path:
+        def apply(config: dict[str, Any]) -> None:
+            config["process"]["args"] = list(args) or ["sleep", "1000"]
+            change(config)
+
+        return bundles.make(oci, busybox_tar, tmp_path / name, apply)
+
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def watcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """watcher.c as a static program, for `-v {watcher}:/watcher:ro`."""
+    made = tmp_path_factory.mktemp("watcher") / "watcher"
+    run("gcc", "-static", "-O2", "-o", made, Path(__file__).parent / "watcher.c", check=True)
+    return made

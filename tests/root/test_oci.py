@@ -10,31 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import bundles
-from tests.bundles import Oci
 from tests.containers import eventually, process_status
-
-
-@pytest.fixture
-def oci(tmp_path):
-    made = Oci(tmp_path / "state")
-    yield made
-    made.remove_all()
-
-
-@pytest.fixture
-def bundle(oci, busybox_tar, tmp_path):
-    """bundle("echo", "hi") or bundle(change=...) -> a directory."""
-
-    def bundle(*args, change=lambda config: None, name="bundle"):
-        def apply(config):
-            config["process"]["args"] = list(args) or ["sleep", "1000"]
-            change(config)
-
-        return bundles.make(oci, busybox_tar, tmp_path / name, apply)
-
-    return bundle
-
 
 # ---- the life of a container
 

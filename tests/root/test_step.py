@@ -13,8 +13,8 @@ NONE = ("--rm", "--network", "none")
 STORY = """
     image record order own_mounts overlay bundle create cgroup fork await_placement enter_namespaces
     await_hooks set_kernel_knobs set_names detach_mounts mount_filesystems make_devices open_terminal
-    seal_paths pivot_root take_stdio set_limits drop_bounding load_seccomp_as_root change_user
-    set_capabilities find_program await_start start load_seccomp execute
+    seal_paths pivot_root take_stdio set_limits drop_bounding change_user set_capabilities
+    find_program close_descriptors load_seccomp_as_root await_start start load_seccomp execute
 """
 STEPS = STORY.split()
 

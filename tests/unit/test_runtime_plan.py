@@ -45,6 +45,7 @@ def test_capabilities_are_cut_to_what_the_host_can_give(plan):
 
 def test_new_namespaces_are_unshared_and_others_joined(plan):
     def change(config):
+        del config["hostname"]  # that needs a uts namespace
         config["linux"]["namespaces"] = [
             {"type": "mount"},
             {"type": "ipc"},
@@ -59,7 +60,11 @@ def test_new_namespaces_are_unshared_and_others_joined(plan):
 
 
 def test_without_a_pid_namespace_it_is_the_callers(plan):
-    assert plan(lambda config: config["linux"].update(namespaces=[{"type": "mount"}])).pid_namespace is None
+    def change(config):
+        del config["hostname"]
+        config["linux"]["namespaces"] = [{"type": "mount"}]
+
+    assert plan(change).pid_namespace is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Memory that others may see: a page shared across a fork, and the environment we were started with.
+
+See  mmap(2) MAP_SHARED and MAP_ANONYMOUS, madvise(2) MADV_DONTFORK; proc_pid_environ(5), environ(7)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import posix
+
+PAGE_SIZE = 4096
+_MADV_DONTFORK = 10
+
+
+class SharedMemory:
+    """One page that a process shares with those forked from it, all zeros at first.
+
+    To tell something across a fork a pipe would do as well, but a descriptor is seen in /proc/PID/fd, and by everybody
+    who may trace the process.  A page has no name, and execve(2) takes it away.
+    """
+
+    def __init__(self) -> None:
+        import mmap
+
+        self._page = mmap.mmap(-1, PAGE_SIZE)
+
+    def address(self) -> int:
+        """Where it is, for a system call that writes there."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._page))
+
+    def hide_from_children(self) -> None:
+        """Those forked from now on do not have it."""
+        self._page.madvise(_MADV_DONTFORK)
+
+    def number(self) -> int:
+        """What the kernel has written there as a pid_t; 0 when it has not."""
+        return int.from_bytes(self._page[:4], "little", signed=True)
+
+    def write(self, message: bytes) -> None:
+        """Leave a message, cut to the size of the page."""
+        cut = message[:PAGE_SIZE]
+        self._page[: len(cut)] = cut
+
+    def read(self) -> bytes:
+        """The message that was left, b"" when there is none."""
+        return self._page[:].partition(b"\0")[0]
+
+
+def forget_environment() -> None:
+    """Write zeros over the environment this process began with, where /proc/PID/environ shows it, and Python's copy.
+
+    For a process that is to become somebody else's: afterwards it has no use for os.environ.
+    """
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = (
+        int(fields[47]),
+        int(fields[48]),
+    )  # env_start and env_end of proc_pid_stat(5), counted after the name
+    ctypes.memset(start, 0, end - start)
+    for word in (*posix.environ, *posix.environ.values()):
+        if len(word) > 1:  # a shorter one is shared with everybody
+            ctypes.memset(id(word) + bytes.__basicsize__ - 1, 0, len(word))
+    os.environ.clear()

@@ -1,0 +1,109 @@
+"""What a config.json may not ask for, because it would change the host and not the container.
+
+A host name, a sysctl: each belongs to a namespace.  Where the container has none of its own of that kind, the write
+would reach the host, or whoever shares the host's.  An error names the key and the namespace that it needs.
+
+See  runc libcontainer/configs/validate for the same rules; sysctl(8), namespaces(7)
+"""
+
+from __future__ import annotations
+
+import os
+
+from minirun.errors import MinirunError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.runtime.config import Config, Namespace, Process
+
+_FILES = {"network": "net", "mount": "mnt"}  # in /proc/PID/ns, where the kind is called something else
+# ipc_namespaces(7): what is to be found below kernel/ for each ipc namespace
+_IPC = frozenset(["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"])
+_LARGEST_ID = 2**32 - 2  # the next one is -1, which setresuid(2) and chown(2) take for "as it was"
+
+
+def own_namespaces(namespaces: list[Namespace]) -> set[str]:
+    """The kinds that the container does not share with the host: new ones, and joined ones of somebody else."""
+    return {one["type"] for one in namespaces if not is_of_host(one["type"], one.get("path", ""))}
+
+
+def is_of_host(kind: str, path: str) -> bool:
+    """Whether the namespace file `path` is the namespace that this process, or the host's first one, is in."""
+    if not path:
+        return False
+    name, found = _FILES.get(kind, kind), os.stat(path)
+    return any(_is_in(who, name, found) for who in ("self", "1"))
+
+
+def _is_in(who: str, name: str, namespace: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(namespace, os.stat(f"/proc/{who}/ns/{name}"))
+    except PermissionError:  # of PID 1, whom not every root may look at
+        return False
+
+
+def check_names(config: Config, own: set[str]) -> None:
+    """Raises MinirunError for a host name or domain name that would be the host's."""
+    for key in ("hostname", "domainname"):
+        if config.get(key) and "uts" not in own:
+            raise MinirunError(
+                f"config.json: {key}: the container has no uts namespace of its own, so the host would be renamed",
+                'add {"type": "uts"} to linux.namespaces, or leave the name out',
+            )
+
+
+def sysctl_files(sysctls: dict[str, str], own: set[str]) -> dict[str, str]:
+    """{file below /proc/sys: value} for `linux.sysctl`.  Raises MinirunError for what is not the container's own.
+
+    >>> sysctl_files({"net.ipv4.conf.eth0/7.mtu": "1"}, {"network"})
+    {'net/ipv4/conf/eth0.7/mtu': '1'}
+    """
+    files = {}
+    for key, value in sysctls.items():
+        parts = _parts(key)
+        what = f"config.json: linux.sysctl {key}"
+        if parts == ["kernel", "hostname"]:
+            raise MinirunError(f"{what}: use hostname instead")
+        needed = _namespace_of(parts)
+        if not needed:
+            raise MinirunError(
+                f"{what} is the host's: all containers share it", "set it on the host with sysctl(8)"
+            )
+        if needed not in own:
+            raise MinirunError(
+                f"{what} would be the host's: the container has no {needed} namespace of its own",
+                f'add {{"type": "{needed}"}} to linux.namespaces, or set it on the host with sysctl(8)',
+            )
+        files["/".join(parts)] = value
+    return files
+
+
+def _parts(key: str) -> list[str]:
+    """a.b.c and a/b/c are the same.  The sign that comes first separates; the other one stands for it in a name."""
+    dot, slash = key.find("."), key.find("/")
+    dots_first = dot >= 0 and (slash < 0 or dot < slash)
+    parts = (key.translate(str.maketrans("./", "/.")) if dots_first else key).split("/")
+    if {"", ".", ".."} & set(parts) or "\0" in key:
+        raise MinirunError(f'config.json: linux.sysctl: "{key}" is no name of a sysctl')
+    return parts
+
+
+def _namespace_of(parts: list[str]) -> str:
+    """The kind of namespace that has the sysctl for itself; "" when it is the host's alone."""
+    if parts[0] == "net":
+        return "network"
+    if parts[:2] == ["fs", "mqueue"] or (parts[0] == "kernel" and parts[1] in _IPC and len(parts) == 2):
+        return "ipc"
+    return "uts" if parts == ["kernel", "domainname"] else ""
+
+
+def check_ids(process: Process) -> None:
+    """Raises UsageError for a user or group that is no id, or would be taken for "no change"."""
+    user = process["user"]
+    ids = {"uid": user["uid"], "gid": user["gid"]}
+    ids.update(
+        {f"additionalGids[{number}]": gid for number, gid in enumerate(user.get("additionalGids", []))}
+    )
+    for key, value in ids.items():
+        if type(value) is not int or not 0 <= value <= _LARGEST_ID:
+            raise UsageError(f"config.json: process.user.{key}: {value} is not between 0 and {_LARGEST_ID}")

@@ -1,0 +1,81 @@
+/* A program in a container that waits for whoever appears in its pid namespace next, stops it, and says what it can see
+ * of it: a line of key=value for each.  Needs CAP_SYS_PTRACE.  See ptrace(2), proc(5).
+ *
+ * Usage: watcher HOST-FILE      a path that exists on the host only
+ *        watcher                stops whoever appears, with SIGSTOP, for good; needs no capability */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char path[8192], text[65536];
+
+static const char *in_proc(int pid, const char *name)
+{
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+	return path;
+}
+
+static int bytes_of(int pid, const char *name)
+{
+	int fd = open(in_proc(pid, name), O_RDONLY), length = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	text[length > 0 ? length : 0] = 0;
+	return length;
+}
+
+static int descriptors_of(int pid)
+{
+	DIR *directory = opendir(in_proc(pid, "fd"));
+	int count = 0;
+	for (struct dirent *entry; directory && (entry = readdir(directory));)
+		count += entry->d_name[0] != '.' && atoi(entry->d_name) > 2;
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+static void tell(int pid, const char *host_file)
+{
+	char exe[4096] = "", name[4096], capabilities[32] = "";
+	int host, environment = 0, environ_length;
+	readlink(in_proc(pid, "exe"), exe, sizeof exe - 1);
+	snprintf(name, sizeof name, "root/%s", host_file);
+	host = !access(in_proc(pid, name), F_OK);
+	environ_length = bytes_of(pid, "environ");
+	for (int at = 0; at < environ_length; at++)
+		environment += text[at] != 0;
+	bytes_of(pid, "status");
+	char *line = strstr(text, "CapPrm:\t");
+	if (line)
+		sscanf(line, "CapPrm:\t%31s", capabilities);
+	printf("pid=%d exe=%s host=%d environ=%d fds=%d caps=%s\n", pid, exe, host, environment, descriptors_of(pid),
+	       capabilities);
+	fflush(stdout);
+}
+
+int main(int count, char **words)
+{
+	int status, next = getpid() + 1, pid = next;
+	printf("watching\n");
+	fflush(stdout);
+	for (; count == 1; pid = pid < next + 31 ? pid + 1 : next)
+		kill(pid, SIGSTOP);
+	for (;; next = pid + 1) {
+		for (pid = next; ptrace(PTRACE_SEIZE, pid, 0, 0) < 0; pid = pid < next + 7 ? pid + 1 : next)
+			;  /* some may have come and gone before we began */
+		ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+		if (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
+			tell(pid, words[1]);
+			ptrace(PTRACE_DETACH, pid, 0, 0);
+		}
+	}
+	return 0;
+}

@@ -215,7 +215,7 @@ def _of_member(
 ) -> Iterator[Remark]:
     about = (network["name"], endpoint["name"])
     if record is None:
-        advice = "the next container that comes to a network takes it off"
+        advice = "minirun network ls"
         yield Remark(*about, "its place is in the ledger, and there is no such container", advice)
         return
     if not records.is_up(record):

@@ -36,18 +36,39 @@ def text(path: str) -> str:
         return ""
 
 
-def write_json(path: str, value: object, *, durable: bool = False) -> None:
+def make_private(path: str) -> None:
+    """`mkdir -p` in one of our trees: what is missing, above it as well, is its owner's alone."""
+    try:
+        _ensure_directory(path)
+    except FileNotFoundError:
+        make_private(os.path.dirname(path) or ".")
+        _ensure_directory(path)
+
+
+def _ensure_directory(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+
+
+def write_json(path: str, value: object, mode: int = 0o600, *, durable: bool = False) -> None:
     """Write `value` to `path`, indented, in one rename.  `durable`: fsync first, so it survives a power cut."""
-    write_whole(path, jsontext.dumps(value, indent=2).encode() + b"\n", durable=durable)
+    write_whole(path, jsontext.dumps(value, indent=2).encode() + b"\n", mode, durable=durable)
 
 
 def write_whole(path: str, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:
-    """Replace `path` by `content` in one rename; readers see the old file or the new one."""
+    """Replace `path` by `content` in one rename; readers see the old file or the new one.
+
+    It has `mode` whatever our umask, and only when it is whole: until then it is its owner's alone.
+    """
     temporary = f"{os.path.dirname(path)}/.tmp-{os.path.basename(path)}-{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as file:
             file.write(content)
+            if mode != 0o600:
+                os.fchmod(fd, mode)
             if durable:
                 file.flush()
                 os.fsync(fd)
@@ -109,7 +130,7 @@ class locked:
 
 def open_lock(path: str) -> int:
     """A descriptor of the lock file `path`, not locked yet."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    make_private(os.path.dirname(path))
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

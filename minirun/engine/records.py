@@ -78,7 +78,7 @@ def add(paths: Paths, record: Record) -> None:
     with changing(paths):
         taken = require_free(paths, record["name"])
         record["name"] = record["name"] or _random_name(taken)
-        os.mkdir(paths.container(record["id"]), 0o711)
+        os.mkdir(paths.container(record["id"]), 0o700)
         write(paths, record)
 
 

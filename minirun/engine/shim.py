@@ -135,7 +135,7 @@ class Shim:
             raise
 
     def _lock(self) -> None:
-        os.makedirs(self.run_directory, mode=0o700, exist_ok=True)
+        files.make_private(self.run_directory)
         self.lock = files.open_lock(records.shim_lock(self.paths, self.id))
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

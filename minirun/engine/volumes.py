@@ -36,9 +36,6 @@ _GONE = ".gone-"  # before the name of a directory that is being deleted
 
 def changing(paths: Paths) -> files.locked:
     """The lock under which volumes come and go, and containers that use them come."""
-    os.makedirs(
-        paths.volumes, 0o700, exist_ok=True
-    )  # set-user-id programs in there are not for the host's users
     return files.locked(f"{paths.volumes}/.lock")
 
 

@@ -26,7 +26,7 @@ import re
 import time
 
 from minirun.errors import MinirunError, NotFoundError, UsageError
-from minirun.files import locked, open_lock, read_json, write_json
+from minirun.files import locked, make_private, open_lock, read_json, write_json
 from minirun.image import chain, platforms, reference
 from minirun.image import progress as silent
 
@@ -316,7 +316,7 @@ class Store:
         if os.path.exists(f"{self.paths.images}/oci-layout"):
             return
         for name in ("blobs/sha256", "incoming"):
-            os.makedirs(f"{self.paths.images}/{name}", mode=0o755, exist_ok=True)
+            make_private(f"{self.paths.images}/{name}")
         write_json(f"{self.paths.images}/oci-layout", {"imageLayoutVersion": "1.0.0"})
 
     # ---- names ----

@@ -88,6 +88,7 @@ LONELY = ("none", "host")  # what is no network that one can be on with others
 
 def lock() -> files.locked:
     """The lock under which everything here is changed, and the kernel with it."""
+    os.makedirs(os.path.dirname(LOCK), exist_ok=True)  # a directory of the host's, for everybody
     return files.locked(LOCK)
 
 
@@ -170,7 +171,7 @@ def find(paths: Paths, text: str) -> Network:
 
 def write(paths: Paths, network: Network, *, durable: bool = False) -> None:
     """`durable`: it is to survive a power cut.  Who is on it does not, and need not."""
-    os.makedirs(paths.networks, exist_ok=True)
+    files.make_private(paths.networks)
     files.write_json(path(paths, network["name"]), network, durable=durable)
 
 

@@ -139,14 +139,14 @@ def open_lock(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # enough for flock(2), and for those who only read
 
 
-def is_locked(path: str) -> bool:
-    """Whether some process holds the exclusive lock on `path`.  A missing file is not locked."""
+def is_locked(path: str, *, shared: bool = False) -> bool:
+    """Whether some process holds the exclusive lock on `path`, or `shared`: any lock.  A missing file is not locked."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

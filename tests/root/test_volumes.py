@@ -477,3 +477,35 @@ def test_a_removal_that_was_killed_is_ended_by_whoever_looks(minirun):
     assert minirun("ps", "-aq").stdout == ""
     assert names(minirun) == ["data"]
     assert [path.name for path in containers.iterdir()] == [".lock"]
+
+
+# ---- /proc
+
+
+@pytest.mark.parametrize("place", ["/", "/proc", "/proc/sys"])
+def test_a_volume_of_the_image_on_the_root_or_in_proc_is_refused_with_nothing_made(minirun, image, place):
+    made = image("true", f"VOLUME {place}")
+    result = minirun("run", *QUIET, made, "true")
+    assert (result.code, result.stderr.count("\n")) == (125, 1 if place == "/" else 2)
+    assert result.stderr.startswith(f"minirun: the image's VOLUME {place}: ")
+    assert minirun("ps", "-aq").stdout == ""
+    assert names(minirun) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("/proc", "is not of type proc"), ("/proc/sys", "is inside /proc"), ("/", "is the container's root")],
+)
+def test_a_link_of_the_image_leads_no_mount_over_proc(sh, image, target, said):
+    made = image(f"mkdir /x; ln -s ../..{target} /x/link")
+    result = sh("true", "-v", "data:/x/link", image=made)
+    assert result.code == 125
+    assert said in result.stderr
+    assert f"/x/link, which leads to {target}," in result.stderr
+
+
+def test_the_hosts_proc_and_single_files_of_it_can_be_mounted(sh, tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 1 kB\n")
+    assert sh("cat /proc/meminfo", "-v", f"{tmp_path}/meminfo:/proc/meminfo").stdout == "MemTotal: 1 kB\n"
+    assert sh("test -d /proc/1", "-v", "/proc:/proc").code == 0
+    assert "not of type proc" in sh("true", "-v", f"{tmp_path}:/proc").stderr

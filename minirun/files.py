@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def read_json(path: str) -> Any:
-    """The parsed content of `path`.  Raises OSError, or ValueError naming the file when it is not JSON."""
+def read_json(path: str, most: int = -1) -> Any:
+    """The parsed content of `path`.  Raises OSError, or ValueError naming the file when it is not JSON.
+
+    `most`: of a file that somebody else has made, more bytes than these are as wrong.
+    """
     with open(path, "rb") as file:
-        text = file.read()
+        text = file.read(most + 1 if most >= 0 else -1)
+    if 0 <= most < len(text):
+        raise ValueError(f"{path}: larger than {most} bytes")
     try:
         return jsontext.loads(text)
     except ValueError as error:

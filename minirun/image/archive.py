@@ -151,10 +151,15 @@ class _Archive:
         with open(self.store.blob_path(blob["digest"]), "rb") as file:
             return file.read(manifests.BYTES_MAX + 1)
 
-    def json(self, name: str) -> Any:
+    def document(self, name: str) -> Json:
+        """The descriptor of member `name`, which is to be read whole."""
         blob = self.blob(name)
         if blob["size"] > manifests.BYTES_MAX:
             raise MinirunError(f"archive member {name!r} is too large: {blob['size']} bytes")
+        return blob
+
+    def json(self, name: str) -> Any:
+        blob = self.document(name)
         with open(self.store.blob_path(blob["digest"]), "rb") as file:
             return manifests.parse(file.read(), f"archive member {name!r}")
 
@@ -165,7 +170,7 @@ class _Archive:
 def _load_docker(archive: _Archive) -> list[Image]:
     entries: list[Json] = []
     for item in manifests.checked_list(archive.json("manifest.json"), "manifest.json"):
-        config = archive.blob(manifests.text(item, "Config"))
+        config = archive.document(manifests.text(item, "Config"))
         archive.check_platform(config)
         layers = [archive.layer(name) for name in _texts(item, "Layers")]
         entry = archive.kept(config, layers)

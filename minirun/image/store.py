@@ -61,6 +61,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")  # never a name
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 PARTIAL_SECONDS = 86400
+DOCUMENT_BYTES_MAX = 4 << 20  # what registries must take at least (distribution-spec, "Pushing Manifests")
 _EMPTY_INDEX: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
 
 
@@ -274,7 +275,7 @@ class Store:
     def read_json_blob(self, digest: str) -> Json:
         """A manifest or config.  Raises MinirunError when it is missing or not a JSON object."""
         try:
-            value = read_json(self.blob_path(digest))
+            value = read_json(self.blob_path(digest), DOCUMENT_BYTES_MAX)
         except (OSError, ValueError, RecursionError) as error:
             raise MinirunError(
                 f"the image store is damaged: {error}", "minirun rmi the image and pull it again"

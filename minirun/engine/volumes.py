@@ -60,15 +60,24 @@ def data(paths: Paths, name: str) -> str:
 def everything(paths: Paths) -> list[Volume]:
     """All volumes by name.  What is half made or half removed is none, and is cleared."""
     found = []
-    names = _listdir(paths.volumes)
-    if any(name.startswith((_NEW, _GONE)) for name in names):
-        with changing(paths):
-            pass
-        sweep(paths)
-    for name in sorted(names):
+    names = sorted(name for name in _listdir(paths.volumes) if name != ".lock")
+    for name in names:
         with contextlib.suppress(NotFoundError):
             found.append(find(paths, name))
+    if len(found) < len(names):
+        with changing(paths):
+            for name in names:
+                _clear_half_made(f"{paths.volumes}/{name}")
+        sweep(paths)
     return found
+
+
+def _clear_half_made(volume: str) -> None:
+    """Remove what an older minirun began and was killed: a directory with nothing in it, or an empty _data."""
+    if not os.path.exists(f"{volume}/volume.json"):
+        for directory in (f"{volume}/_data", volume):
+            with syscalls.tolerating(errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY):
+                os.rmdir(directory)
 
 
 def _listdir(directory: str) -> list[str]:

@@ -272,6 +272,17 @@ def test_a_volume_that_cannot_be_made_leaves_neither_container_nor_volumes(minir
         run("umount", directory, check=True)
 
 
+def test_a_volume_that_an_older_minirun_has_half_made_is_cleared_and_data_put_there_by_hand_is_not(
+    minirun, data
+):
+    for name in ("bare", "empty/_data", "mine/_data/x"):
+        (minirun.root / "volumes" / name).mkdir(parents=True)
+    assert names(minirun) == []
+    assert sorted(os.listdir(minirun.root / "volumes")) == [".lock", "mine"]
+    minirun("volume", "create", "mine", check=True)
+    assert os.listdir(data("mine")) == ["x"]
+
+
 # ---- in use
 
 

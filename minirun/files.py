@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def read_json(path: str) -> Any:
-    """The parsed content of `path`.  Raises OSError, or ValueError naming the file when it is not JSON."""
-    return parse_json(read_bytes(path), path)
+def read_json(path: str, most: int = -1) -> Any:
+    """The parsed content of `path`.  Raises OSError, or ValueError naming the file when it is not JSON.
+
+    `most`: of a file that somebody else has made, more bytes than these are as wrong.
+    """
+    text = read_bytes(path, most)
+    if 0 <= most < len(text):
+        raise ValueError(f"{path}: larger than {most} bytes")
+    return parse_json(text, path)
 
 
 def parse_json(text: bytes, path: str) -> Any:
@@ -30,12 +36,13 @@ def parse_json(text: bytes, path: str) -> Any:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
 
 
-def read_bytes(path: str) -> bytes:
-    """All of a file, in half of the system calls that open() and read() make."""
+def read_bytes(path: str, most: int = -1) -> bytes:
+    """All of a file, in half of the system calls that open() and read() make; `most` bytes of it, and one more."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        parts = [os.read(fd, os.fstat(fd).st_size + 1)]
-        while parts[-1]:
+        size = os.fstat(fd).st_size
+        parts = [os.read(fd, (size if most < 0 else min(size, most)) + 1)]
+        while parts[-1] and (most < 0 or sum(map(len, parts)) <= most):
             parts.append(os.read(fd, 1 << 16))
         return b"".join(parts)
     finally:
@@ -51,18 +58,39 @@ def text(path: str) -> str:
         return ""
 
 
-def write_json(path: str, value: object, *, durable: bool = False) -> None:
+def make_private(path: str) -> None:
+    """`mkdir -p` in one of our trees: what is missing, above it as well, is its owner's alone."""
+    try:
+        _ensure_directory(path)
+    except FileNotFoundError:
+        make_private(os.path.dirname(path) or ".")
+        _ensure_directory(path)
+
+
+def _ensure_directory(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+
+
+def write_json(path: str, value: object, mode: int = 0o600, *, durable: bool = False) -> None:
     """Write `value` to `path`, indented, in one rename.  `durable`: fsync first, so it survives a power cut."""
-    write_whole(path, jsontext.dumps(value, indent=2).encode() + b"\n", durable=durable)
+    write_whole(path, jsontext.dumps(value, indent=2).encode() + b"\n", mode, durable=durable)
 
 
 def write_whole(path: str, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:
-    """Replace `path` by `content` in one rename; readers see the old file or the new one."""
+    """Replace `path` by `content` in one rename; readers see the old file or the new one.
+
+    It has `mode` whatever our umask, and only when it is whole: until then it is its owner's alone.
+    """
     temporary = f"{os.path.dirname(path)}/.tmp-{os.path.basename(path)}-{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as file:
             file.write(content)
+            if mode != 0o600:
+                os.fchmod(fd, mode)
             if durable:
                 file.flush()
                 os.fsync(fd)
@@ -124,7 +152,7 @@ class locked:
 
 def open_lock(path: str) -> int:
     """A descriptor of the lock file `path`, not locked yet."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    make_private(os.path.dirname(path))
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -133,14 +161,14 @@ def open_lock(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # enough for flock(2), and for those who only read
 
 
-def is_locked(path: str) -> bool:
-    """Whether some process holds the exclusive lock on `path`.  A missing file is not locked."""
+def is_locked(path: str, *, shared: bool = False) -> bool:
+    """Whether some process holds the exclusive lock on `path`, or `shared`: any lock.  A missing file is not locked."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

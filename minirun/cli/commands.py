@@ -6,6 +6,7 @@ Exit codes are decided here alone: 125 when minirun fails in run, create, start 
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -82,6 +83,8 @@ def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
     def begin(ctx: click.Context, root: str, state: str, config: str, debug: bool) -> None:
         ctx.obj = Session(root, state, config)
         ctx.obj.spare = spare
+        if os.geteuid() == 0:
+            ctx.obj.secure()
 
     group.callback = begin
     try:

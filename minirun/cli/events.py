@@ -5,13 +5,13 @@ See  engine/events.py for how they come to be written; docs/logs-and-events.md
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from minirun import files
 from minirun.cli import filters, moments, template
 from minirun.cli.commands import Session
 from minirun.cli.printing import say, say_line
@@ -47,7 +47,7 @@ def events_command(session: Session, words: tuple[str, ...], form: str, since: s
     begin = moments.nanoseconds(since, "since") if since else 0
     end = moments.nanoseconds(until, "until") if until else None
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `minirun events | head` ends quietly
-    os.makedirs(session.root, exist_ok=True)
+    files.make_private(session.root)
     for event in _stream(events.path(session), begin, end, past=bool(since or until)):
         if is_wanted(event, wanted):
             show(line(event))

@@ -160,7 +160,7 @@ def write_spec(options: Given) -> None:
     path = os.path.join(options.bundle, "config.json")
     if os.path.exists(path):
         raise MinirunError(f"{path} exists already", "move it away first")
-    files.write_json(path, spec.default_config())
+    files.write_json(path, spec.default_config(), 0o644)
 
 
 # ---- what they share ----------------------------------------------------------------------------------------

@@ -181,11 +181,11 @@ def run(
     """
     netoptions.warn(options)
     with cidfile.reserved(front.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
-        record = engine.prepare(session, options, news)  # a narrator writes between bars
+        record, start = engine.prepare(session, options, news, starts=True)  # a narrator writes between bars
         if file:
             file.write(record["id"])
     size = attach.own_size() if options.tty else (0, 0)
-    engine.order(session, record, spare, size, front.streams, once=not front.detach)
+    engine.order(session, record, spare, size, front.streams, once=not front.detach, start=start)
     if front.detach or began:
         engine.wait_until_running(spare)
     if began:

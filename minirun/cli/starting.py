@@ -34,7 +34,7 @@ def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any
         options = run.parse_options(image, list(args), words)
         options.attached = ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
         netoptions.warn(options)
-        record = engine.prepare(session, options, news)
+        record, _ = engine.prepare(session, options, news)
     say(record["id"])
 
 

@@ -73,10 +73,14 @@ def send_json(sock: socket.socket, kind: bytes, value: object) -> None:
 
 
 def send_descriptors(sock: socket.socket, kind: bytes, value: object, descriptors: list[int]) -> None:
-    """Send one message with open descriptors; the receiver gets copies of them (unix(7), SCM_RIGHTS)."""
+    """Send one message with open descriptors; the receiver gets copies of them (unix(7), SCM_RIGHTS).
+
+    A peer that has gone away is not an error.
+    """
     rights = b"".join(fd.to_bytes(_INT, sys.byteorder) for fd in descriptors)
     content = kind + jsontext.dumps(value).encode()
-    sock.sendmsg([content], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        sock.sendmsg([content], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
 
 
 def receive_descriptors(sock: socket.socket) -> tuple[bytes, bytes, list[int]]:

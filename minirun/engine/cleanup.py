@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 SHIM_LOST = 137  # as if killed: it was
 _LOST = "shim lost"
-_AT_REST = ("created", "exited")
-_GONE = ".gone-"  # before the name of a directory that is being deleted
-_GONE_WITH_VOLUMES = f"{_GONE}with-volumes-"
+_GONE_WITH_VOLUMES = f"{records.GONE}with-volumes-"
 
 
 def release(paths: Paths, record: Record) -> None:
@@ -83,9 +81,8 @@ def remove_files(paths: Paths, container_id: str, *, with_volumes: bool) -> None
         syscalls.umount2(f"{directory}/merged", MNT_DETACH, why="the overlay, where this process sees one")
     remove_run_directory(paths, container_id)
     with contextlib.suppress(FileNotFoundError):
-        os.rename(
-            directory, f"{paths.containers}/{_GONE_WITH_VOLUMES if with_volumes else _GONE}{container_id}"
-        )
+        aside = f"{paths.containers}/{_GONE_WITH_VOLUMES if with_volumes else records.GONE}{container_id}"
+        syscalls.rename(directory, aside, why="it is gone for everybody at once")
 
 
 def sweep(paths: Paths) -> None:
@@ -94,8 +91,16 @@ def sweep(paths: Paths) -> None:
         if name.startswith(_GONE_WITH_VOLUMES):
             with contextlib.suppress(NotFoundError):  # another one sweeps as well
                 volumes.remove_anonymous(paths, records.read(paths, name))
-        if name.startswith(_GONE):
-            remove_tree(f"{paths.containers}/{name}")
+        if name.startswith(records.GONE):
+            syscalls.remove_tree(f"{paths.containers}/{name}", why="nobody can use it any more")
+
+
+def clear(paths: Paths) -> None:
+    """Remove what those have left who were killed while they made a container, or removed one."""
+    if records.has_leftovers(paths):
+        with records.changing(paths):
+            records.clear_unfinished(paths)
+        sweep(paths)
 
 
 def abandon(paths: Paths, container_id: str, error: Exception) -> None:
@@ -114,6 +119,7 @@ def abandon(paths: Paths, container_id: str, error: Exception) -> None:
     record["state"].update({"status": "created", "error": str(error), "exit_code": code_of(error)})
     records.write(paths, record)
     if not left:
+        records.forget_start(paths, container_id)
         remove_run_directory(paths, container_id)
 
 
@@ -138,41 +144,54 @@ def reconcile(paths: Paths, record: Record) -> Record:
 
 
 def repair(paths: Paths, record: Record) -> Record:
-    """The same, for those who hold the lock of records.changing()."""
+    """The same, for those who hold the lock of records.changing().  With --rm nothing is left of it."""
     if _is_settled(paths, record):
         return record
     left = try_release(paths, record)
-    if record["state"]["status"] not in _AT_REST:
-        _record_loss(record)
-        records.write(paths, record)
+    was_up = record["state"]["status"] not in ("created", "exited")
+    _record_loss(record)
+    if was_up:
         volumes.tell_unmounted(paths, record)
-    elif record["state"]["status"] == "created" and not record["state"]["error"]:
-        record["state"].update({"error": _LOST, "exit_code": 128})  # it was being started
-        records.write(paths, record)
     if left:
+        records.write(paths, record)
         return record  # the run directory stays, for the next one who looks
     if record["auto_remove"]:
         remove_files(paths, record["id"], with_volumes=True)
-    else:
-        remove_run_directory(paths, record["id"])
+        return record
+    records.write(paths, record)
+    records.forget_start(paths, record["id"])
+    remove_run_directory(paths, record["id"])
     return record
 
 
 def _record_loss(record: Record) -> None:
+    """What its shim, or whoever had ordered its start, would have said if it had not been killed."""
     state = record["state"]
-    state.update({"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()})
-    state["error"] = _LOST
+    if state["status"] == "created" and not state["error"]:
+        state.update({"error": _LOST, "exit_code": 128})
+    elif state["status"] not in ("created", "exited"):
+        state.update({"status": "exited", "pid": 0, "exit_code": SHIM_LOST, "finished": records.now()})
+        state["error"] = _LOST
     if state["health"]:
         state["health"]["status"] = "unhealthy"  # nobody looks any more
 
 
-def _is_settled(paths: Paths, record: Record) -> bool:
-    """Whether nothing runs and nothing is left of it, or a shim sees to it that the record is true."""
-    at_rest = record["state"]["status"] in _AT_REST and not os.path.exists(paths.run(record["id"]))
-    return at_rest or records.has_shim(paths, record["id"])
-
-
 def is_removed(paths: Paths, record: Record) -> bool:
-    """Whether --rm has acted since the record was read."""
-    removable = record["auto_remove"] and record["state"]["status"] in _AT_REST
-    return removable and not os.path.exists(records.path(paths, record["id"]))
+    """Whether --rm has acted in the meantime."""
+    return record["auto_remove"] and not os.path.exists(records.path(paths, record["id"]))
+
+
+def _is_settled(paths: Paths, record: Record) -> bool:
+    """Whether nothing runs and nothing is left of it, or somebody sees to it that the record is true.
+
+    With --rm one that was only created stays, but not one that has ended: whoever was to remove it was killed.
+    """
+    status, stays = record["state"]["status"], not record["auto_remove"] or record.get("kept", False)
+    is_over = status == "created" or (status == "exited" and stays)
+    if (
+        is_over
+        and not os.path.exists(paths.run(record["id"]))
+        and not records.lost_start(paths, record["id"])
+    ):
+        return True
+    return records.has_shim(paths, record["id"])

@@ -82,7 +82,7 @@ def _event(kind: str, action: str, id: str, attributes: dict[str, str]) -> dict[
 def _locked(name: str) -> int:
     """The file open and locked: the one that has the name, and room for one more event."""
     while True:
-        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if _has_name(fd, name):

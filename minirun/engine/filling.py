@@ -21,7 +21,7 @@ import stat
 
 from minirun import files
 from minirun.errors import MinirunError
-from minirun.linux import inroot, syscalls, trace
+from minirun.linux import inroot, syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -35,6 +35,7 @@ def fill(volume: str, merged: str, place: str) -> None:
     A fill that was interrupted when it had only to move things is ended in any case.  Raises MinirunError.
     """
     with files.locked(f"{volume}/.lock"):  # of ten containers that want it filled, one does it
+        files.remove_tree(f"{volume}/filling")  # of one who was killed
         try:
             if merged and not os.path.isdir(f"{volume}/filled") and not os.listdir(f"{volume}/_data"):
                 _copy(volume, merged, place)
@@ -50,7 +51,6 @@ def fill(volume: str, merged: str, place: str) -> None:
 
 def _copy(volume: str, merged: str, place: str) -> None:
     """What the image has, whole, in `filled`; nothing when it has nothing there."""
-    files.remove_tree(f"{volume}/filling")  # of one who was killed
     root = os.open(merged, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         source = inroot.open_in_root(root, place, _DIRECTORY)
@@ -61,30 +61,40 @@ def _copy(volume: str, merged: str, place: str) -> None:
     finally:
         os.close(root)
     try:
-        os.mkdir(f"{volume}/filling", 0o700)
-        target = os.open(f"{volume}/filling", _DIRECTORY)
-        try:
-            Copy(source, target).all()
-        finally:
-            os.close(target)
+        why = "a new volume has what the image has there"
+        shown = (f"{merged}{place}", f"{volume}/_data")
+        syscalls.act("copy", _copy_from, source, f"{volume}/filling", path=place, why=why, shown=shown)
     finally:
         os.close(source)
-    trace.announce(
-        "copy", [f"{merged}{place}", f"{volume}/_data"], "a new volume has what the image has there"
-    )
-    os.rename(f"{volume}/filling", f"{volume}/filled")
+    why = "the copy is whole: from here on it is only moved"
+    syscalls.rename(f"{volume}/filling", f"{volume}/filled", why=why)
+
+
+def _copy_from(source: int, filling: str) -> None:
+    os.mkdir(filling, 0o700)
+    target = os.open(filling, _DIRECTORY)
+    try:
+        Copy(source, target).all()
+    finally:
+        os.close(target)
 
 
 def _move(volume: str) -> None:
     """Everything in `filled` to where containers see it, which then gets its owner, mode and times as well."""
     if not os.path.isdir(f"{volume}/filled"):
         return
-    for name in os.listdir(f"{volume}/filled"):
-        if not os.path.lexists(f"{volume}/_data/{name}"):
-            os.rename(f"{volume}/filled/{name}", f"{volume}/_data/{name}")
+    shown = (f"{volume}/filled", f"{volume}/_data")
+    why = "entry by entry, so that each is there whole"
+    syscalls.act("rename", _move_entries, *shown, path=shown[1], why=why, shown=shown)
     status = os.stat(f"{volume}/filled")
     _set_all(f"{volume}/filled", f"{volume}/_data", status)
     files.remove_tree(f"{volume}/filled")
+
+
+def _move_entries(source: str, target: str) -> None:
+    for name in os.listdir(source):
+        if not os.path.lexists(f"{target}/{name}"):
+            os.rename(f"{source}/{name}", f"{target}/{name}")
 
 
 class Copy:

@@ -253,7 +253,7 @@ class Life:
     def stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None:
         self.stopping = True
         self.record["stopped_by_hand"] = self.record["stopped_by_hand"] or by_hand
-        self.kept = self.kept or keep
+        self.record["kept"] = self.kept = self.kept or keep
         self._remember()
         if self.record["state"]["pid"]:
             self.signal(number)

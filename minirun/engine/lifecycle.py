@@ -27,11 +27,15 @@ _DEATH_SECONDS = 10.0  # that a shim may take to put things away after its conta
 def find(paths: Paths, text: str) -> Record:
     """The container `text` names, as it truly is.  Raises NotFoundError."""
     networks.repair_names(paths)
-    return cleanup.reconcile(paths, records.find(paths, text))
+    record = cleanup.reconcile(paths, records.find(paths, text))
+    if cleanup.is_removed(paths, record):
+        raise NotFoundError(f"No such container: {text}")
+    return record
 
 
 def all_containers(paths: Paths) -> list[Record]:
     """All records as they truly are, newest first."""
+    cleanup.clear(paths)
     found = [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
     networks.repair_for(paths, found)
     return [record for record in found if not cleanup.is_removed(paths, record)]

@@ -245,7 +245,7 @@ class Files:
         self.path = path
         self.limit = limit
         self.count = count
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.size = _mend(self.fd)
         self.taken = 0
 
@@ -280,7 +280,7 @@ class Files:
     def _rotate(self) -> None:
         """Put log.json aside and begin a new one, made first: if there is no room for it, all stays as it is."""
         temporary = f"{self.path}.new"
-        new = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        new = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         if self.count > 1:  # first, for a file that replaces another is written to the disk at once by ext4
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name(self.path, self.count - 1))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 
 from minirun.errors import UsageError
+from minirun.runtime import procmounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -316,12 +317,24 @@ def joined(
         if mount["destination"] in taken:
             raise UsageError(f"Duplicate mount point: {mount['destination']}")
         taken[mount["destination"]] = mount
-    anonymous += [
-        point("volume", "", path, "VOLUME") for path in of_image if _clean(path) not in ("/", path[:0])
-    ]
+    anonymous += [point("volume", "", f"/{path}", "VOLUME") for path in of_image]
     for mount in [*reversed(list(inherited)), *anonymous]:
         taken.setdefault(mount["destination"], mount)
+    for mount in taken.values():
+        _check_place(mount)
     return sorted(taken.values(), key=lambda mount: depth(mount["destination"]))
+
+
+def _check_place(mount: MountPoint) -> None:
+    """Raise UsageError for a place that no mount may take; the runtime looks where links lead: see procmounts.py."""
+    path = mount["destination"]
+    origin = "the image's VOLUME" if mount["origin"] == "VOLUME" else mount["origin"]
+    if path == "/":
+        raise UsageError(f"{origin} {path}: invalid specification: destination can't be '/'")
+    on_proc = path == "/proc" and mount["kind"] != "bind"  # the host's own /proc may be bound there
+    if on_proc or (path.startswith("/proc/") and path not in procmounts.ALLOWED):
+        hint = "build the image without it" if mount["origin"] == "VOLUME" else "choose another directory"
+        raise UsageError(f"{origin} {path}: nothing can be mounted there, since /proc is the kernel's", hint)
 
 
 def depth(destination: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from minirun.network.ledger import Plug
 from minirun.network.ports import Wish
@@ -136,6 +136,7 @@ class Record(TypedDict):
     restart: RestartPolicy
     restart_count: int
     stopped_by_hand: bool
+    kept: NotRequired[bool]  # `restart` has ended it, and --rm is not to act
     health: HealthSettings | None
     log: LogSettings
     asked: Asked

@@ -9,6 +9,7 @@ lets go of it when the shim dies, however it dies.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _NAME_REST = _NAME_START | frozenset("_.-")
+
+_START = "start.lock"
+_NEW, GONE = ".new-", ".gone-"  # before the name of a directory that is being made, or deleted
 
 # for those who give no --name: words of a container's trade, two together are easy to say
 _ADJECTIVES = "amber brave calm clever crisp eager fair gentle keen light lucky nimble quick quiet sunny"
@@ -73,13 +77,40 @@ def check_name(name: str) -> None:
         )
 
 
-def add(paths: Paths, record: Record) -> None:
-    """Write a new record, with a name nobody has.  Raises ConflictError when the name asked for is taken."""
+def add(paths: Paths, record: Record, *, starts: bool = False) -> int:
+    """Write a new record, with a name nobody has; its directory is there whole or not at all.
+
+    `starts`: it is to be started by who calls, who then has to keep what is returned open: see order_start().
+    Raises ConflictError when the name asked for is taken.
+    """
     with changing(paths):
+        clear_unfinished(paths)
         taken = require_free(paths, record["name"])
         record["name"] = record["name"] or _random_name(taken)
-        os.mkdir(paths.container(record["id"]), 0o711)
-        write(paths, record)
+        new, start = f"{paths.containers}/{_NEW}{record['id']}", -1
+        try:
+            os.mkdir(new, 0o700)
+            start = order_start(new) if starts else -1
+            _write(new, record)
+            os.rename(new, paths.container(record["id"]))
+        except BaseException:
+            if start >= 0:
+                os.close(start)
+            files.remove_tree(new)
+            raise
+    return start
+
+
+def clear_unfinished(paths: Paths) -> None:
+    """Remove what one who was killed in add() has left.  Call it with the lock of changing(), which they held."""
+    for name in _listdir(paths.containers):
+        if name.startswith(_NEW):
+            files.remove_tree(f"{paths.containers}/{name}")
+
+
+def has_leftovers(paths: Paths) -> bool:
+    """Whether there are directories of containers that are half made, or half removed."""
+    return any(name.startswith((_NEW, GONE)) for name in _listdir(paths.containers))
 
 
 def require_free(paths: Paths, name: str) -> dict[str, str]:
@@ -119,8 +150,12 @@ def _pick(words: str) -> str:
 
 def write(paths: Paths, record: Record) -> None:
     """What is to come back after a power cut has to be on the disk before it."""
+    _write(paths.container(record["id"]), record)
+
+
+def _write(directory: str, record: Record) -> None:
     durable = record.get("restart", {}).get("name", "no") != "no"
-    files.write_json(path(paths, record["id"]), record, durable=durable)
+    files.write_json(f"{directory}/container.json", record, durable=durable)
 
 
 def read(paths: Paths, container_id: str) -> Record:
@@ -212,3 +247,32 @@ def shim_lock(paths: Paths, container_id: str) -> str:
 def has_shim(paths: Paths, container_id: str) -> bool:
     """Whether a living shim looks after the container."""
     return files.is_locked(shim_lock(paths, container_id))
+
+
+# ---- a start that was ordered -------------------------------------------------------------------------------
+
+
+def order_start(directory: str) -> int:
+    """Note in a container's directory that its start is ordered, until it has begun.  Returns a locked descriptor.
+
+    It goes with the order, by SCM_RIGHTS, so that one process or the other, or the socket between them, holds the lock
+    until the program runs.  Who finds the file and no lock on it knows that all of them were killed.
+    Raises FileNotFoundError when the directory has just gone.
+    """
+    fd = os.open(f"{directory}/{_START}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
+
+
+def lost_start(paths: Paths, container_id: str) -> bool:
+    """Whether a start was ordered, and whoever was to see to it was killed."""
+    lock = f"{paths.container(container_id)}/{_START}"
+    return os.path.exists(lock) and not files.is_locked(lock, shared=True)
+
+
+def forget_start(paths: Paths, container_id: str) -> None:
+    """It has begun, or failed and everything is put away."""
+    try:
+        os.unlink(f"{paths.container(container_id)}/{_START}")
+    except FileNotFoundError:
+        pass

@@ -9,16 +9,13 @@ import os
 
 from minirun.engine import lifecycle
 from minirun.files import remove_tree
+from minirun.paths import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.paths import Paths
-
-_DIRECTORIES = ("containers", "images", "layers", "volumes", "networks", "cache")
-_LOCKS = ("content.lock", "images.lock")
-_EVENTS = "events.jsonl"  # and what begins so: it is rotated, and locked
 
 
 def reset(paths: Paths) -> list[str]:
@@ -33,7 +30,7 @@ def reset(paths: Paths) -> list[str]:
 def _ours(paths: Paths) -> Iterator[str]:
     """What is minirun's in the two trees."""
     for name in _listdir(paths.root):
-        if name in _DIRECTORIES + _LOCKS or name.lstrip(".").startswith(_EVENTS):
+        if is_ours(name):
             yield f"{paths.root}/{name}"
     for name in _listdir(paths.state):
         if _is_id(name) or name.startswith("."):

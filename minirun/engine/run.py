@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from minirun.engine import channel, events, limits, networks, policies, records, volumes
-from minirun.errors import MinirunError, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.linux import capabilities, cgroups, trace
 
 TYPE_CHECKING = False
@@ -28,17 +28,23 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 
-def prepare(paths: Paths, options: RunOptions, progress: Progress) -> Record:
-    """Everything that can fail before anything exists; then the record, under its name, on disk."""
+def prepare(
+    paths: Paths, options: RunOptions, progress: Progress, *, starts: bool = False
+) -> tuple[Record, int]:
+    """Everything that can fail before anything exists; then the record, under its name, on disk.
+
+    `starts`: the second is for order(), which is to come; see records.order_start().  Else it is -1.
+    """
     _check_limits(options)
     networks.check(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
     with image.store.keeping():  # from here the record holds the layers
         record = make_record(options, image)
-        volumes.add_container(paths, record, options.volumes_from, image.config.get("Volumes") or ())
+        places = image.config.get("Volumes") or ()
+        start = volumes.add_container(paths, record, options.volumes_from, places, starts=starts)
     events.of_container(paths, record, "create")
-    return record
+    return record, start
 
 
 def _check_limits(options: RunOptions) -> None:
@@ -166,9 +172,16 @@ def environment(image: list[str], given: list[str]) -> list[str]:
 
 
 def order(
-    paths: Paths, record: Record, spare: Spare, size: tuple[int, int], streams: list[str], *, once: bool
+    paths: Paths,
+    record: Record,
+    spare: Spare,
+    size: tuple[int, int],
+    streams: list[str],
+    *,
+    once: bool,
+    start: int = -1,
 ) -> None:
-    """Tell the shim to start it.
+    """Tell the shim to start it.  `start` is what prepare() returned; it is closed.
 
     `size` is the terminal's (rows, columns), (0, 0) without one; `streams` what we want to see of stdout and
     stderr, nothing when we leave; `once`: the program's input ends with ours.
@@ -191,7 +204,13 @@ def order(
         "streams": streams,
         "once": once,
     }
-    channel.send_json(spare.sock, channel.ORDER, content)
+    if start < 0:
+        try:
+            start = records.order_start(paths.container(record["id"]))
+        except FileNotFoundError:
+            raise NotFoundError(f"No such container: {record['id']}") from None
+    channel.send_descriptors(spare.sock, channel.ORDER, content, [start])
+    os.close(start)
     trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")
 
 

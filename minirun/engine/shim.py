@@ -43,7 +43,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     """
     _settle(client)
     network = netmaker.ahead() if expect_network and not trace.on else None
-    kind, content = channel.receive(client)
+    kind, content, start = channel.receive_descriptors(client)
     if kind != channel.ORDER:  # the command line was wrong, or only asked for help
         if network:
             network.dismiss()
@@ -63,6 +63,9 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
         shim.reservation.close()
         _give_up(paths, order["id"], client, error)
         return 125
+    records.forget_start(paths, order["id"])
+    for lock in start:
+        os.close(lock)
     running.live()
     return 0
 
@@ -98,7 +101,7 @@ class Shim:
         with records.changing(paths):  # nobody removes it now, and no other shim comes in between
             self.record = cleanup.repair(paths, records.read(paths, self.id))
             self._lock()
-        self.record["restart_count"], self.record["stopped_by_hand"] = 0, False
+        self.record.update({"restart_count": 0, "stopped_by_hand": False, "kept": False})
         syscalls.set_name("minirun:shim", f"minirun:shim {self.record['name']}")
 
     # ---- until the program runs -----------------------------------------------------------------------------
@@ -135,7 +138,7 @@ class Shim:
             raise
 
     def _lock(self) -> None:
-        os.makedirs(self.run_directory, mode=0o700, exist_ok=True)
+        files.make_private(self.run_directory)
         self.lock = files.open_lock(records.shim_lock(self.paths, self.id))
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,13 @@
 """Volumes: directories that outlive containers, and who uses them.
 
-    {root}/volumes/NAME/volume.json    what it is: name, created, labels, anonymous; written last
+    {root}/volumes/NAME/volume.json    what it is: name, created, labels, anonymous
                        /_data          what containers see
                        /filling        the image's files on their way into it: see filling.py
+                  /.new-*              one that is being made, under the lock
+                  /.gone-*             one that is being deleted
+
+A volume comes and goes in one rename, so it is there whole or not at all; what a crash leaves has a name with a dot,
+and whoever looks next clears it.
 
 There is no list of users: a volume is in use when a container's record names it.  So whoever adds a record that
 names volumes, and whoever removes a volume, does it under one lock (`changing`), taken before that of the records.
@@ -17,7 +22,7 @@ import contextlib
 import errno
 import os
 
-from minirun import files
+from minirun import files, jsontext
 from minirun.engine import events, filling, mountpoints, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError
 from minirun.linux import syscalls
@@ -31,15 +36,17 @@ if TYPE_CHECKING:
     from minirun.runtime.config import MountEntry
 
 ANONYMOUS = "com.docker.volume.anonymous"  # Docker's label, which `volume prune` and scripts look for
-_GONE = ".gone-"  # before the name of a directory that is being deleted
+_NEW, _GONE = ".new-", ".gone-"
 
 
-def changing(paths: Paths) -> files.locked:
+@contextlib.contextmanager
+def changing(paths: Paths) -> Iterator[None]:
     """The lock under which volumes come and go, and containers that use them come."""
-    os.makedirs(
-        paths.volumes, 0o700, exist_ok=True
-    )  # set-user-id programs in there are not for the host's users
-    return files.locked(f"{paths.volumes}/.lock")
+    with files.locked(f"{paths.volumes}/.lock"):
+        for name in _listdir(paths.volumes):
+            if name.startswith(_NEW):  # whoever was making it held this lock
+                files.remove_tree(f"{paths.volumes}/{name}")
+        yield
 
 
 def data(paths: Paths, name: str) -> str:
@@ -51,12 +58,33 @@ def data(paths: Paths, name: str) -> str:
 
 
 def everything(paths: Paths) -> list[Volume]:
-    """All volumes by name.  What is half made or half removed is none."""
+    """All volumes by name.  What is half made or half removed is none, and is cleared."""
     found = []
-    for name in sorted(os.listdir(paths.volumes)) if os.path.isdir(paths.volumes) else []:
+    names = sorted(name for name in _listdir(paths.volumes) if name != ".lock")
+    for name in names:
         with contextlib.suppress(NotFoundError):
             found.append(find(paths, name))
+    if len(found) < len(names):
+        with changing(paths):
+            for name in names:
+                _clear_half_made(f"{paths.volumes}/{name}")
+        sweep(paths)
     return found
+
+
+def _clear_half_made(volume: str) -> None:
+    """Remove what an older minirun began and was killed: a directory with nothing in it, or an empty _data."""
+    if not os.path.exists(f"{volume}/volume.json"):
+        for directory in (f"{volume}/_data", volume):
+            with syscalls.tolerating(errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY):
+                os.rmdir(directory)
+
+
+def _listdir(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
 
 
 def find(paths: Paths, name: str) -> Volume:
@@ -112,35 +140,63 @@ def _ensure(paths: Paths, name: str, labels: dict[str, str], *, anonymous: bool)
         "labels": {**labels, **({ANONYMOUS: ""} if anonymous else {})},
         "anonymous": anonymous,
     }
-    for directory, mode in ((f"{paths.volumes}/{name}", 0o711), (data(paths, name), 0o755)):
-        with syscalls.tolerating(errno.EEXIST):
-            syscalls.mkdir(directory, mode, why="a volume: a directory that outlives containers")
-    os.chmod(data(paths, name), 0o755)  # whatever our umask
-    files.write_json(f"{paths.volumes}/{name}/volume.json", volume, durable=True)
+    _make(paths, volume)
     _tell(paths, name, "create")
     return volume
 
 
-def add_container(paths: Paths, record: Record, volumes_from: Iterable[str], of_image: Iterable[str]) -> None:
+def _make(paths: Paths, volume: Volume) -> None:
+    """The directories and volume.json.  Data that somebody has put into its place by hand stays."""
+    final = f"{paths.volumes}/{volume['name']}"
+    if os.path.isdir(final):
+        return _write(final, volume)
+    new = f"{paths.volumes}/{_NEW}{os.urandom(8).hex()}"
+    try:
+        _write(new, volume)
+        syscalls.rename(new, final, why="a volume is there whole or not at all")
+    except BaseException:
+        files.remove_tree(new)
+        raise
+
+
+def _write(directory: str, volume: Volume) -> None:
+    for path, mode in ((directory, 0o700), (f"{directory}/_data", 0o755)):
+        with syscalls.tolerating(errno.EEXIST):
+            syscalls.mkdir(path, mode, why="a volume: a directory that outlives containers")
+    syscalls.chmod(f"{directory}/_data", 0o755, why="who is not root inside may enter it")
+    text = jsontext.dumps(volume, indent=2) + "\n"
+    syscalls.creat(f"{directory}/volume.json", text, durable=True, why="what it is")
+
+
+def add_container(
+    paths: Paths, record: Record, volumes_from: Iterable[str], of_image: Iterable[str], *, starts: bool
+) -> int:
     """Write a new container's record with all its mounts, and make the volumes that are not there yet.
 
     `record["mounts"]` is what was asked for; `volumes_from` are words as --volumes-from takes them, `of_image`
-    the places of the image's VOLUMEs.  Raises UsageError, NotFoundError, ConflictError with nothing made.
+    the places of the image's VOLUMEs.  `starts` and what is returned are as records.add() has them.  Raises
+    UsageError, NotFoundError, ConflictError with nothing made.
     """
     with changing(paths):
         inherited = list(_inherited(paths, volumes_from))
         record["mounts"] = mountpoints.joined(record["mounts"], inherited, of_image)
         for mount in record["mounts"]:
             _settle(paths, mount)
-        records.add(paths, record)
+        missing = [name for name in _names(record) if not _is_there(paths, name)]
+        start = records.add(paths, record, starts=starts)
         try:
             _make_all(paths, record)
-        except BaseException:  # a full disk: neither the container nor what is its own may stay
+        except BaseException:  # a full disk: neither the container nor the volumes that are for it may stay
             files.remove_tree(paths.container(record["id"]))
-            for mount in record["mounts"]:
-                if mount["anonymous"] and mount["origin"] != "--volumes-from":
-                    files.remove_tree(f"{paths.volumes}/{mount['name']}")
+            for name in filter(lambda name: _is_there(paths, name), missing):
+                files.remove_tree(f"{paths.volumes}/{name}")
+                _tell(paths, name, "destroy")
             raise
+    return start
+
+
+def _is_there(paths: Paths, name: str) -> bool:
+    return os.path.lexists(f"{paths.volumes}/{name}")
 
 
 def _inherited(paths: Paths, volumes_from: Iterable[str]) -> Iterator[MountPoint]:
@@ -274,13 +330,15 @@ def remove(paths: Paths, name: str, *, force: bool = False) -> None:
 def remove_unused(paths: Paths, names: Iterable[str]) -> list[str]:
     """Take away those of the volumes that no container uses.  Returns their names."""
     gone = []
-    with changing(paths):
-        used = users(paths)
-        for name in names:
-            if name not in used and os.path.isdir(f"{paths.volumes}/{name}"):
-                _put_aside(paths, name)
-                gone.append(name)
-    sweep(paths)
+    try:
+        with changing(paths):
+            used = users(paths)
+            for name in names:
+                if name not in used and os.path.isdir(f"{paths.volumes}/{name}"):
+                    _put_aside(paths, name)
+                    gone.append(name)
+    finally:
+        sweep(paths)
     return gone
 
 
@@ -293,15 +351,16 @@ def remove_anonymous(paths: Paths, record: Record) -> None:
 
 def _put_aside(paths: Paths, name: str) -> None:
     """In one rename it is gone for everybody; what is in it may take longer."""
-    os.rename(f"{paths.volumes}/{name}", f"{paths.volumes}/{_GONE}{name}-{os.urandom(4).hex()}")
+    aside = f"{paths.volumes}/{_GONE}{os.urandom(8).hex()}"
+    syscalls.rename(f"{paths.volumes}/{name}", aside, why="it is gone for everybody at once")
     _tell(paths, name, "destroy")
 
 
 def sweep(paths: Paths) -> None:
     """Delete what was put aside, and what those left behind who were killed in here."""
-    for name in os.listdir(paths.volumes):
+    for name in _listdir(paths.volumes):
         if name.startswith(_GONE):
-            files.remove_tree(f"{paths.volumes}/{name}")
+            syscalls.remove_tree(f"{paths.volumes}/{name}", why="nobody can use it any more")
 
 
 def _tell(paths: Paths, name: str, action: str, **attributes: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 from minirun.image import derive, manifests, platforms, reference, tarstream
-from minirun.image.store import CONTAINERD_NAME, LAYER, REF_NAME
+from minirun.image.store import CONTAINERD_NAME, LAYER, REF_NAME, named
 from minirun.image.tarstream import entry_name
 
 if TYPE_CHECKING:
@@ -84,12 +84,19 @@ def _read_member(store: Store, info: tarfile.TarInfo, stream: tarstream.TarStrea
 
 
 class _Archive:
-    """The members of an archive, all of them blobs of the store by now, and which platform is wanted."""
+    """The members of an archive, all of them blobs of the store by now, and which platform is wanted.
+
+    Many names may stand for one image, so what was looked at once is remembered.
+    """
 
     def __init__(self, store: Store, members: Members, platform: Platform | None) -> None:
         self.store = store
         self.members = members
         self.platform = platform
+        self._packings: dict[str, str] = {}  # digest of a layer -> how its media type ends
+        self._manifests: dict[tuple[str, str], manifests.Manifest] = {}
+        self._kept: dict[tuple[Any, ...], Json] = {}
+        self._fitting: set[str] = set()  # digests of configs
 
     def blob(self, name: str) -> Json:
         """The descriptor of member `name`, through links.  Raises MinirunError when it is not there."""
@@ -102,10 +109,57 @@ class _Archive:
             name = member["link"]
         raise MinirunError(f"archive member {name!r} is a link in a circle")
 
-    def json(self, name: str) -> Any:
+    def layer(self, name: str) -> Json:
+        """The descriptor of member `name` as a layer: its first bytes tell how it is packed."""
+        blob = self.blob(name)
+        if blob["digest"] not in self._packings:
+            with open(self.store.blob_path(blob["digest"]), "rb") as file:
+                self._packings[blob["digest"]] = tarstream.packing(file.read(tarstream.MAGIC_BYTES))
+        media_type = LAYER + self._packings[blob["digest"]]
+        return {"mediaType": media_type, "digest": blob["digest"], "size": blob["size"]}
+
+    def kept(self, config: Json, layers: list[Json], original: bytes = b"") -> Json:
+        """The index entry of an image that is in the store, unpacked, when this returns."""
+        key = (config["digest"], original, *(layer["digest"] for layer in layers))
+        if key not in self._kept:
+            self._kept[key] = derive.keep_unpacked(self.store, config, layers, original)
+        return self._kept[key]
+
+    def check_platform(self, config: Json) -> None:
+        """Raise UnsupportedError unless the image of a docker-archive is for the platform that is wanted."""
+        if config["digest"] in self._fitting:
+            return
+        self._fitting.add(config["digest"])
+        document = self.store.read_json_blob(config["digest"])
+        if self.platform and not platforms.fits(document, self.platform):
+            there, wanted = platforms.show(platforms.of(document)), platforms.show(self.platform)
+            raise UnsupportedError(f"the archive's image is for {there}, and {wanted} is wanted")
+
+    def manifest(self, entry: Json) -> manifests.Manifest:
+        """The manifest that an entry of index.json leads to; its layers are there."""
+        key = (manifests.text(entry, "digest"), repr(entry.get("mediaType")))
+        if key not in self._manifests:
+            found = manifests.for_platform(entry, self._fetch, self.platform)
+            for layer in found.layers:
+                self.blob(f"blobs/sha256/{layer['digest'][7:]}")
+            self._manifests[key] = found
+        return self._manifests[key]
+
+    def _fetch(self, descriptor: Json) -> bytes:
+        digest = manifests.text(descriptor, "digest")
+        blob = self.blob(f"blobs/sha256/{digest.removeprefix('sha256:')}")
+        with open(self.store.blob_path(blob["digest"]), "rb") as file:
+            return file.read(manifests.BYTES_MAX + 1)
+
+    def document(self, name: str) -> Json:
+        """The descriptor of member `name`, which is to be read whole."""
         blob = self.blob(name)
         if blob["size"] > manifests.BYTES_MAX:
             raise MinirunError(f"archive member {name!r} is too large: {blob['size']} bytes")
+        return blob
+
+    def json(self, name: str) -> Any:
+        blob = self.document(name)
         with open(self.store.blob_path(blob["digest"]), "rb") as file:
             return manifests.parse(file.read(), f"archive member {name!r}")
 
@@ -114,15 +168,15 @@ class _Archive:
 
 
 def _load_docker(archive: _Archive) -> list[Image]:
-    images: list[Image] = []
+    entries: list[Json] = []
     for item in manifests.checked_list(archive.json("manifest.json"), "manifest.json"):
-        config = archive.blob(manifests.text(item, "Config"))
-        _check_platform(archive, config)
-        layers = [_layer(archive, name) for name in _texts(item, "Layers")]
+        config = archive.document(manifests.text(item, "Config"))
+        archive.check_platform(config)
+        layers = [archive.layer(name) for name in _texts(item, "Layers")]
+        entry = archive.kept(config, layers)
         for tag in _texts(item, "RepoTags") or [""]:
-            name = reference.parse(tag) if tag else None
-            images.append(derive.add_unpacked(archive.store, config, layers, name))
-    return images
+            entries.append(named(entry, reference.parse(tag) if tag else None))
+    return archive.store.add_entries(entries)
 
 
 def _texts(item: Json, key: str) -> list[str]:
@@ -131,20 +185,6 @@ def _texts(item: Json, key: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise MinirunError(f"manifest.json has a {key} that is not a list of strings")
     return value
-
-
-def _check_platform(archive: _Archive, config: Json) -> None:
-    document = archive.store.read_json_blob(config["digest"])
-    if archive.platform and not platforms.fits(document, archive.platform):
-        there, wanted = platforms.show(platforms.of(document)), platforms.show(archive.platform)
-        raise UnsupportedError(f"the archive's image is for {there}, and {wanted} is wanted")
-
-
-def _layer(archive: _Archive, name: str) -> Json:
-    blob = archive.blob(name)
-    with open(archive.store.blob_path(blob["digest"]), "rb") as file:
-        packing = tarstream.packing(file.read(tarstream.MAGIC_BYTES))
-    return {"mediaType": LAYER + packing, "digest": blob["digest"], "size": blob["size"]}
 
 
 # ---- OCI layout -------------------------------------------------------------------------------------------
@@ -162,27 +202,14 @@ def _load_layout(archive: _Archive) -> list[Image]:
             )
     index = archive.json("index.json")
     entries = index.get("manifests") if isinstance(index, dict) else None
-    return [_load_entry(archive, entry) for entry in manifests.checked_list(entries, "index.json")]
+    made = [_load_entry(archive, entry) for entry in manifests.checked_list(entries, "index.json")]
+    return archive.store.add_entries(made)
 
 
-def _load_entry(archive: _Archive, entry: Json) -> Image:
-    def fetch(descriptor: Json) -> bytes:
-        digest = manifests.text(descriptor, "digest")
-        blob = archive.blob(f"blobs/sha256/{digest.removeprefix('sha256:')}")
-        with open(archive.store.blob_path(blob["digest"]), "rb") as file:
-            return file.read(manifests.BYTES_MAX + 1)
-
-    manifest = manifests.for_platform(entry, fetch, archive.platform)
-    for layer in manifest.layers:
-        archive.blob(f"blobs/sha256/{layer['digest'][7:]}")
-    return derive.add_unpacked(
-        archive.store,
-        manifest.config,
-        manifest.layers,
-        _name(entry),
-        origin=entry["digest"],
-        original=manifest.original,
-    )
+def _load_entry(archive: _Archive, entry: Json) -> Json:
+    manifest = archive.manifest(entry)
+    kept = archive.kept(manifest.config, manifest.layers, manifest.original)
+    return named(kept, _name(entry), entry["digest"])
 
 
 def _name(entry: Json) -> Reference | None:

@@ -18,17 +18,22 @@ def diff_directory(layers: str, diff_id: str) -> str:
 
 def chain_directory(layers: str, diff_ids: list[str]) -> str:
     """Where the uppermost of `diff_ids` (lowest first) is when it depends on the others."""
-    return f"{layers}/chain-{chain_id(diff_ids).removeprefix('sha256:')}"
+    return chain_directories(layers, diff_ids)[-1]
 
 
-def chain_id(diff_ids: list[str]) -> str:
-    """The name of a layer together with all below it: a hash over the hashes."""
+def chain_directories(layers: str, diff_ids: list[str]) -> list[str]:
+    """The same for each of them."""
+    return [f"{layers}/chain-{chain.removeprefix('sha256:')}" for chain in chain_ids(diff_ids)]
+
+
+def chain_ids(diff_ids: list[str]) -> list[str]:
+    """The name of each layer together with all below it: a hash over the hashes."""
     import hashlib  # 2 ms, and most images never ask
 
-    chain = diff_ids[0]
+    chains = diff_ids[:1]
     for diff_id in diff_ids[1:]:
-        chain = f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}"
-    return chain
+        chains.append(f"sha256:{hashlib.sha256(f'{chains[-1]} {diff_id}'.encode()).hexdigest()}")
+    return chains
 
 
 def find(layers: str, diff_ids: list[str]) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from minirun.errors import MinirunError, UsageError
 from minirun.image import layers, manifests, reference, tarstream
-from minirun.image.store import LAYER
+from minirun.image.store import LAYER, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,6 +104,12 @@ def add_unpacked(
     original: bytes = b"",
 ) -> Image:
     """As `store.add_image`, but the layers are unpacked before a name leads to them: bad ones leave nothing."""
+    entry = keep_unpacked(store, config, descriptors, original)
+    return store.add_entries([named(entry, name, origin)])[0]
+
+
+def keep_unpacked(store: Store, config: Json, descriptors: list[Json], original: bytes = b"") -> Json:
+    """As `store.keep_image`, with its layers unpacked."""
     document = store.read_json_blob(config["digest"])
     manifests.check_config(document, len(descriptors))
     diff_ids = document["rootfs"]["diff_ids"]
@@ -112,7 +118,7 @@ def add_unpacked(
         for descriptor, diff_id in zip(descriptors, diff_ids, strict=True)
     ]
     layers.unpack_all(store.paths.layers, packed, limits=store.settings.limits)
-    return store.add_image(config, descriptors, name, origin=origin, original=original)
+    return store.keep_image(config, descriptors, original)
 
 
 _FOR_THE_MACHINE = (

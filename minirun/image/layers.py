@@ -23,7 +23,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
-from minirun.files import locked, remove_tree, write_json
+from minirun.files import locked, make_private, remove_tree, write_json
 from minirun.image import tarstream
 from minirun.image.chain import chain_directory, diff_directory, find
 from minirun.image.incoming import Cancelled
@@ -89,7 +89,7 @@ def unpack_all(
     `packed` is lowest first; `done(index)` is called in that order, as each is ready.  Two processes that want
     the same layer share the work; two that nevertheless make the same directory find that the first has won.
     """
-    os.makedirs(layers, mode=0o700, exist_ok=True)  # setuid files of images are not for the host's users
+    make_private(layers)
     clear_temporary(layers)
     jobs: Jobs = {}
     with Pool(WORKERS) as pool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.image import platforms
-from minirun.image.store import INDEX, LAYER, MANIFEST
+from minirun.image.store import DOCUMENT_BYTES_MAX, INDEX, LAYER, MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from minirun.image.platforms import Platform
     from minirun.image.store import Json
 
-BYTES_MAX = 4 << 20  # what registries must take at least (distribution-spec, "Pushing Manifests")
+BYTES_MAX = DOCUMENT_BYTES_MAX
 _INDEXES_MAX = 4  # an index in an index is allowed, a circle is not
 _NESTING_MAX = 64  # of JSON; real manifests and configs have about six levels
 _LAYERS_MAX = 500  # what the kernel's overlay takes (OVL_MAX_STACK)

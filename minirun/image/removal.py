@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from minirun.errors import ConflictError, MinirunError
 from minirun.image import chain, reference, usage
+from minirun.image.names import name_of
 from minirun.image.store import id_of, is_name_of, nameless
 
 TYPE_CHECKING = False
@@ -66,10 +67,11 @@ def _check(
 def take_away(store: Store, going: list[Image], *, keep: bool = False) -> list[str]:
     """Remove names, and images with their last one; `keep`: the images stay, nameless.  Returns Docker's lines."""
     entries = [image.entry for image in going]
+    names = {(entry["digest"], name_of(entry)) for entry in entries}
     before = [(id_of(image), chains(image)) for image in going]
 
     def change(old: list[Json]) -> list[Json]:
-        kept = [entry for entry in old if entry not in entries]
+        kept = [entry for entry in old if (entry["digest"], name_of(entry)) not in names]
         here = {entry["digest"] for entry in kept}
         bare = {entry["digest"]: nameless(entry) for entry in entries if entry["digest"] not in here}
         return kept + list(bare.values() if keep else ())
@@ -86,6 +88,7 @@ def take_away(store: Store, going: list[Image], *, keep: bool = False) -> list[s
 def _untagged(going: list[Image], left: list[Image]) -> list[str]:
     """Each name, and after the last of a repository the digest it was known by there."""
     known = {_repository_digest(image) for image in left}
+    last = {_repository_digest(image): index for index, image in enumerate(going)}
     lines: list[str] = []
     for index, image in enumerate(going):
         if not image.reference:
@@ -93,7 +96,7 @@ def _untagged(going: list[Image], left: list[Image]) -> list[str]:
         name = reference.parse(image.reference)
         lines += [f"Untagged: {name.familiar}"] if name.tag else []
         digest = _repository_digest(image)
-        if digest not in known and digest not in map(_repository_digest, going[index + 1 :]):
+        if digest not in known and last[digest] == index:
             lines.append(f"Untagged: {digest}")
     return lines
 
@@ -115,10 +118,9 @@ def _deleted(before: list[tuple[str, list[str]]], left: list[Image]) -> list[str
 def chains(image: Image) -> list[str]:
     """The chain ids of an image's layers, lowest first: what Docker calls a layer by."""
     try:
-        ids = image.diff_ids
+        return chain.chain_ids(image.diff_ids)
     except MinirunError:
         return []
-    return [chain.chain_id(ids[: index + 1]) for index in range(len(ids))]
 
 
 # ---- prune ------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ import re
 import time
 
 from minirun.errors import MinirunError, NotFoundError, UsageError
-from minirun.files import locked, open_lock, read_json, write_json
+from minirun.files import locked, make_private, open_lock, read_json, write_json
 from minirun.image import chain, platforms, reference
 from minirun.image import progress as silent
 
@@ -61,6 +61,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")  # never a name
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 PARTIAL_SECONDS = 86400
+DOCUMENT_BYTES_MAX = 4 << 20  # what registries must take at least (distribution-spec, "Pushing Manifests")
 _EMPTY_INDEX: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
 
 
@@ -274,7 +275,7 @@ class Store:
     def read_json_blob(self, digest: str) -> Json:
         """A manifest or config.  Raises MinirunError when it is missing or not a JSON object."""
         try:
-            value = read_json(self.blob_path(digest))
+            value = read_json(self.blob_path(digest), DOCUMENT_BYTES_MAX)
         except (OSError, ValueError, RecursionError) as error:
             raise MinirunError(
                 f"the image store is damaged: {error}", "minirun rmi the image and pull it again"
@@ -316,7 +317,7 @@ class Store:
         if os.path.exists(f"{self.paths.images}/oci-layout"):
             return
         for name in ("blobs/sha256", "incoming"):
-            os.makedirs(f"{self.paths.images}/{name}", mode=0o755, exist_ok=True)
+            make_private(f"{self.paths.images}/{name}")
         write_json(f"{self.paths.images}/oci-layout", {"imageLayoutVersion": "1.0.0"})
 
     # ---- names ----
@@ -351,6 +352,10 @@ class Store:
         `config` and `layers` are descriptors (layers lowest first); `origin` is the registry's digest;
         `original` is the manifest as it came, kept byte for byte, if it is of the OCI form already.
         """
+        return self.add_entries([named(self.keep_image(config, layers, original), name, origin)])[0]
+
+    def keep_image(self, config: Json, layers: list[Json], original: bytes = b"") -> Json:
+        """The manifest of an image whose blobs are here, kept as a blob as well; returns an entry without a name."""
         from minirun.image import manifests
 
         document = self.read_json_blob(config["digest"])
@@ -358,16 +363,16 @@ class Store:
         config = {"mediaType": CONFIG, "digest": config["digest"], "size": config["size"]}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
         kept = self.add_blob([original]) if original else self.add_json(manifest)
-        entry: Json = {"mediaType": MANIFEST, **kept}
         platform = ("architecture", "os", "variant")
-        entry["platform"] = {key: document[key] for key in platform if document.get(key)}
-        annotations = _named_now(name) if name else {}
-        if origin and origin != entry["digest"]:
-            annotations[ORIGIN] = origin
-        if annotations:
-            entry["annotations"] = annotations
-        self.change_index(lambda entries: _named(entries, entry))
-        return Image(self, entry)
+        shown = {key: document[key] for key in platform if document.get(key)}
+        return {"mediaType": MANIFEST, **kept, "platform": shown}
+
+    def add_entries(self, entries: list[Json]) -> list[Image]:
+        """Put images into the index, all in one change of it."""
+        from minirun.image import names
+
+        self.change_index(lambda old: names.added(old, entries))
+        return [Image(self, entry) for entry in entries]
 
     def set_origin(self, image: Image, digest: str) -> None:
         """Note that a registry knows the image by `digest` now, under the name it has here."""
@@ -383,8 +388,7 @@ class Store:
         annotations = _named_now(name)
         if image.reference and reference.parse(image.reference).name == name.name:
             annotations[ORIGIN] = image.origin  # the registry's digest goes for all tags of a repository
-        entry = {**image.entry, "annotations": annotations}
-        self.change_index(lambda entries: _named(entries, entry))
+        self.add_entries([{**image.entry, "annotations": annotations}])
 
     def change_index(self, change: Callable[[list[Json]], list[Json]]) -> None:
         with locked(self._index_lock):
@@ -453,11 +457,10 @@ class Store:
         from minirun.image import usage
 
         held = {name for claim in usage.claims(self.paths) for name in claim.layers}
-        for image in self.images():
+        for image in {image.digest: image for image in self.images()}.values():  # some have many names
             ids = _diff_ids_of(image)
-            for index, diff_id in enumerate(ids):
-                held.add(diff_id[7:])
-                held.add(os.path.basename(chain.chain_directory("", ids[: index + 1])))
+            held.update(diff_id[7:] for diff_id in ids)
+            held.update(os.path.basename(path) for path in chain.chain_directories("", ids))
         gone = [name for name in _names_in(self.paths.layers) if _layer_key(name) not in held]
         if gone:
             from minirun.image import layers
@@ -548,21 +551,12 @@ def _named_now(name: Reference) -> dict[str, str]:
     return {REF_NAME: str(name), CONTAINERD_NAME: str(name), TAGGED: now}
 
 
-def _named(entries: list[Json], entry: Json) -> list[Json]:
-    """`entries` with `entry` added; the image that had its name stays, nameless, unless it is the same."""
-    name = entry.get("annotations", {}).get(REF_NAME)
-    kept: list[Json] = []
-    for old in entries:
-        if name and old.get("annotations", {}).get(REF_NAME) == name:
-            if old["digest"] == entry["digest"]:
-                continue
-            old = nameless(old)
-        if old["digest"] == entry["digest"] and (not name or not old.get("annotations", {}).get(REF_NAME)):
-            if not name:
-                return entries
-            continue
-        kept.append(old)
-    return [*kept, entry]
+def named(entry: Json, name: Reference | None, origin: str = "") -> Json:
+    """The index entry with a name, and with the registry's digest where it is not the manifest's own."""
+    annotations = _named_now(name) if name else {}
+    if origin and origin != entry["digest"]:
+        annotations[ORIGIN] = origin
+    return {**entry, "annotations": annotations} if annotations else entry
 
 
 def nameless(entry: Json) -> Json:

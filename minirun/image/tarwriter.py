@@ -230,6 +230,7 @@ class _Writer:
         return self._first_names.setdefault((status.st_dev, status.st_ino), name)
 
 
+_MADE_UP_MAX = 64 << 20  # bytes of a file that is held in memory, as many as a container's /dev takes
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)  # removed or replaced on our way to it
 
 
@@ -248,7 +249,7 @@ def _content(directory: int, name: str, base: str, made_up: bool) -> Iterator[by
         status = os.fstat(fd)
         info = _described(name, status, _xattrs(f"/proc/self/fd/{directory}/{base}"))
         if made_up:
-            text = b"".join(iter(lambda: os.read(fd, _READ_BYTES), b""))
+            text = _made_up_text(fd, name)
             info.size = len(text)
             yield header(info) + text + padding(info.size)
             return
@@ -261,6 +262,16 @@ def _content(directory: int, name: str, base: str, made_up: bool) -> Iterator[by
         yield padding(info.size)
     finally:
         os.close(fd)
+
+
+def _made_up_text(fd: int, name: str) -> bytes:
+    """All of it, for a tar wants the size first.  /proc/PID/pagemap has 256 GiB."""
+    text = bytearray()
+    while block := os.read(fd, _READ_BYTES):
+        text += block
+        if len(text) > _MADE_UP_MAX:
+            raise UnsupportedError(f"{shown(name)}: a file of the kernel's of more than {_MADE_UP_MAX} bytes")
+    return bytes(text)
 
 
 def _open_regular(directory: int, base: str) -> int:

@@ -234,7 +234,7 @@ def _keep(path: str, key: bytes, program: bytes) -> None:
     body = key + program
     head = _HEAD.pack(_MAGIC, len(key), len(program), binascii.crc32(body))
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        files.make_private(os.path.dirname(path))
         files.write_whole(path, head + body, 0o600)
     except OSError:
         pass  # a full or read-only disk costs time at the next run, nothing else

@@ -16,6 +16,7 @@ import struct
 
 import _prctl as _python_prctl  # the C half of python-prctl; the other makes an object of every capability, 1 ms
 
+from minirun import files
 from minirun.linux import trace
 from minirun.linux.constants import (
     AT_EMPTY_PATH,
@@ -477,6 +478,30 @@ def rmdir(path: str, *, why: str = "") -> None:
 def unlink(path: str, *, why: str = "") -> None:
     """unlink(2)"""
     act("unlink", os.unlink, path, path=path, why=why)
+
+
+def remove_tree(path: str, *, why: str = "") -> None:
+    """unlink(2) and rmdir(2) of all there is at `path`, as far as that can be done: see files.py."""
+    act("unlink", files.remove_tree, path, path=path, why=why)
+
+
+def rename(old: str, new: str, *, why: str = "") -> None:
+    """rename(2)"""
+    act("rename", os.rename, old, new, path=new, why=why)
+
+
+def chmod(path: str, mode: int, *, why: str = "") -> None:
+    """chmod(2): the mode is what is said, whatever our umask."""
+    act("chmod", os.chmod, path, mode, path=path, why=why)
+
+
+def creat(path: str, text: str, mode: int = 0o600, *, durable: bool = False, why: str = "") -> None:
+    """A file with `text` in it, whole or not at all: see files.py."""
+    act("creat", _creat, path, text, mode, durable, path=path, why=why, shown=(path, text))
+
+
+def _creat(path: str, text: str, mode: int, durable: bool) -> None:
+    files.write_whole(path, text.encode(), mode, durable=durable)
 
 
 def mknod(

@@ -89,6 +89,7 @@ LONELY = ("none", "host")  # what is no network that one can be on with others
 
 def lock() -> files.locked:
     """The lock under which everything here is changed, and the kernel with it."""
+    os.makedirs(os.path.dirname(LOCK), exist_ok=True)  # a directory of the host's, for everybody
     return files.locked(LOCK)
 
 
@@ -173,7 +174,7 @@ def write(paths: Paths, network: Network, *, durable: bool = False) -> None:
     """`durable`: it is to survive a power cut.  Who is on it does not, and need not."""
     where, text = path(paths, network["name"]), jsontext.dumps(network, indent=2)
     why = "the ledger: who is on the network, written down before it is so and until it is no more"
-    os.makedirs(paths.networks, exist_ok=True)
+    files.make_private(paths.networks)
     syscalls.act("creat", _write, where, text, durable, path=where, why=why, shown=(where, text))
 
 

@@ -16,6 +16,7 @@ import errno
 import fcntl
 import os
 
+from minirun import files
 from minirun.errors import MinirunError
 from minirun.linux import syscalls
 from minirun.linux.constants import CLONE_NEWNET, MNT_DETACH, MS_BIND
@@ -36,6 +37,7 @@ def pin(netns_path: str) -> None:
     """
     if is_pinned(netns_path):
         return
+    files.make_private(os.path.dirname(netns_path))
     os.close(os.open(netns_path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     with _returning():
         syscalls.unshare(

@@ -36,7 +36,7 @@ from minirun.linux.constants import (
     OPEN_TREE_CLONE,
 )
 from minirun.linux.devices import DEFAULT_NODES
-from minirun.runtime import process
+from minirun.runtime import process, procmounts
 from minirun.runtime.mounts import PER_MOUNT, PROPAGATION
 
 TYPE_CHECKING = False
@@ -124,6 +124,7 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: st
 def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> None:
     covered = inroot.mode_of(root_fd, mount.target) if mount.type == "tmpfs" else 0
     _make_target(root_fd, mount)
+    procmounts.check(root_fd, mount)
     if mount.type == "cgroup" and host_cgroups:
         _bind_host_cgroups(root_fd, mount, host_cgroups)
     elif mount.type == "cgroup":

@@ -42,7 +42,7 @@ def claim(state_root: str, container_id: str) -> int:
     It is open for reading and writing, so that init's read waits for a writer and no open ever does.
     Raises ConflictError when the id is in use.
     """
-    os.makedirs(directory(state_root, container_id), mode=0o700, exist_ok=True)
+    files.make_private(directory(state_root, container_id))
     path = fifo_path(state_root, container_id)
     try:
         os.mkfifo(path, 0o600)

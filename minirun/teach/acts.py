@@ -272,7 +272,6 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
         ("source", "target"),
         lambda act: f"mkdir -p {quote(act.args[1])} && cp -an {quote(act.args[0])}/. {quote(act.args[1])}/",
     ),
-    "unlink": ("unlink(2)", ("path",), _words("rm")),
     "creat": ("open(2)", ("path", "text"), _creat),
     "execve": (
         "execve(2)",
@@ -306,6 +305,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
     "prctl": ("prctl(2)", ("option", "arg2", "arg3"), _prctl),
     "prlimit64": ("prlimit(2)", ("resource", "soft", "hard"), _prlimit),
     "sendmsg": ("unix(7)", ("text",), lambda act: f"# {act.args[0]}"),
+    "rename": ("rename(2)", ("oldpath", "newpath"), _words("mv", "-T")),
     "rmdir": ("rmdir(2)", ("path",), _words("rmdir")),
     "seccomp": (
         "seccomp(2)",
@@ -330,6 +330,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
         lambda act: f"ln -s {quote(act.args[0])} {quote(place(act, act.args[1]))}",
     ),
     "umount2": ("umount(2)", ("target", "flags"), _umount),
+    "unlink": ("unlink(2)", ("path",), _words("rm", "-rf")),
     "unshare": ("unshare(2)", ("flags",), _unshare),
     "write": ("write(2)", ("path", "text"), lambda act: f"echo {quote(act.args[1])} > {quote(act.args[0])}"),
 }

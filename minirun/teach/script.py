@@ -131,7 +131,8 @@ class Script:
         if self.network.acts:
             yield from self._heading("network")
             yield from self.network.commands(self.names)
-        yield from self._told(self._of("shim", "overlay"))
+        # the copy into a new volume grows beside it, and is moved; here it is made in its place
+        yield from self._told([act for act in self._of("shim", "overlay") if act.call != "rename"])
         yield from self._heading("bundle")
         for act in self._of("shim", "bundle"):
             yield from self._write(act)

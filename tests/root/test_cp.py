@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import run
+
 MISSING = "Could not find the file"
 
 
@@ -212,6 +214,15 @@ def test_the_kernels_own_file_systems_are_not_part_of_the_tree(minirun, start, t
     assert not [name for name in inside if name.startswith(("proc/", "sys/", "dev/"))]
     minirun("cp", "box:/proc/version", tmp_path / "version", check=True)  # but one can be asked for
     assert (tmp_path / "version").read_text() == Path("/proc/version").read_text()
+
+
+def test_a_file_of_the_kernels_without_an_end_is_not_held_in_memory(minirun, start, tmp_path):
+    start("--name", "box", "busybox", "sleep", "1000")
+    little = ("prlimit", f"--as={512 << 20}")
+    result = run(*little, *minirun.command("cp", "box:/proc/1/pagemap", tmp_path / "pagemap"))
+    assert (result.code, result.stderr.count("\n")) == (1, 1)
+    assert "pagemap': a file of the kernel's of more than 67108864 bytes" in result.stderr
+    assert not (tmp_path / "pagemap").exists()
 
 
 def test_a_device_is_no_place_to_copy_to(minirun, start, tree):

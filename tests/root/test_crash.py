@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers import eventually
 from tests.support import CHECKOUT, Minirun, run
 
 ROUNDS = 50
@@ -215,3 +216,60 @@ def test_a_fault_kills_the_first_process_of_a_namespace() -> None:
         "unshare", "--pid", "sh", "-c", f'{sys.executable} -c "$1"; exit $?', "sh", program, cwd=CHECKOUT
     )
     assert (done.code, done.stderr) == (128 + signal.SIGKILL, "Killed\n")
+
+
+# ---- --rm, and somebody is killed
+
+
+def ids(minirun: Minirun) -> list[str]:
+    return minirun("ps", "-a", "-q", check=True).stdout.split()
+
+
+# the command line, when the record is there and before it has ordered anything; the shim in mid-start, and at its end
+@pytest.mark.parametrize("fault", ["mkdir:1", "mount:1", "mount:9", "umount2:1", "rename:2", "unlink:1"])
+def test_a_container_with_rm_does_not_outlive_those_who_would_remove_it(minirun: Minirun, fault: str) -> None:
+    command = minirun.command("run", "--rm", "-v", "/x", "--network", "none", "busybox", "true")
+    assert run(*command, env={"MINIRUN_FAULT": f"{fault}:kill"}).code
+    assert ids(minirun) == []
+    assert minirun("volume", "ls", "-q", check=True).stdout == ""
+    assert os.listdir(minirun.root / "containers") == [".lock"]
+
+
+def test_a_container_created_with_rm_stays_until_it_is_started(minirun: Minirun) -> None:
+    minirun("create", "--rm", "--name", "victim", "busybox", "true", check=True)
+    assert len(ids(minirun)) == 1
+    run(*minirun.command("start", "victim"), env={"MINIRUN_FAULT": "mount:1:kill"})
+    assert ids(minirun) == []
+
+
+def test_a_run_with_rm_that_takes_its_time_is_left_alone(minirun: Minirun) -> None:
+    command = ("run", "--break", "before:order", "--rm", "--network", "none", "busybox", "echo", "hi")
+    process = minirun.spawn(
+        *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    eventually(lambda: ids(minirun))
+    assert len(ids(minirun)) == 1
+    assert process.communicate(b"c\n")[0] == b"hi\n"
+
+
+def test_a_restart_with_rm_keeps_the_container_whoever_looks(minirun: Minirun) -> None:
+    minirun(
+        "run", "-d", "--rm", "--name", "victim", "--network", "none", "busybox", "sleep", "100", check=True
+    )
+    for _ in range(3):
+        restart = minirun.spawn("restart", "-t", "0", "victim", stdout=subprocess.DEVNULL)
+        while restart.poll() is None:
+            assert len(ids(minirun)) == 1
+        assert restart.returncode == 0
+
+
+@pytest.mark.parametrize("words", [("run", "--name", "victim", "busybox", "true"), ("start", "victim")])
+def test_a_shim_killed_in_mid_start_is_put_away_by_ps(minirun: Minirun, words: tuple[str, ...]) -> None:
+    if words[0] == "start":
+        minirun("run", "--name", "victim", "busybox", "true", check=True)
+    before = truth_about(minirun)[0]
+    assert run(*minirun.command(*words), env={"MINIRUN_FAULT": "mount:2:kill"}).code
+    assert os.listdir(minirun.state) != []
+    assert len(ids(minirun)) == 1
+    assert os.listdir(minirun.state) == []
+    assert truth_about(minirun)[0] == before.replace("absent", "created")

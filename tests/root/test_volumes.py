@@ -258,7 +258,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_of_the_fill(sh, image, minirun, 
         run("umount", data("data").parent, check=True)
 
 
-def test_a_volume_that_cannot_be_made_leaves_no_container(minirun):
+def test_a_volume_that_cannot_be_made_leaves_neither_container_nor_volumes(minirun):
     directory = minirun.root / "volumes"
     directory.mkdir(exist_ok=True)
     run("mount", "-t", "tmpfs", "-o", "nr_inodes=6", "tmpfs", directory, check=True)
@@ -267,9 +267,20 @@ def test_a_volume_that_cannot_be_made_leaves_no_container(minirun):
         assert result.code == 125
         assert "No space left on device" in result.stderr
         assert minirun("ps", "-aq").stdout == ""
-        assert names(minirun) == ["data"]  # whole, and nobody's
+        assert os.listdir(directory) == [".lock"]
     finally:
         run("umount", directory, check=True)
+
+
+def test_a_volume_that_an_older_minirun_has_half_made_is_cleared_and_data_put_there_by_hand_is_not(
+    minirun, data
+):
+    for name in ("bare", "empty/_data", "mine/_data/x"):
+        (minirun.root / "volumes" / name).mkdir(parents=True)
+    assert names(minirun) == []
+    assert sorted(os.listdir(minirun.root / "volumes")) == [".lock", "mine"]
+    minirun("volume", "create", "mine", check=True)
+    assert os.listdir(data("mine")) == ["x"]
 
 
 # ---- in use
@@ -469,13 +480,43 @@ def test_cp_into_a_container_that_never_ran_finds_its_volume_full(minirun, image
     assert minirun("start", "-a", "one").stdout == "of the image\nmine\n"
 
 
-def test_a_removal_that_was_killed_is_ended_by_the_next_one(minirun):
+def test_a_removal_that_was_killed_is_ended_by_whoever_looks(minirun):
     minirun("create", "--name", "one", "-v", "/a", "-v", "data:/b", "busybox", check=True)
     id = minirun("inspect", "-f", "{{.Id}}", "one", check=True).stdout.strip()
     containers = minirun.root / "containers"
     (containers / id).rename(containers / f".gone-with-volumes-{id}")  # the first act of rm -v
     assert minirun("ps", "-aq").stdout == ""
-    assert len(names(minirun)) == 2
-    minirun("run", "--rm", *QUIET, "busybox", "true", check=True)
     assert names(minirun) == ["data"]
     assert [path.name for path in containers.iterdir()] == [".lock"]
+
+
+# ---- /proc
+
+
+@pytest.mark.parametrize("place", ["/", "/proc", "/proc/sys"])
+def test_a_volume_of_the_image_on_the_root_or_in_proc_is_refused_with_nothing_made(minirun, image, place):
+    made = image("true", f"VOLUME {place}")
+    result = minirun("run", *QUIET, made, "true")
+    assert (result.code, result.stderr.count("\n")) == (125, 1 if place == "/" else 2)
+    assert result.stderr.startswith(f"minirun: the image's VOLUME {place}: ")
+    assert minirun("ps", "-aq").stdout == ""
+    assert names(minirun) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("/proc", "is not of type proc"), ("/proc/sys", "is inside /proc"), ("/", "is the container's root")],
+)
+def test_a_link_of_the_image_leads_no_mount_over_proc(sh, image, target, said):
+    made = image(f"mkdir /x; ln -s ../..{target} /x/link")
+    result = sh("true", "-v", "data:/x/link", image=made)
+    assert result.code == 125
+    assert said in result.stderr
+    assert f"/x/link, which leads to {target}," in result.stderr
+
+
+def test_the_hosts_proc_and_single_files_of_it_can_be_mounted(sh, tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 1 kB\n")
+    assert sh("cat /proc/meminfo", "-v", f"{tmp_path}/meminfo:/proc/meminfo").stdout == "MemTotal: 1 kB\n"
+    assert sh("test -d /proc/1", "-v", "/proc:/proc").code == 0
+    assert "not of type proc" in sh("true", "-v", f"{tmp_path}:/proc").stderr

@@ -204,3 +204,42 @@ def test_a_mount_on_dev_has_none_of_ours_in_it(tmp_path):
     record = {"mounts": [mountpoints.volume("/x:/dev")], "privileged": False, "init": False, "shm_size": 0}
     found = [mount["destination"] for mount in bundle._mounts(record, str(tmp_path))]
     assert [path for path in found if path.startswith("/dev")] == ["/dev"]
+
+
+# ---- places that no mount may take
+
+
+@pytest.mark.parametrize("place", ["/", "//", "/x/..", "", "."])
+def test_an_image_cannot_have_a_volume_at_its_root(place):
+    with pytest.raises(
+        UsageError, match=r"the image's VOLUME /: invalid specification: destination can't be '/'"
+    ):
+        mountpoints.joined([], [], [place])
+
+
+@pytest.mark.parametrize("place", ["/proc", "/proc/", "/proc/sys", "/x/../proc/1", "proc/self"])
+def test_an_image_cannot_have_a_volume_in_proc(place):
+    with pytest.raises(UsageError, match=r"the image's VOLUME /proc.*: nothing can be mounted there"):
+        mountpoints.joined([], [], [place])
+
+
+@pytest.mark.parametrize(
+    ("made", "origin"),
+    [
+        (mountpoints.volume("name:/proc"), "-v"),
+        (mountpoints.volume("/proc/sys"), "-v"),
+        (mountpoints.volume("/a:/proc/kcore"), "-v"),
+        (mountpoints.mount("type=tmpfs,dst=/proc/x"), "--mount"),
+        (mountpoints.tmpfs("/proc/acpi"), "--tmpfs"),
+    ],
+)
+def test_no_option_mounts_in_proc(made, origin):
+    with pytest.raises(UsageError, match=f"{origin} /proc.*: nothing can be mounted there"):
+        mountpoints.joined([made], [], [])
+
+
+@pytest.mark.parametrize(
+    "text", ["/proc:/proc", "/lxcfs:/proc/meminfo", "/sys:/sys", "/a:/sys/fs/cgroup", "/a:/procs"]
+)
+def test_what_docker_mounts_there_is_mounted(text):
+    assert len(mountpoints.joined([mountpoints.volume(text)], [], [])) == 1

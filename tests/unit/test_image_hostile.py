@@ -1,6 +1,7 @@
 """Hostile layers: nothing is written outside, nothing is left, and the error names the entry."""
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from backports import zstd
 
 from minirun.errors import MinirunError
-from minirun.image import layers, reference, tarstream
+from minirun.image import archive, layers, manifests, reference, tarstream
 from minirun.image.store import LAYER, Image, Store
 from minirun.printable import printable
 from tests.image_tars import (
@@ -336,3 +337,24 @@ def test_a_tree_as_deep_as_a_path_can_be_is_removed_again(tmp_path: Path) -> Non
 
 def test_nothing_that_a_terminal_obeys_is_printed() -> None:
     assert printable("a\x1b[2J\r\x07\x9b\u202eb\udcff é\n") == r"a\x1b[2J\r\x07\x9b\u202eb\udcff é" + "\n"
+
+
+# ---- documents that are read whole
+
+
+def test_a_config_as_large_as_a_layer_is_not_read(tmp_path: Path) -> None:
+    members = [
+        entry("c", config_of([]) + b" " * manifests.BYTES_MAX),
+        entry("manifest.json", b'[{"Config": "c"}]'),
+    ]
+    store = store_in(tmp_path)
+    with pytest.raises(MinirunError, match="archive member 'c' is too large"):
+        archive.load(store, io.BytesIO(tar(*members)))
+    assert left(store.paths.images + "/blobs/sha256") == []
+
+
+def test_a_config_that_is_larger_than_its_manifest_says_is_not_read(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    blob = store.add_blob([config_of([]), b" " * manifests.BYTES_MAX])
+    with pytest.raises(MinirunError, match=f"larger than {manifests.BYTES_MAX} bytes"):
+        store.add_image({**blob, "size": 10}, [], None)

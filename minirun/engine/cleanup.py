@@ -16,7 +16,7 @@ from minirun.files import remove_tree
 from minirun.linux import cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.network import bridge
-from minirun.runtime import container, state
+from minirun.runtime import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ def release(paths: Paths, record: Record) -> None:
 
 
 def _release_processes(paths: Paths, container_id: str) -> None:
+    from minirun.runtime import (
+        container,
+    )  # with all that init needs: for those who find something to put away
+
     try:
         container.remove(paths.state, state.read(paths.state, container_id))
     except NotFoundError:  # killed while it was put away: the cgroup may be there

@@ -11,7 +11,6 @@ from minirun.engine import cleanup, control, events, networks, records
 from minirun.engine.termination import patience
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
-from minirun.runtime import container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,6 +137,8 @@ def ask_to_stop(
 
 
 def _signal_without_shim(paths: Paths, record: Record, number: int) -> None:
+    from minirun.runtime import container  # with all that init needs: this is seldom
+
     with contextlib.suppress(ConflictError, NotFoundError):  # it has just ended
         container.kill(paths.state, record["id"], number, everybody=number == signals.SIGKILL)
 

@@ -2,6 +2,8 @@
 
 It starts with every privilege and gives them up in the one order the kernel allows.  CREATE below is that order;
 each step says why it stands where it stands, and its name is what `--break before:NAME` and error messages use.
+Where others are in the pid namespace already, EXEC and CREATE_BESIDE, it does all of that outside of it, and what
+appears there at last is one more process.
 
 Nothing may be imported here once the root has changed: Python would take it from the image and run it as root of
 the host.  So `main` empties sys.path and sys.meta_path first; all this needs is loaded before the fork.

@@ -35,6 +35,7 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
     It starts in `cgroup` if that can be; whoever asks for it looks.
     """
     try:
+        trace.before("fork")
         pid = _clone_into(cgroup) if cgroup else os.fork()
     except BlockingIOError:
         raise none_left("processes") from None
@@ -124,6 +125,7 @@ def continue_beside(pid: SharedMemory, *, until_exec: bool) -> None:
     `until_exec`: this one ends when that has come to its execve, or has died.
     """
     pid.hide_from_children()
+    trace.before("fork")
     if syscalls.clone_sibling(CLONE_VFORK if until_exec else 0, pid):
         os._exit(0)
 

@@ -161,7 +161,8 @@ def test_whoever_waits_hears_the_end_and_then_that_all_is_put_away(sleeper, conn
     sock = connect(sleeper)
     minirun("rm", "-f", sleeper.id, check=True)
     kind, content = channel.receive(sock)
-    assert (kind, jsontext.loads(content)) == (channel.EXITED, {"code": 137, "oom": False, "last": True})
+    how = {"code": 137, "oom": False, "last": True, "trouble": ""}
+    assert (kind, jsontext.loads(content)) == (channel.EXITED, how)
     assert channel.receive(sock) == (b"", b"")
 
 

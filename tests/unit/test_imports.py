@@ -55,6 +55,12 @@ def test_ps_and_run_load_nothing_heavy(place: str):
     assert not names & HEAVY
 
 
+@pytest.mark.parametrize("place", ["minirun.cli.ps:ps_command", "minirun.cli.execute:exec_command"])
+def test_those_who_ask_a_shim_do_not_load_the_runtime(place: str):
+    names = loaded(f"from minirun.cli import main, commands\nmain.load({place!r})")
+    assert not names & {"minirun.runtime.container", "minirun.runtime.init"}
+
+
 def test_what_a_run_finds_its_image_with_is_not_heavy():
     assert not loaded("import minirun.image.store, minirun.engine.run") & HEAVY
 

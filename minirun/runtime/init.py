@@ -39,15 +39,6 @@ if TYPE_CHECKING:
 
     Step = Callable[[Plan, Sync], None]
 
-# Python ignores the last two, the shim the others
-_IGNORED_ABOVE = (
-    signals.SIGHUP,
-    signals.SIGINT,
-    signals.SIGQUIT,
-    signals.SIGTERM,
-    signals.SIGPIPE,
-    signals.SIGXFSZ,
-)
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 
@@ -351,8 +342,11 @@ def load_seccomp(plan: Plan, _sync: Sync) -> None:
 
 def execute(plan: Plan, _sync: Sync) -> None:
     """This process, its pid and its namespaces stay; the program in it becomes the container's."""
-    for number in _IGNORED_ABOVE:
-        signals.signal(number, signals.SIG_DFL)  # ignoring a signal survives execve
+    for number in range(1, signals.NSIG):
+        if (
+            signals.getsignal(number) == signals.SIG_IGN
+        ):  # by Python, the shim, or who started us, as nohup(1) does
+            signals.signal(number, signals.SIG_DFL)  # ignoring a signal survives execve
     signals.pthread_sigmask(signals.SIG_SETMASK, ())
     try:
         syscalls.execve(plan.program, plan.args, plan.environment, why="the container's own program begins")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from tests.support import CHECKOUT, Minirun, run
 TESTS = Path(__file__).parent
 # Debian's image takes half a minute to make; it is kept from one test run to the next.
 CACHE = Path("/var/cache/minirun-tests")
+
+
+# A shell starts `... &` and nohup what is to ignore Ctrl-C, and that survives execve(2): the programs under test would
+# ignore it, too. A handler does not survive, and one that does nothing is as good for us.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

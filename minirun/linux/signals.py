@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _signal
 from _signal import (
+    NSIG,
     SIG_BLOCK,
     SIG_DFL,
     SIG_IGN,
@@ -23,12 +24,14 @@ from _signal import (
     SIGTERM,
     SIGWINCH,
     SIGXFSZ,
+    getsignal,
     pidfd_send_signal,
     pthread_sigmask,
     signal,
 )
 
 __all__ = [
+    "NSIG",
     "SIGCHLD",
     "SIGHUP",
     "SIGINT",
@@ -43,6 +46,7 @@ __all__ = [
     "SIG_IGN",
     "SIG_SETMASK",
     "SIG_UNBLOCK",
+    "getsignal",
     "named",
     "pidfd_send_signal",
     "pthread_sigmask",

@@ -45,15 +45,6 @@ if TYPE_CHECKING:
 
     Step = Callable[[Plan, Sync], None]
 
-# Python ignores the last two, the shim the others
-_IGNORED_ABOVE = (
-    signals.SIGHUP,
-    signals.SIGINT,
-    signals.SIGQUIT,
-    signals.SIGTERM,
-    signals.SIGPIPE,
-    signals.SIGXFSZ,
-)
 _SYS_ADMIN = capabilities.NUMBERS["CAP_SYS_ADMIN"]
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
@@ -347,8 +338,11 @@ def _check_executable(path: str) -> None:
 
 def close_descriptors(plan: Plan, sync: Sync) -> None:
     """Whatever we forgot: at execve, or now where others may look on before (CVE-2024-21626).  Signals, too."""
-    for number in _IGNORED_ABOVE:
-        signals.signal(number, signals.SIG_DFL)  # ignoring a signal survives execve
+    for number in range(
+        1, signals.NSIG
+    ):  # ignoring a signal survives execve, as by Python, the shim, nohup(1)
+        if signals.getsignal(number) not in (signals.SIG_DFL, None):
+            signals.signal(number, signals.SIG_DFL)
     signals.pthread_sigmask(signals.SIG_SETMASK, ())
     if not plan.born:
         return syscalls.close_range(3, why="whatever we forgot closes at execve (CVE-2024-21626)")

@@ -9,6 +9,7 @@ import pytest
 from minirun.runtime import spec
 from tests.containers import mounts_of, process_status
 from tests.leaks import cgroup2_mount
+from tests.support import run
 
 # Docker's default set; the numbers are those of capabilities(7): chown, dac_override, fsetid, fowner, mknod,
 # net_raw, setgid, setuid, setfcap, setpcap, net_bind_service, sys_chroot, kill, audit_write.
@@ -252,6 +253,15 @@ def test_the_oom_score_is_the_callers(sleeper):
 
 def test_signals_are_neither_ignored_nor_blocked(sleeper):
     assert {sleeper.status(name) for name in ("SigIgn", "SigBlk")} == {"0" * 16}
+
+
+def test_what_the_caller_ignores_the_program_does_not(minirun):
+    """As under nohup(1), or begun by a shell with &: ignoring a signal survives execve(2)."""
+    command = minirun.command(
+        "run", "--rm", "--network", "none", "busybox", "grep", "SigIgn", "/proc/self/status"
+    )
+    result = run("sh", "-c", "trap '' HUP INT USR1 USR2 TSTP; exec \"$@\"", "sh", *command)
+    assert result.stdout == f"SigIgn:\t{0:016x}\n"
 
 
 def test_it_has_a_session_keyring_of_its_own(sleeper):

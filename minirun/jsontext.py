@@ -51,14 +51,21 @@ def _text(value: object, newline: str, step: str, sort_keys: bool) -> str:
     deeper = newline and newline + step
     if isinstance(value, str):
         return encode_basestring_ascii(value)
+    # most of what there is in a config.json is text in lists: for that there is no call of this function each
     if isinstance(value, dict):
         pairs = sorted(value.items()) if sort_keys else value.items()
         items = [
-            f"{encode_basestring_ascii(key)}: {_text(item, deeper, step, sort_keys)}" for key, item in pairs
+            f"{encode_basestring_ascii(key)}: "
+            f"{encode_basestring_ascii(item) if type(item) is str else _text(item, deeper, step, sort_keys)}"
+            for key, item in pairs
         ]
         return _block(items, "{}", newline, deeper)
     if isinstance(value, (list, tuple)):
-        return _block([_text(item, deeper, step, sort_keys) for item in value], "[]", newline, deeper)
+        items = [
+            encode_basestring_ascii(item) if type(item) is str else _text(item, deeper, step, sort_keys)
+            for item in value
+        ]
+        return _block(items, "[]", newline, deeper)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):

@@ -325,8 +325,10 @@ def seal(root_fd: int, readonly_paths: list[str], masked_paths: list[str], reado
     """Make some paths unwritable, some secrets invisible and, if asked, the root itself read-only."""
     for path in readonly_paths:
         _make_readonly(root_fd, path)
+    null = _null_device(root_fd)
     for path in masked_paths:
-        _mask(root_fd, path)
+        _mask(root_fd, path, null)
+    os.close(null)
     if readonly:
         flags = MS_BIND | MS_REMOUNT | MS_RDONLY | (os.fstatvfs(root_fd).f_flag & PER_MOUNT)
         _mount_on(root_fd, None, "/", None, flags, None, "--read-only: the image's files stay as they are")
@@ -344,8 +346,8 @@ def _make_readonly(root_fd: int, path: str) -> None:
     _mount_on(root_fd, None, path, None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, None, why)
 
 
-def _mask(root_fd: int, path: str) -> None:
-    """Cover a directory with an empty read-only tmpfs, a file with a null device that can be written to, not changed.
+def _mask(root_fd: int, path: str, null: int) -> None:
+    """Cover a directory with an empty read-only tmpfs, a file with the device `null`: to be written to, not changed.
 
     Without the read-only mount a chmod(2) of the masked file would be one of the device node, on the host as well.
     """
@@ -355,9 +357,7 @@ def _mask(root_fd: int, path: str) -> None:
         flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
         _mount_on(root_fd, "tmpfs", path, "tmpfs", flags, "size=0,nr_inodes=2", why)
     elif mode:
-        null = _null_device(root_fd)
         _mount_on(root_fd, f"/proc/self/fd/{null}", path, None, MS_BIND, None, why, origin="/dev/null")
-        os.close(null)
         flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC
         _mount_on(root_fd, None, path, None, flags, None, "nobody inside changes the node's mode or owner")
 

@@ -91,10 +91,17 @@ def write(state_root: str, state: State) -> None:
 
 def keep(state_root: str, container_id: str, config: bytes, seccomp: bytes | None) -> None:
     """What the container is created with: the text of config.json, which may be changed afterwards, and its filter."""
-    path = f"{state_root}/{container_id}"
-    files.write_whole(f"{path}/config.json", config, 0o600)
-    if seccomp is not None:
-        files.write_whole(f"{path}/seccomp.bpf", seccomp, 0o600)
+    for name, content in (("config.json", config), ("seccomp.bpf", seccomp)):
+        if content is not None:
+            flags = (
+                os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            )  # nobody reads it before there is a state
+            fd = os.open(f"{state_root}/{container_id}/{name}", flags, 0o600)
+            try:
+                while content:
+                    content = content[os.write(fd, content) :]
+            finally:
+                os.close(fd)
 
 
 def read_config(state_root: str, container_id: str) -> Config:

@@ -17,10 +17,10 @@ CHANGE = "chmod 000 {0}; chown 7 {0}; touch -d 1999-01-01 {0}; true"
 WRITABLE = """
 from minirun.runtime import rootfs
 seal = rootfs._mask
-def mask(root_fd, path):
+def mask(root_fd, path, null):
     if path == "/proc/keys":
         return rootfs._mount_on(root_fd, "/dev/null", path, None, rootfs.MS_BIND, None, "")
-    seal(root_fd, path)
+    seal(root_fd, path, null)
 rootfs._mask = mask"""
 
 Apart = Callable[..., Result]

@@ -47,13 +47,14 @@ class SharedMemory:
         return self._page[:].partition(b"\0")[0]
 
 
+_KEPT = ("PATH", "DBUS_SYSTEM_BUS_ADDRESS")  # for the programs of the host that we start: nft, firewall-cmd
 _forgotten = False
 
 
 def forget_environment() -> None:
     """Write zeros over the environment this process began with, where /proc/PID/environ shows it, and Python's copy.
 
-    For a process that is to become somebody else's, or has children that do.  Only PATH stays, for those we start.
+    For a process that is to become somebody else's, or has children that do.  What is in _KEPT stays.
     """
     global _forgotten
     if _forgotten:
@@ -61,11 +62,11 @@ def forget_environment() -> None:
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()  # proc_pid_stat(5) from the third field on
     env_start, env_end = int(fields[47]), int(fields[48])
-    path = os.environ.get("PATH", os.defpath)
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     ctypes.memset(env_start, 0, env_end - env_start)
     for word in (*posix.environ, *posix.environ.values()):
         if len(word) > 1:  # a shorter one is shared with everybody
             ctypes.memset(id(word) + bytes.__basicsize__ - 1, 0, len(word))
     posix.environ.clear()
-    os.environ["PATH"] = path
+    os.environ.update(kept)
     _forgotten = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import click
 
@@ -81,7 +82,21 @@ def _shim(session: Session, container: str) -> socket.socket:
 
 
 def _descriptors(interactive: bool, detach: bool) -> list[int]:
-    """What is to be the program's 0, 1 and 2; none when one is a terminal, which is not for a container."""
+    """What is to be the program's 0, 1 and 2; none when one is not for a container, and pipes have to do."""
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     wanted = [null, null, null] if detach else [0 if interactive else null, 1, 2]
-    return [] if any(map(os.isatty, wanted)) else wanted
+    return wanted if all(map(_can_be_given, wanted)) else []
+
+
+def _can_be_given(fd: int) -> bool:
+    """Whether it is a pipe, a socket, or the null device.
+
+    A terminal could be read when nobody thinks of it any more; a file could be opened anew through /proc/self/fd, for
+    more than it was opened for here, or its mode be changed.
+    """
+    try:
+        status, name = os.fstat(fd), os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return False
+    is_null = stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
+    return is_null or name.startswith(("pipe:[", "socket:["))

@@ -51,6 +51,10 @@ def _run(argv: list[str]) -> int:
     except (MinirunError, OSError) as error:
         _report(options, error)
         return _exit_code(error)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        hint = "is everything in config.json of the type that the specification asks for?"
+        _report(options, MinirunError(f"{type(error).__name__}: {error}", hint))
+        return 1
 
 
 def _exit_code(error: Exception) -> int:

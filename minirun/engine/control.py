@@ -27,6 +27,7 @@ class LeftOverError(MinirunError):
     """The container has ended, and not all of it could be put away."""
 
 
+EXEC_SECONDS = 60.0  # that an exec may take to begin, behind all those that came before it
 ANSWER_SECONDS = 10.0  # that a shim may take to answer; it is busy for some milliseconds at most
 
 
@@ -115,7 +116,8 @@ def change_locked(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
 def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -> None:
     """Have a program started in the container; see sessions.py for `wish`.  Raises what kept it from starting."""
     channel.send_descriptors(sock, channel.EXEC, wish, descriptors)
-    while True:
+    until = time.monotonic() + EXEC_SECONDS
+    while _readable(sock.fileno(), max(0.0, until - time.monotonic())):
         kind, content = channel.receive(sock)
         if kind == channel.RUNNING:
             return
@@ -123,6 +125,9 @@ def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -
             raise channel.error(content)
         if not kind:
             raise ConflictError("container not running: it has just ended")
+    raise Unanswered(
+        "the container's shim does not answer", "it may be stopped: see `ps aux | grep minirun:shim`"
+    )
 
 
 def ended(sock: socket.socket, timeout_seconds: float, *, gone: bool = False) -> bool:

@@ -47,11 +47,12 @@ class Probe:
         self.pidfd = os.pidfd_open(pid)
         self.output = output
         self.text = b""
-        self.killed = False
+        self.killed = self.over = False
         os.set_blocking(output, False)
 
     def interests(self) -> Iterator[tuple[int, int]]:
-        yield self.pidfd, select.POLLIN
+        if not self.over:
+            yield self.pidfd, select.POLLIN
         if self.output >= 0:
             yield self.output, select.POLLIN
 
@@ -73,17 +74,24 @@ class Probe:
         else:
             os.kill(self.pid, signals.SIGKILL)
 
-    def reap(self) -> int:
-        """Its exit code, once it has ended.
+    def reap(self) -> int | None:
+        """Its exit code, once it has ended; None while somebody who traces it keeps it back.
 
         Whoever it left behind may hold the pipe open for ever, so what is in there now is all that counts.
         """
-        _, status = os.waitpid(self.pid, 0)
+        self.over = True
+        status = process.reap(self.pid)
+        if status is None:
+            return None
         if self.output >= 0:
             self.read()
+        self.close()
+        return process.exit_code(status)
+
+    def close(self) -> None:
+        """Nobody listens to it any more."""
         self._close()
         os.close(self.pidfd)
-        return process.exit_code(status)
 
     def _close(self) -> None:
         if self.output >= 0:
@@ -137,7 +145,9 @@ class Health(loop.Part):
         return self.next
 
     def expired(self) -> None:
-        if self.probe:
+        if self.probe and self.probe.over:
+            self._ended(self.probe)
+        elif self.probe:
             self.next = loop.NEVER  # its end is what counts now: those that do not die must not pile up
             self.probe.kill()
         else:
@@ -152,7 +162,8 @@ class Health(loop.Part):
         """
         if self.probe:
             self.probe.kill()
-            self.probe.reap()
+            process.wait(self.probe.pid, time.monotonic() + process.SECONDS_TO_DIE)
+            self.probe.close()
             self.probe = None
         self.next = loop.NEVER
         self.state["status"] = "unhealthy"
@@ -183,8 +194,11 @@ class Health(loop.Part):
             self._record(-1, str(error))
 
     def _ended(self, probe: Probe) -> None:
-        self.probe = None
         code = probe.reap()
+        if code is None:
+            self.next = time.monotonic() + process.TRACED_SECONDS
+            return
+        self.probe = None
         if probe.killed:
             words = probe.words()
             said = f": {words}" if words else ""

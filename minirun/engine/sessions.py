@@ -2,7 +2,7 @@
 
 The program gets the very descriptors of whoever asked for it, and the shim never sees a byte: nothing is faster.
 Not so when one of them is a terminal, for a program that has the person's terminal open could read there after it
-was thought to have ended.  Then the shim holds pipes, or with `-t` the master of a terminal of the container's own, as
+was thought to have ended; or a file, which it could open anew for what it was not opened for.  Then the shim holds pipes, or with `-t` the master of a terminal of the container's own, as
 it does for the container's first program: those in front may leave (ctrl-p ctrl-q) and the program goes on.
 
 An EXEC message is {"args": [...], "env": [...], "user": "", "workdir": "", "tty": bool, "interactive": bool,
@@ -16,9 +16,10 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 
 from minirun import jsontext
-from minirun.engine import bundle, channel
+from minirun.engine import bundle, channel, loop
 from minirun.engine.loop import Part
 from minirun.engine.streams import Input, Streams, pipes
 from minirun.linux import signals
@@ -45,18 +46,30 @@ class Session(Part):
         self.ended = ended
         self.streams: Streams | None = None  # None when the program has the client's own
         self.client: Client | None = None  # who waits for it
+        self.again = loop.NEVER  # when to wait for it again that has ended, but is somebody's who traces it
 
     def interests(self) -> Iterator[tuple[int, int]]:
-        yield self.pidfd, select.POLLIN
+        if self.again == loop.NEVER:
+            yield self.pidfd, select.POLLIN
         if self.streams:
             yield from self.streams.interests()
 
     def ready(self, fd: int, events: int) -> None:
-        if fd != self.pidfd:
-            if self.streams:
-                self.streams.ready(fd, events)
+        if fd == self.pidfd:
+            self.expired()
+        elif self.streams:
+            self.streams.ready(fd, events)
+
+    def deadline(self) -> float:
+        return self.again
+
+    def expired(self) -> None:
+        """It has ended."""
+        status = process.reap(self.pid)
+        if status is None:
+            self.again = time.monotonic() + process.TRACED_SECONDS
             return
-        _, status = os.waitpid(self.pid, 0)
+        self.again = loop.NEVER
         os.close(self.pidfd)
         if self.streams:
             self.streams.drain()

@@ -15,7 +15,7 @@ import os
 import time
 
 from minirun import files
-from minirun.errors import ConflictError, MinirunError, UnsupportedError
+from minirun.errors import ConflictError, MinirunError, UnsupportedError, UsageError
 from minirun.linux import cgroups, devices, processes, signals, trace
 from minirun.runtime import init, process, state
 from minirun.runtime.plan import Plan, limits
@@ -137,6 +137,8 @@ def create(
 def cgroup_path(linux: Linux, container_id: str) -> str:
     """The container's group below the cgroup2 mount; `/minirun/<id>` unless config.json says."""
     path = linux.get("cgroupsPath") or f"/minirun/{container_id}"
+    if "\0" in path:
+        raise UsageError("config.json: linux.cgroupsPath: a path has no NUL in it")
     if ":" in path:
         raise UnsupportedError(
             f'config.json: cgroupsPath "{path}": only paths, not systemd slices, are supported yet'
@@ -187,7 +189,7 @@ def _spawn_beside(plan: Plan, cgroup: str, undo: Undo, steps: Sequence[init.Step
     if status is None:
         raise TooLate()
     if words := last_words.read():
-        raise_report(words.decode(errors="replace"))
+        raise_report(words.decode(errors="replace"), trusted=False)
     if status or not born.number():
         raise MinirunError("the process that was to enter the container was killed")
     return Created(born.number(), sync)

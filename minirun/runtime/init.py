@@ -238,8 +238,28 @@ def take_stdio(plan: Plan, _sync: Sync) -> None:
     stdio = plan.stdio if plan.slave < 0 else (plan.slave,) * 3
     for number, fd in enumerate(stdio or ()):
         os.dup2(fd, number, inheritable=True)
+    for number in range(3):
+        _reopen_null(number)
     if plan.slave >= 0 and plan.terminal and not plan.born:
         plan.terminal.become_controlling(0)
+
+
+def _reopen_null(number: int) -> None:
+    """The container's own null device for the host's: root could change the mode of what it has open."""
+    null = os.makedev(1, 3)
+    try:
+        given = os.fstat(number)
+        if not stat.S_ISCHR(given.st_mode) or given.st_rdev != null:
+            return
+        access = fcntl.fcntl(number, fcntl.F_GETFL) & (os.O_ACCMODE | os.O_APPEND)
+        careful = os.O_NONBLOCK | os.O_NOCTTY  # it may be anything: a fifo, a terminal
+        own = syscalls.openat2(AT_FDCWD, "/dev/null", access | careful, 0, RESOLVE_NO_MAGICLINKS)
+    except OSError:
+        return  # it is closed, or the container has no such device
+    if stat.S_ISCHR(os.fstat(own).st_mode) and os.fstat(own).st_rdev == null:
+        os.set_blocking(own, True)
+        os.dup2(own, number, inheritable=True)
+    os.close(own)
 
 
 def set_limits(plan: Plan, _sync: Sync) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from minirun.linux.memory import SharedMemory
 
+TRACED_SECONDS = 0.2  # between two looks whether a child that has ended is let go
 SECONDS_TO_DIE = 2.0  # that a killed process may take
 
 
@@ -149,9 +150,21 @@ def wait(pid: int, until: float) -> int | None:
         poll.register(pidfd, select.POLLIN)
         ended = poll.poll(max(0.0, until - time.monotonic()) * 1000)
         os.close(pidfd)
-        return os.waitpid(pid, 0)[1] if ended else None
+        while ended and (status := reap(pid)) is None and time.monotonic() < until:
+            time.sleep(0.01)
+        return status if ended else None
     except (ProcessLookupError, ChildProcessError):
         return None
+
+
+def reap(pid: int) -> int | None:
+    """The wait status of a child that has ended; None while it is kept back.
+
+    Whoever traces a process waits for it first (ptrace(2), PTRACE_SEIZE), and may take as long as he likes.  So a
+    child that a container can see is waited for like this, and nobody sleeps in waitpid(2).
+    """
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return status if found else None
 
 
 def join(path: str, flag: int, why: str) -> None:

@@ -172,17 +172,26 @@ class TooLate(MinirunError):
         )
 
 
-def raise_report(line: str) -> NoReturn:
-    """Raise what a report says.  One that makes no sense is a MinirunError, too."""
+def raise_report(line: str, *, trusted: bool = True) -> NoReturn:
+    """Raise what a report says.  One that makes no sense is a MinirunError, too.
+
+    Not `trusted` are words that may be a container's own: they can be no more than an error message.
+    """
     try:
-        report = {str(key): str(value) for key, value in jsontext.loads(line).items()}
+        report = {str(key): _plain(str(value)) for key, value in jsontext.loads(line).items()}
         kind, message, hint = report["kind"], report.get("message", ""), report.get("hint", "")
         if kind == "call":
             error: Exception = InitError(
                 report["step"], report["call"], int(report["errno"]), report["path"], hint
             )
         else:
-            error = trace.Cancelled(message) if kind == "cancelled" else _ERRORS[kind](message, hint)
-    except (ValueError, KeyError, AttributeError, RecursionError):
+            cancelled = kind == "cancelled" and trusted
+            error = trace.Cancelled(message) if cancelled else _ERRORS[kind](message, hint)
+    except (ValueError, KeyError, AttributeError, RecursionError, OverflowError):
         raise MinirunError("the new process ended with words that make no sense") from None
     raise error
+
+
+def _plain(text: str) -> str:
+    """Without half characters, which JSON can have and no file."""
+    return text.encode(errors="replace").decode()

@@ -5,6 +5,7 @@ Each attempt runs where the object is a copy, mounted over the host's: it must n
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,3 +107,44 @@ def test_the_hosts_files_of_etc_stay_as_they_are(
     command = attempt(minirun, f"/etc/{name}", "--network", "host")
     assert apart(copy, f"/etc/{name}", command).code == 0
     assert facts(copy) == before
+
+
+# ---- descriptors of the host's
+
+
+@pytest.mark.parametrize("words", [("run", "--rm"), ("run", "-d"), ("exec",), ("exec", "-d")])
+def test_a_null_device_that_it_is_given_is_its_own(
+    minirun: Minirun, apart: Apart, null: Path, words: tuple[str, ...]
+) -> None:
+    target = "busybox"
+    if words[0] == "exec":
+        minirun("run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000", check=True)
+        target = "box"
+    network = ("--network", "none") if words[0] == "run" else ()
+    before = facts(null)
+    script = f"{CHANGE.format('/proc/self/fd/0')}; sleep 0.3"
+    apart(null, "/dev/null", minirun.command(*words, *network, target, "sh", "-c", script))
+    assert facts(null) == before
+
+
+def test_nor_does_a_health_probe_get_the_hosts(minirun: Minirun, apart: Apart, null: Path) -> None:
+    probe = ("--health-cmd", CHANGE.format("/proc/self/fd/0"), "--health-interval", "50ms")
+    options = (*probe, "--health-start-interval", "50ms", "--network", "none")
+    before = facts(null)
+    apart(null, "/dev/null", minirun.command("run", "--rm", *options, "busybox", "sleep", "1"))
+    assert facts(null) == before
+
+
+def test_a_file_that_an_exec_reads_or_writes_is_not_the_programs(minirun: Minirun, tmp_path: Path) -> None:
+    """It could be opened anew, for writing, or made a set-user-ID program."""
+    minirun("run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000", check=True)
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_text("what is read")
+    target.write_text("what was there\n")
+    script = "cat; echo evil >/proc/self/fd/0; chmod 6777 /proc/self/fd/0 /proc/self/fd/1; : >/proc/self/fd/1"
+    with source.open() as stdin, target.open("a") as stdout:
+        subprocess.run(
+            minirun.command("exec", "-i", "box", "sh", "-c", script), stdin=stdin, stdout=stdout, timeout=30
+        )
+    assert (source.read_text(), target.read_text()) == ("what is read", "what was there\nwhat is read")
+    assert (source.stat().st_mode | target.stat().st_mode) & 0o7777 == 0o644

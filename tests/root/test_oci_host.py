@@ -178,3 +178,27 @@ def test_an_exec_that_may_not_clone_says_so(oci: Oci, bundle: Bundle) -> None:
     result = oci("exec", "x", "true")
     assert result.code == 1
     assert "seccomp filter forbids clone(2)" in result.stderr
+
+
+# ---- what makes no sense
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"process": []}, {"process": {"user": "root"}}, {"process": {"env": [None]}}, {"process": {"args": [1]}},
+        {"root": "x"}, {"root": {}}, {"mounts": [{"destination": 5}]}, {"linux": []}, {"linux": {"namespaces": [{}]}},
+        {"linux": {"resources": {"memory": 5}}}, {"linux": {"cgroupsPath": 5}}, {"linux": {"cgroupsPath": "/a\0b"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_has_the_wrong_type_is_one_sentence(oci: Oci, bundle: Bundle, change: Config) -> None:
+    def apply(config: Config) -> None:
+        for key, value in change.items():
+            config[key] = {**config[key], **value} if isinstance(value, dict) and value else value
+
+    result = oci("run", "--bundle", bundle("true", change=apply), "x")
+    assert result.code == 1
+    assert result.stderr.startswith("minirun-oci: ")
+    assert "Traceback" not in result.stderr
+    assert oci("state", "x").code == 1

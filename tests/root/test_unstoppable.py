@@ -102,6 +102,46 @@ def test_meanwhile_it_can_be_ended(minirun: Minirun, watcher: Path, words: tuple
         assert process.wait(QUICK) != 0
 
 
+# ---- processes that it traces
+
+
+def watching(start: Start, watcher: Path, *words: str, options: tuple[str, ...] = ()) -> Container:
+    container = start(*options, "-v", f"{watcher}:/watcher:ro", "busybox", "/watcher", *words)
+    eventually(lambda: "watching" in container.logs().stdout)
+    return container
+
+
+PROBE = ("--health-cmd", "true", "--health-interval", "100ms", "--health-start-interval", "100ms")
+
+
+def test_a_dead_process_that_is_kept_back_keeps_the_shim_from_nothing(start: Start, watcher: Path) -> None:
+    """Whoever traces a process waits for it before its parent can."""
+    container = watching(start, watcher, "--keep", options=PROBE)
+    waiting = container.minirun.spawn("exec", container.id, "true")
+    time.sleep(1.5)
+    began = time.monotonic()
+    container.minirun("rename", container.id, "renamed", check=True)
+    assert time.monotonic() - began < QUICK
+    container.minirun("rm", "-f", container.id, check=True)
+    waiting.wait(QUICK)
+
+
+LONE = '{"kind": "error", "message": "half a \\ud800 character"}'
+NONSENSE = '{"kind": "call", "step": "a", "call": "b", "errno": 99999999999999999999, "path": "p"}'
+
+
+@pytest.mark.parametrize(
+    "words", ['{"kind": "cancelled", "message": "evil"}', NONSENSE, LONE, "[[[", '{"a": 1}', "x"]
+)
+def test_what_it_says_in_the_name_of_a_process_is_no_more_than_words(
+    start: Start, watcher: Path, words: str
+) -> None:
+    container = watching(start, watcher, "--say", words, options=("--cap-add", "SYS_PTRACE", *PROBE))
+    eventually(lambda: "-1" in container.inspect("{{range .State.Health.Log}}{{.ExitCode}} {{end}}"))
+    assert container.inspect("{{.State.Status}}") == "running"
+    assert container.minirun("inspect", container.id).code == 0
+
+
 # ---- a shim that is stopped
 
 

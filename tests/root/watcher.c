@@ -2,7 +2,9 @@
  * of it: a line of key=value for each.  Needs CAP_SYS_PTRACE.  See ptrace(2), proc(5).
  *
  * Usage: watcher HOST-FILE      a path that exists on the host only
- *        watcher                stops whoever appears, with SIGSTOP, for good; needs no capability */
+ *        watcher                stops whoever appears, with SIGSTOP, for good; needs no capability
+ *        watcher --keep         traces whoever appears, and when it is dead does not let it go
+ *        watcher --say TEXT     leaves TEXT on the pages that it shares with others, and kills it */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -61,9 +63,25 @@ static void tell(int pid, const char *host_file)
 	fflush(stdout);
 }
 
+static void say(int pid, const char *words)
+{
+	unsigned long start;
+	char flags[8];
+	FILE *maps = fopen(in_proc(pid, "maps"), "r");
+	int memory = open(in_proc(pid, "mem"), O_RDWR);
+	while (maps && fgets(text, sizeof text, maps))
+		if (sscanf(text, "%lx-%*x %7s", &start, flags) == 2 && !strcmp(flags, "rw-s"))
+			pwrite(memory, words, strlen(words), start);
+	kill(pid, SIGKILL);
+	if (maps)
+		fclose(maps);
+	close(memory);
+}
+
 int main(int count, char **words)
 {
 	int status, next = getpid() + 1, pid = next;
+	int keeps = count > 1 && !strcmp(words[1], "--keep"), says = count > 2 && !strcmp(words[1], "--say");
 	printf("watching\n");
 	fflush(stdout);
 	for (; count == 1; pid = pid < next + 31 ? pid + 1 : next)
@@ -71,9 +89,11 @@ int main(int count, char **words)
 	for (;; next = pid + 1) {
 		for (pid = next; ptrace(PTRACE_SEIZE, pid, 0, 0) < 0; pid = pid < next + 7 ? pid + 1 : next)
 			;  /* some may have come and gone before we began */
+		if (keeps)
+			continue;
 		ptrace(PTRACE_INTERRUPT, pid, 0, 0);
 		if (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
-			tell(pid, words[1]);
+			says ? say(pid, words[2]) : tell(pid, words[1]);
 			ptrace(PTRACE_DETACH, pid, 0, 0);
 		}
 	}

@@ -2,8 +2,9 @@
 
 The program gets the very descriptors of whoever asked for it, and the shim never sees a byte: nothing is faster.
 Not so when one of them is a terminal, for a program that has the person's terminal open could read there after it
-was thought to have ended; or a file, which it could open anew for what it was not opened for.  Then the shim holds pipes, or with `-t` the master of a terminal of the container's own, as
-it does for the container's first program: those in front may leave (ctrl-p ctrl-q) and the program goes on.
+was thought to have ended; or a file, which it could open anew for what it was not opened for.  Then the shim holds
+pipes, or with `-t` the master of a terminal of the container's own, as it does for the container's first program: those
+in front may leave (ctrl-p ctrl-q) and the program goes on.
 
 An EXEC message is {"args": [...], "env": [...], "user": "", "workdir": "", "tty": bool, "interactive": bool,
 "privileged": bool, "detach": bool, "rows": n, "columns": n}.

@@ -43,9 +43,8 @@ def release(paths: Paths, record: Record) -> None:
 
 
 def _release_processes(paths: Paths, container_id: str) -> None:
-    from minirun.runtime import (
-        container,
-    )  # with all that init needs: for those who find something to put away
+    # here, not above: it brings all that init needs, and most who look find nothing to put away
+    from minirun.runtime import container
 
     try:
         container.remove(paths.state, state.read(paths.state, container_id))

@@ -47,9 +47,8 @@ class Link(NamedTuple):
     master: str  # the bridge it is a port of, or ""
     mac: str
     addresses: list[str]  # with their prefix lengths; none that is link-local
-    learns: bool = (
-        False  # as a port: the bridge believes what addresses come in there, or floods it with others'
-    )
+    # as a port: the bridge believes what addresses come in there, or floods it with others'
+    learns: bool = False
 
 
 class Counter(NamedTuple):

@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from minirun.runtime.config import Config, Linux, Process, State
 
 
-EXEC_SECONDS = (
-    8.0  # that a process may take to join a container; less than a shim's client waits for an answer
-)
+# that a process may take to join a container; less than a shim's client waits for an answer
+EXEC_SECONDS = 8.0
 
 
 class Created:

@@ -25,7 +25,7 @@ from minirun.engine.loop import Part
 from minirun.engine.oom import OomWatch
 from minirun.engine.termination import Termination
 from minirun.errors import ConflictError, MinirunError, UsageError
-from minirun.linux import signals, syscalls
+from minirun.linux import signals
 from minirun.runtime import container, process
 
 TYPE_CHECKING = False
@@ -297,7 +297,7 @@ class Life:
                 raise UsageError(f"the shim cannot change {key} to that")
         self.record.update(fields)  # type: ignore[typeddict-item]
         records.write(self.paths, self.record)
-        syscalls.set_name("minirun:shim", f"minirun:shim {self.record['name']}")
+        process.call_itself("minirun:shim", f"minirun:shim {self.record['name']}")
 
     def require_running(self, verb: str) -> None:
         status, name = self.record["state"]["status"], self.record["name"]

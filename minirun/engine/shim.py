@@ -102,7 +102,7 @@ class Shim:
             self.record = cleanup.repair(paths, records.read(paths, self.id))
             self._lock()
         self.record.update({"restart_count": 0, "stopped_by_hand": False, "kept": False})
-        syscalls.set_name("minirun:shim", f"minirun:shim {self.record['name']}")
+        process.call_itself("minirun:shim", f"minirun:shim {self.record['name']}")
 
     # ---- until the program runs -----------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""Memory that others may see: a page shared across a fork, and the environment we were started with.
+"""Memory that others may see: a page shared across a fork, and the words and environment we were started with.
 
-See  mmap(2) MAP_SHARED and MAP_ANONYMOUS, madvise(2) MADV_DONTFORK; proc_pid_environ(5), environ(7)
+See  mmap(2) MAP_SHARED and MAP_ANONYMOUS, madvise(2) MADV_DONTFORK; proc_pid_cmdline(5), proc_pid_environ(5)
 """
 
 from __future__ import annotations
@@ -59,14 +59,29 @@ def forget_environment() -> None:
     global _forgotten
     if _forgotten:
         return
-    with open("/proc/self/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()  # proc_pid_stat(5) from the third field on
-    env_start, env_end = int(fields[47]), int(fields[48])
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    ctypes.memset(env_start, 0, env_end - env_start)
+    start, end = _bounds(_ENV_START)
+    ctypes.memset(start, 0, end - start)
     for word in (*posix.environ, *posix.environ.values()):
         if len(word) > 1:  # a shorter one is shared with everybody
             ctypes.memset(id(word) + bytes.__basicsize__ - 1, 0, len(word))
     posix.environ.clear()
     os.environ.update(kept)
     _forgotten = True
+
+
+def set_title(title: str) -> None:
+    """Write `title`, cut to what there is room for, over the words this process began with, which ps(1) shows."""
+    start, end = _bounds(_ARG_START)
+    words = os.fsencode(title)[: end - start - 1]
+    ctypes.memset(start, 0, end - start)
+    ctypes.memmove(start, words, len(words))
+
+
+_ARG_START, _ENV_START = 48, 50  # fields of proc_pid_stat(5); the end is the next
+
+
+def _bounds(field: int) -> tuple[int, int]:
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()  # from the third on: the second may hold anything
+    return int(fields[field - 3]), int(fields[field - 2])

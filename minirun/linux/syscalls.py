@@ -299,10 +299,9 @@ def set_pdeathsig(number: int, *, why: str = "") -> None:
     )
 
 
-def set_name(name: str, title: str = "") -> None:
-    """PR_SET_NAME: what ps shows for this process, 15 characters at most; `title` is what `ps -f` shows."""
+def set_name(name: str) -> None:
+    """PR_SET_NAME: what ps shows for this process, 15 characters at most."""
     act("prctl", _python_prctl.prctl, PR_SET_NAME, name, shown=(PR_SET_NAME, name, 0))
-    _python_prctl.set_proctitle(title or name)  # over argv, where the command line that began us still stands
 
 
 def inet_socket() -> int:

@@ -106,7 +106,7 @@ def await_placement(plan: Plan, sync: Sync) -> None:
     syscalls.prctl(PR_SET_DUMPABLE, 0, why="nobody inside may look at us through /proc/PID before execve")
     if plan.die_with_parent:
         syscalls.set_pdeathsig(signals.SIGKILL, why="no container without its shim")
-    syscalls.set_name("minirun:init")
+    process.call_itself("minirun:init")
     os.setsid()
     sync.hear("placed")
 

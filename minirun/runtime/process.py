@@ -64,7 +64,7 @@ def settle(keep: set[int], name: str, title: str = "") -> None:
     memory.forget_environment()  # of whoever called; it has no business in what outlives the call
     os.setsid()
     os.chdir("/")  # the caller's directory may be unmounted while we live
-    syscalls.set_name(name, title)
+    call_itself(name, title)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2):
         os.dup2(null, fd, inheritable=True)
@@ -73,6 +73,12 @@ def settle(keep: set[int], name: str, title: str = "") -> None:
         if int(text) > 2 and int(text) not in keep:
             with syscalls.tolerating(errno.EBADF):  # the one that listdir itself had open
                 os.close(int(text))  # what the caller left open, a pipe's end say, is not ours to hold
+
+
+def call_itself(name: str, title: str = "") -> None:
+    """What ps(1) shows for this process: `name`, 15 characters at most, and `title` with -f."""
+    syscalls.set_name(name)
+    memory.set_title(title or name)
 
 
 def _clone_into(cgroup: str) -> int:

@@ -50,15 +50,16 @@ def watched(watcher: Path, tmp_path: Path) -> Callable[..., Container]:
 
 
 def assert_nothing_to_get(container: Container) -> None:
-    """It was seen, in the container's root, with an empty environment, no descriptor, and no other capability."""
+    """It was seen, in the container's root, with nothing of the host's, no descriptor, and no other capability."""
     own = container.status("CapPrm")
     seen = eventually(lambda: sightings(container))
     assert {(one["host"], one["environ"], one["fds"], one["caps"]) for one in seen} == {("0", "0", "0", own)}
+    assert {one["writable"] for one in seen} == {"0"}, container.logs().stdout
 
 
-@pytest.mark.parametrize("capability", ["SYS_PTRACE", "ALL"])
-def test_an_exec_shows_nothing_that_the_container_has_not(start: Start, watched, capability: str) -> None:
-    container = watched(start, "--cap-add", capability)
+@pytest.mark.parametrize("capabilities", ["SYS_PTRACE", "SYS_PTRACE CHECKPOINT_RESTORE", "ALL"])
+def test_an_exec_shows_nothing_that_the_container_has_not(start: Start, watched, capabilities: str) -> None:
+    container = watched(start, *(f"--cap-add={name}" for name in capabilities.split()))
     for _ in range(5):
         container.exec("true")
     assert_nothing_to_get(container)
@@ -80,6 +81,15 @@ def test_an_exec_that_forked_first_would_show_every_capability(minirun: Minirun,
     assert any(one["caps"] != container.status("CapPrm") and one["fds"] != "0" for one in seen)
 
 
+def test_an_exec_of_a_python_of_the_host_would_lead_to_its_libraries(minirun: Minirun, watched) -> None:
+    """Without the copies: /proc/PID/map_files leads to the C library of the host, and it can be written."""
+    unsealed = WithoutCure(minirun.root, minirun.state, "")  # not started by scripts/minirun
+    container = watched(partial(containers.start, unsealed), "--cap-add", "ALL")
+    container.exec("true")
+    eventually(lambda: sightings(container))
+    assert re.search(r"^writable .*/libc\.so", container.logs().stdout, re.MULTILINE)
+
+
 # ---- `minirun-oci create` with the pid namespace of another container
 
 
@@ -90,10 +100,11 @@ def joins(container: Container, config: dict[str, Any]) -> None:
 
 
 def test_nor_does_a_container_that_joins_a_pid_namespace(start: Start, watched, oci: Oci, bundle) -> None:
-    container = watched(start, "--cap-add", "SYS_PTRACE")
+    container = watched(start, "--cap-add", "ALL")
     path = bundle("true", change=partial(joins, container))
     oci.detached("create", "--bundle", path, "x")
     (seen,) = eventually(lambda: sightings(container))
+    assert seen["writable"] == "0", container.logs().stdout
     assert (seen["host"], seen["environ"], seen["caps"]) == ("0", "0", "00000000a80425fb")
     assert seen["fds"] == "1"  # exec.fifo, where it waits for `start`
 

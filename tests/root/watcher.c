@@ -44,6 +44,29 @@ static int descriptors_of(int pid)
 	return count;
 }
 
+/* Of the files that it has mapped, those that can be opened for writing (that needs CAP_CHECKPOINT_RESTORE as well). */
+static int writable_of(int pid)
+{
+	DIR *directory = opendir(in_proc(pid, "map_files"));
+	int count = 0;
+	for (struct dirent *entry; directory && (entry = readdir(directory));) {
+		char name[300], file[4096] = "";
+		snprintf(name, sizeof name, "map_files/%s", entry->d_name);
+		int fd = entry->d_name[0] == '.' ? -1 : open(in_proc(pid, name), O_WRONLY);
+		if (fd < 0)
+			continue;
+		readlink(path, file, sizeof file - 1);
+		if (*file == '/' && strncmp(file, "/dev/zero", 9)) { /* what is shared and has no name is shown as /dev/zero */
+			count++;
+			printf("writable %s\n", file);
+		}
+		close(fd);
+	}
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
 static void tell(int pid, const char *host_file)
 {
 	char exe[4096] = "", name[4096], capabilities[32] = "";
@@ -58,8 +81,8 @@ static void tell(int pid, const char *host_file)
 	char *line = strstr(text, "CapPrm:\t");
 	if (line)
 		sscanf(line, "CapPrm:\t%31s", capabilities);
-	printf("pid=%d exe=%s host=%d environ=%d fds=%d caps=%s\n", pid, exe, host, environment, descriptors_of(pid),
-	       capabilities);
+	printf("pid=%d exe=%s host=%d environ=%d fds=%d caps=%s writable=%d\n", pid, exe, host, environment,
+	       descriptors_of(pid), capabilities, writable_of(pid));
 	fflush(stdout);
 }
 

@@ -11,7 +11,7 @@ from tests.support import CHECKOUT, run
 SCRIPTS = CHECKOUT / "scripts"
 
 
-@pytest.mark.parametrize("name", ["minirun", "minirun-oci", "rootfs"])
+@pytest.mark.parametrize("name", ["minirun", "minirun-oci", "launch", "rootfs"])
 def test_posix_scripts_parse(name: str) -> None:
     assert run("sh", "-n", SCRIPTS / name).code == 0
 
@@ -32,7 +32,8 @@ def checkout(tmp_path: Path) -> Path:
     made = tmp_path / 'it\'s a "check out"'
     for directory in ("scripts", ".venv/bin", "minirun/cli"):
         (made / directory).mkdir(parents=True)
-    shutil.copy(SCRIPTS / "minirun", made / "scripts")
+    for name in ("minirun", "launch"):
+        shutil.copy(SCRIPTS / name, made / "scripts")
     (made / "scripts" / "setup").write_text("#!/bin/sh\necho setting up\n")
     (made / "scripts" / "setup").chmod(0o755)
     (made / "pyproject.toml").touch()
@@ -41,7 +42,8 @@ def checkout(tmp_path: Path) -> Path:
     os.utime(made / "scripts" / "setup", (1, 1))
     os.utime(made / "pyproject.toml", (1, 1))
     (made / ".venv" / "stamp").touch()
-    program = "import sys\n\n\ndef main():\n    print(sys.argv)\n    print(*sys.path, sep='\\n')\n"
+    program = "import os, sys\n\n\ndef main():\n    print(sys.argv, os.environ.get('LC_ALL'))\n"
+    program += "    print(*sys.path, sep='\\n')\n"
     (made / "minirun" / "cli" / "main.py").write_text(program)
     return made
 
@@ -70,8 +72,16 @@ def test_the_environment_cannot_add_code(checkout: Path, tmp_path: Path) -> None
     (tmp_path / "sys.py").touch()
     (tmp_path / "os.py").write_text("print('hostile')")
     result = run(checkout / "scripts" / "minirun", env={"PYTHONPATH": str(tmp_path)}, cwd=tmp_path)
+    assert result.stdout.startswith("['minirun']")
     assert "hostile" not in result.stdout
     assert str(tmp_path) not in result.stdout.splitlines()
+
+
+@pytest.mark.parametrize("value", [None, "xx"])
+def test_the_caller_keeps_the_locale(checkout: Path, value: str | None) -> None:
+    """Python itself is started without one, see linux/interpreter.py."""
+    result = run(checkout / "scripts" / "minirun", env={"LC_ALL": value} if value else {})
+    assert result.stdout.splitlines()[0] == f"['minirun'] {value}"
 
 
 def test_a_changed_project_file_is_set_up_again(checkout: Path) -> None:

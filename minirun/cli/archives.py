@@ -125,10 +125,11 @@ def _opened(source: str) -> BufferedReader:
 @click.pass_obj
 def export_command(paths: Paths, output: str, container: str) -> None:
     """Write all files of a container, running or not, as a tar."""
-    from minirun.engine import commit, events, lifecycle
+    from minirun.engine import containers, events
+    from minirun.engine.files import commit
 
     _refuse_terminal("export", output)
-    record = lifecycle.find(paths, container)
+    record = containers.find(paths, container)
     _write(output, commit.export(paths, record))
     events.of_container(paths, record, "export")
 
@@ -160,11 +161,12 @@ def commit_command(
     paths: Paths, author: str, message: str, changes: tuple[str, ...], pause: bool, container: str, name: str
 ) -> None:
     """Make an image of a container's image and what changed in it, and print its id."""
-    from minirun.engine import commit, events, imageevents, lifecycle
+    from minirun.engine import containers, events, imageevents
+    from minirun.engine.files import commit
     from minirun.image import derive
 
     wish = commit.Wish(derive.name_for(name), author, message, list(changes), pause)
-    record = lifecycle.find(paths, container)
+    record = containers.find(paths, container)
     image = commit.commit(paths, record, wish)
     if wish.name:
         imageevents.tagged(paths, image, wish.name)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from minirun.engine.spawn import Spare
+    from minirun.engine.shim.spawn import Spare
 
 _CONTAINER_COMMANDS = {"run", "create", "start", "exec"}  # whose exit code may be the program's own
 

@@ -10,7 +10,7 @@ import click
 from minirun.cli import units
 from minirun.cli.commands import Session
 from minirun.cli.printing import say, say_line
-from minirun.engine import lifecycle
+from minirun.engine import containers
 from minirun.errors import UsageError
 
 _SWITCH = {f"--quiet={word}": flag for word, flag in (("true", "-q"), ("false", "--no-quiet"))}
@@ -67,10 +67,10 @@ def split(text: str) -> tuple[str, str]:
 
 def _copy_out(session: Session, container: str, path: str, to_path: str, follow: bool, archive: bool) -> int:
     """Returns how many bytes."""
-    from minirun.engine import copying, tree
+    from minirun.engine.files import copying, tree
     from minirun.image import save
 
-    record = lifecycle.find(session, container)
+    record = containers.find(session, container)
     if to_path == "-" and sys.stdout.isatty():
         raise UsageError("refusing to write a tar archive to a terminal", "redirect it, or name a path")
     here, wanted = tree.host(), _absolute(to_path)
@@ -83,9 +83,9 @@ def _copy_out(session: Session, container: str, path: str, to_path: str, follow:
 
 
 def _copy_in(session: Session, path: str, container: str, to_path: str, follow: bool) -> int:
-    from minirun.engine import copying, tree
+    from minirun.engine.files import copying, tree
 
-    record = lifecycle.find(session, container)
+    record = containers.find(session, container)
     source = None if path == "-" else copying.Source(tree.host(), _absolute(path), follow=follow)
     with tree.of_container(session, record) as inside:
         if source:
@@ -103,7 +103,7 @@ def _absolute(path: str) -> str:
 @click.pass_obj
 def diff_command(session: Session, container: str) -> None:
     """Show what a container has added (A), changed (C) and deleted (D) in its file system."""
-    from minirun.engine import diff
+    from minirun.engine.files import diff
 
-    for kind, path in diff.changes(session, lifecycle.find(session, container)):
+    for kind, path in diff.changes(session, containers.find(session, container)):
         say_line(f"{kind} {path}")

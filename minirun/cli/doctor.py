@@ -10,12 +10,12 @@ import click
 from minirun.cli import format
 from minirun.cli.commands import Session
 from minirun.cli.printing import draw, say
-from minirun.engine import doctor
+from minirun.engine.diagnose import doctor
 from minirun.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.engine.doctor import Check
+    from minirun.engine.diagnose.doctor import Check
 
 _COLOURS = {doctor.OK: "green", doctor.WARN: "yellow", doctor.FAIL: "red"}
 _HEADINGS = {"Check": "CHECK", "Status": "STATUS", "Found": "FOUND", "Advice": "ADVICE"}

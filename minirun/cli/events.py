@@ -15,7 +15,8 @@ from minirun import files
 from minirun.cli import filters, moments, template
 from minirun.cli.commands import Session
 from minirun.cli.printing import say, say_line
-from minirun.engine import events, trail
+from minirun.engine import events
+from minirun.engine.logs import tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,14 +56,14 @@ def events_command(session: Session, words: tuple[str, ...], form: str, since: s
 
 def _stream(path: str, begin: int, end: int | None, *, past: bool) -> Iterator[dict[str, Any]]:
     """Events from `begin` to `end` (nanoseconds), for ever if that is None; `past`: those there are already, too."""
-    news = trail.Trail(path, follow=True)
+    news = tail.Trail(path, follow=True)
     if not past:
         news.go(news.size())
     going = True
     while going:
         going = end is None or time.time_ns() < end  # before we look: what is written until then is still in
         while block := news.read():
-            for event in trail.parse(block):
+            for event in tail.parse(block):
                 if end is not None and event["timeNano"] > end:
                     return
                 if event["timeNano"] >= begin:

@@ -9,7 +9,8 @@ import click
 
 from minirun.cli import attach, foreground
 from minirun.cli.commands import Session
-from minirun.engine import control, lifecycle, options
+from minirun.engine import containers, control
+from minirun.engine.options import run_options
 from minirun.errors import ConflictError, UsageError
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def exec_command(
     rows, columns = attach.own_size() if tty else (0, 0)
     wish = {
         "args": args,
-        "env": options.environment(words["env"], words["env_file"]),
+        "env": run_options.environment(words["env"], words["env_file"]),
         "user": words["user"],
         "workdir": words["workdir"],
         "privileged": words["privileged"],
@@ -72,12 +73,12 @@ def exec_command(
 
 
 def _shim(session: Session, container: str) -> socket.socket:
-    record = lifecycle.find(session, container)
+    record = containers.find(session, container)
     if record["state"]["status"] == "paused":
         raise ConflictError(
             f"Container {record['name']} is paused, unpause the container before exec", "minirun unpause"
         )
-    lifecycle.require_running(record)
+    containers.require_running(record)
     return control.require(session, record)
 
 

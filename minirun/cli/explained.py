@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from minirun.cli import run as plain
 from minirun.cli.prompt import Prompt
-from minirun.engine.spawn import spawn
+from minirun.engine.shim.spawn import spawn
 from minirun.errors import MinirunError, UsageError
 from minirun.linux import trace
 from minirun.teach import jsonlines, narrate, stepping
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.cli.commands import Session
-    from minirun.engine.options import RunOptions
-    from minirun.engine.spawn import Spare
+    from minirun.engine.options.run_options import RunOptions
+    from minirun.engine.shim.spawn import Spare
     from minirun.teach.events import Act, Step
 
 FORMS = ("text", "json", "sh")

@@ -7,7 +7,7 @@ import click
 from minirun.cli import format
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import info
+from minirun.engine.view import info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ import click
 
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import inspect, lifecycle, mountfacts, netfacts, volumes
+from minirun.engine import containers as engine
+from minirun.engine import volumes
+from minirun.engine.view import inspect, inspect_mounts, inspect_network
 from minirun.errors import NotFoundError, UsageError
 
 TYPE_CHECKING = False
@@ -70,9 +72,9 @@ def _look_up(session: Session, name: str, kinds: list[str], size: bool) -> Facts
     for kind in kinds:
         try:
             if kind == "network":
-                return netfacts.find(session, name)
+                return inspect_network.find(session, name)
             if kind == "volume":
-                return mountfacts.volume(session, volumes.find(session, name))
+                return inspect_mounts.volume(session, volumes.find(session, name))
             return _container(session, name, size) if kind == "container" else _image(session, name)
         except (NotFoundError, UsageError):
             if len(kinds) == 1:
@@ -81,7 +83,7 @@ def _look_up(session: Session, name: str, kinds: list[str], size: bool) -> Facts
 
 
 def _container(session: Session, name: str, size: bool) -> Facts:
-    return inspect.container(session, lifecycle.find(session, name), size=size)
+    return inspect.container(session, engine.find(session, name), size=size)
 
 
 def _image(session: Session, name: str) -> Facts:

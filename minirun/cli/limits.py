@@ -1,13 +1,13 @@
 """The options about limits, which `run`, `create` and `update` share.
 
-Next  engine/limits.py says what they mean
+Next  engine/options/limits.py says what they mean
 """
 
 from __future__ import annotations
 
 import click
 
-from minirun.engine import limits
+from minirun.engine.options import limits
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from minirun.engine.options import RunOptions
+    from minirun.engine.options.run_options import RunOptions
 
     Command = Callable[..., Any]
 

@@ -1,6 +1,6 @@
 """`logs`: what a container printed, its standard output to ours, its standard error to ours.
 
-See  engine/logreader.py; docs/logs-and-events.md
+See  engine/logs/reader.py; docs/logs-and-events.md
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import click
 from minirun.cli import moments
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import control, lifecycle, logreader
+from minirun.engine import containers, control
+from minirun.engine.logs import reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from minirun.engine.logreader import Entry, Reader
+    from minirun.engine.logs.reader import Entry, Reader
 
 
 @click.command("logs", short_help="Fetch the logs of a container")
@@ -46,26 +47,26 @@ def logs_command(
     begin, end = (
         moments.nanoseconds(text, name) if text else 0 for text, name in ((since, "since"), (until, "until"))
     )
-    record = lifecycle.find(session, container)
-    logreader.require_readable(record)
+    record = containers.find(session, container)
+    reader.require_readable(record)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `minirun logs C | head` ends quietly, as cat would
     shim = control.connect(session, record) if follow else None  # before we read: nothing comes in between
-    reader = logreader.Reader(
+    log = reader.Reader(
         session.container(record["id"]),
         since=moments.utc(begin) if since else "",
         until=moments.utc(end) if until else "",
         tail=_count(tail),
         follow=shim is not None,
     )
-    batches = reader.coming(shim, 1, end / 1e9 if until else None) if shim else reader.now()
+    batches = log.coming(shim, 1, end / 1e9 if until else None) if shim else log.now()
     for entries in batches:
         _show(entries, timestamps, details)
-        _warn(reader)
+        _warn(log)
 
 
 def _count(tail: str) -> int:
     """Docker takes what is no number for "all"."""
-    return int(tail) if tail.isdecimal() else logreader.ALL
+    return int(tail) if tail.isdecimal() else reader.ALL
 
 
 def _show(entries: Iterable[Entry], timestamps: bool, details: bool) -> None:
@@ -92,8 +93,8 @@ def _write(fd: int, data: bytes) -> None:
         data = data[os.write(fd, data) :]
 
 
-def _warn(reader: Reader) -> None:
-    if reader.trail.missed:
-        reader.trail.missed = False
+def _warn(log: Reader) -> None:
+    if log.trail.missed:
+        log.trail.missed = False
         words = "lines were missed here: the log was put aside and removed faster than it was read"
         say(f"minirun: {words}", err=True)

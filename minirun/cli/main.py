@@ -13,7 +13,7 @@ import os
 import sys
 
 from minirun.cli.leaving import leave
-from minirun.engine import spawn
+from minirun.engine.shim import spawn
 from minirun.errors import MinirunError
 from minirun.linux import interpreter, trace
 

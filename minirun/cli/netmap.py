@@ -2,7 +2,7 @@
 
 Two forms of the same picture: for a terminal, and as one page for a browser.  What both say in words is said here.
 
-See      engine/netmap.py, where it is found out; docs/networks.md
+See      engine/diagnose/netmap.py, where it is found out; docs/networks.md
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import click
 from minirun.cli import units
 from minirun.cli.commands import write_lines
 from minirun.cli.ps import familiar
-from minirun.engine import netkernel, netmap
+from minirun.engine.diagnose import netmap, snapshot
 from minirun.errors import UsageError
 from minirun.network import ports
 from minirun.printable import printable
@@ -23,9 +23,9 @@ from minirun.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minirun.engine.netkernel import Counter, Drop, Published
-    from minirun.engine.netmap import Drawn, Lonely, Map, Member
-    from minirun.engine.netremarks import Remark
+    from minirun.engine.diagnose.findings import Remark
+    from minirun.engine.diagnose.netmap import Drawn, Lonely, Map, Member
+    from minirun.engine.diagnose.snapshot import Counter, Drop, Published
     from minirun.paths import Paths
 
 
@@ -105,7 +105,7 @@ def _row(span: list[Published]) -> Row:
     several = "" if first is last else f"-{last.host_port}"
     inner = "" if first is last else f"-{last.container_port}"
     counters = [port.counter for port in span if port.counter]
-    total = netkernel.Counter(sum(one.packets for one in counters), sum(one.bytes for one in counters))
+    total = snapshot.Counter(sum(one.packets for one in counters), sum(one.bytes for one in counters))
     return Row(
         f"{ports.show_address(first.host_ip, first.host_port)}{several}/{first.protocol}",
         f"{ports.show_address(first.container_ip, first.container_port)}{inner}",

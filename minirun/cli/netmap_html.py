@@ -29,14 +29,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
 from minirun.cli import netmap as words
-from minirun.engine.netkernel import FAMILIES
+from minirun.engine.diagnose.snapshot import FAMILIES
 from minirun.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minirun.engine.netkernel import Link
-    from minirun.engine.netmap import Drawn, Map, Member
+    from minirun.engine.diagnose.netmap import Drawn, Map, Member
+    from minirun.engine.diagnose.snapshot import Link
 
     Element = ElementTree.Element
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from minirun.cli.layers_text import Pen
-    from minirun.engine.netmap import Drawn, Map, Member
+    from minirun.engine.diagnose.netmap import Drawn, Map, Member
 
 _WIDEST = 100  # columns
 _WHOLE, _WAY_OUT, _BROKEN = "════", "◄═══", "═╳══"

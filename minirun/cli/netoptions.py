@@ -1,6 +1,6 @@
 """The options of `run` and `create` about networks.
 
-Next  engine/plugs.py says what they mean
+Next  engine/options/attachments.py says what they mean
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import click
 
 from minirun.cli.printing import say
-from minirun.engine import plugs
+from minirun.engine.options import attachments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from minirun.engine.options import RunOptions
+    from minirun.engine.options.run_options import RunOptions
 
 _OPTIONS = (
     click.option(
@@ -52,4 +52,4 @@ def warn(options: RunOptions) -> None:
 
 def take(into: RunOptions, words: dict[str, Any]) -> None:
     """The words of the command line into RunOptions."""
-    plugs.take(into, words)
+    attachments.take(into, words)

@@ -12,8 +12,10 @@ import click
 from minirun.cli import filters, format, pruning, stopping, units
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
-from minirun.engine import lifecycle, netfacts, networks, plugs
-from minirun.engine import options as parse
+from minirun.engine import containers, networks
+from minirun.engine.options import attachments
+from minirun.engine.options import run_options as parse
+from minirun.engine.view import inspect_network
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.network import ledger
 
@@ -91,7 +93,7 @@ def create_command(
 def ls_command(session: Session, quiet: bool, no_trunc: bool, words: tuple[str, ...], form: str) -> None:
     """List networks."""
     known = ("dangling", "driver", "id", "label", "name", "scope", "type")
-    lifecycle.all_containers(session)  # what a killed shim has left is put away first
+    containers.all_containers(session)  # what a killed shim has left is put away first
     networks.repair(session)
     rows = (_row(facts, whole=no_trunc) for facts in _chosen(session, filters.parse(words, known)))
     if quiet and not form:
@@ -105,7 +107,7 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterator[dict[str
     if bad := set(wanted.get("type", ())) - set(_KINDS):
         raise UsageError(f"invalid filter: 'type={bad.pop()}'", "there are builtin and custom")
     dangling = {filters.boolean(text) for text in wanted.get("dangling", ())}
-    for facts in netfacts.everything(session):
+    for facts in inspect_network.everything(session):
         builtin = facts["Name"] in networks.PREDEFINED
         tests = [
             not dangling or (not builtin and not facts["Containers"]) in dangling,
@@ -147,9 +149,9 @@ def inspect_command(session: Session, form: str, verbose: bool, names: tuple[str
     """Display detailed information on one or more networks."""
     from minirun.cli import inspecting
 
-    lifecycle.all_containers(session)
+    containers.all_containers(session)
     networks.repair(session)
-    return inspecting.show(names, form, lambda name: netfacts.find(session, name))
+    return inspecting.show(names, form, lambda name: inspect_network.find(session, name))
 
 
 @click.command("rm")
@@ -158,7 +160,7 @@ def inspect_command(session: Session, form: str, verbose: bool, names: tuple[str
 @click.pass_obj
 def rm_command(session: Session, force: bool, names: tuple[str, ...]) -> int:
     """Remove one or more networks; not those that a running container uses."""
-    lifecycle.all_containers(session)
+    containers.all_containers(session)
     networks.repair(session)
     return stopping.for_each(
         names, lambda name: networks.remove(session, name), fine=NotFoundError if force else None
@@ -195,13 +197,13 @@ def connect_command(
         raise UsageError(
             "--link is not there", "containers of a network find each other by name; --alias adds one"
         )
-    record = lifecycle.find(session, container)
+    record = containers.find(session, container)
     networks.repair(session)
     if network in ledger.LONELY:
         raise ConflictError(
             f"container {record['name']} cannot be connected to {network}: that is no network"
         )
-    networks.connect(session, ledger.find(session, network), record, plugs.for_connect(network, words))
+    networks.connect(session, ledger.find(session, network), record, attachments.for_connect(network, words))
 
 
 @click.command("disconnect")
@@ -211,6 +213,6 @@ def connect_command(
 @click.pass_obj
 def disconnect_command(session: Session, force: bool, network: str, container: str) -> None:
     """Disconnect a container from a network."""
-    record = lifecycle.find(session, container)
+    record = containers.find(session, container)
     networks.repair(session)
     networks.disconnect(session, ledger.find(session, network), record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minirun.engine import policies
+from minirun.engine.options import policies
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from minirun.engine.options import RunOptions
+    from minirun.engine.options.run_options import RunOptions
 
 _OPTIONS = (
     click.option("--restart", default="no", help="no, on-failure[:n], always or unless-stopped."),

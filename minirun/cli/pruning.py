@@ -12,7 +12,8 @@ import click
 
 from minirun.cli import filters, units
 from minirun.cli.printing import say
-from minirun.engine import events, lifecycle, networks, sizes, volumes
+from minirun.engine import containers, events, networks, volumes
+from minirun.engine.view import sizes
 from minirun.errors import ConflictError, MinirunError, NotFoundError
 from minirun.network import ledger
 
@@ -65,8 +66,8 @@ def containers_away(session: Session, wanted: Wanted) -> tuple[list[str], int]:
     """Remove containers that are not under way.  Returns their ids, and the bytes they took."""
     limits = [filters.until(text) for text in wanted.get("until", ())]
     gone, reclaimed = [], 0
-    for record in lifecycle.all_containers(session):
-        if lifecycle.is_under_way(record) or not has_labels(record["labels"], wanted):
+    for record in containers.all_containers(session):
+        if containers.is_under_way(record) or not has_labels(record["labels"], wanted):
             continue
         if all((units.moment(record["created"]) or 0) < limit for limit in limits):
             size = sizes.written(session, record)
@@ -80,7 +81,7 @@ def containers_away(session: Session, wanted: Wanted) -> tuple[list[str], int]:
 def _removed(session: Session, record: Record) -> bool:
     """Not when somebody else has removed it, or starts it at this moment."""
     with contextlib.suppress(NotFoundError, ConflictError):
-        lifecycle.remove(session, record, force=False)
+        containers.remove(session, record, force=False)
         return True
     return False
 
@@ -111,7 +112,7 @@ def volumes_away(session: Session, wanted: Wanted, *, every: bool) -> tuple[list
 def networks_away(session: Session, wanted: Wanted) -> list[str]:
     """Remove networks that no running container uses.  Returns their names."""
     limits = [filters.until(text) for text in wanted.get("until", ())]
-    lifecycle.all_containers(session)  # what a killed shim has left is put away first
+    containers.all_containers(session)  # what a killed shim has left is put away first
     networks.repair(session)
     gone = []
     for network in ledger.everything(session):

@@ -13,7 +13,8 @@ import click
 from minirun.cli import filters, format, units
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import inspect, lifecycle, netfacts, networks, sizes
+from minirun.engine import containers, networks
+from minirun.engine.view import inspect, inspect_network, sizes
 from minirun.errors import NotFoundError, UsageError
 from minirun.network.ports import parse_exposed
 from minirun.printable import one_line
@@ -73,7 +74,7 @@ def ps_command(
     wanted = filters.parse(words, _FILTERS)
     count = 1 if latest else last
     every = every or count >= 0 or "status" in wanted
-    shown = [one for one in chosen(session, wanted) if every or lifecycle.is_under_way(one)]
+    shown = [one for one in chosen(session, wanted) if every or containers.is_under_way(one)]
     shown = shown[:count] if count >= 0 else shown
     if quiet and not form:
         say("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), end="")
@@ -128,7 +129,7 @@ def networks_of(record: Record) -> list[str]:
 def _ports(record: Record, places: list[tuple[Network, Endpoint]]) -> str:
     if not places:
         return ""
-    return netfacts.port_words(inspect.asked(record)["exposed"], networks.published(places))
+    return inspect_network.port_words(inspect.asked(record)["exposed"], networks.published(places))
 
 
 def _shortened(source: str) -> str:
@@ -176,7 +177,7 @@ def _health(record: Record) -> str:
 
 def chosen(session: Session, wanted: dict[str, list[str]]) -> list[Record]:
     """The containers that every filter lets through, newest first.  Raises UsageError for a senseless value."""
-    records = lifecycle.all_containers(session)
+    records = containers.all_containers(session)
     tests = [_FILTERS[key](session, values) for key, values in wanted.items()]
     return [record for record in records if all(test(record) for test in tests)]
 
@@ -232,7 +233,7 @@ def _by_ancestor(session: Session, values: list[str]) -> Test:
 
 def _created(session: Session, values: list[str]) -> list[str]:
     try:
-        return [lifecycle.find(session, value)["created"] for value in values]
+        return [containers.find(session, value)["created"] for value in values]
     except NotFoundError as error:
         raise UsageError(str(error)) from None
 
@@ -265,7 +266,7 @@ def _by_network(session: Session, values: list[str]) -> Test:
 def _network_name(session: Session, text: str) -> str:
     """A network may be given by its id, too."""
     with contextlib.suppress(NotFoundError, UsageError):
-        return str(netfacts.find(session, text)["Name"])
+        return str(inspect_network.find(session, text)["Name"])
     return text
 
 

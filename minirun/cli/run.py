@@ -1,7 +1,7 @@
 """`minirun run`: from the words of the command line to RunOptions, and in front of the container until it ends.
 
 By hand  docker run has the same options
-Next     engine/run.py
+Next     engine/create.py
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import click
 from minirun.cli import attach, cidfile, limits, netoptions, policies, progress
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import logs, mountpoints
-from minirun.engine import options as parse
-from minirun.engine import run as engine
-from minirun.engine.options import RunOptions
-from minirun.engine.spawn import Spare, spawn
+from minirun.engine import create as engine
+from minirun.engine.logs import writer
+from minirun.engine.options import mounts
+from minirun.engine.options import run_options as parse
+from minirun.engine.options.run_options import RunOptions
+from minirun.engine.shim.spawn import Spare, spawn
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -242,9 +243,9 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
     options.annotations = parse.labels(words["annotation"])
     options.groups = list(words["group_add"])
     options.mounts = [
-        *map(mountpoints.volume, words["volume"]),
-        *map(mountpoints.mount, words["mount"]),
-        *map(mountpoints.tmpfs, words["tmpfs"]),
+        *map(mounts.volume, words["volume"]),
+        *map(mounts.mount, words["mount"]),
+        *map(mounts.tmpfs, words["tmpfs"]),
     ]
     options.volumes_from = list(words["volumes_from"])
     netoptions.take(options, words)
@@ -253,6 +254,6 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
     limits.take(options, words)
     parse.security(options, words["security_opt"])
     policies.take(options, words)
-    options.log = logs.settings(words["log_driver"], words["log_opt"])
+    options.log = writer.settings(words["log_driver"], words["log_opt"])
     parse.check(options)
     return options

@@ -14,9 +14,9 @@ from minirun.cli import attach as front
 from minirun.cli import netoptions, progress, run, stopping
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import control, lifecycle, networks
-from minirun.engine import run as engine
-from minirun.engine.spawn import spawn
+from minirun.engine import containers as engine
+from minirun.engine import control, create, networks
+from minirun.engine.shim.spawn import spawn
 from minirun.errors import ConflictError, UsageError
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any
         options = run.parse_options(image, list(args), words)
         options.attached = ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
         netoptions.warn(options)
-        record, _ = engine.prepare(session, options, news)
+        record, _ = create.prepare(session, options, news)
     say(record["id"])
 
 
@@ -59,24 +59,22 @@ def start_command(
 ) -> int:
     """Start one or more stopped containers."""
     if not attach and not interactive:
-        return stopping.for_each(
-            containers, lambda name: lifecycle.start(session, lifecycle.find(session, name))
-        )
+        return stopping.for_each(containers, lambda name: engine.start(session, engine.find(session, name)))
     if len(containers) > 1:
         raise UsageError("you cannot start and attach multiple containers at once")
-    record = lifecycle.find(session, containers[0])
+    record = engine.find(session, containers[0])
     return _start_in_front(session, record, interactive, front.detach_keys(detach_keys))
 
 
 def _start_in_front(session: Session, record: Record, interactive: bool, keys: bytes) -> int:
     """Start it and stay until the end.  Returns the program's exit code."""
-    if lifecycle.is_under_way(record):
+    if engine.is_under_way(record):
         return _attach(session, record, interactive, keys, signals=True)
     interactive = interactive and record["interactive"]
     require_terminal(record, interactive)
     spare = spawn(expect_network=networks.has_own(record))
     size = front.own_size() if record["tty"] else (0, 0)
-    engine.order(session, record, spare, size, ["stdout", "stderr"], once=True)
+    create.order(session, record, spare, size, ["stdout", "stderr"], once=True)
     end = front.attach(spare.sock, interactive=interactive, tty=record["tty"], keys=keys)
     if end and end.last:
         spare.wait()
@@ -93,7 +91,7 @@ def attach_command(
     session: Session, no_stdin: bool, sig_proxy: bool, detach_keys: str, container: str
 ) -> int:
     """See the output of a running container, and type into it."""
-    record = lifecycle.find(session, container)
+    record = engine.find(session, container)
     wanted = {
         "paused": "You cannot attach to a paused container, unpause it first",
         "restarting": "You cannot attach to a restarting container, wait until it is running",

@@ -1,6 +1,6 @@
 """`stats`: what containers use, drawn anew each second.
 
-See  engine/stats.py for where each number comes from
+See  engine/view/stats.py for where each number comes from
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import click
 from minirun.cli import format, units
 from minirun.cli.commands import Session
 from minirun.cli.printing import draw, say
-from minirun.engine import lifecycle, stats
+from minirun.engine import containers as engine
+from minirun.engine.view import stats
 from minirun.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.engine.record_types import Record
-    from minirun.engine.stats import Sample
+    from minirun.engine.view.stats import Sample
 
     Found = list[tuple[Record, Sample | None]]
 
@@ -87,9 +88,9 @@ def stats_command(
 def _look(session: Session, names: tuple[str, ...], every: bool) -> Found:
     """A sample of each container.  Raises NotFoundError for a name that none has."""
     if names:
-        chosen = [lifecycle.find(session, name) for name in names]
+        chosen = [engine.find(session, name) for name in names]
     else:
-        chosen = [one for one in lifecycle.all_containers(session) if every or lifecycle.is_under_way(one)]
+        chosen = [one for one in engine.all_containers(session) if every or engine.is_under_way(one)]
     return [(record, stats.sample(record)) for record in chosen]
 
 

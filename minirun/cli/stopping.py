@@ -1,6 +1,6 @@
 """`stop`, `kill`, `restart`, `wait`, `rm`, `pause`, `unpause`, `rename`: containers that exist, from outside.
 
-See  engine/lifecycle.py
+See  engine/containers.py
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import click
 
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import lifecycle
+from minirun.engine import containers as engine
 from minirun.errors import MinirunError, NotFoundError
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def stop_command(session: Session, timeout: int | None, signal_name: str, contai
     """Stop one or more running containers."""
 
     def stop(name: str) -> None:
-        _remark(lifecycle.stop(session, lifecycle.find(session, name), timeout, signal_name))
+        _remark(engine.stop(session, engine.find(session, name), timeout, signal_name))
 
     return for_each(containers, stop)
 
@@ -71,7 +71,7 @@ def restart_command(
     """Restart one or more containers."""
 
     def restart(name: str) -> None:
-        _remark(lifecycle.restart(session, lifecycle.find(session, name), timeout, signal_name))
+        _remark(engine.restart(session, engine.find(session, name), timeout, signal_name))
 
     return for_each(containers, restart)
 
@@ -82,8 +82,8 @@ def restart_command(
 @click.pass_obj
 def kill_command(session: Session, signal_name: str, containers: tuple[str, ...]) -> int:
     """Kill one or more running containers."""
-    number = lifecycle.signal_number(signal_name)
-    return for_each(containers, lambda name: lifecycle.send(session, lifecycle.find(session, name), number))
+    number = engine.signal_number(signal_name)
+    return for_each(containers, lambda name: engine.send(session, engine.find(session, name), number))
 
 
 @click.command("wait")
@@ -94,7 +94,7 @@ def wait_command(session: Session, containers: tuple[str, ...]) -> int:
     code = 0
     for name in containers:
         try:
-            say(str(lifecycle.wait(session, lifecycle.find(session, name))))
+            say(str(engine.wait(session, engine.find(session, name))))
         except MinirunError as error:
             say(f"minirun: {error}", err=True)
             code = 1
@@ -110,7 +110,7 @@ def rm_command(session: Session, force: bool, volumes: bool, containers: tuple[s
     """Remove one or more containers."""
 
     def remove(name: str) -> None:
-        lifecycle.remove(session, lifecycle.find(session, name), force=force, with_volumes=volumes)
+        engine.remove(session, engine.find(session, name), force=force, with_volumes=volumes)
 
     return for_each(containers, remove, fine=NotFoundError if force else None)
 
@@ -120,7 +120,7 @@ def rm_command(session: Session, force: bool, volumes: bool, containers: tuple[s
 @click.pass_obj
 def pause_command(session: Session, containers: tuple[str, ...]) -> int:
     """Freeze all processes of one or more containers."""
-    return for_each(containers, lambda name: lifecycle.pause(session, lifecycle.find(session, name)))
+    return for_each(containers, lambda name: engine.pause(session, engine.find(session, name)))
 
 
 @click.command("unpause")
@@ -128,7 +128,7 @@ def pause_command(session: Session, containers: tuple[str, ...]) -> int:
 @click.pass_obj
 def unpause_command(session: Session, containers: tuple[str, ...]) -> int:
     """Let frozen containers go on."""
-    return for_each(containers, lambda name: lifecycle.unpause(session, lifecycle.find(session, name)))
+    return for_each(containers, lambda name: engine.unpause(session, engine.find(session, name)))
 
 
 @click.command("rename")
@@ -137,4 +137,4 @@ def unpause_command(session: Session, containers: tuple[str, ...]) -> int:
 @click.pass_obj
 def rename_command(session: Session, container: str, name: str) -> None:
     """Give a container another name."""
-    lifecycle.rename(session, lifecycle.find(session, container), name)
+    engine.rename(session, engine.find(session, container), name)

@@ -21,7 +21,8 @@ import click
 from minirun.cli import format, images, ps, units
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
-from minirun.engine import lifecycle, sizes, volumes
+from minirun.engine import containers, volumes
+from minirun.engine.view import sizes
 from minirun.image import usage
 from minirun.image.store import Store
 
@@ -83,7 +84,7 @@ _VOLUME_HEADINGS = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
 @click.pass_obj
 def df_command(session: Session, verbose: bool, form: str) -> None:
     """Show what images, containers and volumes take up on disk, and how much of it could be had back."""
-    store, records = Store(session), lifecycle.all_containers(session)
+    store, records = Store(session), containers.all_containers(session)
     if verbose:
         lines = _details(session, store, records, form)
     else:

@@ -12,7 +12,7 @@ import click
 from minirun.cli import format
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import lifecycle, networks, records
+from minirun.engine import containers, networks, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.linux import cgroups
 from minirun.network.ports import show_address
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -> None:
     """Display the running processes of a container; options after it are ps(1)'s."""
-    record = lifecycle.find(session, container)
+    record = containers.find(session, container)
     if not records.is_up(record):
         raise ConflictError(f"Container {record['id']} is not running")
     pids = set(cgroups.pids(f"/minirun/{record['id']}"))
@@ -71,7 +71,7 @@ def rows(text: str, pids: Collection[int]) -> Iterator[list[str]]:
 @click.pass_obj
 def port_command(session: Session, container: str, port: str) -> None:
     """List port mappings of a container."""
-    record = lifecycle.find(session, container)
+    record = containers.find(session, container)
     number, _, protocol = port.partition("/")
     if port and (not number.isdigit() or protocol not in ("", "tcp", "udp", "sctp")):
         raise UsageError(f"Invalid port: {port}", "PORT or PORT/PROTOCOL, as 80 or 53/udp")

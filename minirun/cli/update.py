@@ -6,8 +6,9 @@ import click
 
 from minirun.cli import limits, stopping
 from minirun.cli.commands import Session
-from minirun.engine import lifecycle, policies
-from minirun.engine import update as engine
+from minirun.engine import containers as engine
+from minirun.engine import update as updating
+from minirun.engine.options import policies
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -29,6 +30,6 @@ def update_command(
     policy = policies.restart(restart) if restart else None
 
     def update(name: str) -> None:
-        engine.update(session, lifecycle.find(session, name), words, policy)
+        updating.update(session, engine.find(session, name), words, policy)
 
     return stopping.for_each(containers, update)

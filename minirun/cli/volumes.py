@@ -10,8 +10,9 @@ import click
 from minirun.cli import filters, format, pruning, stopping
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
-from minirun.engine import mountfacts, volumes
-from minirun.engine import options as parse
+from minirun.engine import volumes
+from minirun.engine.options import run_options as parse
+from minirun.engine.view import inspect_mounts
 from minirun.errors import MinirunError, UsageError
 
 TYPE_CHECKING = False
@@ -115,7 +116,9 @@ def inspect_command(session: Session, form: str, names: tuple[str, ...]) -> int:
     """Display detailed information on one or more volumes."""
     from minirun.cli import inspecting
 
-    return inspecting.show(names, form, lambda name: mountfacts.volume(session, volumes.find(session, name)))
+    return inspecting.show(
+        names, form, lambda name: inspect_mounts.volume(session, volumes.find(session, name))
+    )
 
 
 @click.command("rm")

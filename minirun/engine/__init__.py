@@ -1,1 +1,1 @@
-"""Docker's nouns: containers with names, logs, exit codes and somebody to wait for them."""
+"""Docker's nouns: containers with names, logs, exit codes and somebody to wait for them; rooms by role below."""

@@ -14,7 +14,8 @@ import os
 import stat
 
 from minirun import files
-from minirun.engine import mountpoints, networks, users, volumes
+from minirun.engine import networks, users, volumes
+from minirun.engine.options import mounts
 from minirun.errors import UnsupportedError
 from minirun.linux import capabilities, cgroups, inroot, seccomp, trace
 from minirun.network import ledger, resolve
@@ -153,7 +154,7 @@ def _mounts(record: Record, directory: str) -> Iterator[MountEntry]:
     # what is mounted on /a hides what was mounted on /a/b before
     yield from sorted(
         [*(mount for mount in ours if mount["destination"] not in wanted), *own],
-        key=lambda mount: mountpoints.depth(mount["destination"]),
+        key=lambda mount: mounts.depth(mount["destination"]),
     )
 
 

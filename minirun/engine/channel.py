@@ -45,8 +45,8 @@ _ROOM = socket.CMSG_SPACE(3 * _INT)  # for three descriptors
 # client -> shim
 ORDER = b"o"  # JSON {"root", "state", "id", "rows", "columns", "streams", "once"}: start this container
 ATTACH = b"a"  # JSON ["stdout", "stderr"]: send me these from now on, and take my input
-EXEC = b"c"  # JSON, see sessions.py; with the program's descriptors 0, 1 and 2 unless it gets a terminal
-REQUEST = b"q"  # JSON {"do": name, ...}, see desk.py
+EXEC = b"c"  # JSON, see shim/execs.py; with the program's descriptors 0, 1 and 2 unless it gets a terminal
+REQUEST = b"q"  # JSON {"do": name, ...}, see shim/server.py
 STDIN, STDIN_END = b"i", b"e"  # bytes for the program; no more will come
 RESIZE = b"w"  # JSON [rows, columns]
 SIGNAL = b"k"  # JSON number: for the container's first process

@@ -1,6 +1,6 @@
 """Asking a container's shim: the side of the command line.
 
-See  channel.py for the messages, desk.py for what can be asked
+See  channel.py for the messages, shim/server.py for what can be asked
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def change_locked(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
 
 
 def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -> None:
-    """Have a program started in the container; see sessions.py for `wish`.  Raises what kept it from starting."""
+    """Have a program started in the container; see shim/execs.py for `wish`.  Raises what kept it from starting."""
     channel.send_descriptors(sock, channel.EXEC, wish, descriptors)
     until = time.monotonic() + EXEC_SECONDS
     while _readable(sock.fileno(), max(0.0, until - time.monotonic())):

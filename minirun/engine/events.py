@@ -4,7 +4,7 @@ There is no daemon that could be asked, so whoever does something writes it down
 Each takes the lock of the file itself, so that a line is whole, times only grow, and nobody writes to a file that
 has just been put aside.  News is worth less than what it tells of: where it cannot be written, it is not.
 
-See  docs/logs-and-events.md; docs.docker.com "docker system events" for the words and keys; trail.py for reading
+See  docs/logs-and-events.md; docs.docker.com "docker system events" for the words and keys; logs/tail.py for reading
 """
 
 from __future__ import annotations

@@ -180,9 +180,11 @@ def create(
     Subnets are as 172.20.0.0/16, at most one of each family; what is not given is chosen, overlapping nothing.
     Raises UsageError, ConflictError.
     """
-    from minirun.engine import plugs  # with its regular expressions, which a shim has no use for
+    from minirun.engine.options import (
+        attachments,
+    )  # with its regular expressions, which a shim has no use for
 
-    plugs.check_name(name)
+    attachments.check_name(name)
     network_id = os.urandom(32).hex()
     made = ledger.unused(network_id, name, _bridge_name(options or {}) or ledger.bridge_name(network_id))
     made.update(

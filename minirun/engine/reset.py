@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import lifecycle
+from minirun.engine import containers
 from minirun.files import remove_tree
 from minirun.paths import is_ours
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def reset(paths: Paths) -> list[str]:
     """Remove all of it, the running containers first.  Returns the directories that are kept, for others use them."""
-    for record in lifecycle.all_containers(paths):
-        lifecycle.remove(paths, record, force=True)
+    for record in containers.all_containers(paths):
+        containers.remove(paths, record, force=True)
     for path in _ours(paths):
         remove_tree(path)
     return [path for path in (paths.root, paths.state) if not _remove_empty(path)]

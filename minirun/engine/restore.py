@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 
-from minirun.engine import cleanup, control, lifecycle, networks, records, restart, run, spawn
-from minirun.engine.termination import patience
+from minirun.engine import cleanup, containers, control, create, networks, records, restart
+from minirun.engine.shim import spawn
+from minirun.engine.shim.termination import patience
 from minirun.errors import MinirunError
 from minirun.linux import signals
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from minirun.engine.record_types import Record
-    from minirun.engine.spawn import Spare
+    from minirun.engine.shim.spawn import Spare
     from minirun.paths import Paths
 
     Report = Callable[[str, Exception | None], None]
@@ -37,7 +38,7 @@ def restore(paths: Paths, report: Report) -> None:
         if len(under_way) == AT_ONCE:
             _await(*under_way.pop(0), report)
         spare = spawn.spawn(expect_network=networks.has_own(record))
-        run.order(paths, record, spare, (0, 0), [], once=False)
+        create.order(paths, record, spare, (0, 0), [], once=False)
         under_way.append((record, spare))
     for record, spare in under_way:
         _await(record, spare, report)
@@ -55,7 +56,7 @@ def _wanted(paths: Paths) -> Iterator[Record]:
 def _await(record: Record, spare: Spare, report: Report) -> None:
     error = None
     try:
-        run.wait_until_running(spare)
+        create.wait_until_running(spare)
     except MinirunError as failure:
         error = failure
     spare.sock.close()
@@ -79,8 +80,8 @@ def shut_down(paths: Paths, report: Report) -> None:
 
 def _ask_to_stop(paths: Paths, record: Record, sock: socket.socket) -> float:
     """Send the stop signal; returns when the container has to have ended, on the clock of time.monotonic()."""
-    number = lifecycle.signal_number(record["stop_signal"])
-    lifecycle.ask_to_stop(paths, record, sock, number, by_hand=False)
+    number = containers.signal_number(record["stop_signal"])
+    containers.ask_to_stop(paths, record, sock, number, by_hand=False)
     return time.monotonic() + patience(record["stop_timeout"])
 
 
@@ -88,5 +89,5 @@ def _await_end(paths: Paths, record: Record, sock: socket.socket, deadline: floa
     with sock:
         if control.ended(sock, deadline - time.monotonic(), gone=True):
             return
-        lifecycle.ask_to_stop(paths, record, sock, signals.SIGKILL, by_hand=False)
-        lifecycle.await_death(paths, record, sock)
+        containers.ask_to_stop(paths, record, sock, signals.SIGKILL, by_hand=False)
+        containers.await_death(paths, record, sock)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.engine import control, limits, records
+from minirun.engine import control, records
+from minirun.engine.options import limits
 from minirun.errors import ConflictError, UsageError
 from minirun.linux import cgroups
 

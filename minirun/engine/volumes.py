@@ -23,7 +23,8 @@ import errno
 import os
 
 from minirun import files, jsontext
-from minirun.engine import events, filling, mountpoints, records
+from minirun.engine import events, filling, records
+from minirun.engine.options import mounts
 from minirun.errors import ConflictError, MinirunError, NotFoundError
 from minirun.linux import syscalls
 
@@ -124,7 +125,7 @@ def new_name() -> str:
 def create(paths: Paths, name: str, labels: dict[str, str]) -> Volume:
     """Make a volume, or find the one that has the name.  Raises UsageError for what can be no name."""
     if name:
-        mountpoints.check_name(name)
+        mounts.check_name(name)
     with changing(paths):
         return _ensure(paths, name or new_name(), labels, anonymous=not name)
 
@@ -179,7 +180,7 @@ def add_container(
     """
     with changing(paths):
         inherited = list(_inherited(paths, volumes_from))
-        record["mounts"] = mountpoints.joined(record["mounts"], inherited, of_image)
+        record["mounts"] = mounts.joined(record["mounts"], inherited, of_image)
         for mount in record["mounts"]:
             _settle(paths, mount)
         missing = [name for name in _names(record) if not _is_there(paths, name)]
@@ -201,8 +202,8 @@ def _is_there(paths: Paths, name: str) -> bool:
 
 def _inherited(paths: Paths, volumes_from: Iterable[str]) -> Iterator[MountPoint]:
     for words in volumes_from:
-        name, mode = mountpoints.volumes_from(words)
-        yield from mountpoints.inherit(records.find(paths, name)["mounts"], mode)
+        name, mode = mounts.volumes_from(words)
+        yield from mounts.inherit(records.find(paths, name)["mounts"], mode)
 
 
 def _settle(paths: Paths, mount: MountPoint) -> None:

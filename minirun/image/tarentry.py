@@ -1,6 +1,6 @@
 """What is written for one entry of a tar: its bytes, its holes, its owner, times and extended attributes.
 
-For layers (unpacking.py) and for `cp` (engine/extraction.py) alike; where it goes is their business.
+For layers (unpacking.py) and for `cp` (engine/files/extraction.py) alike; where it goes is their business.
 
 See      pax(1), tar(5); xattr(7); chown(2)
 """

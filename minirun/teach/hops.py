@@ -1,6 +1,6 @@
 """The hops of a packet's way, each judged from facts: what was found, whether that lets the packet on, and if not, why.
 
-Nothing here looks at the machine: facts are plain data from netkernel.py, listeners.py and wayfacts.py, so the tests of
+Nothing here looks at the machine: facts are plain data from engine/diagnose/ and listeners.py, so the tests of
 this file need no kernel.  A hop that does not let it on says what to do, in one line.
 
 See      packetway.py for the order
@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.engine import doctor, host, netkernel, netremarks
+from minirun.engine.diagnose import doctor, findings, snapshot
+from minirun.engine.view import host
 from minirun.network import addresses, firewall
 from minirun.network.ports import show_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from minirun.engine.netkernel import Drop, Inside, Kernel, Link, Tables
+    from minirun.engine.diagnose.routes import Probe, Publication, Route
+    from minirun.engine.diagnose.snapshot import Drop, Inside, Kernel, Link, Tables
     from minirun.engine.record_types import Record
-    from minirun.engine.wayfacts import Probe, Publication, Route
     from minirun.network.firewall import Element
     from minirun.network.ledger import Endpoint, Network
     from minirun.network.listeners import Listener, Owner
@@ -172,7 +173,7 @@ def _wrong_inside(network: Network, endpoint: Endpoint, link: Link | None) -> st
         return (
             f"{name} in {endpoint['name']} has the hardware address {link.mac}, not its own {endpoint['mac']}"
         )
-    lost = netkernel.lacking(network, endpoint["addresses"], link)
+    lost = snapshot.lacking(network, endpoint["addresses"], link)
     return f"{name} in {endpoint['name']} has not the address {lost[0]}" if lost else ""
 
 
@@ -196,17 +197,17 @@ def cable(network: Network, endpoints: list[Endpoint], kernel: Kernel) -> Hop:
 def _wrong_cable(network: Network, endpoint: Endpoint, kernel: Kernel) -> tuple[str, str] | None:
     name, bridge = endpoint["interface"], network["bridge"]
     said = f"{name}, the cable to {endpoint['name']}, is"
-    broken = netkernel.broken(network, endpoint, kernel)
+    broken = snapshot.broken(network, endpoint, kernel)
     if broken == "missing":
         return f"{said} missing", f"minirun restart {endpoint['name']}"
     if broken == "down":
         return f"{said} down", f"ip link set {name} up"
     if broken == "unknown to the bridge":
-        return f"the bridge {bridge} does not know {endpoint['mac']} at {name}", netkernel.adding_station(
+        return f"the bridge {bridge} does not know {endpoint['mac']} at {name}", snapshot.adding_station(
             endpoint
         )
     return (
-        (f"{said} no port of the bridge {bridge}", netkernel.plugging_in(network, endpoint))
+        (f"{said} no port of the bridge {bridge}", snapshot.plugging_in(network, endpoint))
         if broken
         else None
     )
@@ -218,7 +219,7 @@ def _wrong_bridge(network: Network, link: Link | None, name: str) -> tuple[str, 
         return f"the bridge {bridge} is missing", f"minirun restart {name}"
     if not link.up:
         return f"the bridge {bridge} is down", f"ip link set {bridge} up"
-    lost = netkernel.lacking(network, [pool["gateway"] for pool in network["pools"]], link)
+    lost = snapshot.lacking(network, [pool["gateway"] for pool in network["pools"]], link)
     if lost:
         return f"the bridge {bridge} has not the gateway's address {lost[0]}", (
             f"ip address add {lost[0]} dev {bridge}"
@@ -264,10 +265,10 @@ def _wrong_table(tables: Tables, table: str, chains: Iterable[str]) -> tuple[str
     """What is wrong with the table itself."""
     if tables.problem:
         return f"the tables cannot be read: {tables.problem}", "apt-get install nftables"
-    anew = netremarks.tables_anew("inet", table, tables)
+    anew = findings.tables_anew("inet", table, tables)
     if "inet" not in tables.families:
         return f"table inet {table} is missing: nothing is translated", anew
-    expected = netremarks.expected_rules(table)
+    expected = findings.expected_rules(table)
     for chain in chains:
         there, wanted = tables.rules.get(("inet", chain), 0), expected["inet", chain]
         if there < wanted:

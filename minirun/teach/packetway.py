@@ -7,7 +7,7 @@
 A walk looks as it goes and tells each hop at once.  It ends early where nothing further can be looked at, and goes on
 where more may be wrong.  The probe at the end is the only packet that is sent, apart from a question for the name.
 
-See      way_in.py, way_across.py, way_out.py for the ways; hops.py for what is judged, engine/wayfacts.py for what is
+See      way_in.py, way_across.py, way_out.py for the ways; hops.py for what is judged, engine/diagnose/ for what is
          looked at
 """
 
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minirun.engine import records, wayfacts
+from minirun.engine import records
+from minirun.engine.diagnose import routes
 from minirun.errors import NotFoundError, UsageError
 from minirun.network import ports
 from minirun.teach import hops, way_across, way_in
@@ -60,15 +61,15 @@ def walk(paths: Paths, words: tuple[str, ...]) -> Iterator[Hop]:
     """
     target = parse(words[-1])
     asking = records.find(paths, words[0]) if len(words) > 1 else None
-    seen = wayfacts.scene(paths)
+    seen = routes.scene(paths)
     if asking is not None:
         return _brief(way_across.from_container(seen, asking, target))
     if target.name == hops.THIS_HOST:
         return _brief(way_in.to_host(seen, target, ""))
-    record = wayfacts.named(seen, target.name)
+    record = routes.named(seen, target.name)
     if record is not None:
         return _brief(way_in.to_container(seen, record, target))
-    if not wayfacts.is_address(target.name):
+    if not routes.is_address(target.name):
         hint = f"host:{target.port} is this host; from a container: minirun network why CONTAINER NAME:PORT"
         raise NotFoundError(f"No such container: {target.name}", hint)
     return _brief(way_in.to_host(seen, target, target.name))

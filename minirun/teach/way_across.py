@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minirun.engine import host, wayfacts, waynames
+from minirun.engine.diagnose import lookup, routes
+from minirun.engine.view import host
 from minirun.network import ledger
 from minirun.teach import hops, way_in, way_out
 from minirun.teach.hops import FAIL, NONE, OK, Hop
@@ -21,10 +22,10 @@ from minirun.teach.way_in import Attempt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minirun.engine.netkernel import Kernel
+    from minirun.engine.diagnose.lookup import Told
+    from minirun.engine.diagnose.routes import Place, Scene
+    from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
-    from minirun.engine.wayfacts import Place, Scene
-    from minirun.engine.waynames import Told
     from minirun.network.ledger import Endpoint, Network
     from minirun.teach.hops import Target
 
@@ -38,8 +39,8 @@ def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]
     yield (hop := way_in.running(asking))
     if hop.status == FAIL:
         return
-    other = None if target.name == hops.THIS_HOST else wayfacts.named(seen, target.name, asking)
-    if not wayfacts.places(seen, asking):
+    other = None if target.name == hops.THIS_HOST else routes.named(seen, target.name, asking)
+    if not routes.places(seen, asking):
         yield from _from_placeless(seen, asking, other, target)
         return
     if other is None:
@@ -48,7 +49,7 @@ def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]
     yield (hop := way_in.running(other))
     if hop.status == FAIL:
         return
-    if wayfacts.netns_of(asking["state"]["pid"]) == wayfacts.netns_of(other["state"]["pid"]):
+    if routes.netns_of(asking["state"]["pid"]) == routes.netns_of(other["state"]["pid"]):
         yield from _within_one(seen, asking, other, target)
     else:
         yield from _to_other(seen, asking, other, target)
@@ -56,7 +57,7 @@ def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]
 
 def _from_placeless(seen: Scene, asking: Record, other: Record | None, target: Target) -> Iterator[Hop]:
     """--network host is this host; --network none is nowhere."""
-    if wayfacts.host_of(seen, asking)["network"] != "host":
+    if routes.host_of(seen, asking)["network"] != "host":
         yield hops.lonely(asking)
         return
     yield Hop("network", NONE, f"{asking['name']} has the host's network: what it sends, the host sends")
@@ -75,12 +76,12 @@ def _within_one(seen: Scene, asking: Record, other: Record, target: Target) -> I
     yield Hop("network", OK, found)
     pid, local = asking["state"]["pid"], "127.0.0.1"
     yield way_in.listening(other["name"], pid, target, local, f"ask for {local}:{{}}")
-    yield way_in.probe(seen, wayfacts.look(seen, []), Attempt(asking["name"], pid, target, local, "lo"))
+    yield way_in.probe(seen, routes.look(seen, []), Attempt(asking["name"], pid, target, local, "lo"))
 
 
 def _to_other(seen: Scene, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
-    ours, theirs = wayfacts.places(seen, asking), wayfacts.places(seen, other)
-    if not theirs and wayfacts.host_of(seen, other)["network"] == "host":
+    ours, theirs = routes.places(seen, asking), routes.places(seen, other)
+    if not theirs and routes.host_of(seen, other)["network"] == "host":
         gateway = ours[0][0]["pools"][0]["gateway"]
         found = f"{other['name']} has the host's network, so it is asked for at the gateway, {gateway}"
         yield Hop("network", NONE, found)
@@ -95,8 +96,8 @@ def _to_other(seen: Scene, asking: Record, other: Record, target: Target) -> Ite
 
 def _between(seen: Scene, pair: tuple[Record, Record], common: list[Common], target: Target) -> Iterator[Hop]:
     asking, other = pair
-    kernel = wayfacts.look(seen, [wayfacts.host_of(seen, record) for record in pair])
-    told = waynames.told(seen, kernel, asking, called(other, target.name))
+    kernel = routes.look(seen, [routes.host_of(seen, record) for record in pair])
+    told = lookup.told(seen, kernel, asking, called(other, target.name))
     yield name_hop(other["name"], told, common)
     network, mine, theirs = next((one for one in common if told.address in one[2]["addresses"]), common[0])
     address = told.address if told.address in theirs["addresses"] else theirs["addresses"][0]
@@ -111,13 +112,13 @@ def _between(seen: Scene, pair: tuple[Record, Record], common: list[Common], tar
 def _side_by_side(seen: Scene, kernel: Kernel, pair: tuple[Record, Record], common: Common) -> Iterator[Hop]:
     network, *endpoints = common
     for record, endpoint in zip(pair, endpoints, strict=True):
-        inside = kernel.insides.get(wayfacts.host_of(seen, record)["id"])
+        inside = kernel.insides.get(routes.host_of(seen, record)["id"])
         yield hops.address(network, endpoint, inside, way_back=False)
     yield hops.cable(network, endpoints, kernel)
     if host.sysctl(_BRIDGED) != "1":
         yield Hop("forwarding", NONE, "frames within a network stay on its bridge")
         return
-    droppers = wayfacts.dropping_chains(network["bridge"], endpoints[1]["addresses"][0])
+    droppers = routes.dropping_chains(network["bridge"], endpoints[1]["addresses"][0])
     yield hops.bridged(droppers, network["bridge"])
 
 
@@ -162,7 +163,7 @@ def name_hop(other: str, told: Told, common: list[Common]) -> Hop:
     own = [address for _, _, place in common for address in place["addresses"]]
     found = f"{told.name}: {told.how}"
     if told.address in own:
-        return Hop("name", NONE if told.state == waynames.LITERAL else OK, found)
+        return Hop("name", NONE if told.state == lookup.LITERAL else OK, found)
     if told.address:
         found = f"{found}, and {other} has {', '.join(own)}"
         return Hop("name", FAIL, found, "somebody else has that name, or has written it into /etc/hosts")

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.engine import networks, records, wayfacts
+from minirun.engine import networks, records
+from minirun.engine.diagnose import routes
 from minirun.network import addresses, firewall, listeners
 from minirun.network.ports import show_address
 from minirun.teach import hops
@@ -20,9 +21,9 @@ from minirun.teach.hops import FAIL, NONE, OK, Hop, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from minirun.engine.netkernel import Kernel
+    from minirun.engine.diagnose.routes import Place, Publication, Scene
+    from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
-    from minirun.engine.wayfacts import Place, Publication, Scene
     from minirun.network.listeners import Listener, Owner
 
 
@@ -41,7 +42,7 @@ class Attempt(NamedTuple):
 
 def running(record: Record) -> Hop:
     """Look whether a container is there to send or to hear anything, and judge."""
-    return hops.running(record, alive=wayfacts.has_process(record))
+    return hops.running(record, alive=routes.has_process(record))
 
 
 def listening(name: str, pid: int | str, target: Target, address: str, instead: str) -> Hop:
@@ -53,10 +54,10 @@ def listening(name: str, pid: int | str, target: Target, address: str, instead: 
 def probe(seen: Scene, kernel: Kernel, attempt: Attempt) -> Hop:
     """Send it; where it is lost, see which of our rules has dropped something since `kernel` was looked at."""
     target = attempt.target
-    found = wayfacts.probe(target.protocol, attempt.address, target.port, attempt.pid)
+    found = routes.probe(target.protocol, attempt.address, target.port, attempt.pid)
     drops = []
     if not found.reached:
-        drops = hops.increase(kernel.tables.drops, wayfacts.look(seen, []).tables.drops)
+        drops = hops.increase(kernel.tables.drops, routes.look(seen, []).tables.drops)
     where = show_address(attempt.address, target.port)
     return hops.probe(attempt.sender, where, found, drops, attempt.bridge)
 
@@ -90,21 +91,21 @@ def of_family(own: list[str], address: str) -> str:
 
 def to_host(seen: Scene, target: Target, address: str, asking: Record | None = None) -> Iterator[Hop]:
     """`address` "": whichever of the host's the port is published at.  `asking` is a container that sends."""
-    kernel = wayfacts.look(seen, [])
-    if address and not wayfacts.is_own(address, kernel):
-        own = ", ".join(wayfacts.outer_addresses(seen, kernel))
+    kernel = routes.look(seen, [])
+    if address and not routes.is_own(address, kernel):
+        own = ", ".join(routes.outer_addresses(seen, kernel))
         found = f"{address} is no address of this host, nor of a container"
         yield Hop(
             "published", FAIL, found, f"this host has {own}" if own else "`ip address` shows this host's"
         )
         return
-    publication = published_at(wayfacts.publications(seen), target, address)
-    record = wayfacts.record_of(seen, publication.holder) if publication else None
+    publication = published_at(routes.publications(seen), target, address)
+    record = routes.record_of(seen, publication.holder) if publication else None
     if publication is None or record is None:
         yield from _unpublished(seen, target, address)
         return
     sender, pid = (asking["name"], asking["state"]["pid"]) if asking else ("this host", 0)
-    address = address or _address_of(publication, wayfacts.outer_address(seen, kernel))
+    address = address or _address_of(publication, routes.outer_address(seen, kernel))
     attempt = Attempt(sender, pid, target, address, publication.network["bridge"])
     yield Hop("published", OK, words_of(publication))
     yield from _arrive(seen, Arrival(publication, record, attempt))
@@ -144,7 +145,7 @@ def _arrive(seen: Scene, arrival: Arrival) -> Iterator[Hop]:
     yield (hop := running(record))
     if hop.status == FAIL:
         return
-    kernel = wayfacts.look(seen, [record])
+    kernel = routes.look(seen, [record])
     instead = f"publish that: -p {attempt.target.port}:{{}}"
     yield listening(record["name"], record["state"]["pid"], arrival.inner, arrival.own, instead)
     inside = kernel.insides.get(record["id"])
@@ -152,7 +153,7 @@ def _arrive(seen: Scene, arrival: Arrival) -> Iterator[Hop]:
     yield hops.cable(network, [endpoint], kernel)
     yield (rule := hops.rule(arrival.publication, kernel.tables, seen.table))
     yield _passing_on(arrival, kernel)
-    yield hops.route(network, arrival.own, wayfacts.route_to(arrival.own))
+    yield hops.route(network, arrival.own, routes.route_to(arrival.own))
     if rule.status == FAIL:
         why = (
             "not tried: without the rule, only the socket that keeps the port for the container would answer"
@@ -172,7 +173,7 @@ def _passing_on(arrival: Arrival, kernel: Kernel) -> Hop:
     bridge, address = arrival.attempt.bridge, arrival.attempt.address
     if addresses.is_loopback(address):
         return hops.localhost(bridge, address)
-    return hops.forwarding(kernel, arrival.own, wayfacts.dropping_chains(bridge, arrival.own), bridge)
+    return hops.forwarding(kernel, arrival.own, routes.dropping_chains(bridge, arrival.own), bridge)
 
 
 # ---- nobody publishes it ------------------------------------------------------------------------------------------
@@ -202,8 +203,8 @@ def _unpublished(seen: Scene, target: Target, address: str) -> Iterator[Hop]:
 def _at_home_here(seen: Scene, owners: dict[int, Owner]) -> Record | None:
     """The container with the host's network whose program has one of these sockets."""
     for owner in owners.values():
-        record = wayfacts.container_of(seen, owner.pid)
-        if record is not None and wayfacts.host_of(seen, record)["network"] == "host":
+        record = routes.container_of(seen, owner.pid)
+        if record is not None and routes.host_of(seen, record)["network"] == "host":
             return record
     return None
 
@@ -211,8 +212,8 @@ def _at_home_here(seen: Scene, owners: dict[int, Owner]) -> Record | None:
 def _of_host_network(
     seen: Scene, record: Record, here: tuple[list[Listener], dict[int, Owner]], target: Target, address: str
 ) -> Iterator[Hop]:
-    kernel = wayfacts.look(seen, [])
-    address = address or wayfacts.outer_address(seen, kernel)
+    kernel = routes.look(seen, [])
+    address = address or routes.outer_address(seen, kernel)
     yield Hop("published", NONE, f"{record['name']} has the host's network: nothing is to be published")
     yield (hop := running(record))
     if hop.status == FAIL:
@@ -223,13 +224,13 @@ def _of_host_network(
 
 def _meant(seen: Scene, target: Target, address: str) -> tuple[str, str]:
     """Who comes nearest to publishing the port: what there is to add, and what to do."""
-    elsewhere = published_at(wayfacts.publications(seen), target, "")
+    elsewhere = published_at(routes.publications(seen), target, "")
     if elsewhere:
         return f"; {words_of(elsewhere)} only", _other_address(elsewhere, address)
     for record in seen.records:
         if _wishes(record, target):
             return _wish_words(record)
-    for one in wayfacts.publications(seen):
+    for one in routes.publications(seen):
         if target.is_at(one.port["container_port"], one.port["protocol"]):
             return f"; but {words_of(one)}", f"ask for port {one.port['host_port']}"
     return _listener_inside(seen, target)
@@ -282,18 +283,18 @@ def to_container(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
     yield (hop := running(record))
     if hop.status == FAIL:
         return
-    own = wayfacts.places(seen, record)
+    own = routes.places(seen, record)
     if not own:
         yield from _to_placeless(seen, record, target)
         return
     network, endpoint = place_with(own, target.name)
     address = target.name if target.name in endpoint["addresses"] else endpoint["addresses"][0]
-    host = wayfacts.host_of(seen, record)
-    kernel = wayfacts.look(seen, [host])
+    host = routes.host_of(seen, record)
+    kernel = routes.look(seen, [host])
     yield listening(record["name"], record["state"]["pid"], target, address, f"ask for {address}:{{}}")
     yield hops.address(network, endpoint, kernel.insides.get(host["id"]), way_back=False)
     yield hops.cable(network, [endpoint], kernel)
-    yield hops.route(network, address, wayfacts.route_to(address))
+    yield hops.route(network, address, routes.route_to(address))
     yield probe(seen, kernel, Attempt("this host", 0, target, address, network["bridge"]))
 
 
@@ -304,7 +305,7 @@ def place_with(own: list[Place], address: str) -> Place:
 
 def _to_placeless(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
     """A container that no network leads to."""
-    if wayfacts.host_of(seen, record)["network"] == "host":
+    if routes.host_of(seen, record)["network"] == "host":
         yield Hop("network", NONE, f"{record['name']} has the host's network")
         yield from to_host(seen, target, "")
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minirun.engine import wayfacts, waynames
+from minirun.engine.diagnose import lookup, routes
 from minirun.network import addresses, ledger
 from minirun.teach import hops, way_in
 from minirun.teach.hops import FAIL, NONE, OK, Hop
@@ -18,35 +18,35 @@ from minirun.teach.way_in import Attempt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minirun.engine.netkernel import Kernel
+    from minirun.engine.diagnose.lookup import Told
+    from minirun.engine.diagnose.routes import Place, Route, Scene
+    from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
-    from minirun.engine.wayfacts import Place, Route, Scene
-    from minirun.engine.waynames import Told
     from minirun.network.ledger import Network
     from minirun.teach.hops import Target
 
 UNANSWERED = {  # why nobody answers a question for a name, and what to do
-    waynames.DEAD: "minirun network ls begins it anew",
-    waynames.SILENT: "questions go by the same cable as everything else: see below",
+    lookup.DEAD: "minirun network ls begins it anew",
+    lookup.SILENT: "questions go by the same cable as everything else: see below",
 }
 
 
 def outward(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
     """To a name or an address that no container has."""
-    own = wayfacts.places(seen, asking)
+    own = routes.places(seen, asking)
     if target.name == hops.THIS_HOST:
         gateway = own[0][0]["pools"][0]["gateway"]
         yield Hop("name", NONE, f"the host is the gateway, {gateway}")
         yield from at_the_host(seen, asking, target, gateway)
         return
-    kernel = wayfacts.look(seen, [wayfacts.host_of(seen, asking)])
-    told = waynames.told(seen, kernel, asking, target.name)
+    kernel = routes.look(seen, [routes.host_of(seen, asking)])
+    told = lookup.told(seen, kernel, asking, target.name)
     yield name_hop(told, own)
-    if told.state == waynames.SILENT:
+    if told.state == lookup.SILENT:
         yield from _as_the_question(seen, kernel, asking, own[0])
     if not told.address:
         return
-    if wayfacts.is_own(told.address, kernel):
+    if routes.is_own(told.address, kernel):
         yield from at_the_host(seen, asking, target, told.address)
     else:
         yield from _through_the_host(seen, kernel, asking, target, told.address)
@@ -54,14 +54,14 @@ def outward(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
 
 def _as_the_question(seen: Scene, kernel: Kernel, asking: Record, place: Place) -> Iterator[Hop]:
     """The hops that a question for a name and a packet have in common."""
-    inside = kernel.insides.get(wayfacts.host_of(seen, asking)["id"])
+    inside = kernel.insides.get(routes.host_of(seen, asking)["id"])
     yield hops.address(*place, inside, way_back=False)
     yield hops.cable(place[0], [place[1]], kernel)
 
 
 def at_the_host(seen: Scene, asking: Record, target: Target, address: str) -> Iterator[Hop]:
     """A port that a container publishes, or a program of the host."""
-    own = wayfacts.places(seen, asking)
+    own = routes.places(seen, asking)
     network, endpoint = own[0]
     if addresses.is_loopback(address):
         found = f"{address} is {asking['name']}'s own loopback, not the host's"
@@ -75,10 +75,10 @@ def at_the_host(seen: Scene, asking: Record, target: Target, address: str) -> It
     if closed := internal(asking["name"], own):
         yield closed
         return
-    if way_in.published_at(wayfacts.publications(seen), target, address):
+    if way_in.published_at(routes.publications(seen), target, address):
         yield from way_in.to_host(seen, target, address, asking)
         return
-    kernel = wayfacts.look(seen, [wayfacts.host_of(seen, asking)])
+    kernel = routes.look(seen, [routes.host_of(seen, asking)])
     yield way_in.listening("this host", "self", target, address, "ask for host:{}")
     yield hops.cable(network, [endpoint], kernel)
     pid = asking["state"]["pid"]
@@ -88,20 +88,20 @@ def at_the_host(seen: Scene, asking: Record, target: Target, address: str) -> It
 def _through_the_host(
     seen: Scene, kernel: Kernel, asking: Record, target: Target, address: str
 ) -> Iterator[Hop]:
-    own, name, pid = wayfacts.places(seen, asking), asking["name"], asking["state"]["pid"]
+    own, name, pid = routes.places(seen, asking), asking["name"], asking["state"]["pid"]
     if closed := internal(name, own):
         yield closed
         return
-    yield (hop := route_hop(name, address, wayfacts.route_to(address, pid)))
+    yield (hop := route_hop(name, address, routes.route_to(address, pid)))
     if hop.status == FAIL:
         return
     network, endpoint = next((place for place in own if place[1]["gateway"]), own[0])
-    inside = kernel.insides.get(wayfacts.host_of(seen, asking)["id"])
+    inside = kernel.insides.get(routes.host_of(seen, asking)["id"])
     yield hops.address(network, endpoint, inside, way_back=True)
     yield hops.cable(network, [endpoint], kernel)
     yield hops.masquerade(network, kernel.tables, seen.table, name)
     yield _forwarding(kernel, network, address)
-    yield hops.onward(address, wayfacts.route_to(address), network["bridge"])
+    yield hops.onward(address, routes.route_to(address), network["bridge"])
     if target.protocol == "udp":
         yield Hop(hops.PROBE, NONE, "not tried: a datagram that is not answered would tell nothing")
         return
@@ -109,7 +109,7 @@ def _through_the_host(
 
 
 def _forwarding(kernel: Kernel, network: Network, address: str) -> Hop:
-    droppers = wayfacts.dropping_chains(network["bridge"], address)
+    droppers = routes.dropping_chains(network["bridge"], address)
     return hops.forwarding(kernel, address, droppers, network["bridge"])
 
 
@@ -120,7 +120,7 @@ def name_hop(told: Told, own: list[Place]) -> Hop:
     """What became of a name that is no container's; `own` are the places of the container that asks."""
     found = f"{told.name}: {told.how}"
     if told.address:
-        return Hop("name", NONE if told.state == waynames.LITERAL else OK, found)
+        return Hop("name", NONE if told.state == lookup.LITERAL else OK, found)
     if told.state in UNANSWERED:
         return Hop("name", FAIL, found, UNANSWERED[told.state])
     if all(network["name"] == ledger.DEFAULT for network, _ in own):

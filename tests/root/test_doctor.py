@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minirun.engine import doctor
+from minirun.engine.diagnose import doctor
 from minirun.linux import capabilities
 from tests import leaks
 from tests.support import Minirun, Result, run

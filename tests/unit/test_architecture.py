@@ -165,7 +165,7 @@ def test_an_import_that_points_up_is_found(path: str, source: str) -> None:
     ("path", "source"),
     [
         ("cli/run.py", "from minirun.engine import run"),
-        ("engine/run.py", "from minirun.image import store\nfrom minirun.network import bridge"),
+        ("engine/create.py", "from minirun.image import store\nfrom minirun.network import bridge"),
         (
             "runtime/init.py",
             "from . import mounts\nfrom minirun.linux import syscalls\nfrom minirun import errors",
@@ -184,13 +184,13 @@ def test_an_import_that_points_down_is_not_found(path: str, source: str) -> None
         ("runtime/init.py", "import ctypes"),
         ("runtime/init.py", "import ctypes.util as c"),
         ("runtime/init.py", "from ctypes import CDLL"),
-        ("engine/shim.py", "import os\nos.fork()"),
-        ("engine/shim.py", "from os import fork"),
-        ("engine/shim.py", "import pty\npty.fork()"),
-        ("engine/run.py", "print('hello')"),
+        ("engine/shim/start.py", "import os\nos.fork()"),
+        ("engine/shim/start.py", "from os import fork"),
+        ("engine/shim/start.py", "import pty\npty.fork()"),
+        ("engine/create.py", "print('hello')"),
         ("cli/ps.py", "import click\nclick.echo('hello')"),
-        ("engine/run.py", "import click"),
-        ("engine/run.py", "def f():\n    import sys\n    sys.exit(1)"),
+        ("engine/create.py", "import click"),
+        ("engine/create.py", "def f():\n    import sys\n    sys.exit(1)"),
         ("image/store.py", "from urllib import request"),
         ("image/store.py", "import urllib3"),
         ("network/bridge.py", "import http.client"),
@@ -220,7 +220,7 @@ def test_what_is_in_its_place_is_not_found(path: str, source: str) -> None:
 @pytest.mark.parametrize(
     "sources",
     [
-        [("engine/run.py", "import pyroute2")],
+        [("engine/create.py", "import pyroute2")],
         [("network/a.py", "import pyroute2"), ("network/b.py", "def f():\n    from pyroute2 import IPRoute")],
     ],
 )

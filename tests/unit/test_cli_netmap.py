@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 from minirun.cli import netmap as words
 from minirun.cli import netmap_html, netmap_text
 from minirun.cli.layers_text import Pen
-from minirun.engine import netmap
-from minirun.engine.netkernel import Counter, Drop, Link, Published
-from minirun.engine.netmap import Drawn, Lonely, Map, Member
-from minirun.engine.netremarks import Remark
+from minirun.engine.diagnose import netmap
+from minirun.engine.diagnose.findings import Remark
+from minirun.engine.diagnose.netmap import Drawn, Lonely, Map, Member
+from minirun.engine.diagnose.snapshot import Counter, Drop, Link, Published
 from minirun.errors import MinirunError
 from minirun.paths import Paths
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from minirun.engine import bundle, mountpoints, records
+from minirun.engine import bundle, records
+from minirun.engine.options import mounts
 from minirun.linux import capabilities
 from minirun.runtime import spec
 
@@ -64,7 +65,7 @@ def test_the_network_namespace(configure, network, path, expected):
 
 
 def test_a_mount_of_the_users_replaces_ours(configure):
-    config = configure(mounts=[mountpoints.tmpfs("/dev/shm:size=1m"), mountpoints.volume("/h:/etc/hosts")])
+    config = configure(mounts=[mounts.tmpfs("/dev/shm:size=1m"), mounts.volume("/h:/etc/hosts")])
     assert destinations(config).count("/dev/shm") == destinations(config).count("/etc/hosts") == 1
     assert [mount["source"] for mount in config["mounts"][-2:]] == ["tmpfs", "/h"]
 

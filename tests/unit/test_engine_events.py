@@ -9,7 +9,8 @@ import pytest
 
 from minirun.cli import events as shown
 from minirun.cli import moments
-from minirun.engine import events, trail
+from minirun.engine import events
+from minirun.engine.logs import tail
 from minirun.errors import UsageError
 from minirun.paths import Paths
 
@@ -25,7 +26,7 @@ def root(paths):
 
 
 def written(paths):
-    found = trail.Trail(events.path(paths))
+    found = tail.Trail(events.path(paths))
     lines = b"".join(iter(found.read, b""))
     found.close()
     return [json.loads(line) for line in lines.splitlines()]
@@ -110,8 +111,8 @@ def test_half_an_event_hides_only_itself(paths):
     with open(events.path(paths), "a") as file:
         file.write('{"Type":')
     events.emit(paths, "volume", "create", "two", {})
-    found = trail.Trail(events.path(paths))
-    assert [one["Actor"]["ID"] for one in trail.parse(found.read())] == ["one", "two"]
+    found = tail.Trail(events.path(paths))
+    assert [one["Actor"]["ID"] for one in tail.parse(found.read())] == ["one", "two"]
     found.close()
 
 

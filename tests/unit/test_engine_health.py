@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minirun.engine import health, loop
+from minirun.engine.shim import health, loop
 from minirun.errors import MinirunError
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from minirun.engine import limits
+from minirun.engine.options import limits
 from minirun.errors import UnsupportedError, UsageError
 
 MEBIBYTE = 2**20

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minirun.engine import logreader, logs
+from minirun.engine.logs import reader, writer
 from minirun.errors import UnsupportedError, UsageError
 
 STREAMS = ("stdout", "stderr")
@@ -22,10 +22,10 @@ def log(tmp_path):
     """log((stream, bytes), ...) -> the lines read back as (stream, text)."""
 
     def log(*writes, limit=0, count=1, **reading):
-        writer = logs.FileWriter(str(tmp_path / logs.NAME), limit, count)
+        log = writer.FileWriter(str(tmp_path / writer.NAME), limit, count)
         for stream, data in writes:
-            writer.write(stream, data)
-        writer.close()
+            log.write(stream, data)
+        log.close()
         return lines(tmp_path, **reading)
 
     log.directory = tmp_path
@@ -34,15 +34,15 @@ def log(tmp_path):
 
 def lines(directory, **reading):
     """[(stream, text)] of the lines, in the order of their beginnings."""
-    reader = logreader.Reader(str(directory), **reading)
+    reading_one = reader.Reader(str(directory), **reading)
     found, open_lines = [], {}
-    for entry in itertools.chain.from_iterable(reader.now()):
+    for entry in itertools.chain.from_iterable(reading_one.now()):
         if "goes_on" not in entry:
             open_lines[entry["stream"]] = len(found)
             found.append((entry["stream"], ""))
         at = open_lines[entry["stream"]]
         found[at] = (entry["stream"], found[at][1] + entry["log"])
-    reader.close()
+    reading_one.close()
     return found
 
 
@@ -82,16 +82,16 @@ def test_a_long_line_is_in_pieces_of_16_kib_in_the_file_and_whole_again(log):
 
 
 def test_a_line_of_just_16_kib_is_in_one_piece(log):
-    log(("stdout", b"x" * logs.PARTIAL + b"\n" + b"y" * logs.PARTIAL + b"\n"))
-    assert [len(entry["log"]) for entry in entries(log.directory / "log.json")] == [logs.PARTIAL + 1] * 2
+    log(("stdout", b"x" * writer.PARTIAL + b"\n" + b"y" * writer.PARTIAL + b"\n"))
+    assert [len(entry["log"]) for entry in entries(log.directory / "log.json")] == [writer.PARTIAL + 1] * 2
 
 
 def test_a_line_that_never_ends_does_not_grow_in_memory(tmp_path):
-    writer = logs.FileWriter(str(tmp_path / "log"))
+    log = writer.FileWriter(str(tmp_path / "log"))
     for _ in range(100):
-        writer.write("stdout", b"x" * 5000)
-        assert len(writer.pending["stdout"]) <= logs.PARTIAL
-    writer.close()
+        log.write("stdout", b"x" * 5000)
+        assert len(log.pending["stdout"]) <= writer.PARTIAL
+    log.close()
 
 
 @pytest.mark.parametrize("shift", range(4))
@@ -129,7 +129,7 @@ TRICKY = [
 
 @given(data=st.binary(max_size=300) | st.lists(st.sampled_from(TRICKY)).map(b"".join))
 def test_any_bytes_come_back_as_a_json_parser_sees_them(data):
-    written = b"".join(logs.entries(piece, b'"}\n') for piece in logs.split(data + b"\n")[0])
+    written = b"".join(writer.entries(piece, b'"}\n') for piece in writer.split(data + b"\n")[0])
     found = "".join(json.loads(line)["log"] for line in written.splitlines())
     assert found == (data + b"\n").decode(errors="replace")
 
@@ -142,11 +142,11 @@ def test_any_bytes_come_back_as_a_json_parser_sees_them(data):
 def test_text_comes_back_however_it_was_cut(tmp_path_factory, text, copies, cuts):
     data = (text * copies).encode()
     directory = tmp_path_factory.mktemp("log")
-    writer = logs.FileWriter(str(directory / logs.NAME))
+    log = writer.FileWriter(str(directory / writer.NAME))
     for begin, end in itertools.pairwise([0, *itertools.accumulate(cuts), len(data) + sum(cuts)]):
-        writer.write("stdout", data[begin:end])
-    writer.close()
-    assert "".join(entry["log"] for entry in entries(directory / logs.NAME)) == text * copies
+        log.write("stdout", data[begin:end])
+    log.close()
+    assert "".join(entry["log"] for entry in entries(directory / writer.NAME)) == text * copies
 
 
 def test_attributes_are_in_every_line(tmp_path):
@@ -155,21 +155,21 @@ def test_attributes_are_in_every_line(tmp_path):
         "labels": {"a": "1"},
         "env": ["C=2", "D=3"],
     }
-    writer = logs.open_writer(record, str(tmp_path))
-    writer.write("stdout", b"x\ny\n")
-    writer.close()
-    attrs = [entry["attrs"] for entry in entries(tmp_path / logs.NAME)]
+    log = writer.open_writer(record, str(tmp_path))
+    log.write("stdout", b"x\ny\n")
+    log.close()
+    attrs = [entry["attrs"] for entry in entries(tmp_path / writer.NAME)]
     assert attrs == [{"tag": "t", "a": "1", "C": "2"}] * 2
 
 
 def test_the_driver_none_writes_nothing(tmp_path):
     record = {"log": {"driver": "none", "options": {}}}
-    writer = logs.open_writer(record, str(tmp_path))
-    writer.write("stdout", b"x\n")
-    writer.close()
+    log = writer.open_writer(record, str(tmp_path))
+    log.write("stdout", b"x\n")
+    log.close()
     assert os.listdir(tmp_path) == []
     with pytest.raises(UnsupportedError, match="configured logging driver does not support reading"):
-        logreader.require_readable(record)
+        reader.require_readable(record)
 
 
 # ---- rotation ---------------------------------------------------------------------------------------------
@@ -221,14 +221,14 @@ def test_a_log_goes_on_where_it_was(log):
 )
 def test_options_that_make_no_sense_are_refused(driver, options, words):
     with pytest.raises(UsageError, match=re.escape(words)):
-        logs.check_options(driver, options)
+        writer.check_options(driver, options)
 
 
 @pytest.mark.parametrize(
     ("text", "size"), [("5", 5), ("10k", 10_000), ("1.5m", 1_500_000), ("2GB", 2 * 10**9), ("1 kib", 1000)]
 )
 def test_sizes_are_dockers(text, size):
-    assert logs.max_size({"max-size": text}) == size
+    assert writer.max_size({"max-size": text}) == size
 
 
 # ---- when something goes wrong ----------------------------------------------------------------------------
@@ -273,13 +273,13 @@ def small_disk():
 
 
 def test_what_does_not_fit_on_the_disk_is_dropped_and_the_log_says_so(tmp_path, small_disk):
-    writer = logs.FileWriter(str(tmp_path / logs.NAME))
+    log = writer.FileWriter(str(tmp_path / writer.NAME))
     small_disk(1000)
     for line in NUMBERS[:100]:
-        writer.write("stdout", line.encode())
+        log.write("stdout", line.encode())
     small_disk()
-    writer.write("stdout", b"room again\n")
-    writer.close()
+    log.write("stdout", b"room again\n")
+    log.close()
     found = lines(tmp_path)
     kept = found.index(next(one for one in found if one[0] == "stderr"))
     assert found[:kept] == [("stdout", line) for line in NUMBERS[:kept]]
@@ -288,30 +288,30 @@ def test_what_does_not_fit_on_the_disk_is_dropped_and_the_log_says_so(tmp_path, 
 
 
 def test_no_half_line_stays_on_a_full_disk(tmp_path, small_disk):
-    writer = logs.FileWriter(str(tmp_path / logs.NAME))
+    log = writer.FileWriter(str(tmp_path / writer.NAME))
     small_disk(1000)
-    writer.write("stdout", "".join(NUMBERS).encode())
+    log.write("stdout", "".join(NUMBERS).encode())
     fitting = 1000 // 72
-    assert [entry["log"] for entry in entries(tmp_path / logs.NAME)] == NUMBERS[:fitting]
+    assert [entry["log"] for entry in entries(tmp_path / writer.NAME)] == NUMBERS[:fitting]
     small_disk()
-    writer.write("stdout", b"room again\n")
-    writer.close()
+    log.write("stdout", b"room again\n")
+    log.close()
     assert f"minirun: {1000 - fitting} lines" in lines(tmp_path)[fitting][1]
 
 
 def test_a_log_that_cannot_be_put_aside_is_not_lost(tmp_path, monkeypatch):
-    writer = logs.FileWriter(str(tmp_path / logs.NAME), 200, 2)
-    writer.write("stdout", b"one\ntwo\nthree\n")
+    log = writer.FileWriter(str(tmp_path / writer.NAME), 200, 2)
+    log.write("stdout", b"one\ntwo\nthree\n")
     opened = os.open
 
     def full(path, *args, **words):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "open", full)
-    writer.write("stdout", b"four\n")
+    log.write("stdout", b"four\n")
     monkeypatch.setattr(os, "open", opened)
-    writer.write("stdout", b"five\n")
-    writer.close()
+    log.write("stdout", b"five\n")
+    log.close()
     texts = [text for _, text in lines(tmp_path)]
     assert texts[:3] + texts[4:] == ["one\n", "two\n", "three\n", "five\n"]
     assert "1 lines" in texts[3]

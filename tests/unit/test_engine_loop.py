@@ -4,7 +4,7 @@ import os
 import select
 import time
 
-from minirun.engine import loop
+from minirun.engine.shim import loop
 
 
 class Pipe(loop.Part):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minirun.engine import netfacts
+from minirun.engine.view import inspect_network
 
 
 def port(container: int, host: int, ip: str = "0.0.0.0", protocol: str = "tcp") -> dict:
@@ -23,7 +23,7 @@ def port(container: int, host: int, ip: str = "0.0.0.0", protocol: str = "tcp") 
     ],
 )
 def test_ports_in_dockers_words(exposed: list[str], held: list[dict], words: str) -> None:
-    assert netfacts.port_words(exposed, held) == words
+    assert inspect_network.port_words(exposed, held) == words
 
 
 def test_bindings_are_what_was_asked_for() -> None:
@@ -31,7 +31,7 @@ def test_bindings_are_what_was_asked_for() -> None:
         {"host_ip": "", "host_ports": [0], "container_port": 81, "protocol": "tcp"},
         {"host_ip": "127.0.0.1", "host_ports": [8000, 8001], "container_port": 80, "protocol": "tcp"},
     ]
-    assert netfacts.bindings(wishes) == {
+    assert inspect_network.bindings(wishes) == {
         "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8000-8001"}],
         "81/tcp": [{"HostIp": "", "HostPort": ""}],
     }

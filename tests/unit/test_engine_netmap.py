@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from minirun.engine import netkernel, netmap, netremarks
-from minirun.engine.netkernel import Counter, Inside, Kernel, Link, Tables
-from minirun.engine.netmap import Map
+from minirun.engine.diagnose import findings, netmap, snapshot
+from minirun.engine.diagnose.netmap import Map
+from minirun.engine.diagnose.snapshot import Counter, Inside, Kernel, Link, Tables
 from minirun.errors import NotFoundError, UsageError
 from minirun.network import firewall
 from minirun.paths import Paths
@@ -85,7 +85,7 @@ def tables(*networks: Any) -> Tables:
         ]
         for family, where, key, value, _ in [*firewall.of_network(one), *held]:
             elements[family, where, key.replace('"', "")] = (value, None)
-    return Tables(["inet", "bridge"], "", elements, netremarks.expected_rules(TABLE), [])
+    return Tables(["inet", "bridge"], "", elements, findings.expected_rules(TABLE), [])
 
 
 def inside(place: Any) -> Inside:
@@ -269,7 +269,7 @@ def test_an_internal_network_needs_no_forwarding() -> None:
     ],
 )
 def test_a_table_that_is_missing(family: str, lost: str) -> None:
-    rules = {key: count for key, count in netremarks.expected_rules(TABLE).items() if key[0] != family}
+    rules = {key: count for key, count in findings.expected_rules(TABLE).items() if key[0] != family}
     others = [other for other in ("inet", "bridge") if other != family]
     known = kernel(network(), tables=Tables(others, "", tables(network()).elements, rules, []))
     (remark,) = compare(network(), known).remarks
@@ -401,7 +401,7 @@ def test_ip_is_read() -> None:
             {"local": "fe80::1", "prefixlen": 64, "scope": "link"},
         ],
     }
-    assert netkernel.links_of([told, {}]) == {
+    assert snapshot.links_of([told, {}]) == {
         "veth1": Link("veth1", True, "veth", "br", "02:00:00:00:00:01", ["192.0.2.1/24"])
     }
 
@@ -418,7 +418,7 @@ def test_nft_is_read() -> None:
         {"rule": {"family": "inet", "chain": "forward", "comment": "no", "expr": dropping}},
         {"rule": {"family": "inet", "chain": "forward", "expr": [{"accept": None}]}},
     ]
-    found = netkernel.tables_of({"inet": listed})
+    found = snapshot.tables_of({"inet": listed})
     assert found.elements == {
         PUBLISHED: ("172.18.0.2 . 80", Counter(2, 120)),
         ("inet", "subnets4", "172.18.0.0/16"): ("", None),
@@ -431,15 +431,15 @@ def test_nft_is_read() -> None:
 def test_a_drop_that_counted_nothing_is_none() -> None:
     counter = {"counter": {"packets": 0, "bytes": 0}}
     rule = {"rule": {"family": "inet", "chain": "input", "expr": [counter, {"drop": None}]}}
-    assert netkernel.tables_of({"inet": [rule]}).drops == []
+    assert snapshot.tables_of({"inet": [rule]}).drops == []
 
 
 def test_the_rules_of_the_table_are_counted() -> None:
-    counts = netremarks.expected_rules(TABLE)
+    counts = findings.expected_rules(TABLE)
     assert counts["inet", "forward"] == 6
     assert {family for family, _ in counts} == {"inet", "bridge"}
 
 
 def test_tables_that_cannot_be_read() -> None:
-    known = kernel(network(), tables=netkernel.tables_of({}, "nft: Operation not permitted"))
+    known = kernel(network(), tables=snapshot.tables_of({}, "nft: Operation not permitted"))
     assert remarks(network(), known) == [("", "the tables cannot be read: nft: Operation not permitted")]

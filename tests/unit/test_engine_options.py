@@ -2,21 +2,21 @@
 
 import pytest
 
-from minirun.engine import options
-from minirun.engine.options import RunOptions
-from minirun.engine.run import command, environment
+from minirun.engine.create import command, environment
+from minirun.engine.options import run_options
+from minirun.engine.options.run_options import RunOptions
 from minirun.errors import UsageError
 
 
 def test_variables_come_from_the_words_and_from_here(monkeypatch):
     monkeypatch.setenv("HERE", "x")
     monkeypatch.delenv("NOWHERE", raising=False)
-    assert options.environment(["A=b=c", "HERE", "NOWHERE", "E="], []) == ["A=b=c", "HERE=x", "E="]
+    assert run_options.environment(["A=b=c", "HERE", "NOWHERE", "E="], []) == ["A=b=c", "HERE=x", "E="]
 
 
 def test_a_file_of_variables_comes_first(tmp_path):
     (tmp_path / "env").write_text("# no\n  A=from file\nB='kept as it is' \n\n")
-    found = options.environment(["A=word"], [str(tmp_path / "env")])
+    found = run_options.environment(["A=word"], [str(tmp_path / "env")])
     assert found == ["A=from file", "B='kept as it is' ", "A=word"]
     assert environment(["PATH=/bin", "A=image"], found) == ["PATH=/bin", "A=word", "B='kept as it is' "]
 
@@ -26,7 +26,7 @@ def test_a_file_of_variables_comes_first(tmp_path):
     [("nofile=1:2", (1, 2)), ("nofile=5", (5, 5)), ("nofile=-1", (-1, -1)), ("core=0:-1", (0, -1))],
 )
 def test_resource_limits(text, expected):
-    found = options.ulimit(text)
+    found = run_options.ulimit(text)
     assert (found["soft"], found["hard"]) == expected
     assert found["type"] == "RLIMIT_" + text.partition("=")[0].upper()
 
@@ -36,12 +36,12 @@ def test_resource_limits(text, expected):
 )
 def test_what_is_no_resource_limit_is_quoted(text):
     with pytest.raises(UsageError, match=f'invalid ulimit: "{text}"'):
-        options.ulimit(text)
+        run_options.ulimit(text)
 
 
 def security(*entries):
     made = RunOptions("image", [])
-    options.security(made, entries)
+    run_options.security(made, entries)
     return made.no_new_privileges, made.seccomp
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from minirun.engine import plugs
-from minirun.engine.options import RunOptions
+from minirun.engine.options import attachments
+from minirun.engine.options.run_options import RunOptions
 from minirun.errors import UsageError
 
 NOTHING = {
@@ -17,7 +17,7 @@ NOTHING = {
 
 def taken(**words: object) -> RunOptions:
     options = RunOptions("busybox", [])
-    plugs.take(options, {**NOTHING, **words})
+    attachments.take(options, {**NOTHING, **words})
     return options
 
 
@@ -42,7 +42,7 @@ def test_several_networks_keep_their_order_and_the_first_is_the_mode() -> None:
 
 def test_a_network_can_be_spelt_out() -> None:
     words = "name=shop,alias=www,alias=api,ip=10.0.0.9,ip6=FD00::9,mac-address=02-42-AC-11-00-09"
-    assert plugs.plug(words) == {
+    assert attachments.plug(words) == {
         "network": "shop",
         "aliases": ["www", "api"],
         "ipv4": "10.0.0.9",
@@ -92,10 +92,10 @@ def test_what_does_not_go_together_is_refused(words: dict, sentence: str) -> Non
     ],
 )
 def test_hosts_are_added_by_either_sign(text: str, expected: list[str]) -> None:
-    assert plugs.extra_host(text) == expected
+    assert attachments.extra_host(text) == expected
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "ä", "a/b", "..", ".a", "x" * 129])
 def test_a_bad_name_of_a_network_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="invalid network name"):
-        plugs.check_name(name)
+        attachments.check_name(name)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minirun.engine import policies
+from minirun.engine.options import policies
 from minirun.errors import MinirunError, UsageError
 from minirun.image import manifests
 

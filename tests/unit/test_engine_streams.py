@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
-from minirun.engine import channel, loop, streams
-from minirun.engine.streams import Client, Input, Streams
+from minirun.engine import channel
+from minirun.engine.shim import loop, streams
+from minirun.engine.shim.streams import Client, Input, Streams
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from minirun.engine import logs, trail
+from minirun.engine.logs import tail, writer
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def follower(path):
-    made = trail.Trail(path, follow=True)
+    made = tail.Trail(path, follow=True)
     yield made
     made.close()
 
@@ -29,8 +29,8 @@ def put(path, *texts, aside=False):
     """Append lines; `aside`: first give the file a number, as logs.Files does."""
     if aside:
         for number in range(9, 0, -1):
-            if os.path.exists(logs.name(path, number - 1)):
-                os.rename(logs.name(path, number - 1), logs.name(path, number))
+            if os.path.exists(writer.name(path, number - 1)):
+                os.rename(writer.name(path, number - 1), writer.name(path, number))
     with open(path, "a") as file:
         file.write("".join(f'{{"log":"{text}"}}\n' for text in texts))
 
@@ -38,8 +38,8 @@ def put(path, *texts, aside=False):
 def test_files_are_read_from_the_oldest_on(path):
     for number in range(12):
         put(path, number, aside=True)
-    found = trail.Trail(path)
-    assert numbers(trail.parse(found.read()) + trail.parse(found.read())) == [2, 3]
+    found = tail.Trail(path)
+    assert numbers(tail.parse(found.read()) + tail.parse(found.read())) == [2, 3]
     found.close()
 
 
@@ -55,9 +55,9 @@ def test_half_a_line_waits_for_its_other_half(path, follower):
 
 
 def test_a_line_larger_than_a_block_is_read(path):
-    put(path, "x" * (3 * trail.BLOCK), "y")
-    found = trail.Trail(path)
-    assert [len(entry["log"]) for entry in trail.parse(found.read())] == [3 * trail.BLOCK, 1]
+    put(path, "x" * (3 * tail.BLOCK), "y")
+    found = tail.Trail(path)
+    assert [len(entry["log"]) for entry in tail.parse(found.read())] == [3 * tail.BLOCK, 1]
     found.close()
 
 
@@ -68,7 +68,7 @@ def test_the_end_of_a_file_that_was_put_aside_is_read_first(path, follower):
     put(path, 2)
     put(path, 3, aside=True)
     follower.wait()
-    assert numbers(trail.parse(follower.read()) + trail.parse(follower.read())) == [2, 3]
+    assert numbers(tail.parse(follower.read()) + tail.parse(follower.read())) == [2, 3]
     assert not follower.missed
 
 
@@ -79,7 +79,7 @@ def test_a_reader_that_was_too_slow_is_told(path, follower):
     put(path, 3, aside=True)
     os.unlink(f"{path}.1")
     follower.wait()
-    assert numbers(trail.parse(follower.read()) + trail.parse(follower.read())) == [1, 3]
+    assert numbers(tail.parse(follower.read()) + tail.parse(follower.read())) == [1, 3]
     assert follower.missed
 
 
@@ -92,14 +92,14 @@ def test_waiting_ends_at_its_deadline(follower):
 @pytest.mark.parametrize("followers", [1, 2])
 def test_followers_get_every_line_once_while_a_fast_writer_puts_files_aside(path, followers):
     count = 30_000
-    made = [trail.Trail(path, follow=True) for _ in range(followers)]
+    made = [tail.Trail(path, follow=True) for _ in range(followers)]
     found: list[list[int]] = [[] for _ in made]
 
     def follow(one, into):
         while not into or into[-1] != count - 1:
             one.wait((), time.time() + 1)
             while block := one.read():
-                into += numbers(trail.parse(block))
+                into += numbers(tail.parse(block))
 
     threads = [
         threading.Thread(target=follow, args=pair, daemon=True) for pair in zip(made, found, strict=True)
@@ -117,20 +117,20 @@ def test_followers_get_every_line_once_while_a_fast_writer_puts_files_aside(path
 
 def write_numbers(path, count):
     """As fast as it goes, a new file for every 500 lines or so; enough of them that a reader can keep up."""
-    writer = logs.FileWriter(path, 40_000, 500)
+    log = writer.FileWriter(path, 40_000, 500)
     for begin in range(0, count, 100):
-        writer.write("stdout", "".join(f"{number}\n" for number in range(begin, begin + 100)).encode())
-    writer.close()
+        log.write("stdout", "".join(f"{number}\n" for number in range(begin, begin + 100)).encode())
+    log.close()
 
 
 def test_a_place_is_the_line_that_begins_there_or_next(path):
     put(path, 0, 1)
     put(path, 2, 3, aside=True)
-    found = trail.Trail(path)
+    found = tail.Trail(path)
     first = []
     for place in range(found.size() + 1):
         found.go(place)
-        entries = trail.parse(found.read())
+        entries = tail.parse(found.read())
         first.append(numbers(entries)[0] if entries else None)
     length = len('{"log":"0"}\n')
     assert first == [0] + [1] * length + [2] * length + [3] * length + [None] * length

@@ -2,7 +2,8 @@
 
 import pytest
 
-from minirun.engine import bundle, mountpoints, volumes
+from minirun.engine import bundle, volumes
+from minirun.engine.options import mounts
 from minirun.errors import UsageError
 
 
@@ -24,25 +25,25 @@ def brief(mount):
     ],
 )
 def test_what_v_means(text, expected):
-    assert brief(mountpoints.volume(text)) == expected
+    assert brief(mounts.volume(text)) == expected
 
 
 def test_a_path_beside_us_is_the_hosts(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert mountpoints.volume("./x:/b")["source"] == f"{tmp_path}/x"
-    assert mountpoints.volume(".:/b")["source"] == str(tmp_path)
+    assert mounts.volume("./x:/b")["source"] == f"{tmp_path}/x"
+    assert mounts.volume(".:/b")["source"] == str(tmp_path)
 
 
 def test_only_a_volume_is_filled_and_nocopy_says_not():
-    assert mountpoints.volume("name:/b")["copy"]
-    assert not mountpoints.volume("name:/b:nocopy")["copy"]
-    assert not mountpoints.volume("/a:/b")["copy"]
+    assert mounts.volume("name:/b")["copy"]
+    assert not mounts.volume("name:/b:nocopy")["copy"]
+    assert not mounts.volume("/a:/b")["copy"]
 
 
 @pytest.mark.parametrize("text", ["", ":/b", "a:/b:ro:x", "/a:", "name:b", "/a:/", "/b:ro", "b", "/a:/b/../"])
 def test_what_is_no_volume_is_quoted(text):
     with pytest.raises(UsageError, match=f"invalid volume specification: '{text}'"):
-        mountpoints.volume(text)
+        mounts.volume(text)
 
 
 @pytest.mark.parametrize(
@@ -50,23 +51,23 @@ def test_what_is_no_volume_is_quoted(text):
 )
 def test_what_is_no_mode_of_a_bind_is_quoted(mode):
     with pytest.raises(UsageError, match=f"invalid mode: {mode}"):
-        mountpoints.volume(f"/a:/b:{mode}")
+        mounts.volume(f"/a:/b:{mode}")
 
 
 def test_a_volume_has_no_propagation():
     with pytest.raises(UsageError, match="invalid mode: rslave"):
-        mountpoints.volume("name:/b:rslave")
+        mounts.volume("name:/b:rslave")
 
 
 @pytest.mark.parametrize("name", ["x/y", "-x", ".x", "x y", "x" * 2 + "\n", "é"])
 def test_names_that_volumes_cannot_have(name):
     with pytest.raises(UsageError, match="includes invalid characters for a local volume name"):
-        mountpoints.check_name(name)
+        mounts.check_name(name)
 
 
 def test_a_relative_path_is_taken_for_a_name_and_refused():
     with pytest.raises(UsageError, match="If you intended to pass a host directory, use absolute path"):
-        mountpoints.volume("some/dir:/b")
+        mounts.volume("some/dir:/b")
 
 
 # ---- --mount
@@ -94,11 +95,11 @@ def test_a_relative_path_is_taken_for_a_name_and_refused():
     ],
 )
 def test_what_mount_means(text, expected):
-    assert brief(mountpoints.mount(text)) == expected
+    assert brief(mounts.mount(text)) == expected
 
 
 def test_labels_of_a_volume_that_is_made_for_a_mount():
-    made = mountpoints.mount("src=name,dst=/b,volume-label=a=b=c,volume-label=d,volume-nocopy")
+    made = mounts.mount("src=name,dst=/b,volume-label=a=b=c,volume-label=d,volume-nocopy")
     assert made["labels"] == {"a": "b=c", "d": ""}
     assert not made["copy"]
 
@@ -122,7 +123,7 @@ def test_labels_of_a_volume_that_is_made_for_a_mount():
 )
 def test_a_mount_that_is_written_wrong_is_quoted(text, words):
     with pytest.raises(UsageError) as raised:
-        mountpoints.mount(text)
+        mounts.mount(text)
     assert str(raised.value).startswith(f'invalid argument "{text}" for "--mount" flag: ')
     assert words in str(raised.value)
 
@@ -143,37 +144,37 @@ def test_a_mount_that_is_written_wrong_is_quoted(text, words):
 )
 def test_a_mount_that_makes_no_sense_is_refused(text, words):
     with pytest.raises(UsageError) as raised:
-        mountpoints.mount(text)
+        mounts.mount(text)
     assert words in str(raised.value)
 
 
 # ---- several
 
 
-def destinations(mounts):
-    return [mount["destination"] for mount in mounts]
+def destinations(entries):
+    return [mount["destination"] for mount in entries]
 
 
 def test_mounts_above_come_before_those_below():
-    given = [mountpoints.volume(f"/x:{path}") for path in ("/a/b/c", "/z", "/a", "/a/b")]
-    assert destinations(mountpoints.joined(given, [], [])) == ["/z", "/a", "/a/b", "/a/b/c"]
+    given = [mounts.volume(f"/x:{path}") for path in ("/a/b/c", "/z", "/a", "/a/b")]
+    assert destinations(mounts.joined(given, [], [])) == ["/z", "/a", "/a/b", "/a/b/c"]
 
 
 def test_two_mounts_on_one_place_are_refused():
-    given = [mountpoints.volume("/x:/a"), mountpoints.tmpfs("/a/")]
+    given = [mounts.volume("/x:/a"), mounts.tmpfs("/a/")]
     with pytest.raises(UsageError, match="Duplicate mount point: /a"):
-        mountpoints.joined(given, [], [])
+        mounts.joined(given, [], [])
 
 
 def test_what_is_given_wins_over_what_is_inherited_and_that_over_the_image():
-    first, last = (mountpoints.inherit([mountpoints.volume(f"{name}:/b")], "") for name in ("first", "last"))
-    joined = mountpoints.joined([mountpoints.volume("own:/a")], [*first, *last], ["/a", "/b", "/c/"])
+    first, last = (mounts.inherit([mounts.volume(f"{name}:/b")], "") for name in ("first", "last"))
+    joined = mounts.joined([mounts.volume("own:/a")], [*first, *last], ["/a", "/b", "/c/"])
     assert [mount["name"] for mount in joined] == ["own", "last", ""]
     assert destinations(joined) == ["/a", "/b", "/c"]
 
 
 def test_what_is_inherited_can_be_read_only_and_is_never_filled():
-    made = mountpoints.inherit([mountpoints.volume("name:/a"), mountpoints.tmpfs("/t")], "ro")
+    made = mounts.inherit([mounts.volume("name:/a"), mounts.tmpfs("/t")], "ro")
     assert brief(made[0]) == ["volume", "name", "/a", ["rbind", "rprivate", "ro"]]
     assert len(made) == 1
     assert not made[0]["copy"]
@@ -182,26 +183,25 @@ def test_what_is_inherited_can_be_read_only_and_is_never_filled():
 @pytest.mark.parametrize("text", ["one:wrong", "one:", ":ro", ""])
 def test_what_is_no_volumes_from_is_refused(text):
     with pytest.raises(UsageError, match="invalid"):
-        mountpoints.volumes_from(text)
+        mounts.volumes_from(text)
 
 
 def test_a_read_only_bind_is_so_to_its_depth_unless_told_otherwise():
     options = {
-        text: mountpoints.mount(f"type=bind,src=/a,dst=/b,ro{text}")
-        for text in ("", ",bind-recursive=writable")
+        text: mounts.mount(f"type=bind,src=/a,dst=/b,ro{text}") for text in ("", ",bind-recursive=writable")
     }
     entries = volumes.mount_entries({"mounts": list(options.values())})
     assert ["rro" in entry["options"] for entry in entries] == [True, False]
 
 
 def test_a_mount_on_etc_does_not_hide_our_files_in_it(tmp_path):
-    record = {"mounts": [mountpoints.volume("/x:/etc")], "privileged": False, "init": False, "shm_size": 0}
+    record = {"mounts": [mounts.volume("/x:/etc")], "privileged": False, "init": False, "shm_size": 0}
     found = [mount["destination"] for mount in bundle._mounts(record, str(tmp_path))]
     assert found.index("/etc") < found.index("/etc/hosts")
 
 
 def test_a_mount_on_dev_has_none_of_ours_in_it(tmp_path):
-    record = {"mounts": [mountpoints.volume("/x:/dev")], "privileged": False, "init": False, "shm_size": 0}
+    record = {"mounts": [mounts.volume("/x:/dev")], "privileged": False, "init": False, "shm_size": 0}
     found = [mount["destination"] for mount in bundle._mounts(record, str(tmp_path))]
     assert [path for path in found if path.startswith("/dev")] == ["/dev"]
 
@@ -214,32 +214,32 @@ def test_an_image_cannot_have_a_volume_at_its_root(place):
     with pytest.raises(
         UsageError, match=r"the image's VOLUME /: invalid specification: destination can't be '/'"
     ):
-        mountpoints.joined([], [], [place])
+        mounts.joined([], [], [place])
 
 
 @pytest.mark.parametrize("place", ["/proc", "/proc/", "/proc/sys", "/x/../proc/1", "proc/self"])
 def test_an_image_cannot_have_a_volume_in_proc(place):
     with pytest.raises(UsageError, match=r"the image's VOLUME /proc.*: nothing can be mounted there"):
-        mountpoints.joined([], [], [place])
+        mounts.joined([], [], [place])
 
 
 @pytest.mark.parametrize(
     ("made", "origin"),
     [
-        (mountpoints.volume("name:/proc"), "-v"),
-        (mountpoints.volume("/proc/sys"), "-v"),
-        (mountpoints.volume("/a:/proc/kcore"), "-v"),
-        (mountpoints.mount("type=tmpfs,dst=/proc/x"), "--mount"),
-        (mountpoints.tmpfs("/proc/acpi"), "--tmpfs"),
+        (mounts.volume("name:/proc"), "-v"),
+        (mounts.volume("/proc/sys"), "-v"),
+        (mounts.volume("/a:/proc/kcore"), "-v"),
+        (mounts.mount("type=tmpfs,dst=/proc/x"), "--mount"),
+        (mounts.tmpfs("/proc/acpi"), "--tmpfs"),
     ],
 )
 def test_no_option_mounts_in_proc(made, origin):
     with pytest.raises(UsageError, match=f"{origin} /proc.*: nothing can be mounted there"):
-        mountpoints.joined([made], [], [])
+        mounts.joined([made], [], [])
 
 
 @pytest.mark.parametrize(
     "text", ["/proc:/proc", "/lxcfs:/proc/meminfo", "/sys:/sys", "/a:/sys/fs/cgroup", "/a:/procs"]
 )
 def test_what_docker_mounts_there_is_mounted(text):
-    assert len(mountpoints.joined([mountpoints.volume(text)], [], [])) == 1
+    assert len(mounts.joined([mounts.volume(text)], [], [])) == 1

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from minirun.engine import wayfacts, waynames
-from minirun.engine.netkernel import Counter, Drop, Inside, Kernel, Link, Tables
-from minirun.engine.netremarks import expected_rules
-from minirun.engine.wayfacts import Probe, Publication, Route
-from minirun.engine.waynames import Told
+from minirun.engine.diagnose import lookup, routes
+from minirun.engine.diagnose.findings import expected_rules
+from minirun.engine.diagnose.lookup import Told
+from minirun.engine.diagnose.routes import Probe, Publication, Route
+from minirun.engine.diagnose.snapshot import Counter, Drop, Inside, Kernel, Link, Tables
 from minirun.errors import UsageError
 from minirun.network import listeners
 from minirun.network.listeners import Listener, Owner
@@ -399,15 +399,15 @@ def rule_of(table: str, interface: str) -> dict[str, Any]:
     ],
 )
 def test_whose_chain_drops_what_is_forwarded(told, found):
-    assert wayfacts.dropping_of(told, "minirun0", "172.17.0.2") == found
+    assert routes.dropping_of(told, "minirun0", "172.17.0.2") == found
 
 
 def test_a_route_is_read():
-    assert wayfacts.route_of([{"dst": "1.1.1.1", "gateway": "192.0.2.1", "dev": "eth0"}])[:2] == (
+    assert routes.route_of([{"dst": "1.1.1.1", "gateway": "192.0.2.1", "dev": "eth0"}])[:2] == (
         "eth0",
         "192.0.2.1",
     )
-    assert wayfacts.route_of([{"type": "unreachable"}]).problem
+    assert routes.route_of([{"type": "unreachable"}]).problem
 
 
 # ---- who publishes it ---------------------------------------------------------------------------------------------
@@ -464,11 +464,11 @@ def common(name: str = "lab") -> Any:
 @pytest.mark.parametrize(
     ("told", "status"),
     [
-        (Told("db", waynames.KNOWN, "172.18.0.3", "172.18.0.1 says so"), OK),
-        (Told("172.18.0.3", waynames.LITERAL, "172.18.0.3", "an address"), NONE),
-        (Told("db", waynames.KNOWN, "192.0.2.9", "its /etc/hosts says so"), FAIL),
-        (Told("db", waynames.DEAD, "", "is dead"), FAIL),
-        (Told("db", waynames.UNKNOWN, "", "172.18.0.1 says NXDOMAIN"), FAIL),
+        (Told("db", lookup.KNOWN, "172.18.0.3", "172.18.0.1 says so"), OK),
+        (Told("172.18.0.3", lookup.LITERAL, "172.18.0.3", "an address"), NONE),
+        (Told("db", lookup.KNOWN, "192.0.2.9", "its /etc/hosts says so"), FAIL),
+        (Told("db", lookup.DEAD, "", "is dead"), FAIL),
+        (Told("db", lookup.UNKNOWN, "", "172.18.0.1 says NXDOMAIN"), FAIL),
     ],
 )
 def test_a_name_has_to_lead_to_the_container(told, status):
@@ -476,18 +476,18 @@ def test_a_name_has_to_lead_to_the_container(told, status):
 
 
 def test_on_the_default_network_the_address_is_given():
-    told = Told("db", waynames.NAMELESS, "", "no names")
+    told = Told("db", lookup.NAMELESS, "", "no names")
     assert way_across.name_hop("db", told, common("bridge")).advice.endswith("use the address 172.18.0.3")
 
 
 def test_a_hosts_file_is_read_as_the_resolver_reads_it():
     text = "# db\n127.0.0.1 localhost\n172.18.0.9\tDB old # db2\n::1 db\nnonsense db\n"
-    assert waynames.in_hosts(text, "db") == ["172.18.0.9"]
-    assert waynames.in_hosts(text, "db2") == []
+    assert lookup.in_hosts(text, "db") == ["172.18.0.9"]
+    assert lookup.in_hosts(text, "db2") == []
 
 
 def test_a_hosts_file_may_hold_anything():
-    assert waynames.in_hosts("1.2.3.4\0 db\n\ufffd db\n1.2.3.4%eth0 db\n", "db") == []
+    assert lookup.in_hosts("1.2.3.4\0 db\n\ufffd db\n1.2.3.4%eth0 db\n", "db") == []
 
 
 def test_internal_networks_have_no_way_out():

@@ -1,0 +1,229 @@
+"""Step 2 of `minirun run`: from options to a running container.
+
+    image     find the image, pull it if it is not here, unpack its layers
+    record    container.json: everything asked for, with the image's own settings below it
+    order     the shim does the rest: network, overlay, bundle, runtime
+
+By hand  what scripts of `minirun run --explain=sh` do
+Next     image/store.py, then shim/start.py
+"""
+
+from __future__ import annotations
+
+import os
+
+from minirun.engine import channel, events, networks, records, volumes
+from minirun.engine.options import limits, policies
+from minirun.errors import MinirunError, NotFoundError, UsageError
+from minirun.linux import capabilities, cgroups, trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minirun.engine.options.run_options import RunOptions
+    from minirun.engine.record_types import Asked, Record
+    from minirun.engine.shim.spawn import Spare
+    from minirun.image.progress import Progress
+    from minirun.image.store import Image
+    from minirun.paths import Paths
+
+
+def prepare(
+    paths: Paths, options: RunOptions, progress: Progress, *, starts: bool = False
+) -> tuple[Record, int]:
+    """Everything that can fail before anything exists; then the record, under its name, on disk.
+
+    `starts`: the second is for order(), which is to come; see records.order_start().  Else it is -1.
+    """
+    _check_limits(options)
+    networks.check(paths, options)
+    image = _find_image(paths, options, progress)
+    trace.step("record", "what was asked for, written down: container.json")
+    with image.store.keeping():  # from here the record holds the layers
+        record = make_record(options, image)
+        places = image.config.get("Volumes") or ()
+        start = volumes.add_container(paths, record, options.volumes_from, places, starts=starts)
+    events.of_container(paths, record, "create")
+    return record, start
+
+
+def _check_limits(options: RunOptions) -> None:
+    """A limit this host cannot apply is an error now, before an image is pulled for nothing."""
+    cgroups.require(limits.files(options.resources, options.cgroup_conf))
+
+
+def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
+    from minirun.image.store import Store
+
+    trace.step("image", "a name becomes a manifest, a config and layers, each checked against its digest")
+    image = Store(paths).ensure(options.image, options.pull, progress, options.platform)
+    if options.platform:
+        image.require(options.platform)
+    image.layer_paths()
+    if image.pulled:
+        from minirun.engine import imageevents
+        from minirun.image import reference
+
+        imageevents.exchanged(paths, "pull", reference.parse(options.image))
+    return image
+
+
+def make_record(options: RunOptions, image: Image) -> Record:
+    """The options over the image's config, Docker's way."""
+    config = image.config
+    container_id = records.new_id()
+    return {
+        "id": container_id,
+        "name": options.name,
+        "created": records.now(),
+        "image": image.reference or options.image,
+        "image_id": image.id,
+        "layers": image.layer_paths(),
+        "args": command(options, config),
+        "env": environment(config.get("Env") or [], options.env),
+        "cwd": options.workdir or config.get("WorkingDir") or "/",
+        "user": options.user or config.get("User") or "",
+        "hostname": options.hostname
+        or (os.uname().nodename if options.network == "host" else container_id[:12]),
+        "domainname": options.domainname,
+        "groups": options.groups,
+        "annotations": options.annotations,
+        "labels": {**(config.get("Labels") or {}), **options.labels},
+        "tty": options.tty,
+        "interactive": options.interactive,
+        "auto_remove": options.rm,
+        "init": options.init,
+        "mounts": options.mounts,
+        "readonly": options.readonly,
+        "network": options.network,
+        "plugs": options.plugs,
+        "ports": options.ports,
+        "publish_all": options.publish_all,
+        "dns": options.dns,
+        "dns_search": options.dns_search,
+        "dns_options": options.dns_options,
+        "extra_hosts": options.extra_hosts,
+        "resources": options.resources,
+        "cgroup_conf": options.cgroup_conf,
+        "shm_size": options.shm_size,
+        "oom_score_adj": options.oom_score_adj,
+        "rlimits": options.rlimits,
+        "capabilities": capabilities.effective_set(options.cap_add, options.cap_drop, options.privileged),
+        "privileged": options.privileged,
+        "no_new_privileges": options.no_new_privileges,
+        "seccomp": None if options.privileged and not options.seccomp else options.seccomp,
+        "stop_signal": options.stop_signal or config.get("StopSignal") or "SIGTERM",
+        "stop_timeout": options.stop_timeout,
+        "restart": options.restart,
+        "restart_count": 0,
+        "stopped_by_hand": False,
+        "health": policies.merged(options.health, policies.of_image(config.get("Healthcheck"))),
+        "log": options.log,
+        "asked": as_asked(options, config),
+        "state": records.new_state(),
+    }
+
+
+def as_asked(options: RunOptions, config: dict[str, Any]) -> Asked:
+    """What `inspect` shows as asked for, where the record has only what became of it."""
+    own = options.entrypoint is not None
+    anonymous = [mount["destination"] for mount in options.mounts if mount["anonymous"]]
+    entrypoint = config.get("Entrypoint") if options.entrypoint is None else [options.entrypoint]
+    return {
+        "image": options.image,
+        "entrypoint": entrypoint if entrypoint != [""] else None,
+        "cmd": options.args or (None if own else config.get("Cmd")),
+        "cwd": options.workdir or config.get("WorkingDir") or "",
+        "attached": options.attached,
+        "cap_add": options.cap_add,
+        "cap_drop": options.cap_drop,
+        "security_opt": options.security_opt,
+        "exposed": exposed(options, config),
+        "volumes": list(dict.fromkeys([*(config.get("Volumes") or {}), *anonymous])),
+        "volumes_from": options.volumes_from,
+    }
+
+
+def exposed(options: RunOptions, config: dict[str, Any]) -> list[str]:
+    """What can be reached by neighbours, and is published by -P: the image's EXPOSE, --expose, and what -p names."""
+    named = [f"{wish['container_port']}/{wish['protocol']}" for wish in options.ports]
+    of_image = [port if "/" in port else f"{port}/tcp" for port in config.get("ExposedPorts") or {}]
+    return list(dict.fromkeys([*of_image, *options.exposed, *named]))
+
+
+def command(options: RunOptions, config: dict[str, Any]) -> list[str]:
+    """Entrypoint and command.  `--entrypoint` takes the image's Cmd away with its Entrypoint, as in Docker."""
+    if options.entrypoint is not None:
+        args = ([options.entrypoint] if options.entrypoint else []) + options.args
+    else:
+        args = (config.get("Entrypoint") or []) + (options.args or config.get("Cmd") or [])
+    if not args:
+        raise UsageError(
+            "no command specified", f"the image {options.image} names none: add one after the image"
+        )
+    return args
+
+
+def environment(image: list[str], given: list[str]) -> list[str]:
+    """The image's variables with those of the command line over them, each name once."""
+    merged = dict(entry.partition("=")[::2] for entry in image)
+    merged.update(entry.partition("=")[::2] for entry in given)
+    return [f"{name}={value}" for name, value in merged.items()]
+
+
+def order(
+    paths: Paths,
+    record: Record,
+    spare: Spare,
+    size: tuple[int, int],
+    streams: list[str],
+    *,
+    once: bool,
+    start: int = -1,
+) -> None:
+    """Tell the shim to start it.  `start` is what prepare() returned; it is closed.
+
+    `size` is the terminal's (rows, columns), (0, 0) without one; `streams` what we want to see of stdout and
+    stderr, nothing when we leave; `once`: the program's input ends with ours.
+    """
+    try:
+        trace.step("order", "from here on the shim is the container's parent")
+    except trace.Cancelled as error:
+        from minirun.engine import (
+            cleanup,
+        )  # it knows the whole runtime, which a run has no other use for here
+
+        cleanup.abandon(paths, record["id"], error)
+        raise
+    content = {
+        "root": paths.root,
+        "state": paths.state,
+        "id": record["id"],
+        "rows": size[0],
+        "columns": size[1],
+        "streams": streams,
+        "once": once,
+    }
+    if start < 0:
+        try:
+            start = records.order_start(paths.container(record["id"]))
+        except FileNotFoundError:
+            raise NotFoundError(f"No such container: {record['id']}") from None
+    channel.send_descriptors(spare.sock, channel.ORDER, content, [start])
+    os.close(start)
+    trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")
+
+
+def wait_until_running(spare: Spare) -> None:
+    """For `-d`: return when the program has begun.  Raises what went wrong otherwise."""
+    while True:
+        kind, content = channel.receive(spare.sock)
+        if kind == channel.RUNNING:
+            return
+        if kind == channel.FAILED:
+            raise channel.error(content)
+        if not kind:
+            raise MinirunError(
+                "the shim ended before the container ran", "see `minirun ps -a`, and `dmesg` for a crash"
+            )

@@ -1,0 +1,1 @@
+"""The files of containers, from outside: `cp`, `diff`, `commit`."""

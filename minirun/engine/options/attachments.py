@@ -1,0 +1,206 @@
+"""What the command line says about networks: `--network`, `--ip`, `-p` and their like, as plain values.
+
+Each raises UsageError quoting the bad part.  No file and no kernel is asked here: whether the network exists is seen
+when the container is made.
+
+See      docs.docker.com/engine/network for the words
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+
+from minirun.errors import UsageError
+from minirun.network import ledger, ports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from minirun.engine.options.run_options import RunOptions
+    from minirun.network.ledger import Plug
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_ALIAS = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?")
+_LONGEST_NAME = 128
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_KEYS = {"alias": "aliases", "ip": "ipv4", "ip6": "ipv6", "mac-address": "mac"}
+
+
+def check_name(name: str) -> None:
+    """A network's name.  Raises UsageError."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"invalid network name ({_short(name)}), only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed"
+        )
+    if len(name) > _LONGEST_NAME:
+        raise UsageError(f"invalid network name ({_short(name)}): more than {_LONGEST_NAME} characters")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def mode(text: str) -> str:
+    """How a container is on the network at all: bridge, none, host, container:X, or a network's name."""
+    if text in ("default", "", "private"):
+        return "bridge"
+    if text.startswith("container:"):
+        if not text.removeprefix("container:"):
+            raise UsageError("invalid network: container: without a container", "--network container:NAME")
+        return text
+    check_name(text)
+    return text
+
+
+def plug(text: str) -> Plug:
+    """`--network NAME` or `name=NAME,alias=A,ip=...,ip6=...,mac-address=...`."""
+    if "=" not in text:
+        return ledger.plug(mode(text))
+    made = ledger.plug("")
+    for word in text.split(","):
+        key, equals, value = word.partition("=")
+        if key == "name":
+            made["network"] = mode(value)
+        elif key not in _KEYS or not equals:
+            raise UsageError(f'invalid --network field "{word}"', f"there are name, {', '.join(_KEYS)}")
+        elif key == "alias":
+            made["aliases"].append(alias(value))
+        else:
+            _set(made, _KEYS[key], value)
+    if not made["network"]:
+        raise UsageError(f'invalid --network "{text}": it has no name=', "name=NET,alias=A")
+    return made
+
+
+def _set(into: Plug, key: str, value: str) -> None:
+    if value:
+        check = {"ipv4": ipv4, "ipv6": ipv6, "mac": mac}[key]
+        into[key] = check(value)  # type: ignore[literal-required]
+
+
+def take(into: RunOptions, words: dict[str, Any]) -> None:
+    """The words of `run` and `create` into RunOptions."""
+    plugs = [plug(text) for text in words["network"]] or [plug("bridge")]
+    first = plugs[0]
+    first["aliases"] += [alias(text) for text in words["network_alias"]]
+    for key, option in (("ipv4", "ip"), ("ipv6", "ip6"), ("mac", "mac_address")):
+        _set(first, key, words[option] or "")
+    into.network = first["network"]
+    into.plugs = [] if _is_lonely(into.network) else plugs
+    if _is_lonely(first["network"]) and all(one == first for one in plugs):
+        plugs = plugs[:1]  # the same thing said twice
+    _check_plugs(plugs)
+    into.ports = [wish for text in words["publish"] for wish in ports.parse(text)]
+    into.publish_all = words["publish_all"]
+    into.exposed = [port for text in words["expose"] for port in ports.parse_exposed(text)]
+    into.dns = [nameserver(text) for text in words["dns"]]
+    into.dns_search, into.dns_options = list(words["dns_search"]), list(words["dns_option"])
+    into.extra_hosts = [extra_host(text) for text in words["add_host"]]
+    if into.network.startswith("container:"):
+        _check_shared(into, words)
+
+
+def _is_lonely(network: str) -> bool:
+    return network in ledger.LONELY or network.startswith("container:")
+
+
+def _check_plugs(plugs: Sequence[Plug]) -> None:
+    """What does not go together, whatever networks there are."""
+    for one in plugs:
+        if _is_lonely(one["network"]) and len(plugs) > 1:
+            raise UsageError(
+                f"conflicting options: --network {one['network']} goes with no other network",
+                "give the networks without it, or it alone",
+            )
+        named = one["ipv4"] or one["ipv6"] or one["aliases"]
+        if named and (one["network"] == "bridge" or _is_lonely(one["network"])):
+            what = "network-scoped alias" if one["aliases"] else "user specified IP address"
+            raise UsageError(
+                f"{what} is supported on user defined networks only, not on {one['network']}",
+                "minirun network create NAME, then --network NAME",
+            )
+    names = [one["network"] for one in plugs]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UsageError(f'network "{twice}" is specified multiple times')
+
+
+def _check_shared(options: RunOptions, words: dict[str, Any]) -> None:
+    """Who is in another container's network has that one's names and ports."""
+    given = {
+        "hostname and the network mode": options.hostname,
+        "mac-address and the network mode": words["mac_address"],
+        "port publishing and the container type network mode": options.ports or options.publish_all,
+        "port exposing and the container type network mode": options.exposed,
+        "dns and the network mode": options.dns or options.dns_search or options.dns_options,
+        "custom host-to-IP mapping and the network mode": options.extra_hosts,
+    }
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"conflicting options: {name}", "give it to the container whose network is used")
+
+
+# ---- single words -----------------------------------------------------------------------------------------------
+
+
+def ipv4(text: str) -> str:
+    return _address(text, socket.AF_INET, "--ip", "IPv4")
+
+
+def ipv6(text: str) -> str:
+    return _address(text, socket.AF_INET6, "--ip6", "IPv6")
+
+
+def _address(text: str, family: int, option: str, kind: str) -> str:
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, text))
+    except OSError:
+        raise UsageError(f'invalid {option}: "{text}" is no {kind} address') from None
+
+
+def mac(text: str) -> str:
+    """A hardware address that one interface can have."""
+    text = text.lower().replace("-", ":")
+    if not _MAC.fullmatch(text) or int(text[:2], 16) & 1 or set(text) == {"0", ":"}:
+        raise UsageError(
+            f'invalid --mac-address: "{text}" is no address of one interface', "as in 02:42:ac:11:00:02"
+        )
+    return text
+
+
+def alias(text: str) -> str:
+    if not _ALIAS.fullmatch(text) or len(text) > 253 or any(len(part) > 63 for part in text.split(".")):
+        raise UsageError(f'invalid --network-alias: "{_short(text)}" cannot be asked for by name')
+    return text
+
+
+def nameserver(text: str) -> str:
+    try:
+        return ipv6(text) if ":" in text else ipv4(text)
+    except UsageError:
+        raise UsageError(f'invalid --dns: "{text}" is no IP address') from None
+
+
+def extra_host(text: str) -> list[str]:
+    """`--add-host NAME:IP`, `NAME=IP`, `NAME:host-gateway` as [name, address]."""
+    name, separator, address = text.partition("=" if "=" in text else ":")
+    address = address.removeprefix("[").removesuffix("]")
+    if not separator or not name or any(letter.isspace() for letter in name):
+        raise UsageError(f'invalid --add-host: "{text}"', "as in db:192.0.2.7 or host:host-gateway")
+    if address == "host-gateway":
+        return [name, address]
+    try:
+        return [name, nameserver(address)]
+    except UsageError:
+        raise UsageError(f'invalid IP address in --add-host: "{address}"') from None
+
+
+def for_connect(network: str, words: dict[str, Any]) -> Plug:
+    """The words of `network connect`."""
+    made = ledger.plug(network)
+    made["aliases"] = [alias(text) for text in words["alias"]]
+    _set(made, "ipv4", words["ip"] or "")
+    _set(made, "ipv6", words["ip6"] or "")
+    return made

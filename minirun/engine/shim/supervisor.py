@@ -1,0 +1,322 @@
+"""Step 7 of `minirun run`: what the shim does while the program runs, and when it has ended.
+
+    begin -> [ serve those attached, `exec`, `pause`, the health probe ] -> the program ends
+      ^                                                                          |
+      └---------- wait (restart policy) <-- what only a run needs is given back -┤
+                                                                                 v
+                                               the record says "exited"; the shim goes
+
+Only this process writes the record meanwhile, so there is nothing to lock; others ask, see server.py.
+
+See      server.py for those who come; loop.py, streams.py, execs.py, health.py for the parts
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+
+from minirun import files
+from minirun.engine import channel, cleanup, events, records, restart, volumes
+from minirun.engine.shim import execs, loop
+from minirun.engine.shim.loop import Part
+from minirun.engine.shim.oom import OomWatch
+from minirun.engine.shim.server import Desk
+from minirun.engine.shim.termination import Termination
+from minirun.errors import ConflictError, MinirunError, UsageError
+from minirun.linux import signals
+from minirun.runtime import container, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+    from minirun.engine.shim.start import Shim
+
+LOCK_SECONDS = 0.005  # between two tries
+# what others may have the record say, as JSON has it
+CHANGEABLE = {"name": str, "resources": dict, "cgroup_conf": dict, "restart": dict, "plugs": list}
+FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
+
+
+class Life:
+    """One container from its first run to its last, and all who have something to do with it."""
+
+    def __init__(self, shim: Shim, first: socket.socket, streams: list[str]) -> None:
+        self.shim = shim
+        self.paths = shim.paths
+        self.record = shim.record
+        self.desk = Desk(self)
+        self.parts: list[Part] = [
+            loop.Waiting(shim.listener.fileno(), self.desk.accept),
+            self._termination(),
+        ]
+        self.stopping = False  # somebody wants the end
+        self.kept = False  # and --rm is not to act
+        self.delay_seconds = 0.0
+        if streams:
+            self.tell("attach")
+        self._begin_run()
+        client = self.desk.welcome(first)
+        client.send(channel.RUNNING)
+        if streams:
+            shim.streams.attach(client, streams, patient=True)
+
+    def live(self) -> None:
+        """Serve until the last run of the program has ended, then put everything away."""
+        while True:
+            loop.serve(self.parts, lambda: self.status is not None)
+            code = self._end_run()
+            if not self._restarts(code):
+                break
+        self._put_away()
+        self._take_leave(code)
+
+    # ---- one run ----------------------------------------------------------------------------------------------
+
+    def _begin_run(self) -> None:
+        self.status: int | None = None  # of wait(2), when the program has ended
+        self.began = time.monotonic()
+        self.program = loop.Waiting(os.pidfd_open(self.shim.created.pid), self._reap)
+        self.run_parts: list[Part] = [self.program, self.shim.streams, *self._watches()]
+        self.parts += self.run_parts
+        events.of_networks(self.paths, self.record, "connect")
+        self.tell("start")
+
+    def _watches(self) -> list[Part]:
+        """What looks after the program while it runs."""
+        self.oom = OomWatch(f"/minirun/{self.shim.id}", self._out_of_memory)
+        self.oom.look()
+        self.health = None
+        settings = self.record["health"]
+        if settings and settings["test"] and settings["test"][0] != "NONE":
+            from minirun.engine.shim.health import Health, fresh
+
+            self.record["state"]["health"] = state = fresh(self.record["state"]["health"])
+            self.health = Health(settings, state, self._probe, self._health_changed)
+            self._remember()
+        return [self.oom, self.health] if self.health else [self.oom]
+
+    def _out_of_memory(self) -> None:
+        self.record["state"]["oom_killed"] = True
+        self._remember()
+        self.tell("oom")
+
+    def _reap(self) -> None:
+        _, self.status = os.waitpid(self.shim.created.pid, 0)
+        os.close(self.program.fd)
+
+    def _end_run(self) -> int:
+        """Take in all it printed, record how it ended, give back what only a run needs.  Returns the exit code."""
+        code = process.exit_code(self.status or 0)
+        self.parts = [part for part in self.parts if part not in self.run_parts]
+        if self.health:
+            self.health.stop()
+        self.shim.streams.drain()
+        state = self.record["state"]
+        state.update({"status": "exited", "pid": 0, "exit_code": code, "finished": records.now()})
+        self.oom.look()
+        self.oom.close()
+        self.tell("die", exitCode=str(code))
+        self.trouble = cleanup.try_release(self.paths, self.record)  # also kills what `exec` began
+        events.of_networks(self.paths, self.record, "disconnect")
+        loop.serve(self.parts, lambda: not self.desk.sessions)
+        return code
+
+    def _restarts(self, code: int) -> bool:
+        """Whether the restart policy has it run again; then it does, after a while, unless somebody stops it first."""
+        while True:
+            up_seconds = time.monotonic() - self.began
+            policy, count = self.record["restart"], self.record["restart_count"]
+            delay = restart.delay_after(policy, code, count, up_seconds, self.delay_seconds, self.stopping)
+            if delay is None:
+                return False
+            self.delay_seconds = delay
+            self.record["restart_count"] += 1
+            self.record["state"]["status"] = "restarting"
+            self._remember()
+            self._tell_exited(code, last=False)
+            if not self._wait(delay):
+                self.record["state"]["status"] = "exited"
+                return False
+            try:
+                self.shim.start_again()
+                self._begin_run()
+                return True
+            except Exception as error:
+                code = self._failed_again(error)
+
+    def _wait(self, seconds: float) -> bool:
+        """Let the time pass, serving those who ask.  False when the end is wanted before it is over."""
+        timer = loop.Timer(seconds)
+        self.parts.append(timer)
+        loop.serve(self.parts, lambda: timer.over or self.stopping)
+        self.parts.remove(timer)
+        return not self.stopping
+
+    def _failed_again(self, error: Exception) -> int:
+        """A restart that did not come to a running program.  Returns the exit code it counts as."""
+        self.trouble = cleanup.try_release(self.paths, self.record)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.shim.created.pid, 0)
+        code = cleanup.code_of(error)
+        state = self.record["state"]
+        state.update({"pid": 0, "exit_code": code, "error": str(error), "finished": records.now()})
+        self.began = time.monotonic()
+        return code
+
+    # ---- the end ----------------------------------------------------------------------------------------------
+
+    def _put_away(self) -> None:
+        """The last act: from here on others may start the container, or remove it.
+
+        While something is left of it its run directory stays, so that whoever looks next tries again: see cleanup.py.
+        """
+        removed = self.record["auto_remove"] and not self.kept and not self.trouble
+        lock = self._lock_changes()
+        try:
+            self._remember()
+            self.shim.let_go_of_overlay()
+            if removed:
+                cleanup.remove_files(self.paths, self.shim.id, with_volumes=True)
+            elif not self.trouble:
+                cleanup.remove_run_directory(self.paths, self.shim.id)
+            os.close(self.shim.lock)
+            self.shim.listener.close()
+            self.shim.reservation.close()  # whoever starts it next wants the same ports
+        finally:
+            os.close(lock)
+        self.parts = [*self.desk.clients]
+        volumes.tell_unmounted(self.paths, self.record)
+        if removed:
+            cleanup.sweep(self.paths)
+            self.tell("destroy")
+
+    def _lock_changes(self) -> int:
+        """The lock of records.changing(), without going deaf meanwhile: who holds it may wait for our answer."""
+        lock = files.open_lock(records.change_lock(self.paths))
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            except BlockingIOError:
+                timer = loop.Timer(LOCK_SECONDS)
+                loop.serve([*self.parts, timer], lambda timer=timer: timer.over)  # type: ignore[misc]
+
+    def _take_leave(self, code: int) -> None:
+        """Tell everybody; wait for those who belong to the program's pipeline, and a little for onlookers."""
+        self._tell_exited(code, last=True)
+        timer = loop.Timer(FAREWELL_SECONDS)
+
+        def heard() -> bool:
+            behind = [client for client in self.desk.clients if client.waiting]
+            return not behind or (timer.over and not any(client.patient for client in behind))
+
+        loop.serve([*self.desk.clients, timer], heard)
+
+    def _tell_exited(self, code: int, *, last: bool) -> None:
+        how = {"code": code, "oom": self.record["state"]["oom_killed"], "last": last, "trouble": self.trouble}
+        for client in self.desk.clients:
+            client.send_json(channel.EXITED, how)
+            client.streams = frozenset()  # it was told the end; another run is not its own
+
+    # ---- health -----------------------------------------------------------------------------------------------
+
+    def _probe(self, args: list[str]) -> tuple[int, int]:
+        """Start a probe: an `exec` like any other, for those who read the events."""
+        self.probe_id, words = "", " ".join(args)
+        started = execs.probe(self.paths, self.record, args)
+        self.probe_id = os.urandom(32).hex()
+        self.tell(f"exec_create: {words}", execID=self.probe_id)
+        self.tell(f"exec_start: {words}", execID=self.probe_id)
+        return started
+
+    def _health_changed(self, before: str) -> None:
+        self._remember()
+        health = self.record["state"]["health"]
+        if health and self.probe_id:
+            code = health["log"][-1]["exit_code"]
+            self.tell("exec_die", execID=self.probe_id, exitCode=str(137 if code < 0 else code))
+        if health and health["status"] != before:
+            self.tell(f"health_status: {health['status']}")
+
+    # ---- what is asked of it -----------------------------------------------------------------------------------
+
+    def signal(self, number: int) -> None:
+        if not self.record["state"]["pid"]:
+            raise ConflictError(f"Container {self.record['id']} is not running")
+        with contextlib.suppress(ConflictError):  # it has just ended
+            container.kill(self.paths.state, self.shim.id, number, everybody=number == signals.SIGKILL)
+
+    def stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None:
+        self.stopping = True
+        self.record["stopped_by_hand"] = self.record["stopped_by_hand"] or by_hand
+        self.record["kept"] = self.kept = self.kept or keep
+        self._remember()
+        if self.record["state"]["pid"]:
+            self.signal(number)
+        if self.record["state"]["status"] == "paused" and number != signals.SIGKILL:
+            self.unpause()  # a frozen process does not hear the signal
+
+    def _termination(self) -> Termination:
+        """Ends the container in its own time when somebody ends the shim."""
+        number = signals.named(self.record["stop_signal"]) or signals.SIGTERM
+        return Termination(self._let_go, number, self.record["stop_timeout"])
+
+    def _let_go(self, number: int) -> None:
+        """It is stopped, but nobody asked for that.  Who was asked before is not asked again."""
+        if not self.stopping or number == signals.SIGKILL:
+            with contextlib.suppress(MinirunError):  # it has just ended
+                self.stop(number, by_hand=False)
+
+    def pause(self) -> None:
+        self.require_running("pause")
+        container.pause(self.paths.state, self.shim.id)
+        if self.health:
+            self.health.pause()
+        self._freeze("paused", "pause")
+
+    def unpause(self) -> None:
+        if self.record["state"]["status"] != "paused":
+            raise ConflictError(f"Container {self.record['name']} is not paused")
+        container.resume(self.paths.state, self.shim.id)
+        self._freeze("running", "unpause")
+        if self.health:
+            self.health.resume()
+
+    def _freeze(self, status: str, action: str) -> None:
+        self.record["state"]["status"] = status
+        self._remember()
+        self.tell(action)
+
+    def change(self, fields: dict[str, Any]) -> None:
+        for key, value in fields.items():
+            if key not in CHANGEABLE or type(value) is not CHANGEABLE[key]:
+                raise UsageError(f"the shim cannot change {key} to that")
+        self.record.update(fields)  # type: ignore[typeddict-item]
+        records.write(self.paths, self.record)
+        process.call_itself("minirun:shim", f"minirun:shim {self.record['name']}")
+
+    def require_running(self, verb: str) -> None:
+        status, name = self.record["state"]["status"], self.record["name"]
+        if status == "paused":
+            hint = "unpause the container first"
+            raise ConflictError(f"cannot {verb} container {name}: it is paused", hint)
+        if status == "restarting":
+            hint = "wait until the container is running"
+            raise ConflictError(f"cannot {verb} container {name}: it is restarting", hint)
+        if status != "running":
+            raise ConflictError(f"Container {self.record['id']} is not running")
+
+    # ---- what others are told -----------------------------------------------------------------------------------
+
+    def _remember(self) -> None:
+        """Write the record.  A full disk must not end the container: the next change writes it all."""
+        with contextlib.suppress(OSError):
+            records.write(self.paths, self.record)
+
+    def tell(self, action: str, **attributes: str) -> None:
+        events.of_container(self.paths, self.record, action, **attributes)

@@ -1,0 +1,1 @@
+"""What is shown of containers, networks and the host, under the names of Docker's API.  Nothing here changes anything."""

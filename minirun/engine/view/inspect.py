@@ -1,0 +1,253 @@
+"""`inspect`: all that is known of a container, under Docker's names.
+
+What was asked for comes from the record; what holds, from the kernel, which is asked anew each time: `Kernel` has the
+limits and capabilities as they are, `Spec` the config.json that the container was made from.
+
+See      docs.docker.com/engine/api "Inspect a container"; docs/differences.md for the names that are left out
+By hand  cat container.json config.json; cat /proc/PID/status and the cgroup's files
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from minirun import files
+from minirun.engine import bundle, control, records
+from minirun.engine.options import limits
+from minirun.engine.view import inspect_mounts, inspect_network, sizes
+from minirun.errors import MinirunError
+from minirun.linux import cgroups
+from minirun.runtime import spec, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minirun.engine.record_types import Asked, HealthSettings, HealthState, Record
+    from minirun.paths import Paths
+
+    Facts = dict[str, Any]
+
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+_NANOSECONDS = 10**9
+
+
+def container(paths: Paths, record: Record, *, size: bool = False) -> Facts:
+    """What `inspect` shows; `size`: with the bytes it takes up, which costs a walk over its files."""
+    directory = paths.container(record["id"])
+    return {
+        "Id": record["id"],
+        "Created": record["created"],
+        "Path": record["args"][0],
+        "Args": record["args"][1:],
+        "State": _state(record),
+        "Image": record["image_id"],
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "LogPath": f"{directory}/log.json" if record["log"]["driver"] == "json-file" else "",
+        "Name": f"/{record['name']}",
+        "RestartCount": record["restart_count"],
+        "Driver": "overlay",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": _exec_ids(paths, record),
+        "HostConfig": _host_config(record),
+        "GraphDriver": {"Name": "overlay", "Data": _overlay(directory, record)},
+        **(_sizes(paths, record) if size else {}),
+        "Mounts": inspect_mounts.mounts(record),
+        "Config": _config(record),
+        "NetworkSettings": inspect_network.settings(paths, record),
+        "Kernel": _kernel(paths, record),
+        "Spec": _spec(directory),
+    }
+
+
+def asked(record: Record) -> Asked:
+    """As the person and the image said it; of a record without, written by an older minirun, the best that is known."""
+    nothing: Asked = {
+        "image": record["image"],
+        "entrypoint": None,
+        "cmd": record["args"],
+        "cwd": record["cwd"],
+        "attached": [],
+        "cap_add": [],
+        "cap_drop": [],
+        "security_opt": [],
+        "exposed": [],
+        "volumes": [],
+        "volumes_from": [],
+    }
+    return record.get("asked", nothing)
+
+
+# ---- State --------------------------------------------------------------------------------------------------
+
+
+def _state(record: Record) -> Facts:
+    current, status = record["state"], record["state"]["status"]
+    facts = {
+        "Status": status,
+        "Running": status in ("running", "paused", "restarting"),
+        "Paused": status == "paused",
+        "Restarting": status == "restarting",
+        "OOMKilled": current["oom_killed"],
+        "Dead": False,
+        "Pid": current["pid"],
+        "ExitCode": current["exit_code"],
+        "Error": current["error"],
+        "StartedAt": current["started"] or NEVER,
+        "FinishedAt": current["finished"] or NEVER,
+    }
+    health = current.get("health")
+    return {**facts, "Health": _health(health)} if health else facts
+
+
+def _health(health: HealthState) -> Facts:
+    names = {"Start": "start", "End": "end", "ExitCode": "exit_code", "Output": "output"}
+    log = [{name: result[key] for name, key in names.items()} for result in health["log"]]  # type: ignore[literal-required]
+    return {"Status": health["status"], "FailingStreak": health["failing_streak"], "Log": log}
+
+
+def _exec_ids(paths: Paths, record: Record) -> list[str] | None:
+    """The processes of `exec`: only the shim knows them."""
+    if records.is_up(record):
+        with contextlib.suppress(MinirunError):
+            return control.request(paths, record, "execs") or None
+    return None
+
+
+# ---- Config: what is the container's own ---------------------------------------------------------------------
+
+
+def _config(record: Record) -> Facts:
+    said = asked(record)
+    facts = {
+        "Hostname": record["hostname"],
+        "Domainname": record["domainname"],
+        "User": record["user"],
+        "AttachStdin": "stdin" in said["attached"],
+        "AttachStdout": "stdout" in said["attached"],
+        "AttachStderr": "stderr" in said["attached"],
+        "ExposedPorts": {port: {} for port in sorted(said["exposed"])},
+        "Tty": record["tty"],
+        "OpenStdin": record["interactive"],
+        "StdinOnce": "stdin" in said["attached"],
+        "Env": record["env"],
+        "Cmd": said["cmd"],
+        "Healthcheck": _healthcheck(record["health"]) if record["health"] else None,
+        "Image": said["image"],
+        "Volumes": {path: {} for path in said["volumes"]} or None,
+        "WorkingDir": said["cwd"],
+        "Entrypoint": said["entrypoint"],
+        "OnBuild": None,
+        "Labels": record["labels"],
+        "StopSignal": record["stop_signal"],
+        "StopTimeout": record["stop_timeout"],
+    }
+    absent_without = ("ExposedPorts", "Healthcheck", "StopTimeout")
+    return {name: value for name, value in facts.items() if value or name not in absent_without}
+
+
+def _healthcheck(settings: HealthSettings) -> Facts:
+    """In nanoseconds, as Go counts time; what nobody set is 0 in the record and not shown."""
+    times = {
+        "Interval": settings["interval"],
+        "Timeout": settings["timeout"],
+        "StartPeriod": settings["start_period"],
+        "StartInterval": settings["start_interval"],
+    }
+    shown: Facts = {name: round(seconds * _NANOSECONDS) for name, seconds in times.items() if seconds}
+    return {
+        "Test": settings["test"],
+        **shown,
+        **({"Retries": settings["retries"]} if settings["retries"] else {}),
+    }
+
+
+# ---- HostConfig: what the host gives it ------------------------------------------------------------------------
+
+
+def _host_config(record: Record) -> Facts:
+    said, restart, log = asked(record), record["restart"], record["log"]
+    return {
+        **inspect_mounts.host_config(record),
+        "LogConfig": {"Type": log["driver"], "Config": log["options"]},
+        "NetworkMode": "default" if record["network"] == "bridge" else record["network"],
+        "PortBindings": inspect_network.bindings(record.get("ports", [])),
+        "RestartPolicy": {"Name": restart["name"], "MaximumRetryCount": restart["maximum"]},
+        "AutoRemove": record["auto_remove"],
+        "Annotations": record["annotations"],
+        "CapAdd": said["cap_add"] or None,
+        "CapDrop": said["cap_drop"] or None,
+        "CgroupParent": "",
+        "CgroupnsMode": "private",
+        "DeviceCgroupRules": None,
+        "DeviceRequests": None,
+        "Devices": [],
+        "Dns": record.get("dns", []),
+        "DnsOptions": record.get("dns_options", []),
+        "DnsSearch": record.get("dns_search", []),
+        "ExtraHosts": [f"{name}:{address}" for name, address in record.get("extra_hosts", [])] or None,
+        "GroupAdd": record["groups"] or None,
+        "IpcMode": "private",
+        "Links": None,
+        "PidMode": "",
+        "UTSMode": "",
+        "UsernsMode": "",
+        "Privileged": record["privileged"],
+        "PublishAllPorts": record.get("publish_all", False),
+        "ReadonlyRootfs": record["readonly"],
+        "SecurityOpt": said["security_opt"] or None,
+        "Runtime": "minirun-oci",
+        "Init": record["init"] or None,
+        **limits.host_config(record),
+        "Ulimits": [_ulimit(limit) for limit in record["rlimits"]],
+        "MaskedPaths": [] if record["privileged"] else spec.masked_paths(),
+        "ReadonlyPaths": [] if record["privileged"] else list(spec.READONLY_PATHS),
+    }
+
+
+def _ulimit(limit: Any) -> Facts:
+    name = limit["type"].removeprefix("RLIMIT_").lower()
+    return {"Name": name, "Hard": limit["hard"], "Soft": limit["soft"]}
+
+
+# ---- files -----------------------------------------------------------------------------------------------------
+
+
+def _overlay(directory: str, record: Record) -> dict[str, str]:
+    return {
+        "LowerDir": ":".join(reversed(record["layers"])),
+        "MergedDir": f"{directory}/merged",
+        "UpperDir": f"{directory}/upper",
+        "WorkDir": f"{directory}/work",
+    }
+
+
+def _sizes(paths: Paths, record: Record) -> dict[str, int]:
+    """Of what it has written, and of that with its image."""
+    own = sizes.written(paths, record)
+    return {"SizeRw": own, "SizeRootFs": own + sizes.beneath(record)}
+
+
+# ---- what Docker does not show -----------------------------------------------------------------------------------
+
+
+def _kernel(paths: Paths, record: Record) -> Facts:
+    """Read back from /proc and the cgroup: what holds, not what was asked."""
+    if not records.is_up(record):
+        return {}
+    with contextlib.suppress(OSError, MinirunError):
+        current = state.read(paths.state, record["id"])
+        return {"Cgroup": cgroups.directory(current["cgroup"]), **bundle.kernel_view(current)}
+    return {}
+
+
+def _spec(directory: str) -> object:
+    try:
+        return files.read_json(f"{directory}/config.json")
+    except OSError:
+        return None

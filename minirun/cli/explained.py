@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.cli.commands import Session
-    from minirun.engine.options.run_options import RunOptions
+    from minirun.engine.record_types import RunOptions
     from minirun.engine.shim.spawn import Spare
     from minirun.teach.events import Act, Step
 
@@ -50,7 +50,7 @@ def run(
         raise UsageError(f"--explain={explain}: no such form", f"there are {', '.join(FORMS)}")
     stops = stepping.breakpoints(step, breaks)
     names = Names(session)
-    prompt = Prompt(names, own_stdin=options.interactive) if stops else None
+    prompt = Prompt(names, own_stdin=options["interactive"]) if stops else None
     listening = _Listening(stops, prompt)
     spare = spawn()
     with _output(

@@ -8,14 +8,14 @@ from __future__ import annotations
 import click
 
 from minirun.engine.options import limits
-from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from minirun.engine.options.run_options import RunOptions
+    from minirun.engine.options.limits import Resources
+    from minirun.engine.record_types import RunOptions
 
     Command = Callable[..., Any]
 
@@ -48,6 +48,21 @@ _FIXED = (
     click.option("--memory-swappiness", type=int, default=-1, hidden=True),
     click.option("--oom-kill-disable", is_flag=True, hidden=True),
 )
+_RESOURCES = (
+    *("memory", "memory_swap", "memory_reservation", "oom_kill_disable", "kernel_memory", "pids_limit"),
+    *(
+        "cpus",
+        "cpu_quota",
+        "cpu_period",
+        "cpu_shares",
+        "cpuset_cpus",
+        "cpuset_mems",
+        "cpu_rt_period",
+        "cpu_rt_runtime",
+    ),
+    *("blkio_weight", "blkio_weight_device"),
+    *("device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops"),
+)
 
 
 def options(command: Command) -> Command:
@@ -66,11 +81,15 @@ def _add(command: Command, added: tuple[Callable[[Command], Command], ...]) -> C
     return command
 
 
-def take(chosen: RunOptions, words: dict[str, Any]) -> None:
-    """What was said about limits.  Raises UsageError quoting the bad word."""
-    chosen.resources = limits.for_new(words)
-    chosen.cgroup_conf = limits.raw(words["cgroup_conf"])
-    chosen.shm_size = limits.size(words["shm_size"] or "0", "--shm-size")
-    chosen.oom_score_adj = words["oom_score_adj"]
-    if not -1000 <= chosen.oom_score_adj <= 1000:
-        raise UsageError(f"Invalid value {chosen.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+def resources(words: Mapping[str, Any], *, lifting: bool = False) -> Resources:
+    """What was said about limits, of all the words.  Raises UsageError quoting the bad one."""
+    said = {name: words[name] for name in _RESOURCES if words.get(name)}
+    return limits.resources(**said, memory_swappiness=words.get("memory_swappiness", -1), lifting=lifting)
+
+
+def apply(words: Mapping[str, Any], options: RunOptions) -> None:
+    """The words of `run` and `create` about limits into the options."""
+    options["resources"] = limits.with_swap(resources(words))
+    options["cgroup_conf"] = limits.raw(words["cgroup_conf"])
+    options["shm_size"] = limits.size(words["shm_size"] or "0", "--shm-size")
+    options["oom_score_adj"] = words["oom_score_adj"]

@@ -9,13 +9,14 @@ import click
 
 from minirun.cli.printing import say
 from minirun.engine.options import attachments
+from minirun.network import ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from minirun.engine.options.run_options import RunOptions
+    from minirun.engine.record_types import RunOptions
 
 _OPTIONS = (
     click.option(
@@ -38,7 +39,7 @@ _OPTIONS = (
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: the command takes them all, under the names that `take` knows."""
+    """Decorator: the command takes them all, under the names that `apply` knows."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -46,10 +47,22 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def warn(options: RunOptions) -> None:
     """Docker's word on ports that nobody needs to publish."""
-    if options.network == "host" and (options.ports or options.publish_all):
+    if options["network"] == "host" and (options["ports"] or options["publish_all"]):
         say("WARNING: Published ports are discarded when using host network mode", err=True)
 
 
-def take(into: RunOptions, words: dict[str, Any]) -> None:
-    """The words of the command line into RunOptions."""
-    attachments.take(into, words)
+def apply(words: Mapping[str, Any], options: RunOptions) -> None:
+    """The words of `run` and `create` about networks into the options."""
+    options["network"], options["plugs"] = attachments.all_of(
+        words["network"],
+        aliases=words["network_alias"],
+        ipv4=words["ip"] or "",
+        ipv6=words["ip6"] or "",
+        mac=words["mac_address"] or "",
+    )
+    options["ports"] = [wish for text in words["publish"] for wish in ports.parse(text)]
+    options["publish_all"] = words["publish_all"]
+    options["exposed"] = [port for text in words["expose"] for port in ports.parse_exposed(text)]
+    options["dns"] = [attachments.nameserver(text) for text in words["dns"]]
+    options["dns_search"], options["dns_options"] = list(words["dns_search"]), list(words["dns_option"])
+    options["extra_hosts"] = [attachments.extra_host(text) for text in words["add_host"]]

@@ -203,7 +203,10 @@ def connect_command(
         raise ConflictError(
             f"container {record['name']} cannot be connected to {network}: that is no network"
         )
-    networks.connect(session, ledger.find(session, network), record, attachments.for_connect(network, words))
+    plug = attachments.attachment(
+        network, aliases=words["alias"], ipv4=words["ip"] or "", ipv6=words["ip6"] or ""
+    )
+    networks.connect(session, ledger.find(session, network), record, plug)
 
 
 @click.command("disconnect")

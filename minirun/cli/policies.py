@@ -5,14 +5,13 @@ from __future__ import annotations
 import click
 
 from minirun.engine.options import policies
-from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from minirun.engine.options.run_options import RunOptions
+    from minirun.engine.record_types import RunOptions
 
 _OPTIONS = (
     click.option("--restart", default="no", help="no, on-failure[:n], always or unless-stopped."),
@@ -24,22 +23,24 @@ _OPTIONS = (
     click.option("--health-start-interval", help="Time between two checks in the start period."),
     click.option("--no-healthcheck", is_flag=True, help="The image's HEALTHCHECK does not count."),
 )
-_NAMES = (
-    *("health_cmd", "health_interval", "health_timeout", "health_retries", "health_start_period"),
-    *("health_start_interval", "no_healthcheck"),
-)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: the command takes them all, under the names that `take` knows."""
+    """Decorator: the command takes them all, under the names that `apply` knows."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def take(into: RunOptions, words: dict[str, Any]) -> None:
-    """The words of the command line into RunOptions."""
-    into.restart = policies.restart(words["restart"])
-    if into.rm and into.restart["name"] != "no":
-        raise UsageError("conflicting options: cannot specify both --restart and --rm")
-    into.health = policies.health({name: words[name] for name in _NAMES})
+def apply(words: Mapping[str, Any], options: RunOptions) -> None:
+    """The words of `run` and `create` about health and restarts into the options."""
+    options["restart"] = policies.restart(words["restart"])
+    options["health"] = policies.health(
+        command=words["health_cmd"],
+        interval=words["health_interval"] or "",
+        timeout=words["health_timeout"] or "",
+        start_period=words["health_start_period"] or "",
+        start_interval=words["health_start_interval"] or "",
+        retries=words["health_retries"],
+        disable=words["no_healthcheck"],
+    )

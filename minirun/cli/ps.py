@@ -14,7 +14,7 @@ from minirun.cli import filters, format, units
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers, networks
-from minirun.engine.view import inspect, inspect_network, sizes
+from minirun.engine.view import inspect_network, sizes
 from minirun.errors import NotFoundError, UsageError
 from minirun.network.ports import parse_exposed
 from minirun.printable import one_line
@@ -129,7 +129,7 @@ def networks_of(record: Record) -> list[str]:
 def _ports(record: Record, places: list[tuple[Network, Endpoint]]) -> str:
     if not places:
         return ""
-    return inspect_network.port_words(inspect.asked(record)["exposed"], networks.published(places))
+    return inspect_network.port_words(record["exposed"], networks.published(places))
 
 
 def _shortened(source: str) -> str:
@@ -280,7 +280,7 @@ def _by_port(name: str) -> Callable[[Session, list[str]], Test]:
         def matches(record: Record) -> bool:
             held = networks.published(places.get(record["id"], []))
             public = {f"{port['host_port']}/{port['protocol']}" for port in held}
-            return bool(wanted & (public if name == "publish" else set(inspect.asked(record)["exposed"])))
+            return bool(wanted & (public if name == "publish" else set(record["exposed"])))
 
         return matches
 

@@ -19,7 +19,6 @@ from minirun.engine import create as engine
 from minirun.engine.logs import writer
 from minirun.engine.options import mounts
 from minirun.engine.options import run_options as parse
-from minirun.engine.options.run_options import RunOptions
 from minirun.engine.shim.spawn import Spare, spawn
 from minirun.errors import UsageError
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from minirun.engine.record_types import RunOptions
 
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
@@ -139,7 +139,7 @@ def run_command(session: Session, /, image: str, args: tuple[str, ...], **words:
     explain, step, breakpoints = (words.pop(name) for name in ("explain", "step", "breakpoints"))
     options = parse_options(image, list(args), words)
     front = Front(options, words)
-    if options.tty and options.interactive and not front.detach and not os.isatty(0):
+    if options["tty"] and options["interactive"] and not front.detach and not os.isatty(0):
         raise UsageError(
             "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
         )
@@ -165,8 +165,8 @@ class Front:
             raise UsageError("conflicting options: -a (attach) and -d (detach)")
         named = [] if self.detach else wanted or ["stdout", "stderr", "stdin"]
         self.streams = [name for name in named if name != "stdin"]
-        self.interactive = options.interactive and "stdin" in named
-        options.attached = [*self.streams, *(["stdin"] if self.interactive else [])]
+        self.interactive = options["interactive"] and "stdin" in named
+        options["attached"] = [*self.streams, *(["stdin"] if self.interactive else [])]
 
 
 def run(
@@ -185,7 +185,7 @@ def run(
         record, start = engine.prepare(session, options, news, starts=True)  # a narrator writes between bars
         if file:
             file.write(record["id"])
-    size = attach.own_size() if options.tty else (0, 0)
+    size = attach.own_size() if options["tty"] else (0, 0)
     engine.order(session, record, spare, size, front.streams, once=not front.detach, start=start)
     if front.detach or began:
         engine.wait_until_running(spare)
@@ -198,7 +198,7 @@ def run(
     end = attach.attach(
         spare.sock,
         interactive=front.interactive,
-        tty=options.tty,
+        tty=options["tty"],
         keys=front.keys,
         signals=front.signals,
     )
@@ -213,47 +213,52 @@ def run(
 
 def words_of(options: RunOptions) -> str:
     """The memory limit, for a message."""
-    limit = options.resources.get("memory", {}).get("limit", 0)
+    limit = options["resources"].get("memory", {}).get("limit", 0)
     return f"({limit // 1024**2} MiB)" if limit else ""
 
 
 def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
-    """The words of the command line as RunOptions.  Raises UsageError quoting the bad one."""
-    options = RunOptions(image, args)
-    for name in (
-        "name",
-        "hostname",
-        "workdir",
-        "user",
-        "entrypoint",
-        "tty",
-        "interactive",
-        "rm",
-        "init",
-        "privileged",
-        "platform",
-        "domainname",
-        "stop_signal",
-        "stop_timeout",
-    ):
-        setattr(options, name, words[name])
-    options.readonly, options.pull = words["read_only"], words["pull"]
-    options.env = parse.environment(words["env"], words["env_file"])
-    options.labels = parse.labels([*parse.lines_of(words["label_file"], "--label-file"), *words["label"]])
-    options.annotations = parse.labels(words["annotation"])
-    options.groups = list(words["group_add"])
-    options.mounts = [
-        *map(mounts.volume, words["volume"]),
-        *map(mounts.mount, words["mount"]),
-        *map(mounts.tmpfs, words["tmpfs"]),
-    ]
-    options.volumes_from = list(words["volumes_from"])
-    netoptions.take(options, words)
-    options.rlimits = [parse.ulimit(text) for text in words["ulimit"]]
-    options.cap_add, options.cap_drop = list(words["cap_add"]), list(words["cap_drop"])
-    limits.take(options, words)
-    parse.security(options, words["security_opt"])
-    policies.take(options, words)
-    options.log = writer.settings(words["log_driver"], words["log_opt"])
+    """The words of the command line as options.  Raises UsageError quoting the bad one."""
+    no_new_privileges, seccomp = parse.security(words["security_opt"])
+    options = parse.defaults(image, args)
+    options.update(
+        {
+            "name": words["name"],
+            "entrypoint": words["entrypoint"],
+            "env": parse.environment(words["env"], words["env_file"]),
+            "workdir": words["workdir"],
+            "user": words["user"],
+            "groups": list(words["group_add"]),
+            "hostname": words["hostname"],
+            "domainname": words["domainname"],
+            "annotations": parse.labels(words["annotation"]),
+            "labels": parse.labels([*parse.lines_of(words["label_file"], "--label-file"), *words["label"]]),
+            "tty": words["tty"],
+            "interactive": words["interactive"],
+            "auto_remove": words["rm"],
+            "init": words["init"],
+            "mounts": [
+                *map(mounts.volume, words["volume"]),
+                *map(mounts.mount, words["mount"]),
+                *map(mounts.tmpfs, words["tmpfs"]),
+            ],
+            "volumes_from": list(words["volumes_from"]),
+            "readonly": words["read_only"],
+            "rlimits": [parse.ulimit(text) for text in words["ulimit"]],
+            "cap_add": list(words["cap_add"]),
+            "cap_drop": list(words["cap_drop"]),
+            "privileged": words["privileged"],
+            "no_new_privileges": no_new_privileges,
+            "seccomp": seccomp,
+            "security_opt": list(words["security_opt"]),
+            "stop_signal": words["stop_signal"],
+            "stop_timeout": words["stop_timeout"],
+            "log": writer.settings(words["log_driver"], words["log_opt"]),
+            "pull": words["pull"],
+            "platform": words["platform"],
+        }
+    )
+    for group in (netoptions, limits, policies):
+        group.apply(words, options)
     parse.check(options)
     return options

@@ -32,7 +32,7 @@ def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any
     """Make a container from IMAGE and print its ID; `start` runs it."""
     with progress.show(sys.stderr) as news:
         options = run.parse_options(image, list(args), words)
-        options.attached = ["stdout", "stderr", *(["stdin"] if options.interactive else [])]
+        options["attached"] = ["stdout", "stderr", *(["stdin"] if options["interactive"] else [])]
         netoptions.warn(options)
         record, _ = create.prepare(session, options, news)
     say(record["id"])
@@ -70,12 +70,12 @@ def _start_in_front(session: Session, record: Record, interactive: bool, keys: b
     """Start it and stay until the end.  Returns the program's exit code."""
     if engine.is_under_way(record):
         return _attach(session, record, interactive, keys, signals=True)
-    interactive = interactive and record["interactive"]
+    interactive = interactive and record["options"]["interactive"]
     require_terminal(record, interactive)
     spare = spawn(expect_network=networks.has_own(record))
-    size = front.own_size() if record["tty"] else (0, 0)
+    size = front.own_size() if record["options"]["tty"] else (0, 0)
     create.order(session, record, spare, size, ["stdout", "stderr"], once=True)
-    end = front.attach(spare.sock, interactive=interactive, tty=record["tty"], keys=keys)
+    end = front.attach(spare.sock, interactive=interactive, tty=record["options"]["tty"], keys=keys)
     if end and end.last:
         spare.wait()
     return end.code if end else 0
@@ -102,7 +102,7 @@ def attach_command(
     )
     if refusal:
         raise ConflictError(refusal)
-    interactive = record["interactive"] and not no_stdin
+    interactive = record["options"]["interactive"] and not no_stdin
     return _attach(session, record, interactive, front.detach_keys(detach_keys), signals=sig_proxy)
 
 
@@ -112,11 +112,13 @@ def _attach(session: Session, record: Record, interactive: bool, keys: bytes, *,
     require_terminal(record, interactive)
     with control.require(session, record) as sock:
         channel.send_json(sock, channel.ATTACH, ["stdout", "stderr"])
-        if record["tty"] and any(size := front.own_size()):
+        if record["options"]["tty"] and any(size := front.own_size()):
             # another size first, and a full-screen program draws itself anew
             channel.send_json(sock, channel.RESIZE, [size[0] + 1, size[1]])
             channel.send_json(sock, channel.RESIZE, size)
-        end = front.attach(sock, interactive=interactive, tty=record["tty"], keys=keys, signals=signals)
+        end = front.attach(
+            sock, interactive=interactive, tty=record["options"]["tty"], keys=keys, signals=signals
+        )
     if end is None:
         say("read escape sequence", err=True)
     return end.code if end else 0
@@ -124,7 +126,7 @@ def _attach(session: Session, record: Record, interactive: bool, keys: bytes, *,
 
 def require_terminal(record: Record, interactive: bool) -> None:
     """Raises UsageError when a program with a terminal is to be typed into without one."""
-    if record["tty"] and interactive and not os.isatty(0):
+    if record["options"]["tty"] and interactive and not os.isatty(0):
         raise UsageError(
             "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
         )

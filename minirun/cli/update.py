@@ -8,6 +8,7 @@ from minirun.cli import limits, stopping
 from minirun.cli.commands import Session
 from minirun.engine import containers as engine
 from minirun.engine import update as updating
+from minirun.engine.options import limits as parse
 from minirun.engine.options import policies
 from minirun.errors import UsageError
 
@@ -28,8 +29,11 @@ def update_command(
     if restart is None and not any(words.values()):
         raise UsageError("You must provide one or more flags when using this command", "as in --memory 128m")
     policy = policies.restart(restart) if restart else None
+    resources = limits.resources(words, lifting=True)
+    conf = parse.raw(words["cgroup_conf"])
 
     def update(name: str) -> None:
-        updating.update(session, engine.find(session, name), words, policy)
+        record = engine.find(session, name)
+        updating.update(session, record, resources=resources, cgroup_conf=conf, restart=policy)
 
     return stopping.for_each(containers, update)

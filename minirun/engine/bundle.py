@@ -69,24 +69,24 @@ def configure(record: Record, etc: str, rootfs: str, network: str) -> Config:
 
     `etc` is the directory with its files of /etc; `network` is the path of a namespace to join, "" or "host".
     """
-    privileged = record["privileged"]
+    privileged = record["options"]["privileged"]
     config: Config = {
         "ociVersion": OCI_VERSION,
         "process": process(record, rootfs),
-        "root": {"path": rootfs, "readonly": record["readonly"]},
+        "root": {"path": rootfs, "readonly": record["options"]["readonly"]},
         "hostname": record["hostname"],
         "mounts": list(_mounts(record, etc)),
         "annotations": {
             "io.minirun.name": record["name"],
             "io.minirun.image": record["image"],
-            **record["annotations"],
+            **record["options"]["annotations"],
         },
         "linux": {
             "namespaces": spec.default_namespaces(network),
             "cgroupsPath": f"/minirun/{record['id']}",
             "resources": {
-                **record["resources"],
-                "unified": record["cgroup_conf"],
+                **record["options"]["resources"],
+                "unified": record["options"]["cgroup_conf"],
                 "devices": [] if privileged else [{"allow": False, "access": "rwm"}],
             },
             "devices": list(_host_devices()) if privileged else [],
@@ -94,10 +94,13 @@ def configure(record: Record, etc: str, rootfs: str, network: str) -> Config:
             "readonlyPaths": [] if privileged else list(spec.READONLY_PATHS),
         },
     }
-    if record["domainname"]:
-        config["domainname"] = record["domainname"]
-    if record["seccomp"] is not None:
-        profile = record["seccomp"] or seccomp.default_profile()
+    if record["options"]["domainname"]:
+        config["domainname"] = record["options"]["domainname"]
+    wanted = record["options"]["seccomp"]
+    if wanted is not None and not (
+        privileged and not wanted
+    ):  # privileged: none but what was asked for by name
+        profile = wanted or seccomp.default_profile()
         arch = seccomp.native_arch()
         config["linux"]["seccomp"] = seccomp.docker_profile_to_oci(profile, record["capabilities"], arch)
     return config
@@ -110,17 +113,17 @@ def process(record: Record, rootfs: str) -> Process:
         record["user"],
         inroot.read_in_root(rootfs, "/etc/passwd"),
         inroot.read_in_root(rootfs, "/etc/group"),
-        record["groups"],
+        record["options"]["groups"],
     )
     made["user"] = user
-    made["cwd"] = record["cwd"]
-    made["env"] = environment(record["env"], home, record["hostname"], record["tty"])
-    made["terminal"] = record["tty"]
-    made["noNewPrivileges"] = record["no_new_privileges"]
-    made["rlimits"] = record["rlimits"]
-    if record["oom_score_adj"]:
-        made["oomScoreAdj"] = record["oom_score_adj"]
-    if record["init"]:
+    made["cwd"] = record["cwd"] or "/"
+    made["env"] = environment(record["env"], home, record["hostname"], record["options"]["tty"])
+    made["terminal"] = record["options"]["tty"]
+    made["noNewPrivileges"] = record["options"]["no_new_privileges"]
+    made["rlimits"] = record["options"]["rlimits"]
+    if record["options"]["oom_score_adj"]:
+        made["oomScoreAdj"] = record["options"]["oom_score_adj"]
+    if record["options"]["init"]:
         made["args"] = [INIT_IN_CONTAINER, "--", *record["args"]]
     return made
 
@@ -140,17 +143,17 @@ def _mounts(record: Record, directory: str) -> Iterator[MountEntry]:
     for mount in spec.default_mounts():
         if mount["destination"] in wanted or ("/dev" in wanted and mount["destination"].startswith("/dev/")):
             continue
-        if mount["destination"] == "/dev/shm" and record["shm_size"]:
+        if mount["destination"] == "/dev/shm" and record["options"]["shm_size"]:
             mount["options"] = [
                 *mount.get("options", []),
-                f"size={record['shm_size']}",
+                f"size={record['options']['shm_size']}",
             ]  # the last one counts
-        if record["privileged"]:
+        if record["options"]["privileged"]:
             mount["options"] = [option for option in mount.get("options", []) if option != "ro"]
         yield mount
     names = ("resolv.conf", "hostname", "hosts")
     etc = [_bind(f"{directory}/{name}", f"/etc/{name}", "rprivate") for name in names]
-    ours = [*etc, *([_bind(_init_program(), INIT_IN_CONTAINER, "ro")] if record["init"] else [])]
+    ours = [*etc, *([_bind(_init_program(), INIT_IN_CONTAINER, "ro")] if record["options"]["init"] else [])]
     # what is mounted on /a hides what was mounted on /a/b before
     yield from sorted(
         [*(mount for mount in ours if mount["destination"] not in wanted), *own],
@@ -201,7 +204,7 @@ def etc_files(record: Record, places: list[tuple[Network, Endpoint]]) -> dict[st
     """
     host_text = resolve.host_resolv_conf()
     addresses = [address for _, endpoint in places for address in endpoint["addresses"]]
-    asked = (record.get("dns", []), record.get("dns_search", []), record.get("dns_options", []))
+    asked = (record["options"]["dns"], record["options"]["dns_search"], record["options"]["dns_options"])
     servers = [network["pools"][0]["gateway"] for network, _ in places if network["name"] != ledger.DEFAULT]
     if record["network"] == "host" and not any(asked):
         resolv = host_text
@@ -222,7 +225,7 @@ def _extra_hosts(record: Record, places: list[tuple[Network, Endpoint]]) -> list
     gateway = places[0][0]["pools"][0]["gateway"] if places else "127.0.0.1"
     return [
         (name, gateway if address == "host-gateway" else address)
-        for name, address in record.get("extra_hosts", [])
+        for name, address in record["options"]["extra_hosts"]
     ]
 
 

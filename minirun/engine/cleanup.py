@@ -114,7 +114,7 @@ def abandon(paths: Paths, container_id: str, error: Exception) -> None:
     except NotFoundError:
         return
     left = try_release(paths, record)
-    if not left and (record["auto_remove"] or isinstance(error, trace.Cancelled)):
+    if not left and (record["options"]["auto_remove"] or isinstance(error, trace.Cancelled)):
         with records.changing(paths):
             remove_files(paths, container_id, with_volumes=True)
         sweep(paths)
@@ -141,7 +141,7 @@ def reconcile(paths: Paths, record: Record) -> Record:
             record = repair(paths, records.read(paths, record["id"]))
         except NotFoundError:
             return record  # somebody has removed it since
-    if record["auto_remove"]:
+    if record["options"]["auto_remove"]:
         sweep(paths)
     return record
 
@@ -158,7 +158,7 @@ def repair(paths: Paths, record: Record) -> Record:
     if left:
         records.write(paths, record)
         return record  # the run directory stays, for the next one who looks
-    if record["auto_remove"]:
+    if record["options"]["auto_remove"]:
         remove_files(paths, record["id"], with_volumes=True)
         return record
     records.write(paths, record)
@@ -181,7 +181,7 @@ def _record_loss(record: Record) -> None:
 
 def is_removed(paths: Paths, record: Record) -> bool:
     """Whether --rm has acted in the meantime."""
-    return record["auto_remove"] and not os.path.exists(records.path(paths, record["id"]))
+    return record["options"]["auto_remove"] and not os.path.exists(records.path(paths, record["id"]))
 
 
 def _is_settled(paths: Paths, record: Record) -> bool:
@@ -189,7 +189,10 @@ def _is_settled(paths: Paths, record: Record) -> bool:
 
     With --rm one that was only created stays, but not one that has ended: whoever was to remove it was killed.
     """
-    status, stays = record["state"]["status"], not record["auto_remove"] or record.get("kept", False)
+    status, stays = (
+        record["state"]["status"],
+        not record["options"]["auto_remove"] or record.get("kept", False),
+    )
     is_over = status == "created" or (status == "exited" and stays)
     if (
         is_over

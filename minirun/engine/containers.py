@@ -103,7 +103,7 @@ def stop(
 
 def _patience(record: Record, given: int | None) -> float:
     """Seconds to wait for the end: what was asked for, what the container was made with, or Docker's ten."""
-    return patience(record["stop_timeout"] if given is None else given)
+    return patience(record["options"]["stop_timeout"] if given is None else given)
 
 
 def _ignores(pid: int, number: int) -> bool:
@@ -237,7 +237,7 @@ def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = Fa
         try:
             record = cleanup.repair(paths, records.read(paths, record["id"]))
         except NotFoundError:
-            if record["auto_remove"] and force:
+            if record["options"]["auto_remove"] and force:
                 return  # --rm has been quicker
             raise
         if records.has_shim(paths, record["id"]):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from minirun.engine import channel, events, networks, records, volumes
-from minirun.engine.options import limits, policies
+from minirun.engine.options import limits, policies, run_options
 from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.linux import capabilities, cgroups, trace
 
@@ -21,8 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from minirun.engine.options.run_options import RunOptions
-    from minirun.engine.record_types import Asked, Record
+    from minirun.engine.record_types import Record, RunOptions
     from minirun.engine.shim.spawn import Spare
     from minirun.image.progress import Progress
     from minirun.image.store import Image
@@ -36,133 +35,94 @@ def prepare(
 
     `starts`: the second is for order(), which is to come; see records.order_start().  Else it is -1.
     """
-    _check_limits(options)
-    networks.check(paths, options)
+    run_options.check(options)
+    cgroups.require(
+        limits.files(options["resources"], options["cgroup_conf"])
+    )  # before an image is pulled for nothing
+    network = networks.resolve(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
     with image.store.keeping():  # from here the record holds the layers
-        record = make_record(options, image)
-        places = image.config.get("Volumes") or ()
-        start = volumes.add_container(paths, record, options.volumes_from, places, starts=starts)
+        record = make_record(options, image, network)
+        start = volumes.add_container(paths, record, starts=starts)
     events.of_container(paths, record, "create")
     return record, start
-
-
-def _check_limits(options: RunOptions) -> None:
-    """A limit this host cannot apply is an error now, before an image is pulled for nothing."""
-    cgroups.require(limits.files(options.resources, options.cgroup_conf))
 
 
 def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
     from minirun.image.store import Store
 
     trace.step("image", "a name becomes a manifest, a config and layers, each checked against its digest")
-    image = Store(paths).ensure(options.image, options.pull, progress, options.platform)
-    if options.platform:
-        image.require(options.platform)
+    image = Store(paths).ensure(options["image"], options["pull"], progress, options["platform"])
+    if options["platform"]:
+        image.require(options["platform"])
     image.layer_paths()
     if image.pulled:
         from minirun.engine import imageevents
         from minirun.image import reference
 
-        imageevents.exchanged(paths, "pull", reference.parse(options.image))
+        imageevents.exchanged(paths, "pull", reference.parse(options["image"]))
     return image
 
 
-def make_record(options: RunOptions, image: Image) -> Record:
-    """The options over the image's config, Docker's way."""
+def make_record(options: RunOptions, image: Image, network: str) -> Record:
+    """The options, and beside them what the image's config and this host make of them, Docker's way."""
     config = image.config
     container_id = records.new_id()
+    entrypoint, command = program(options, config)
+    health = policies.merged(options["health"], policies.of_image(config.get("Healthcheck")))
     return {
+        "version": records.VERSION,
+        "options": options,
         "id": container_id,
-        "name": options.name,
+        "name": options["name"],
         "created": records.now(),
-        "image": image.reference or options.image,
+        "image": image.reference or options["image"],
         "image_id": image.id,
         "layers": image.layer_paths(),
-        "args": command(options, config),
-        "env": environment(config.get("Env") or [], options.env),
-        "cwd": options.workdir or config.get("WorkingDir") or "/",
-        "user": options.user or config.get("User") or "",
-        "hostname": options.hostname
-        or (os.uname().nodename if options.network == "host" else container_id[:12]),
-        "domainname": options.domainname,
-        "groups": options.groups,
-        "annotations": options.annotations,
-        "labels": {**(config.get("Labels") or {}), **options.labels},
-        "tty": options.tty,
-        "interactive": options.interactive,
-        "auto_remove": options.rm,
-        "init": options.init,
-        "mounts": options.mounts,
-        "readonly": options.readonly,
-        "network": options.network,
-        "plugs": options.plugs,
-        "ports": options.ports,
-        "publish_all": options.publish_all,
-        "dns": options.dns,
-        "dns_search": options.dns_search,
-        "dns_options": options.dns_options,
-        "extra_hosts": options.extra_hosts,
-        "resources": options.resources,
-        "cgroup_conf": options.cgroup_conf,
-        "shm_size": options.shm_size,
-        "oom_score_adj": options.oom_score_adj,
-        "rlimits": options.rlimits,
-        "capabilities": capabilities.effective_set(options.cap_add, options.cap_drop, options.privileged),
-        "privileged": options.privileged,
-        "no_new_privileges": options.no_new_privileges,
-        "seccomp": None if options.privileged and not options.seccomp else options.seccomp,
-        "stop_signal": options.stop_signal or config.get("StopSignal") or "SIGTERM",
-        "stop_timeout": options.stop_timeout,
-        "restart": options.restart,
+        "entrypoint": entrypoint or None,
+        "args": entrypoint + command,
+        "env": environment(config.get("Env") or [], options["env"]),
+        "cwd": options["workdir"] or config.get("WorkingDir") or "",
+        "user": options["user"] or config.get("User") or "",
+        "labels": {**(config.get("Labels") or {}), **options["labels"]},
+        "exposed": exposed(options, config),
+        "stop_signal": options["stop_signal"] or config.get("StopSignal") or "SIGTERM",
+        "health": health,
+        "image_volumes": list(config.get("Volumes") or ()) if options["image_volumes"] else [],
+        "hostname": options["hostname"] or (os.uname().nodename if network == "host" else container_id[:12]),
+        "mounts": [],
+        "network": network,
+        "plugs": options["plugs"],
+        "capabilities": capabilities.effective_set(
+            options["cap_add"], options["cap_drop"], options["privileged"]
+        ),
         "restart_count": 0,
         "stopped_by_hand": False,
-        "health": policies.merged(options.health, policies.of_image(config.get("Healthcheck"))),
-        "log": options.log,
-        "asked": as_asked(options, config),
         "state": records.new_state(),
-    }
-
-
-def as_asked(options: RunOptions, config: dict[str, Any]) -> Asked:
-    """What `inspect` shows as asked for, where the record has only what became of it."""
-    own = options.entrypoint is not None
-    anonymous = [mount["destination"] for mount in options.mounts if mount["anonymous"]]
-    entrypoint = config.get("Entrypoint") if options.entrypoint is None else [options.entrypoint]
-    return {
-        "image": options.image,
-        "entrypoint": entrypoint if entrypoint != [""] else None,
-        "cmd": options.args or (None if own else config.get("Cmd")),
-        "cwd": options.workdir or config.get("WorkingDir") or "",
-        "attached": options.attached,
-        "cap_add": options.cap_add,
-        "cap_drop": options.cap_drop,
-        "security_opt": options.security_opt,
-        "exposed": exposed(options, config),
-        "volumes": list(dict.fromkeys([*(config.get("Volumes") or {}), *anonymous])),
-        "volumes_from": options.volumes_from,
     }
 
 
 def exposed(options: RunOptions, config: dict[str, Any]) -> list[str]:
     """What can be reached by neighbours, and is published by -P: the image's EXPOSE, --expose, and what -p names."""
-    named = [f"{wish['container_port']}/{wish['protocol']}" for wish in options.ports]
+    named = [f"{wish['container_port']}/{wish['protocol']}" for wish in options["ports"]]
     of_image = [port if "/" in port else f"{port}/tcp" for port in config.get("ExposedPorts") or {}]
-    return list(dict.fromkeys([*of_image, *options.exposed, *named]))
+    return list(dict.fromkeys([*of_image, *options["exposed"], *named]))
 
 
-def command(options: RunOptions, config: dict[str, Any]) -> list[str]:
+def program(options: RunOptions, config: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Entrypoint and command.  `--entrypoint` takes the image's Cmd away with its Entrypoint, as in Docker."""
-    if options.entrypoint is not None:
-        args = ([options.entrypoint] if options.entrypoint else []) + options.args
+    if options["entrypoint"] is not None:
+        entrypoint = [options["entrypoint"]] if options["entrypoint"] else []
+        command = options["args"]
     else:
-        args = (config.get("Entrypoint") or []) + (options.args or config.get("Cmd") or [])
-    if not args:
+        entrypoint = config.get("Entrypoint") or []
+        command = options["args"] or config.get("Cmd") or []
+    if not entrypoint + command:
         raise UsageError(
-            "no command specified", f"the image {options.image} names none: add one after the image"
+            "no command specified", f"the image {options['image']} names none: add one after the image"
         )
-    return args
+    return entrypoint, command
 
 
 def environment(image: list[str], given: list[str]) -> list[str]:

@@ -43,15 +43,14 @@ def emit(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, st
 
 def of_container(paths: Paths, record: Record, action: str, **attributes: str) -> None:
     """An event of a container: its labels, image and name are attributes of each, as Docker's."""
-    asked = record.get("asked")  # a record of an older minirun has not got it
-    image = asked["image"] if asked else record["image"]
+    image = record["options"]["image"]  # as it was written
     named = {**record["labels"], "image": image, "name": record["name"], **attributes}
     emit(paths, "container", action, record["id"], named)
 
 
 def of_networks(paths: Paths, record: Record, action: str) -> None:
     """`connect` and `disconnect`: the networks a container runs with."""
-    names = [plug["network"] for plug in record.get("plugs", [])] or [record["network"]]
+    names = [plug["network"] for plug in record["plugs"]] or [record["network"]]
     for name in names if not record["network"].startswith("container:") else ():
         kind = {"none": "null", "host": "host"}.get(name, "bridge")
         emit(paths, "network", action, name, {"container": record["id"], "name": name, "type": kind})

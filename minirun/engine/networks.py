@@ -21,9 +21,8 @@ from minirun.network import addresses, bridge, ledger, nameprocess, netlink, por
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
-    from minirun.engine.record_types import Record
+    from minirun.engine.record_types import Record, RunOptions
     from minirun.network.addresses import Subnet
     from minirun.network.bridge import Guest
     from minirun.network.ledger import Endpoint, Network, Plug, Pool, Port
@@ -40,10 +39,7 @@ _INTERFACE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 
 def wanted(record: Record) -> list[Plug]:
     """The networks the record asks for, in order; none for `none`, `host` and `container:X`."""
-    if "plugs" in record:
-        return record["plugs"]
-    # written by an older minirun
-    return [ledger.plug("bridge")] if record["network"] == "bridge" else []
+    return record["plugs"]
 
 
 def has_own(record: Record) -> bool:
@@ -103,9 +99,9 @@ def published(own: list[tuple[Network, Endpoint]]) -> list[Port]:
 
 def reserve(paths: Paths, record: Record) -> ports.Reservation:
     """Take the host's ports that the container publishes.  Raises ConflictError naming who has one."""
-    wishes = [*record.get("ports", [])]
-    if record.get("publish_all"):
-        wishes += ports.of_exposed(record["asked"]["exposed"])
+    wishes = [*record["options"]["ports"]]
+    if record["options"]["publish_all"]:
+        wishes += ports.of_exposed(record["exposed"])
     outer = _way_out(paths, record)
     if not wishes or outer is None:
         return ports.Reservation()
@@ -123,18 +119,21 @@ def guest(paths: Paths, record: Record, held: list[Port]) -> Guest:
         "id": record["id"],
         "name": record["name"],
         "run": paths.run(record["id"]),
-        "nameservers": record.get("dns", []),
+        "nameservers": record["options"]["dns"],
         "names": [] if record["id"].startswith(record["hostname"]) else [record["hostname"]],
         "ports": held,
     }
 
 
-def check(paths: Paths, options: Any) -> None:
-    """That the networks asked for exist and can give what is asked of them.  Raises NotFoundError, UsageError."""
-    if options.network.startswith("container:"):
-        options.network = f"container:{records.find(paths, options.network.removeprefix('container:'))['id']}"
-    for plug in options.plugs:
+def resolve(paths: Paths, options: RunOptions) -> str:
+    """The network asked for, container:NAME as container:ID, when all there are can give what is asked of them.
+
+    Raises NotFoundError, UsageError.
+    """
+    for plug in options["plugs"]:
         _check_plug(ledger.find(paths, plug["network"]), plug)
+    kind, colon, name = options["network"].partition(":")
+    return f"{kind}:{records.find(paths, name)['id']}" if colon else kind
 
 
 def _check_plug(network: Network, plug: Plug) -> None:

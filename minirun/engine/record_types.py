@@ -54,22 +54,6 @@ class RunState(TypedDict):
     health: HealthState | None
 
 
-class Asked(TypedDict):
-    """As the person and the image said it, for `inspect`; what became of it is in the record itself."""
-
-    image: str
-    entrypoint: list[str] | None
-    cmd: list[str] | None
-    cwd: str
-    attached: list[str]  # of stdin, stdout, stderr: those the person who created it is attached to
-    cap_add: list[str]
-    cap_drop: list[str]
-    security_opt: list[str]
-    exposed: list[str]  # "80/tcp"
-    volumes: list[str]  # of the image's VOLUME, and anonymous ones of -v
-    volumes_from: list[str]  # CONTAINER[:ro]
-
-
 class MountPoint(TypedDict):
     kind: str  # bind, volume, tmpfs
     name: str  # the volume's, or ""
@@ -92,16 +76,15 @@ class Volume(TypedDict):
     anonymous: bool
 
 
-class Record(TypedDict):
-    id: str
-    name: str
-    created: str
-    image: str  # canonical reference
-    image_id: str
-    layers: list[str]  # lowest first
+class RunOptions(TypedDict):
+    """What was asked for, by a command line or whoever else makes containers: see options/run_options.py."""
+
+    image: str  # as written
     args: list[str]
+    name: str  # "": a random one
+    entrypoint: str | None  # None: the image's
     env: list[str]
-    cwd: str
+    workdir: str
     user: str
     groups: list[str]  # --group-add
     hostname: str
@@ -110,14 +93,18 @@ class Record(TypedDict):
     labels: dict[str, str]
     tty: bool
     interactive: bool
-    auto_remove: bool
+    attached: list[str]  # of stdin, stdout, stderr: those that whoever created it stays for
+    auto_remove: bool  # --rm
     init: bool
     mounts: list[MountPoint]
+    volumes_from: list[str]  # CONTAINER[:ro]
+    image_volumes: bool  # whether the image's VOLUMEs are made
     readonly: bool
-    network: str  # none, host, container:ID, or the name of the first network
-    plugs: list[Plug]  # the networks it wants to be on
+    network: str  # none, host, container:X, or the name of the first network
+    plugs: list[Plug]
     ports: list[Wish]  # -p
     publish_all: bool  # -P
+    exposed: list[str]  # "80/tcp"
     dns: list[str]
     dns_search: list[str]
     dns_options: list[str]
@@ -125,19 +112,50 @@ class Record(TypedDict):
     resources: dict[str, Any]  # as config.json's linux.resources
     cgroup_conf: dict[str, str]  # --cgroup-conf: {"memory.high": "64M"}
     shm_size: int  # bytes of /dev/shm; 0: the default
-    oom_score_adj: int
+    oom_score_adj: int  # -1000 to 1000
     rlimits: list[Rlimit]
-    capabilities: list[str]
+    cap_add: list[str]
+    cap_drop: list[str]
     privileged: bool
     no_new_privileges: bool
-    seccomp: dict[str, Any] | None
+    seccomp: dict[str, Any] | None  # {}: the default profile; None: unconfined
+    security_opt: list[str]  # as written
     stop_signal: str
     stop_timeout: int | None  # seconds; None: the default
     restart: RestartPolicy
+    health: HealthSettings | None
+    log: LogSettings
+    pull: str  # missing, always, never
+    platform: str
+
+
+class Record(TypedDict):
+    """container.json: the options as asked for (`update` changes some), and what image and host have added to them."""
+
+    version: int  # of this format: records.VERSION
+    options: RunOptions
+    id: str
+    name: str
+    created: str
+    image: str  # canonical reference
+    image_id: str
+    layers: list[str]  # lowest first
+    entrypoint: list[str] | None  # with what follows the image's config over the options from here ...
+    args: list[str]  # entrypoint and command
+    env: list[str]
+    cwd: str  # "": nobody said one
+    user: str
+    labels: dict[str, str]
+    exposed: list[str]  # "80/tcp"
+    stop_signal: str
+    health: HealthSettings | None  # ... to here
+    image_volumes: list[str]
+    hostname: str
+    mounts: list[MountPoint]  # of the options, of other containers, of the image
+    network: str  # none, host, container:ID, or the name of the first network
+    plugs: list[Plug]  # the networks it wants to be on: `network connect` and `disconnect` change that
+    capabilities: list[str]  # what is left of those that this host can give
     restart_count: int
     stopped_by_hand: bool
     kept: NotRequired[bool]  # `restart` has ended it, and --rm is not to act
-    health: HealthSettings | None
-    log: LogSettings
-    asked: Asked
     state: RunState

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _NAME_REST = _NAME_START | frozenset("_.-")
 
+VERSION = 1  # of container.json's format
 _START = "start.lock"
 _NEW, GONE = ".new-", ".gone-"  # before the name of a directory that is being made, or deleted
 
@@ -154,7 +155,7 @@ def write(paths: Paths, record: Record) -> None:
 
 
 def _write(directory: str, record: Record) -> None:
-    durable = record.get("restart", {}).get("name", "no") != "no"
+    durable = record["options"]["restart"]["name"] != "no"
     files.write_json(f"{directory}/container.json", record, durable=durable)
 
 
@@ -164,7 +165,7 @@ def read(paths: Paths, container_id: str) -> Record:
     if record is None:
         raise NotFoundError(f"No such container: {container_id}")
     if isinstance(record, ValueError):
-        raise _damage(paths.container(container_id))
+        raise _damage(paths.container(container_id), record)
     found: Record = record
     return found
 
@@ -186,11 +187,18 @@ def damaged(paths: Paths) -> list[str]:
 
 def require_sound(paths: Paths) -> None:
     """Raise MinirunError when a record is damaged: for those who are about to delete what no container uses."""
-    for directory in damaged(paths):
-        raise _damage(directory)
+    for name in _names(paths):
+        if isinstance(wrong := _read(paths, name), ValueError):
+            raise _damage(paths.container(name), wrong)
 
 
-def _damage(directory: str) -> MinirunError:
+class _Newer(ValueError):
+    """A record that was written by a minirun of later days."""
+
+
+def _damage(directory: str, wrong: ValueError) -> MinirunError:
+    if isinstance(wrong, _Newer):
+        return MinirunError(f"{directory}/container.json: {wrong}", "use that minirun for this container")
     hint = f"repair the file, or do without the container: rm -r {directory}"
     return MinirunError(f"the record of a container is damaged: {directory}/container.json", hint)
 
@@ -199,7 +207,10 @@ def _read(paths: Paths, name: str) -> Any:
     """The record, what is wrong with it (ValueError), or None when there is none."""
     try:
         found = files.read_json(path(paths, name))
-        return found if isinstance(found, dict) and "id" in found else ValueError("it is no record")
+        version = found.get("version") if isinstance(found, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            return _Newer(f"a newer minirun wrote it, in format {version}; this one knows {VERSION}")
+        return found if version == VERSION else ValueError("it is no record")
     except ValueError as error:
         return error
     except (FileNotFoundError, NotADirectoryError):

@@ -50,7 +50,7 @@ def wanted_at_boot(record: Record) -> bool:
 
     One that never ran is not: to start it is for the person who made it.
     """
-    policy = record["restart"]
+    policy = record["options"]["restart"]
     if not record["state"]["started"] or (policy["name"] == "unless-stopped" and record["stopped_by_hand"]):
         return False
     return _wanted(policy, record["state"]["exit_code"], record["restart_count"])

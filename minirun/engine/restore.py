@@ -82,7 +82,7 @@ def _ask_to_stop(paths: Paths, record: Record, sock: socket.socket) -> float:
     """Send the stop signal; returns when the container has to have ended, on the clock of time.monotonic()."""
     number = containers.signal_number(record["stop_signal"])
     containers.ask_to_stop(paths, record, sock, number, by_hand=False)
-    return time.monotonic() + patience(record["stop_timeout"])
+    return time.monotonic() + patience(record["options"]["stop_timeout"])
 
 
 def _await_end(paths: Paths, record: Record, sock: socket.socket, deadline: float) -> None:

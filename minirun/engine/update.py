@@ -22,35 +22,44 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from minirun.engine.options.limits import Resources
     from minirun.engine.record_types import Record, RestartPolicy
     from minirun.paths import Paths
 
 _NO_THROTTLE = "rbps=max wbps=max riops=max wiops=max"
 
 
-def update(paths: Paths, record: Record, words: Mapping[str, Any], policy: RestartPolicy | None) -> None:
-    """Apply the options of the command line, and the restart policy if one was given.
+def update(
+    paths: Paths,
+    record: Record,
+    *,
+    resources: Resources,
+    cgroup_conf: Mapping[str, str],
+    restart: RestartPolicy | None = None,
+) -> None:
+    """Set what is given of the limits (see limits.resources), the cgroup's files, and the restart policy.
 
     Raises UsageError, UnsupportedError or ConflictError with the container as it was before.
     """
-    if policy and record["auto_remove"] and policy["name"] != "no":
+    if restart and record["options"]["auto_remove"] and restart["name"] != "no":
         raise ConflictError(
             "Restart policy cannot be updated because AutoRemove is enabled for the container"
         )
     with records.changing(paths):  # nobody else changes it meanwhile, and it is not removed
         record = records.read(paths, record["id"])
-        wanted = merged(record["resources"], limits.resources(words, lifting=True))
-        conf = {**record["cgroup_conf"], **limits.raw(words["cgroup_conf"])}
+        options = record["options"]
+        wanted = merged(options["resources"], resources)
+        conf = {**options["cgroup_conf"], **cgroup_conf}
         limits.check(wanted)
         changed = difference(
-            limits.files(record["resources"], record["cgroup_conf"]), limits.files(wanted, conf)
+            limits.files(options["resources"], options["cgroup_conf"]), limits.files(wanted, conf)
         )
         cgroups.require(changed)
-        fields: dict[str, Any] = {"resources": wanted, "cgroup_conf": conf}
-        fields |= {"restart": policy} if policy else {}
+        options = {**options, "resources": wanted, "cgroup_conf": conf}
+        options["restart"] = restart or options["restart"]
         group = f"/minirun/{record['id']}" if records.is_up(record) else ""
         with _written(group, changed):
-            control.change_locked(paths, record, fields)
+            control.change_locked(paths, record, {"options": options})
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,18 +169,17 @@ def _write(directory: str, volume: Volume) -> None:
     syscalls.creat(f"{directory}/volume.json", text, durable=True, why="what it is")
 
 
-def add_container(
-    paths: Paths, record: Record, volumes_from: Iterable[str], of_image: Iterable[str], *, starts: bool
-) -> int:
+def add_container(paths: Paths, record: Record, *, starts: bool) -> int:
     """Write a new container's record with all its mounts, and make the volumes that are not there yet.
 
-    `record["mounts"]` is what was asked for; `volumes_from` are words as --volumes-from takes them, `of_image`
-    the places of the image's VOLUMEs.  `starts` and what is returned are as records.add() has them.  Raises
-    UsageError, NotFoundError, ConflictError with nothing made.
+    They go into `record["mounts"]`: what was asked for, and what other containers and the image bring.
+    `starts` and what is returned are as records.add() has them.  Raises UsageError, NotFoundError, ConflictError
+    with nothing made.
     """
     with changing(paths):
-        inherited = list(_inherited(paths, volumes_from))
-        record["mounts"] = mounts.joined(record["mounts"], inherited, of_image)
+        inherited = list(_inherited(paths, record["options"]["volumes_from"]))
+        given = [mount.copy() for mount in record["options"]["mounts"]]
+        record["mounts"] = mounts.joined(given, inherited, record["image_volumes"])
         for mount in record["mounts"]:
             _settle(paths, mount)
         missing = [name for name in _names(record) if not _is_there(paths, name)]

@@ -248,7 +248,7 @@ def _other_address(one: Publication, address: str) -> str:
 def _wishes(record: Record, target: Target) -> bool:
     return any(
         target.port in wish["host_ports"] and wish["protocol"] == target.protocol
-        for wish in record.get("ports", [])
+        for wish in record["options"]["ports"]
     )
 
 

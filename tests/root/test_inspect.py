@@ -143,10 +143,13 @@ def test_container_inspect_knows_no_images(minirun: Minirun) -> None:
     assert minirun("container", "inspect", "busybox").code == 1
 
 
-def test_a_record_of_an_older_minirun_can_be_looked_at(minirun: Minirun) -> None:
+def test_a_record_of_a_newer_minirun_is_told(minirun: Minirun) -> None:
     id = created(minirun, "busybox", "echo", "hi")["Id"]
     path = minirun.root / "containers" / id / "container.json"
     record = json.loads(path.read_text())
-    del record["asked"]
+    path.write_text(json.dumps({**record, "version": 2}))
+    result = minirun("inspect", id)
+    assert "a newer minirun wrote it, in format 2; this one knows 1" in result.stderr
+    assert result.code == 1
     path.write_text(json.dumps(record))
     assert facts(minirun, id)["Config"]["Cmd"] == ["echo", "hi"]

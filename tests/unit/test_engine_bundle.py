@@ -3,7 +3,7 @@
 import pytest
 
 from minirun.engine import bundle, records
-from minirun.engine.options import mounts
+from minirun.engine.options import mounts, run_options
 from minirun.linux import capabilities
 from minirun.runtime import spec
 
@@ -11,13 +11,10 @@ from minirun.runtime import spec
 @pytest.fixture
 def record():
     return {
+        "options": run_options.defaults("busybox"),
         "id": "f" * 64, "name": "one", "created": "", "image": "docker.io/library/busybox:latest", "image_id": "",
-        "layers": [], "args": ["sh"], "env": ["A=b"], "cwd": "/", "user": "", "hostname": "host", "labels": {},
-        "domainname": "", "groups": [], "annotations": {},
-        "tty": False, "interactive": False, "auto_remove": False, "init": False, "mounts": [], "readonly": False,
-        "network": "none", "resources": {}, "cgroup_conf": {}, "shm_size": 0, "oom_score_adj": 0,
-        "rlimits": [], "capabilities": list(capabilities.DEFAULT),
-        "privileged": False, "no_new_privileges": False, "seccomp": {}, "stop_signal": "SIGTERM", "endpoint": None,
+        "layers": [], "args": ["sh"], "env": ["A=b"], "cwd": "", "user": "", "hostname": "host", "labels": {},
+        "mounts": [], "network": "none", "capabilities": list(capabilities.DEFAULT), "stop_signal": "SIGTERM",
         "state": records.new_state(),
     }  # fmt: skip
 
@@ -25,7 +22,9 @@ def record():
 @pytest.fixture
 def configure(record, tmp_path):
     def configure(namespace="", **changes):
-        return bundle.configure({**record, **changes}, "/bundle", str(tmp_path), namespace)
+        asked = {key: changes.pop(key) for key in list(changes) if key not in record}
+        changed = {**record, **changes, "options": {**record["options"], **asked}}
+        return bundle.configure(changed, "/bundle", str(tmp_path), namespace)
 
     return configure
 

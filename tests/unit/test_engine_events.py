@@ -50,7 +50,7 @@ def test_an_event_has_dockers_keys(paths):
         "name": "db",
         "labels": {"a": "b"},
         "image": "docker.io/library/x:1",
-        "asked": {"image": "x:1"},
+        "options": {"image": "x:1"},
     }
     events.of_container(paths, record, "die", exitCode="3")
     (found,) = written(paths)

@@ -8,17 +8,13 @@ from minirun.engine.options import limits
 from minirun.errors import UnsupportedError, UsageError
 
 MEBIBYTE = 2**20
-NOTHING = {
-    **dict.fromkeys(("memory", "memory_swap", "memory_reservation", "cpus", "kernel_memory")),
-    **dict.fromkeys(("cpu_quota", "cpu_period", "cpu_shares", "cpu_rt_period", "cpu_rt_runtime")),
-    **dict.fromkeys(("pids_limit", "blkio_weight")),
-    **dict.fromkeys(("cpuset_cpus", "cpuset_mems"), ""),
-    **dict.fromkeys(("blkio_weight_device", *limits.THROTTLES), ()),
-}
 
 
 def of(**words):
-    return limits.for_new({**NOTHING, **words})
+    """The resources of a container to be made."""
+    made = limits.with_swap(limits.resources(**words))
+    limits.check(made)
+    return made
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_text_comes_back_however_it_was_cut(tmp_path_factory, text, copies, cuts
 
 def test_attributes_are_in_every_line(tmp_path):
     record = {
-        "log": {"driver": "json-file", "options": {"labels": "a,b", "env": "C", "tag": "t"}},
+        "options": {"log": {"driver": "json-file", "options": {"labels": "a,b", "env": "C", "tag": "t"}}},
         "labels": {"a": "1"},
         "env": ["C=2", "D=3"],
     }
@@ -163,7 +163,7 @@ def test_attributes_are_in_every_line(tmp_path):
 
 
 def test_the_driver_none_writes_nothing(tmp_path):
-    record = {"log": {"driver": "none", "options": {}}}
+    record = {"options": {"log": {"driver": "none", "options": {}}}}
     log = writer.open_writer(record, str(tmp_path))
     log.write("stdout", b"x\n")
     log.close()

@@ -1,10 +1,11 @@
 """The words of `run` as values, and the words that are refused."""
 
+import json
+
 import pytest
 
-from minirun.engine.create import command, environment
+from minirun.engine.create import environment, program
 from minirun.engine.options import run_options
-from minirun.engine.options.run_options import RunOptions
 from minirun.errors import UsageError
 
 
@@ -39,18 +40,12 @@ def test_what_is_no_resource_limit_is_quoted(text):
         run_options.ulimit(text)
 
 
-def security(*entries):
-    made = RunOptions("image", [])
-    run_options.security(made, entries)
-    return made.no_new_privileges, made.seccomp
-
-
 def test_security_options():
-    assert security() == (False, {})
-    assert security("no-new-privileges", "seccomp=unconfined") == (True, None)
-    assert security("no-new-privileges:true") == (True, {})
-    assert security("no-new-privileges=false") == (False, {})
-    assert security("apparmor=unconfined", "label=disable") == (False, {})
+    assert run_options.security([]) == (False, {})
+    assert run_options.security(["no-new-privileges", "seccomp=unconfined"]) == (True, None)
+    assert run_options.security(["no-new-privileges:true"]) == (True, {})
+    assert run_options.security(["no-new-privileges=false"]) == (False, {})
+    assert run_options.security(["apparmor=unconfined", "label=disable"]) == (False, {})
 
 
 @pytest.mark.parametrize(
@@ -58,7 +53,7 @@ def test_security_options():
 )
 def test_security_that_cannot_be_given_is_refused(entry):
     with pytest.raises(UsageError, match="invalid --security-opt"):
-        security(entry)
+        run_options.security([entry])
 
 
 IMAGE = {"Entrypoint": ["/entry", "-x"], "Cmd": ["cmd", "arg"]}
@@ -75,11 +70,39 @@ IMAGE = {"Entrypoint": ["/entry", "-x"], "Cmd": ["cmd", "arg"]}
     ],
 )
 def test_entry_point_and_command_as_docker_joins_them(entrypoint, args, expected):
-    given = RunOptions("image", args)
-    given.entrypoint = entrypoint
-    assert command(given, IMAGE) == expected
+    given = run_options.defaults("image", args)
+    given["entrypoint"] = entrypoint
+    first, rest = program(given, IMAGE)
+    assert first + rest == expected
 
 
 def test_no_command_at_all_is_told():
     with pytest.raises(UsageError, match="no command specified"):
-        command(RunOptions("image", []), {})
+        program(run_options.defaults("image"), {})
+
+
+def test_what_is_asked_for_survives_being_written_down():
+    made = run_options.defaults("image", ["true"])
+    assert json.loads(json.dumps(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("oom_score_adj", 1001, r"Invalid value 1001, range for oom score adj is \[-1000, 1000\]"),
+        ("restart", {"name": "always", "maximum": 0}, "cannot specify both --restart and --rm"),
+        ("hostname", "h" * 65, "more than 64 characters"),
+        ("workdir", "x", "needs to be an absolute path"),
+        ("stop_signal", "X", "Invalid signal: X"),
+        ("network", "container:x", "conflicting options: custom host-to-IP mapping"),
+        ("resources", {"memory": {"limit": 1}}, "Minimum memory limit allowed is 6MB"),
+    ],
+)
+def test_all_rules_hold_for_whoever_asks(option, value, sentence):
+    """Without a command line: a compose file gets the same answers, and nothing is changed."""
+    options = run_options.defaults("image")
+    options.update({"auto_remove": True, "extra_hosts": [["db", "192.0.2.7"]], option: value})
+    before = json.dumps(options)
+    with pytest.raises(UsageError, match=sentence):
+        run_options.check(options)
+    assert json.dumps(options) == before

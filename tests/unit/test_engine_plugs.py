@@ -2,8 +2,8 @@
 
 import pytest
 
-from minirun.engine.options import attachments
-from minirun.engine.options.run_options import RunOptions
+from minirun.cli import netoptions
+from minirun.engine.options import attachments, run_options
 from minirun.errors import UsageError
 
 NOTHING = {
@@ -15,29 +15,30 @@ NOTHING = {
 }
 
 
-def taken(**words: object) -> RunOptions:
-    options = RunOptions("busybox", [])
-    attachments.take(options, {**NOTHING, **words})
+def taken(**words: object) -> dict:
+    options = run_options.defaults("busybox")
+    netoptions.apply({**NOTHING, **words}, options)
+    attachments.check(options)
     return options
 
 
 def test_who_says_nothing_is_on_the_default_network() -> None:
     options = taken()
-    assert options.network == "bridge"
-    assert [plug["network"] for plug in options.plugs] == ["bridge"]
+    assert options["network"] == "bridge"
+    assert [plug["network"] for plug in options["plugs"]] == ["bridge"]
 
 
 def test_several_networks_keep_their_order_and_the_first_is_the_mode() -> None:
     options = taken(network=("shop", "back"), network_alias=("www",), ip="10.0.0.9")
-    assert options.network == "shop"
-    assert options.plugs[0] == {
+    assert options["network"] == "shop"
+    assert options["plugs"][0] == {
         "network": "shop",
         "aliases": ["www"],
         "ipv4": "10.0.0.9",
         "ipv6": "",
         "mac": "",
     }
-    assert options.plugs[1]["network"] == "back"
+    assert options["plugs"][1]["network"] == "back"
 
 
 def test_a_network_can_be_spelt_out() -> None:
@@ -54,7 +55,7 @@ def test_a_network_can_be_spelt_out() -> None:
 @pytest.mark.parametrize("network", ["none", "host", "container:one"])
 def test_some_modes_are_no_network(network: str) -> None:
     options = taken(network=(network,))
-    assert (options.network, options.plugs) == (network, [])
+    assert (options["network"], options["plugs"]) == (network, [])
 
 
 @pytest.mark.parametrize(

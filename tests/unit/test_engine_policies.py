@@ -49,11 +49,11 @@ TIMES |= {"start_interval": "StartInterval"}
 @pytest.mark.parametrize(("name", "key"), TIMES.items())
 def test_a_time_below_a_millisecond_is_refused_in_dockers_words(name: str, key: str):
     with pytest.raises(UsageError, match=f"{key} in Healthcheck cannot be less than 1ms"):
-        policies.health({f"health_{name}": "1ns"})
+        policies.health(**{name: "1ns"})
 
 
 def test_a_millisecond_is_the_shortest():
-    assert policies.health({"health_interval": "1ms"})["interval"] == 0.001
+    assert policies.health(interval="1ms")["interval"] == 0.001
 
 
 @pytest.mark.parametrize("key", TIMES.values())
@@ -62,9 +62,9 @@ def test_an_image_may_not_say_less_either(key: str):
         policies.merged(None, policies.of_image({**IMAGE, key: 1}))
 
 
-@pytest.mark.parametrize("words", [{"health_interval": "1s"}, {"no_healthcheck": True}])
+@pytest.mark.parametrize("words", [{"interval": "1s"}, {"disable": True}])
 def test_the_command_line_makes_a_bad_image_run(words: dict[str, object]):
-    assert policies.merged(policies.health(words), policies.of_image({**IMAGE, "Interval": 1}))
+    assert policies.merged(policies.health(**words), policies.of_image({**IMAGE, "Interval": 1}))
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_what_is_no_restart_policy_is_told(text: str, words: str):
 
 
 def test_the_options_become_settings():
-    made = policies.health({"health_cmd": "true", "health_interval": "2s", "health_retries": 4})
+    made = policies.health(command="true", interval="2s", retries=4)
     assert (made["test"], made["interval"], made["retries"]) == (["CMD-SHELL", "true"], 2, 4)
     assert made["timeout"] == 0  # not said
 
 
 def test_without_options_there_are_no_settings():
-    assert policies.health({"health_cmd": None, "health_retries": None, "no_healthcheck": False}) is None
+    assert policies.health(command=None, retries=None, disable=False) is None
 
 
 def test_no_check_and_a_check_exclude_each_other():
     with pytest.raises(UsageError, match="--no-healthcheck conflicts with --health"):
-        policies.health({"health_cmd": "true", "no_healthcheck": True})
+        policies.health(command="true", disable=True)
 
 
 def test_the_image_says_nanoseconds():
@@ -112,7 +112,7 @@ def test_the_image_says_nanoseconds():
 
 
 def test_the_command_line_replaces_what_it_says_and_no_more():
-    made = policies.merged(policies.health({"health_interval": "1s"}), policies.of_image(IMAGE))
+    made = policies.merged(policies.health(interval="1s"), policies.of_image(IMAGE))
     assert (made["test"], made["interval"], made["retries"]) == (IMAGE["Test"], 1, 7)
 
 
@@ -126,12 +126,12 @@ def test_the_image_alone_is_enough():
 
 
 def test_no_healthcheck_is_stronger_than_the_image():
-    made = policies.merged(policies.health({"no_healthcheck": True}), policies.of_image(IMAGE))
+    made = policies.merged(policies.health(disable=True), policies.of_image(IMAGE))
     assert made["test"] == ["NONE"]
 
 
 def test_settings_without_a_command_are_nothing():
-    assert policies.merged(policies.health({"health_interval": "1s"}), None) is None
+    assert policies.merged(policies.health(interval="1s"), None) is None
 
 
 @pytest.mark.parametrize(

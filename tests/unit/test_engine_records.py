@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from minirun.engine import records
+from minirun.engine.options import run_options
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.paths import Paths
 
@@ -20,7 +21,8 @@ def paths(tmp_path):
 @pytest.fixture
 def add(paths):
     def add(container_id, name=""):
-        record = {"id": container_id, "name": name, "created": container_id, "state": records.new_state()}
+        record = {"version": records.VERSION, "id": container_id, "name": name, "created": container_id}
+        record |= {"options": run_options.defaults("busybox"), "state": records.new_state()}
         records.add(paths, record)
         return record
 
@@ -103,3 +105,12 @@ def test_a_damaged_record_is_named(paths, content: str):
     assert records.everything(paths) == []
     with pytest.raises(MinirunError, match=f"damaged: {directory}/container.json"):
         records.find(paths, "a" * 64)
+
+
+def test_a_newer_format_is_told(paths, add):
+    record = add("abc123", "one")
+    records.write(paths, {**record, "version": records.VERSION + 1})
+    with pytest.raises(
+        MinirunError, match=r"container.json: a newer minirun wrote it, in format 2; this one knows 1"
+    ):
+        records.read(paths, "abc123")

@@ -22,7 +22,13 @@ def delay(name: str, code: int = 1, **facts: float) -> float | None:
 
 def record(name: str, code: int = 0, started: str = "2026-01-02T03:04:05Z", **fields: object):
     state = {"started": started, "exit_code": code}
-    return {"restart": policy(name), "restart_count": 0, "stopped_by_hand": False, "state": state, **fields}
+    return {
+        "options": {"restart": policy(name)},
+        "restart_count": 0,
+        "stopped_by_hand": False,
+        "state": state,
+        **fields,
+    }
 
 
 @pytest.mark.parametrize(("name", "code"), RESTARTS_AFTER)

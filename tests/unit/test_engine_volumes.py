@@ -3,7 +3,7 @@
 import pytest
 
 from minirun.engine import bundle, volumes
-from minirun.engine.options import mounts
+from minirun.engine.options import mounts, run_options
 from minirun.errors import UsageError
 
 
@@ -195,13 +195,13 @@ def test_a_read_only_bind_is_so_to_its_depth_unless_told_otherwise():
 
 
 def test_a_mount_on_etc_does_not_hide_our_files_in_it(tmp_path):
-    record = {"mounts": [mounts.volume("/x:/etc")], "privileged": False, "init": False, "shm_size": 0}
+    record = {"mounts": [mounts.volume("/x:/etc")], "options": run_options.defaults("busybox")}
     found = [mount["destination"] for mount in bundle._mounts(record, str(tmp_path))]
     assert found.index("/etc") < found.index("/etc/hosts")
 
 
 def test_a_mount_on_dev_has_none_of_ours_in_it(tmp_path):
-    record = {"mounts": [mounts.volume("/x:/dev")], "privileged": False, "init": False, "shm_size": 0}
+    record = {"mounts": [mounts.volume("/x:/dev")], "options": run_options.defaults("busybox")}
     found = [mount["destination"] for mount in bundle._mounts(record, str(tmp_path))]
     assert [path for path in found if path.startswith("/dev")] == ["/dev"]
 

@@ -139,7 +139,7 @@ def _config(record: Record, image: Json) -> Json:
     entrypoint, args = image.get("Entrypoint") or [], record["args"]
     if args[: len(entrypoint)] != entrypoint:  # another was given: all we know is where it begins
         entrypoint = args[:1]
-    cwd = record["cwd"] if record["cwd"] != "/" else image.get("WorkingDir")
+    cwd = record["cwd"] or image.get("WorkingDir")
     return {
         **image,
         "Entrypoint": entrypoint,

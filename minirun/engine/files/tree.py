@@ -181,7 +181,7 @@ def _mounted(paths: Paths, record: Record) -> int:
         source = mount.get("source", "")
         if os.path.isabs(source) and os.path.exists(source):
             _bind(root, source, mount["destination"], read_only="ro" in mount.get("options", []))
-    if record["readonly"]:
+    if record["options"]["readonly"]:
         flags = MS_BIND | MS_REMOUNT | MS_RDONLY
         syscalls.mount(None, f"{directory}/merged", None, flags, why="--read-only")
     return root

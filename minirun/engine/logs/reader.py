@@ -148,5 +148,5 @@ class Reader:
 
 def require_readable(record: Record) -> None:
     """Raises UnsupportedError for a container whose output is not kept."""
-    if record["log"]["driver"] == "none":
+    if record["options"]["log"]["driver"] == "none":
         raise UnsupportedError("configured logging driver does not support reading")

@@ -103,7 +103,7 @@ def max_file(options: dict[str, str]) -> int:
 
 def attributes(record: Record) -> dict[str, str]:
     """What `logs --details` shows: the labels and variables that `--log-opt labels=A,B` and `env=C` name, and `tag`."""
-    options = record["log"]["options"]
+    options = record["options"]["log"]["options"]
     variables = dict(entry.partition("=")[::2] for entry in record["env"])
     found = {"tag": options["tag"]} if options.get("tag") else {}
     for key, values in (("labels", record["labels"]), ("env", variables)):
@@ -117,9 +117,9 @@ def attributes(record: Record) -> dict[str, str]:
 
 def open_writer(record: Record, directory: str) -> Writer:
     """What takes the container's output; its log is in the container's `directory`."""
-    if record["log"]["driver"] == "none":
+    if record["options"]["log"]["driver"] == "none":
         return Writer()
-    options = record["log"]["options"]
+    options = record["options"]["log"]["options"]
     return FileWriter(
         f"{directory}/{NAME}", max_size(options), max_file(options), attributes(record) if options else {}
     )

@@ -12,20 +12,20 @@ import re
 import socket
 
 from minirun.errors import UsageError
-from minirun.network import ledger, ports
+from minirun.network import ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Iterable, Sequence
 
-    from minirun.engine.options.run_options import RunOptions
+    from minirun.engine.record_types import RunOptions
     from minirun.network.ledger import Plug
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _ALIAS = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?")
 _LONGEST_NAME = 128
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_OTHERS = "give it to the container whose network is used"
 _KEYS = {"alias": "aliases", "ip": "ipv4", "ip6": "ipv6", "mac-address": "mac"}
 
 
@@ -81,34 +81,54 @@ def _set(into: Plug, key: str, value: str) -> None:
         into[key] = check(value)  # type: ignore[literal-required]
 
 
-def take(into: RunOptions, words: dict[str, Any]) -> None:
-    """The words of `run` and `create` into RunOptions."""
-    plugs = [plug(text) for text in words["network"]] or [plug("bridge")]
+def all_of(
+    networks: Iterable[str],
+    *,
+    aliases: Iterable[str] = (),
+    ipv4: str = "",
+    ipv6: str = "",
+    mac: str = "",
+) -> tuple[str, list[Plug]]:
+    """What several `--network` say: the mode a container is in, and its attachments, none where there can be none.
+
+    The keywords are about the first network.  Raises UsageError.
+    """
+    plugs = [plug(text) for text in networks] or [plug("bridge")]
     first = plugs[0]
-    first["aliases"] += [alias(text) for text in words["network_alias"]]
-    for key, option in (("ipv4", "ip"), ("ipv6", "ip6"), ("mac", "mac_address")):
-        _set(first, key, words[option] or "")
-    into.network = first["network"]
-    into.plugs = [] if _is_lonely(into.network) else plugs
+    first["aliases"] += [alias(text) for text in aliases]
+    for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
+        _set(first, key, text)
     if _is_lonely(first["network"]) and all(one == first for one in plugs):
         plugs = plugs[:1]  # the same thing said twice
     _check_plugs(plugs)
-    into.ports = [wish for text in words["publish"] for wish in ports.parse(text)]
-    into.publish_all = words["publish_all"]
-    into.exposed = [port for text in words["expose"] for port in ports.parse_exposed(text)]
-    into.dns = [nameserver(text) for text in words["dns"]]
-    into.dns_search, into.dns_options = list(words["dns_search"]), list(words["dns_option"])
-    into.extra_hosts = [extra_host(text) for text in words["add_host"]]
-    if into.network.startswith("container:"):
-        _check_shared(into, words)
+    if mac and first["network"].startswith("container:"):
+        raise UsageError("conflicting options: mac-address and the network mode", _OTHERS)
+    return first["network"], [] if _is_lonely(first["network"]) else plugs
+
+
+def attachment(
+    network: str, *, aliases: Iterable[str] = (), ipv4: str = "", ipv6: str = "", mac: str = ""
+) -> Plug:
+    """How a container is to be on one network.  Raises UsageError."""
+    made = ledger.plug(network)
+    made["aliases"] = [alias(text) for text in aliases]
+    for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
+        _set(made, key, text)
+    return made
 
 
 def _is_lonely(network: str) -> bool:
     return network in ledger.LONELY or network.startswith("container:")
 
 
+def check(options: RunOptions) -> None:
+    """What does not go together, whatever networks there are.  Raises UsageError."""
+    _check_plugs(options["plugs"])
+    if options["network"].startswith("container:"):
+        _check_shared(options)
+
+
 def _check_plugs(plugs: Sequence[Plug]) -> None:
-    """What does not go together, whatever networks there are."""
     for one in plugs:
         if _is_lonely(one["network"]) and len(plugs) > 1:
             raise UsageError(
@@ -127,19 +147,18 @@ def _check_plugs(plugs: Sequence[Plug]) -> None:
         raise UsageError(f'network "{twice}" is specified multiple times')
 
 
-def _check_shared(options: RunOptions, words: dict[str, Any]) -> None:
+def _check_shared(options: RunOptions) -> None:
     """Who is in another container's network has that one's names and ports."""
     given = {
-        "hostname and the network mode": options.hostname,
-        "mac-address and the network mode": words["mac_address"],
-        "port publishing and the container type network mode": options.ports or options.publish_all,
-        "port exposing and the container type network mode": options.exposed,
-        "dns and the network mode": options.dns or options.dns_search or options.dns_options,
-        "custom host-to-IP mapping and the network mode": options.extra_hosts,
+        "hostname and the network mode": options["hostname"],
+        "port publishing and the container type network mode": options["ports"] or options["publish_all"],
+        "port exposing and the container type network mode": options["exposed"],
+        "dns and the network mode": options["dns"] or options["dns_search"] or options["dns_options"],
+        "custom host-to-IP mapping and the network mode": options["extra_hosts"],
     }
     for name, value in given.items():
         if value:
-            raise UsageError(f"conflicting options: {name}", "give it to the container whose network is used")
+            raise UsageError(f"conflicting options: {name}", _OTHERS)
 
 
 # ---- single words -----------------------------------------------------------------------------------------------
@@ -195,12 +214,3 @@ def extra_host(text: str) -> list[str]:
         return [name, nameserver(address)]
     except UsageError:
         raise UsageError(f'invalid IP address in --add-host: "{address}"') from None
-
-
-def for_connect(network: str, words: dict[str, Any]) -> Plug:
-    """The words of `network connect`."""
-    made = ledger.plug(network)
-    made["aliases"] = [alias(text) for text in words["alias"]]
-    _set(made, "ipv4", words["ip"] or "")
-    _set(made, "ipv6", words["ip6"] or "")
-    return made

@@ -21,10 +21,10 @@ from minirun.linux import cgroups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from minirun.engine.record_types import Record
+    from minirun.engine.record_types import RunOptions
 
     Resources = dict[str, dict[str, Any]]  # {"memory": {...}, "cpu": {...}, "pids": {...}, "blockIO": {...}}
 
@@ -32,12 +32,12 @@ CPU_PERIOD = 100_000  # microseconds: the kernel's default, cpu.max in cgroup-v2
 LEAST_MEMORY = 6 * 1024**2  # Docker's, too
 SHM_BYTES = 64 * 1024**2  # of /dev/shm, unless --shm-size says
 
-# option -> the list in linux.resources.blockIO, and the one in HostConfig
-THROTTLES = {
-    "device_read_bps": ("throttleReadBpsDevice", "BlkioDeviceReadBps"),
-    "device_write_bps": ("throttleWriteBpsDevice", "BlkioDeviceWriteBps"),
-    "device_read_iops": ("throttleReadIOPSDevice", "BlkioDeviceReadIOps"),
-    "device_write_iops": ("throttleWriteIOPSDevice", "BlkioDeviceWriteIOps"),
+# the lists in linux.resources.blockIO, and in HostConfig
+_THROTTLES = {
+    "throttleReadBpsDevice": "BlkioDeviceReadBps",
+    "throttleWriteBpsDevice": "BlkioDeviceWriteBps",
+    "throttleReadIOPSDevice": "BlkioDeviceReadIOps",
+    "throttleWriteIOPSDevice": "BlkioDeviceWriteIOps",
 }
 # Files of the core that are settings; the others act once (cgroup.kill), or move processes (cgroup.procs).
 _CORE_SETTINGS = ("cgroup.max.depth", "cgroup.max.descendants", "cgroup.pressure")
@@ -46,53 +46,95 @@ _CORE_SETTINGS = ("cgroup.max.depth", "cgroup.max.descendants", "cgroup.pressure
 # ---- from words to resources ------------------------------------------------------------------------------
 
 
-def resources(words: Mapping[str, Any], *, lifting: bool = False) -> Resources:
-    """linux.resources of what was given; 0 is not given, as in Docker.  Raises UsageError quoting the bad word.
+def resources(
+    *,
+    memory: str = "",
+    memory_swap: str = "",
+    memory_reservation: str = "",
+    memory_swappiness: int = -1,
+    oom_kill_disable: bool = False,
+    kernel_memory: str = "",
+    cpus: str = "",
+    cpu_quota: int = 0,
+    cpu_period: int = 0,
+    cpu_shares: int = 0,
+    cpuset_cpus: str = "",
+    cpuset_mems: str = "",
+    cpu_rt_period: int = 0,
+    cpu_rt_runtime: int = 0,
+    pids_limit: int = 0,
+    blkio_weight: int = 0,
+    blkio_weight_device: Iterable[str] = (),
+    device_read_bps: Iterable[str] = (),
+    device_write_bps: Iterable[str] = (),
+    device_read_iops: Iterable[str] = (),
+    device_write_iops: Iterable[str] = (),
+    lifting: bool = False,
+) -> Resources:
+    """linux.resources of what is given, under the options' names; "" and 0 are not given, as in Docker.
 
-    `lifting`: --memory -1 takes the limit away, which makes sense for an update only.
+    `lifting`: a memory of -1 takes the limit away, which makes sense for an update only.  Raises UsageError quoting
+    the bad word, UnsupportedError for what cgroup v2 has not got.
     """
-    _refuse_kernel_memory(words)
-    made = {
-        "memory": dict(_memory(words, lifting)),
-        "cpu": dict(_cpu(words)),
-        "pids": {"limit": max(words["pids_limit"], -1)} if words["pids_limit"] else {},
-        "blockIO": dict(_block_io(words)),
+    _refuse_kernel_memory(kernel_memory)
+    quota, period = _quota(cpus, cpu_quota, cpu_period)
+    made: Resources = {
+        "memory": {
+            "limit": size(memory or "0", "--memory", unlimited=lifting),
+            "swap": size(memory_swap or "0", "--memory-swap", unlimited=True),
+            "reservation": size(memory_reservation or "0", "--memory-reservation"),
+            "swappiness": _swappiness(
+                memory_swappiness
+            ),  # refused where limits become files, as for every bundle
+            "disableOOMKiller": oom_kill_disable or None,
+        },
+        "cpu": {
+            "quota": quota,
+            "period": period,
+            "shares": cpu_shares,
+            "cpus": cpuset_cpus,
+            "mems": cpuset_mems,
+            "realtimePeriod": cpu_rt_period,
+            "realtimeRuntime": cpu_rt_runtime,
+        },
+        "pids": {"limit": max(pids_limit, -1)},
+        "blockIO": {
+            "weight": blkio_weight,
+            "weightDevice": [_device_weight(text) for text in blkio_weight_device],
+            "throttleReadBpsDevice": [_device_rate(text, in_bytes=True) for text in device_read_bps],
+            "throttleWriteBpsDevice": [_device_rate(text, in_bytes=True) for text in device_write_bps],
+            "throttleReadIOPSDevice": [_device_rate(text, in_bytes=False) for text in device_read_iops],
+            "throttleWriteIOPSDevice": [_device_rate(text, in_bytes=False) for text in device_write_iops],
+        },
     }
-    return {kind: values for kind, values in made.items() if values}
+    return {kind: given for kind, values in made.items() if (given := _given(values))}
 
 
-def for_new(words: Mapping[str, Any]) -> Resources:
-    """The resources of a container to be made: checked, and with Docker's default, as much swap as memory."""
-    made = resources(words)
-    memory = made.get("memory", {})
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Without what nobody has asked for; a swappiness of 0 is something to ask for."""
+    return {key: value for key, value in values.items() if value or (key == "swappiness" and value == 0)}
+
+
+def with_swap(wanted: Resources) -> Resources:
+    """Docker's default for a container that is to be made: as much swap as memory."""
+    memory = wanted.get("memory", {})
     if memory.get("limit") and not memory.get("swap"):
-        memory["swap"] = 2 * memory["limit"]
-    check(made)
-    return made
+        return {**wanted, "memory": {**memory, "swap": 2 * memory["limit"]}}
+    return wanted
 
 
-def _refuse_kernel_memory(words: Mapping[str, Any]) -> None:
-    if words.get("kernel_memory") and size(words["kernel_memory"], "--kernel-memory"):
+def _refuse_kernel_memory(text: str) -> None:
+    if text and size(text, "--kernel-memory"):
         hint = "use --memory: cgroup v2 counts the kernel's memory for a container in there"
         raise UnsupportedError("--kernel-memory: cgroup v2 has no limit for the kernel's memory alone", hint)
 
 
-def _memory(words: Mapping[str, Any], lifting: bool) -> Iterator[tuple[str, Any]]:
-    for key, name, unlimited in (
-        ("limit", "memory", lifting),
-        ("swap", "memory_swap", True),
-        ("reservation", "memory_reservation", False),
-    ):
-        value = size(words[name] or "0", f"--{name.replace('_', '-')}", unlimited=unlimited)
-        if value:
-            yield key, value
-    swappiness = words.get("memory_swappiness", -1)
-    if swappiness != -1:
-        if not 0 <= swappiness <= 100:
-            raise UsageError(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
-        yield "swappiness", swappiness  # refused where limits become files, as for every bundle
-    if words.get("oom_kill_disable"):
-        yield "disableOOMKiller", True
+def _swappiness(percent: int) -> int | None:
+    if percent == -1:
+        return None
+    if not 0 <= percent <= 100:
+        raise UsageError(f"Invalid value: {percent}, valid memory swappiness range is 0-100")
+    return percent
 
 
 def size(text: str, option: str, *, unlimited: bool = False) -> int:
@@ -110,27 +152,8 @@ def size(text: str, option: str, *, unlimited: bool = False) -> int:
     return int(value)
 
 
-def _cpu(words: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """`--cpus 1.5` is a quota of 150000 microseconds in each 100000."""
-    quota, period, cpus = words["cpu_quota"], words["cpu_period"], _quota(words["cpus"])
-    for given, name in ((period, "Period"), (quota, "Quota")):
-        if cpus and given:
-            raise UsageError(f"Conflicting options: Nano CPUs and CPU {name} cannot both be set")
-    if cpus:
-        quota, period = cpus, CPU_PERIOD
-    for key, value in (("quota", quota), ("period", period), ("shares", words["cpu_shares"])):
-        if value:
-            yield key, value
-    for key, word in (("cpus", words["cpuset_cpus"]), ("mems", words["cpuset_mems"])):
-        if word:
-            yield key, word
-    for key, name in (("realtimePeriod", "cpu_rt_period"), ("realtimeRuntime", "cpu_rt_runtime")):
-        if words.get(name):
-            yield key, words[name]
-
-
-def _quota(cpus: str | None) -> int:
-    """`--cpus` in microseconds of each CPU_PERIOD; 0 when it is not given."""
+def _quota(cpus: str, quota: int, period: int) -> tuple[int, int]:
+    """Microseconds of CPU time in each period of microseconds: `--cpus 1.5` is (150000, 100000)."""
     try:
         value = float(cpus or 0)
     except ValueError:
@@ -140,20 +163,13 @@ def _quota(cpus: str | None) -> int:
         raise UsageError(
             f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available"
         )
-    return round(value * CPU_PERIOD)
+    for given, name in ((period, "Period"), (quota, "Quota")):
+        if value and given:
+            raise UsageError(f"Conflicting options: Nano CPUs and CPU {name} cannot both be set")
+    return (round(value * CPU_PERIOD), CPU_PERIOD) if value else (quota, period)
 
 
 # ---- block devices ----------------------------------------------------------------------------------------
-
-
-def _block_io(words: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    if words["blkio_weight"]:
-        yield "weight", words["blkio_weight"]
-    if words["blkio_weight_device"]:
-        yield "weightDevice", [_device_weight(text) for text in words["blkio_weight_device"]]
-    for name, (key, _) in THROTTLES.items():
-        if words[name]:
-            yield key, [_device_rate(text, in_bytes=name.endswith("bps")) for text in words[name]]
 
 
 def _device_weight(text: str) -> dict[str, int]:
@@ -291,9 +307,9 @@ def files(wanted: Mapping[str, Any], conf: Mapping[str, str]) -> dict[str, str]:
 # ---- what inspect shows -----------------------------------------------------------------------------------
 
 
-def host_config(record: Record) -> dict[str, Any]:
+def host_config(options: RunOptions) -> dict[str, Any]:
     """The limits of `inspect`'s HostConfig, under Docker's names: as asked for; bundle.kernel_view has what holds."""
-    wanted = record["resources"]
+    wanted = options["resources"]
     memory, io = wanted.get("memory", {}), wanted.get("blockIO", {})
     return {
         "Memory": max(memory.get("limit", 0), 0),
@@ -301,14 +317,14 @@ def host_config(record: Record) -> dict[str, Any]:
         "MemoryReservation": memory.get("reservation", 0),
         "MemorySwappiness": None,
         "OomKillDisable": None,
-        "OomScoreAdj": record.get("oom_score_adj", 0),
-        "ShmSize": record.get("shm_size", 0) or SHM_BYTES,
+        "OomScoreAdj": options["oom_score_adj"],
+        "ShmSize": options["shm_size"] or SHM_BYTES,
         **_cpu_config(wanted.get("cpu", {})),
         "PidsLimit": wanted.get("pids", {}).get("limit"),
         "BlkioWeight": io.get("weight", 0),
         "BlkioWeightDevice": [_named(device, "weight") for device in io.get("weightDevice", [])],
-        **{name: [_named(device, "rate") for device in io.get(key, [])] for key, name in THROTTLES.values()},
-        "CgroupConf": record.get("cgroup_conf", {}),
+        **{name: [_named(device, "rate") for device in io.get(key, [])] for key, name in _THROTTLES.items()},
+        "CgroupConf": options["cgroup_conf"],
     }
 
 

@@ -60,22 +60,35 @@ def restart(text: str) -> RestartPolicy:
     return {"name": name or "no", "maximum": int(count or 0)}
 
 
-def health(words: dict[str, Any]) -> HealthSettings | None:
-    """What the options say: health_cmd, health_interval, ..., no_healthcheck.  None when nothing is said."""
-    given = {name for name, value in words.items() if name.startswith("health_") and value is not None}
-    if words.get("no_healthcheck"):
-        if given:
-            raise UsageError("--no-healthcheck conflicts with --health-* options")
-        return _settings(["NONE"], 0)
-    if not given:
-        return None
-    retries = words.get("health_retries") or 0
-    if retries < 0:
+def health(
+    *,
+    command: str | None = None,
+    interval: str = "",
+    timeout: str = "",
+    start_period: str = "",
+    start_interval: str = "",
+    retries: int | None = None,
+    disable: bool = False,
+) -> HealthSettings | None:
+    """What is said about health; None when nothing is.  `command` is for the shell; times are as `duration` has them.
+
+    Raises UsageError.
+    """
+    times = {
+        "interval": interval,
+        "timeout": timeout,
+        "start_period": start_period,
+        "start_interval": start_interval,
+    }
+    said = any(times.values()) or command is not None or retries is not None
+    if disable and said:
+        raise UsageError("--no-healthcheck conflicts with --health-* options")
+    if disable or not said:
+        return _settings(["NONE"], 0) if disable else None
+    if (retries or 0) < 0:
         raise UsageError("--health-retries cannot be negative")
-    command = words.get("health_cmd")
-    made = _settings(["CMD-SHELL", command] if command else [], retries)
-    for name in _TIMES:
-        text = words.get(f"health_{name}")
+    made = _settings(["CMD-SHELL", command] if command else [], retries or 0)
+    for name, text in times.items():
         made[name] = duration(text, f"--health-{name.replace('_', '-')}") if text else 0.0  # type: ignore[literal-required]
     return _checked(made)
 

@@ -1,7 +1,13 @@
-"""What `minirun run` was asked for, parsed: plain values that the engine understands.
+"""What a container is asked to be: one shape from whoever asks to the record, plain values that JSON keeps.
 
-The words of the command line are turned into these here, without click, so that Compose and tests can use the
-same parsers.  Each raises UsageError quoting the bad part.
+    words of a command line, a compose file ...  ->  RunOptions  ->  record["options"], whole, and from there to its use
+
+The parsers of single words are here and beside here, without click, so that Compose and tests can use the same ones.
+Each raises UsageError quoting the bad part.  Whether it all goes together is for `check`, which changes nothing; what
+only the machine can say (is there such a network?) is seen when the container is made.
+
+An option is in three places: declared in cli/, here (its default, its rules), and where it acts.  Its type is in
+record_types.py.  docs/engine.md shows how one is added.
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ import os
 import resource
 
 from minirun.engine import records
+from minirun.engine.options import attachments, limits
 from minirun.errors import UsageError
 from minirun.linux import capabilities, seccomp, signals
 from minirun.network import ledger
@@ -19,52 +26,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from minirun.engine.record_types import HealthSettings, LogSettings, MountPoint, RestartPolicy
-    from minirun.network.ledger import Plug
-    from minirun.network.ports import Wish
+    from minirun.engine.record_types import RunOptions
     from minirun.runtime.config import Rlimit
 
 
-class RunOptions:
-    """Defaults are Docker's; cli/run.py fills in the rest."""
-
-    def __init__(self, image: str, args: list[str]) -> None:
-        self.image, self.args = image, args
-        self.name = self.hostname = self.workdir = self.user = ""
-        self.entrypoint: str | None = None
-        self.env: list[str] = []
-        self.labels: dict[str, str] = {}
-        self.tty = self.interactive = self.rm = self.init = self.readonly = self.privileged = False
-        self.mounts: list[MountPoint] = []
-        self.volumes_from: list[str] = []  # CONTAINER[:ro]
-        self.network = "bridge"  # none, host, container:ID, or the first network's name
-        self.plugs: list[Plug] = [ledger.plug("bridge")]
-        self.ports: list[Wish] = []
-        self.publish_all = False
-        self.exposed: list[str] = []  # "80/tcp"
-        self.dns: list[str] = []
-        self.dns_search: list[str] = []
-        self.dns_options: list[str] = []
-        self.extra_hosts: list[list[str]] = []  # [name, address or "host-gateway"]
-        self.resources: dict[str, Any] = {}
-        self.rlimits: list[Rlimit] = []
-        self.cap_add: list[str] = []
-        self.cap_drop: list[str] = []
-        self.no_new_privileges = False
-        self.seccomp: dict[str, Any] | None = {}  # {} is the default profile, None unconfined
-        self.domainname = self.stop_signal = ""
-        self.stop_timeout: int | None = None
-        self.groups: list[str] = []
-        self.annotations: dict[str, str] = {}
-        self.cgroup_conf: dict[str, str] = {}
-        self.shm_size = self.oom_score_adj = 0  # bytes, 0: the default; -1000 to 1000
-        self.restart: RestartPolicy = {"name": "no", "maximum": 0}
-        self.health: HealthSettings | None = None
-        self.log: LogSettings = {"driver": "json-file", "options": {}}
-        self.attached: list[str] = []  # those of stdin, stdout and stderr that we stay for
-        self.security_opt: list[str] = []  # as written
-        self.pull = "missing"
-        self.platform = ""
+def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
+    """A container of which nothing more is asked; the defaults are Docker's."""
+    return {
+        "image": image,
+        "args": list(args),
+        "name": "",
+        "entrypoint": None,
+        "env": [],
+        "workdir": "",
+        "user": "",
+        "groups": [],
+        "hostname": "",
+        "domainname": "",
+        "annotations": {},
+        "labels": {},
+        "tty": False,
+        "interactive": False,
+        "attached": [],
+        "auto_remove": False,
+        "init": False,
+        "mounts": [],
+        "volumes_from": [],
+        "image_volumes": True,
+        "readonly": False,
+        "network": "bridge",
+        "plugs": [ledger.plug("bridge")],
+        "ports": [],
+        "publish_all": False,
+        "exposed": [],
+        "dns": [],
+        "dns_search": [],
+        "dns_options": [],
+        "extra_hosts": [],
+        "resources": {},
+        "cgroup_conf": {},
+        "shm_size": 0,
+        "oom_score_adj": 0,
+        "rlimits": [],
+        "cap_add": [],
+        "cap_drop": [],
+        "privileged": False,
+        "no_new_privileges": False,
+        "seccomp": {},
+        "security_opt": [],
+        "stop_signal": "",
+        "stop_timeout": None,
+        "restart": {"name": "no", "maximum": 0},
+        "health": None,
+        "log": {"driver": "json-file", "options": {}},
+        "pull": "missing",
+        "platform": "",
+    }
 
 
 def environment(entries: Iterable[str], env_files: Iterable[str]) -> list[str]:
@@ -116,34 +133,44 @@ def ulimit(text: str) -> Rlimit:
     return {"type": kind, "soft": low, "hard": high}
 
 
-def security(options: RunOptions, entries: Iterable[str]) -> None:
-    """`--security-opt no-new-privileges[=true]`, `seccomp=unconfined|FILE`."""
-    options.security_opt = list(entries)
-    for entry in options.security_opt:
+def security(entries: Iterable[str]) -> tuple[bool, dict[str, Any] | None]:
+    """`--security-opt no-new-privileges[=true]`, `seccomp=unconfined|FILE`: no_new_privileges and seccomp."""
+    no_new_privileges = False
+    profile: dict[str, Any] | None = {}
+    for entry in entries:
         key, _, value = entry.replace(":", "=", 1).partition("=")
         if key == "no-new-privileges" and value in ("", "true", "false"):
-            options.no_new_privileges = value != "false"
+            no_new_privileges = value != "false"
         elif key == "seccomp" and value:
-            options.seccomp = None if value == "unconfined" else seccomp.load_profile(value)
+            profile = None if value == "unconfined" else seccomp.load_profile(value)
         elif entry in ("apparmor=unconfined", "label=disable"):
             continue  # there is none to take away
         else:
             raise UsageError(
                 f'invalid --security-opt: "{entry}"', "no-new-privileges, seccomp=unconfined, seccomp=FILE"
             )
+    return no_new_privileges, profile
 
 
 def check(options: RunOptions) -> None:
-    """What can be wrong without looking at the machine.  Raises UsageError."""
-    if options.name:
-        records.check_name(options.name)
-    if options.stop_signal and signals.named(options.stop_signal) is None:
-        raise UsageError(f"Invalid signal: {options.stop_signal}", "as in TERM, SIGINT or 9")
-    if options.workdir and not options.workdir.startswith("/"):
+    """All that can be wrong without looking at what there is on this machine.  Raises UsageError; changes nothing."""
+    if options["name"]:
+        records.check_name(options["name"])
+    if options["stop_signal"] and signals.named(options["stop_signal"]) is None:
+        raise UsageError(f"Invalid signal: {options['stop_signal']}", "as in TERM, SIGINT or 9")
+    if options["workdir"] and not options["workdir"].startswith("/"):
         raise UsageError(
-            f"the working directory '{options.workdir}' is invalid, it needs to be an absolute path"
+            f"the working directory '{options['workdir']}' is invalid, it needs to be an absolute path"
         )
-    for name in [*options.cap_add, *options.cap_drop]:
+    for name in [*options["cap_add"], *options["cap_drop"]]:
         capabilities.normalise(name)
-    if len(options.hostname) > 64:
-        raise UsageError(f'invalid hostname "{options.hostname}": more than 64 characters')
+    if len(options["hostname"]) > 64:
+        raise UsageError(f'invalid hostname "{options["hostname"]}": more than 64 characters')
+    if not -1000 <= options["oom_score_adj"] <= 1000:
+        raise UsageError(
+            f"Invalid value {options['oom_score_adj']}, range for oom score adj is [-1000, 1000]"
+        )
+    if options["auto_remove"] and options["restart"]["name"] != "no":
+        raise UsageError("conflicting options: cannot specify both --restart and --rm")
+    attachments.check(options)
+    limits.check(options["resources"])

@@ -153,7 +153,8 @@ def probe(paths: Paths, record: Record, args: list[str]) -> tuple[int, int]:
 
 def specification(record: Record, wish: dict[str, Any]) -> Process:
     """The process of an `exec`: as the container's own, but for what `wish` says."""
-    changed: Record = {**record, "args": wish["args"], "init": False, "tty": bool(wish.get("tty"))}
+    changed: Record = {**record, "args": wish["args"]}
+    changed["options"] = {**record["options"], "init": False, "tty": bool(wish.get("tty"))}
     changed["env"] = [*record["env"], *wish.get("env", [])]
     changed["user"] = wish.get("user") or record["user"]
     changed["cwd"] = wish.get("workdir") or record["cwd"]

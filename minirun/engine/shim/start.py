@@ -161,7 +161,9 @@ class Shim:
 
         A container without a network that leads outside has none, until it is connected to one.
         """
-        if not self.reservation.ports and (self.record.get("ports") or self.record.get("publish_all")):
+        if not self.reservation.ports and (
+            self.record["options"]["ports"] or self.record["options"]["publish_all"]
+        ):
             self.reservation = networks.reserve(self.paths, self.record)
         return self.reservation.ports
 
@@ -200,7 +202,7 @@ class Shim:
 
     def _create(self, size: tuple[int, int]) -> None:
         """The container, all but running, and its streams: the master of its terminal, or three pipes."""
-        if self.record["tty"]:
+        if self.record["options"]["tty"]:
             ours, theirs = socket.socketpair()
             self._call_create(console=theirs, stdio=None)
             theirs.close()
@@ -209,7 +211,7 @@ class Shim:
                 terminal.set_size(master, *size)
             outputs, source = {master: "stdout"}, Input(master, is_terminal=True)
         else:
-            stdio, outputs, source = pipes(self.record["interactive"])
+            stdio, outputs, source = pipes(self.record["options"]["interactive"])
             try:
                 self._call_create(console=None, stdio=stdio)
             except BaseException:

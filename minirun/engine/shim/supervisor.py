@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 0.005  # between two tries
 # what others may have the record say, as JSON has it
-CHANGEABLE = {"name": str, "resources": dict, "cgroup_conf": dict, "restart": dict, "plugs": list}
+CHANGEABLE = {"name": str, "options": dict, "plugs": list}
 FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
 
 
@@ -130,7 +130,7 @@ class Life:
         """Whether the restart policy has it run again; then it does, after a while, unless somebody stops it first."""
         while True:
             up_seconds = time.monotonic() - self.began
-            policy, count = self.record["restart"], self.record["restart_count"]
+            policy, count = self.record["options"]["restart"], self.record["restart_count"]
             delay = restart.delay_after(policy, code, count, up_seconds, self.delay_seconds, self.stopping)
             if delay is None:
                 return False
@@ -175,7 +175,7 @@ class Life:
 
         While something is left of it its run directory stays, so that whoever looks next tries again: see cleanup.py.
         """
-        removed = self.record["auto_remove"] and not self.kept and not self.trouble
+        removed = self.record["options"]["auto_remove"] and not self.kept and not self.trouble
         lock = self._lock_changes()
         try:
             self._remember()
@@ -264,7 +264,7 @@ class Life:
     def _termination(self) -> Termination:
         """Ends the container in its own time when somebody ends the shim."""
         number = signals.named(self.record["stop_signal"]) or signals.SIGTERM
-        return Termination(self._let_go, number, self.record["stop_timeout"])
+        return Termination(self._let_go, number, self.record["options"]["stop_timeout"])
 
     def _let_go(self, number: int) -> None:
         """It is stopped, but nobody asked for that.  Who was asked before is not asked again."""

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from minirun.engine.record_types import Asked, HealthSettings, HealthState, Record
+    from minirun.engine.record_types import HealthSettings, HealthState, Record
     from minirun.paths import Paths
 
     Facts = dict[str, Any]
@@ -45,7 +45,7 @@ def container(paths: Paths, record: Record, *, size: bool = False) -> Facts:
         "ResolvConfPath": f"{directory}/resolv.conf",
         "HostnamePath": f"{directory}/hostname",
         "HostsPath": f"{directory}/hosts",
-        "LogPath": f"{directory}/log.json" if record["log"]["driver"] == "json-file" else "",
+        "LogPath": f"{directory}/log.json" if record["options"]["log"]["driver"] == "json-file" else "",
         "Name": f"/{record['name']}",
         "RestartCount": record["restart_count"],
         "Driver": "overlay",
@@ -63,24 +63,6 @@ def container(paths: Paths, record: Record, *, size: bool = False) -> Facts:
         "Kernel": _kernel(paths, record),
         "Spec": _spec(directory),
     }
-
-
-def asked(record: Record) -> Asked:
-    """As the person and the image said it; of a record without, written by an older minirun, the best that is known."""
-    nothing: Asked = {
-        "image": record["image"],
-        "entrypoint": None,
-        "cmd": record["args"],
-        "cwd": record["cwd"],
-        "attached": [],
-        "cap_add": [],
-        "cap_drop": [],
-        "security_opt": [],
-        "exposed": [],
-        "volumes": [],
-        "volumes_from": [],
-    }
-    return record.get("asked", nothing)
 
 
 # ---- State --------------------------------------------------------------------------------------------------
@@ -123,32 +105,38 @@ def _exec_ids(paths: Paths, record: Record) -> list[str] | None:
 
 
 def _config(record: Record) -> Facts:
-    said = asked(record)
+    options = record["options"]
     facts = {
         "Hostname": record["hostname"],
-        "Domainname": record["domainname"],
+        "Domainname": options["domainname"],
         "User": record["user"],
-        "AttachStdin": "stdin" in said["attached"],
-        "AttachStdout": "stdout" in said["attached"],
-        "AttachStderr": "stderr" in said["attached"],
-        "ExposedPorts": {port: {} for port in sorted(said["exposed"])},
-        "Tty": record["tty"],
-        "OpenStdin": record["interactive"],
-        "StdinOnce": "stdin" in said["attached"],
+        "AttachStdin": "stdin" in options["attached"],
+        "AttachStdout": "stdout" in options["attached"],
+        "AttachStderr": "stderr" in options["attached"],
+        "ExposedPorts": {port: {} for port in sorted(record["exposed"])},
+        "Tty": options["tty"],
+        "OpenStdin": options["interactive"],
+        "StdinOnce": "stdin" in options["attached"],
         "Env": record["env"],
-        "Cmd": said["cmd"],
+        "Cmd": record["args"][len(record["entrypoint"] or ()) :] or None,
         "Healthcheck": _healthcheck(record["health"]) if record["health"] else None,
-        "Image": said["image"],
-        "Volumes": {path: {} for path in said["volumes"]} or None,
-        "WorkingDir": said["cwd"],
-        "Entrypoint": said["entrypoint"],
+        "Image": options["image"],
+        "Volumes": {path: {} for path in _volumes(record)} or None,
+        "WorkingDir": record["cwd"],
+        "Entrypoint": record["entrypoint"],
         "OnBuild": None,
         "Labels": record["labels"],
         "StopSignal": record["stop_signal"],
-        "StopTimeout": record["stop_timeout"],
+        "StopTimeout": options["stop_timeout"],
     }
     absent_without = ("ExposedPorts", "Healthcheck", "StopTimeout")
     return {name: value for name, value in facts.items() if value or name not in absent_without}
+
+
+def _volumes(record: Record) -> list[str]:
+    """The places of the image's VOLUME, and of anonymous ones of -v."""
+    anonymous = [mount["destination"] for mount in record["options"]["mounts"] if mount["anonymous"]]
+    return [*record["image_volumes"], *anonymous]
 
 
 def _healthcheck(settings: HealthSettings) -> Facts:
@@ -171,42 +159,43 @@ def _healthcheck(settings: HealthSettings) -> Facts:
 
 
 def _host_config(record: Record) -> Facts:
-    said, restart, log = asked(record), record["restart"], record["log"]
+    options = record["options"]
+    restart, log = options["restart"], options["log"]
     return {
         **inspect_mounts.host_config(record),
         "LogConfig": {"Type": log["driver"], "Config": log["options"]},
         "NetworkMode": "default" if record["network"] == "bridge" else record["network"],
-        "PortBindings": inspect_network.bindings(record.get("ports", [])),
+        "PortBindings": inspect_network.bindings(options["ports"]),
         "RestartPolicy": {"Name": restart["name"], "MaximumRetryCount": restart["maximum"]},
-        "AutoRemove": record["auto_remove"],
-        "Annotations": record["annotations"],
-        "CapAdd": said["cap_add"] or None,
-        "CapDrop": said["cap_drop"] or None,
+        "AutoRemove": options["auto_remove"],
+        "Annotations": options["annotations"],
+        "CapAdd": options["cap_add"] or None,
+        "CapDrop": options["cap_drop"] or None,
         "CgroupParent": "",
         "CgroupnsMode": "private",
         "DeviceCgroupRules": None,
         "DeviceRequests": None,
         "Devices": [],
-        "Dns": record.get("dns", []),
-        "DnsOptions": record.get("dns_options", []),
-        "DnsSearch": record.get("dns_search", []),
-        "ExtraHosts": [f"{name}:{address}" for name, address in record.get("extra_hosts", [])] or None,
-        "GroupAdd": record["groups"] or None,
+        "Dns": options["dns"],
+        "DnsOptions": options["dns_options"],
+        "DnsSearch": options["dns_search"],
+        "ExtraHosts": [f"{name}:{address}" for name, address in options["extra_hosts"]] or None,
+        "GroupAdd": options["groups"] or None,
         "IpcMode": "private",
         "Links": None,
         "PidMode": "",
         "UTSMode": "",
         "UsernsMode": "",
-        "Privileged": record["privileged"],
-        "PublishAllPorts": record.get("publish_all", False),
-        "ReadonlyRootfs": record["readonly"],
-        "SecurityOpt": said["security_opt"] or None,
+        "Privileged": options["privileged"],
+        "PublishAllPorts": options["publish_all"],
+        "ReadonlyRootfs": options["readonly"],
+        "SecurityOpt": options["security_opt"] or None,
         "Runtime": "minirun-oci",
-        "Init": record["init"] or None,
-        **limits.host_config(record),
-        "Ulimits": [_ulimit(limit) for limit in record["rlimits"]],
-        "MaskedPaths": [] if record["privileged"] else spec.masked_paths(),
-        "ReadonlyPaths": [] if record["privileged"] else list(spec.READONLY_PATHS),
+        "Init": options["init"] or None,
+        **limits.host_config(options),
+        "Ulimits": [_ulimit(limit) for limit in options["rlimits"]],
+        "MaskedPaths": [] if options["privileged"] else spec.masked_paths(),
+        "ReadonlyPaths": [] if options["privileged"] else list(spec.READONLY_PATHS),
     }
 
 

@@ -61,7 +61,7 @@ def host_config(record: Record) -> Facts:
         "Binds": binds or None,
         **({"Mounts": spelt_out} if spelt_out else {}),
         **({"Tmpfs": in_memory} if in_memory else {}),
-        "VolumesFrom": record.get("asked", {}).get("volumes_from") or None,
+        "VolumesFrom": record["options"]["volumes_from"] or None,
     }
 
 

@@ -182,7 +182,7 @@ def _endpoint(one: Network | None = None, place: Endpoint | None = None) -> Fact
 
 
 def _ports(record: Record, held: list[Port]) -> Facts:
-    exposed: Facts = dict.fromkeys(sorted(record["asked"]["exposed"]) if "asked" in record else ())
+    exposed: Facts = dict.fromkeys(sorted(record["exposed"]))
     for port in held:
         key = f"{port['container_port']}/{port['protocol']}"
         exposed[key] = [

@@ -260,5 +260,5 @@ def parse_options(image: str, args: list[str], words: dict[str, Any]) -> RunOpti
     )
     for group in (netoptions, limits, policies):
         group.apply(words, options)
-    parse.check(options)
+    parse.check(options)  # before a --cidfile or a narrator is there; prepare() does it for everybody
     return options

@@ -96,11 +96,10 @@ def configure(record: Record, etc: str, rootfs: str, network: str) -> Config:
     }
     if record["options"]["domainname"]:
         config["domainname"] = record["options"]["domainname"]
-    wanted = record["options"]["seccomp"]
-    if wanted is not None and not (
-        privileged and not wanted
-    ):  # privileged: none but what was asked for by name
-        profile = wanted or seccomp.default_profile()
+    profile = record["options"]["seccomp"]
+    if profile == {} and not privileged:  # whoever is privileged has a filter only by asking for one
+        profile = seccomp.default_profile()
+    if profile:
         arch = seccomp.native_arch()
         config["linux"]["seccomp"] = seccomp.docker_profile_to_oci(profile, record["capabilities"], arch)
     return config

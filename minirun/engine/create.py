@@ -36,9 +36,8 @@ def prepare(
     `starts`: the second is for order(), which is to come; see records.order_start().  Else it is -1.
     """
     run_options.check(options)
-    cgroups.require(
-        limits.files(options["resources"], options["cgroup_conf"])
-    )  # before an image is pulled for nothing
+    # before an image is pulled for nothing
+    cgroups.require(limits.files(options["resources"], options["cgroup_conf"]))
     network = networks.resolve(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")

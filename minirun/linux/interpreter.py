@@ -6,7 +6,7 @@ CAP_SYS_ADMIN) and CAP_SYS_PTRACE, /proc/PID/map_files leads to whatever else is
 modules.  Here all of these are copies on a read-only tmpfs: writing to them fails with EROFS whoever asks.
 
     /run/minirun-pythons/python3.11-KEY/           a file system each, made once a boot
-        python3  ld-linux-x86-64.so.2              how it is started, see `command`
+        python3  ld-linux-x86-64.so.2              how it is started, see `command_of`
         libc.so.6  _ctypes.cpython-311-....so ...  found by --library-path, and before lib-dynload in sys.path
         of/python3 -> /usr/bin/python3.11 ...      what each is a copy of
 
@@ -48,13 +48,14 @@ def secure() -> None:
     """Return at once when this process is safe; else re-execute it from the copies.  Needs root."""
     environment = {**os.environ, "LC_ALL": "C"}
     if not is_secure():
-        command = command_of(copy_of(os.path.realpath("/proc/self/exe"), _mapped()))
-        os.execve(command[0], [*command, *_interpreter_arguments(sealed=True)], environment)
+        copy = copy_of(os.path.realpath("/proc/self/exe"), _mapped())
+        command = [*command_of(copy), *_interpreter_arguments(os.path.dirname(copy))]
+        os.execve(command[0], command, environment)
     directory = os.path.dirname(os.path.realpath("/proc/self/exe"))
     if directory.startswith(DIRECTORY) and not _is_fresh(directory):  # an upgrade: copy what is there now
         original = os.readlink(f"{directory}/of/python3")
         if os.path.exists(original):
-            os.execve(original, [original, *_interpreter_arguments(sealed=False)], environment)
+            os.execve(original, [original, *_interpreter_arguments("")], environment)
 
 
 def copy_of(original: str, libraries: Sequence[str] = ()) -> str:
@@ -183,12 +184,19 @@ def _remove(directory: str) -> None:
         os.rmdir(directory)
 
 
-def _interpreter_arguments(*, sealed: bool) -> list[str]:
-    """The same program again, without site: sys.path is passed on as it is now, with the copies in front."""
-    program = (
-        "import os, sys; os.environ.update(LC_ALL={!r}); sys.argv = sys.argv[1:]; sys.path[:] = {!r}; "
-        "sys.path[:0] = {} and [os.path.dirname(sys.executable)]; from {} import main; main()"
-    )
-    module = "minirun.cli.oci" if os.path.basename(sys.argv[0]) == "minirun-oci" else "minirun.cli.main"
-    words = program.format(os.environ.get("LC_ALL", ""), sys.path, sealed or [], module)
-    return ["-I", "-S", "-X", "utf8", "-c", words, *sys.argv]
+def _interpreter_arguments(copies: str) -> list[str]:
+    """The same program again, without site; modules are looked for in `copies` first, and in no others of ours.
+
+    What is loaded from older copies would be taken for an original, and copied in its turn.
+    """
+    path = [directory for directory in sys.path if not directory.startswith(DIRECTORY)]
+    locale = os.environ.get("LC_ALL")
+    program = [
+        "import os, sys",
+        "del os.environ['LC_ALL']" if locale is None else f"os.environ['LC_ALL'] = {locale!r}",
+        f"sys.path[:] = {[copies, *path] if copies else path!r}",
+        "sys.argv = sys.argv[1:]",
+        f"from minirun.cli.{'oci' if os.path.basename(sys.argv[0]) == 'minirun-oci' else 'main'} import main",
+        "main()",
+    ]
+    return ["-I", "-S", "-X", "utf8", "-c", "; ".join(program), *sys.argv]

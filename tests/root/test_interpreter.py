@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minirun.linux import interpreter
-from tests.support import CHECKOUT, run
+from tests.support import CHECKOUT, Minirun, run
 
 
 @pytest.fixture
@@ -100,3 +100,43 @@ def test_two_checkouts_may_have_different_pythons(other_python: Path) -> None:
     before = mounted()
     take_turns()
     assert mounted() == before
+
+
+# ---- an upgrade while minirun is in use
+
+UPGRADE = """
+mount --make-rprivate /
+mount -t tmpfs none /run
+version() {{ {checkout}/scripts/minirun version >/dev/null && echo $?: /run/minirun-pythons/python*; }}
+version
+library=$(ldd $(readlink -f {python}) | sed -n 's/.*libz[^ ]* => \\([^ ]*\\).*/\\1/p')
+library=$(readlink -f $library)
+cp $library /run/upgraded && touch /run/upgraded && mount --bind /run/upgraded $library
+version
+version
+readlink /run/minirun-pythons/python*/of/*
+"""
+
+
+def test_the_copies_of_an_upgraded_library_are_made_anew_once() -> None:
+    """In a mount namespace of its own, with copies of its own; what is copied are the originals, never copies."""
+    script = UPGRADE.format(checkout=CHECKOUT, python=sys.executable)
+    lines = run("unshare", "--mount", "sh", "-c", script, check=True).stdout.splitlines()
+    before, after, again, *originals = lines
+    assert before.startswith("0: ")
+    assert after.startswith("0: ")
+    assert after == again != before
+    assert len(after.split()) == 2  # the outdated ones have gone
+    assert len(originals) > 5
+    assert not [path for path in originals if path.startswith("/run")]
+
+
+@pytest.mark.parametrize("value", [None, "xx"])
+def test_who_begins_again_from_the_copies_keeps_the_locale(minirun: Minirun, value: str | None) -> None:
+    """As with the launcher, see unit/test_scripts.py."""
+    paths = [str(CHECKOUT), f"{CHECKOUT}/.venv/site-packages"]
+    program = f"import sys; sys.path += {paths}; from minirun.cli.main import main; main()"
+    words = [*minirun.command("run", "--rm", "--network", "none", "-e", "LC_ALL", "busybox", "env")][1:]
+    environment = {"LC_ALL": value} if value else {}
+    found = run(sys.executable, "-I", "-S", "-c", program, *words, env=environment, check=True).stdout
+    assert [line for line in found.splitlines() if "LC_ALL" in line] == ([f"LC_ALL={value}"] if value else [])

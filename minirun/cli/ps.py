@@ -123,7 +123,7 @@ def networks_of(record: Record) -> list[str]:
     """The names of its networks; none and host count as such here."""
     if networks.is_shared(record):
         return []
-    return [plug["network"] for plug in networks.wanted(record)] or [record["network"]]
+    return [plug["network"] for plug in record["plugs"]] or [record["network"]]
 
 
 def _ports(record: Record, places: list[tuple[Network, Endpoint]]) -> str:

@@ -149,9 +149,8 @@ def order(
     try:
         trace.step("order", "from here on the shim is the container's parent")
     except trace.Cancelled as error:
-        from minirun.engine import (
-            cleanup,
-        )  # it knows the whole runtime, which a run has no other use for here
+        # it knows the whole runtime, which a run has no other use for here
+        from minirun.engine import cleanup
 
         cleanup.abandon(paths, record["id"], error)
         raise

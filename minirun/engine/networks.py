@@ -37,11 +37,6 @@ _INTERFACE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 # ---- of a container -----------------------------------------------------------------------------------------------
 
 
-def wanted(record: Record) -> list[Plug]:
-    """The networks the record asks for, in order; none for `none`, `host` and `container:X`."""
-    return record["plugs"]
-
-
 def has_own(record: Record) -> bool:
     """Whether a network namespace is made for it, and put on networks."""
     return record["network"] not in ledger.LONELY and not is_shared(record)
@@ -110,7 +105,7 @@ def reserve(paths: Paths, record: Record) -> ports.Reservation:
 
 def _way_out(paths: Paths, record: Record) -> Network | None:
     """The network by which the container will be reached: the first that is not internal."""
-    found = [ledger.find(paths, plug["network"]) for plug in wanted(record)] if has_own(record) else []
+    found = [ledger.find(paths, plug["network"]) for plug in record["plugs"]] if has_own(record) else []
     return next((network for network in found if not network["internal"]), None)
 
 
@@ -347,12 +342,12 @@ def connect(paths: Paths, network: Network, record: Record, plug: Plug) -> None:
         raise UsageError("aliases and addresses can be chosen on user defined networks only, not on bridge")
     with _alone(paths, record):
         record = records.read(paths, record["id"])
-        if any(one["network"] == network["name"] for one in wanted(record)):
+        if any(one["network"] == network["name"] for one in record["plugs"]):
             raise ConflictError(
                 f"endpoint with name {record['name']} already exists in network {network['name']}",
                 f"minirun network disconnect {network['name']} {record['name']} takes it off",
             )
-        before = wanted(record)
+        before = record["plugs"]
         control.change(paths, record, {"plugs": [*before, plug]})
         if not records.is_up(record):
             return
@@ -369,8 +364,8 @@ def disconnect(paths: Paths, network: Network, record: Record) -> None:
     _require_own(record, "disconnected from")
     with _alone(paths, record):
         record = records.read(paths, record["id"])
-        rest = [plug for plug in wanted(record) if plug["network"] != network["name"]]
-        if len(rest) == len(wanted(record)) and record["id"] not in network["endpoints"]:
+        rest = [plug for plug in record["plugs"] if plug["network"] != network["name"]]
+        if len(rest) == len(record["plugs"]) and record["id"] not in network["endpoints"]:
             raise ConflictError(
                 f"container {record['id']} is not connected to network {network['name']}",
                 f"minirun inspect {record['name']} shows its networks",
@@ -475,18 +470,18 @@ def _disagree(ledgered: list[Network], record: Record) -> bool:
     own = {
         network["name"]: endpoint["joining"] for network, endpoint in ledger.holders(ledgered, record["id"])
     }
-    return set(own) != {plug["network"] for plug in wanted(record)} or any(own.values())
+    return set(own) != {plug["network"] for plug in record["plugs"]} or any(own.values())
 
 
 def _agree(paths: Paths, record: Record) -> None:
     if not records.is_up(record) or not records.has_shim(paths, record["id"]):
         return
     done = {network["name"]: endpoint for network, endpoint in places(paths, record["id"])}
-    names = {plug["network"] for plug in wanted(record)}
+    names = {plug["network"] for plug in record["plugs"]}
     for name in done:
         if name not in names:
             _part(paths, record, name)
-    for plug in wanted(record):
+    for plug in record["plugs"]:
         if plug["network"] not in done or done[plug["network"]]["joining"]:
             with contextlib.suppress(NotFoundError):
                 _join(paths, record, plug)

@@ -296,9 +296,9 @@ def _of_records(ledgered: list[Network], found: Iterable[Record], kernel: Kernel
 
 def _misplaced(ledgered: list[Network], record: Record) -> Iterator[Remark]:
     names = {network["name"] for network, _ in ledger.holders(ledgered, record["id"])}
-    for plug in networks.wanted(record):
+    for plug in record["plugs"]:
         if plug["network"] not in names:
             text = "it should be on this network and is not"
             yield Remark(plug["network"], record["name"], text, "minirun network ls")
-    for name in sorted(names - {plug["network"] for plug in networks.wanted(record)}):
+    for name in sorted(names - {plug["network"] for plug in record["plugs"]}):
         yield Remark(name, record["name"], "it should not be on this network", "minirun network ls")

@@ -7,7 +7,7 @@ Each raises UsageError quoting the bad part.  Whether it all goes together is fo
 only the machine can say (is there such a network?) is seen when the container is made.
 
 An option is in three places: declared in cli/, here (its default, its rules), and where it acts.  Its type is in
-record_types.py.  docs/engine.md shows how one is added.
+record_types.py.
 """
 
 from __future__ import annotations

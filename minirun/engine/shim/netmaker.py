@@ -55,7 +55,7 @@ class Maker:
             "root": paths.root,
             "state": paths.state,
             "guest": networks.guest(paths, record, held),
-            "plugs": networks.wanted(record),
+            "plugs": record["plugs"],
             "namespace": networks.namespace(paths, record),
         }
         channel.send_json(self.sock, channel.ORDER, order)

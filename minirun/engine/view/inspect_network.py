@@ -131,7 +131,7 @@ def _networks(paths: Paths, record: Record, places: Places) -> Facts:
             return {}
         facts = _named(_endpoint(), ledger.predefined_id(paths, record["network"]), None)
         return {record["network"]: facts}
-    wishes = {plug["network"]: plug for plug in networks.wanted(record)}
+    wishes = {plug["network"]: plug for plug in record["plugs"]}
     found = {
         one["name"]: _named(_endpoint(one, place), one["id"], wishes.get(one["name"]))
         for one, place in places

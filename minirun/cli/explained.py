@@ -15,18 +15,17 @@ import socket
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from minirun.cli import run as plain
 from minirun.cli.prompt import Prompt
 from minirun.engine.shim.spawn import spawn
 from minirun.errors import MinirunError, UsageError
 from minirun.linux import trace
-from minirun.teach import jsonlines, narrate, stepping
+from minirun.teach import jsonlines, narrate
 from minirun.teach.events import Register
 from minirun.teach.names import Names
 from minirun.teach.reader import Reader, Teller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from minirun.cli.commands import Session
     from minirun.engine.record_types import RunOptions
@@ -40,15 +39,18 @@ _BUFFER_BYTES = 1 << 20  # of the socket: no message is larger
 def run(
     session: Session,
     options: RunOptions,
+    start: Callable[[Spare, Callable[[], None]], int],
     explain: str | None,
-    step: bool,
-    breaks: tuple[str, ...],
-    front: plain.Front,
+    stops: list[str],
+    *,
+    detach: bool,
 ) -> int:
-    """Run as `minirun run` does, and tell about it.  Returns the exit code."""
+    """Let `start` run the container as `minirun run` does, and tell about it.  Returns the exit code.
+
+    `start` is given a shim, and what to call when the program has begun; `stops` are of stepping.breakpoints().
+    """
     if explain and explain not in FORMS:
         raise UsageError(f"--explain={explain}: no such form", f"there are {', '.join(FORMS)}")
-    stops = stepping.breakpoints(step, breaks)
     names = Names(session)
     prompt = Prompt(names, own_stdin=options["interactive"]) if stops else None
     listening = _Listening(stops, prompt)
@@ -56,7 +58,7 @@ def run(
     with _output(
         explain
     ) as out:  # after the fork: a shim that held standard output open would outlive its readers
-        return _run(session, options, spare, front, listening, _teller(explain, out, names))
+        return _run(spare, start, listening, _teller(explain, out, names), detach=detach)
 
 
 @contextlib.contextmanager
@@ -128,22 +130,18 @@ class _Listening:
 
 
 def _run(
-    session: Session,
-    options: RunOptions,
     spare: Spare,
-    front: plain.Front,
+    start: Callable[[Spare, Callable[[], None]], int],
     listening: _Listening,
     teller: Teller,
+    *,
+    detach: bool,
 ) -> int:
     reader = listening.begin(spare, teller)
     left = False  # whether the container goes on without us
-
-    def began() -> None:
-        reader.catch_up()
-
     try:
-        code = plain.run(session, options, spare, front, began)
-        left = front.detach
+        code = start(spare, reader.catch_up)
+        left = detach
         return code
     except trace.Cancelled as error:
         raise MinirunError(str(error)) from None

@@ -11,7 +11,7 @@ import sys
 import click
 
 from minirun.cli import attach as front
-from minirun.cli import netoptions, progress, run, stopping
+from minirun.cli import cidfile, container_options, netoptions, progress, stopping
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers as engine
@@ -25,27 +25,28 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record
 
-_NOT_OF_CREATE = {"detach", "detach_keys", "sig_proxy", "explain", "step", "breakpoints"}
 
-
-def _create(session: Session, /, image: str, args: tuple[str, ...], **words: Any) -> None:
-    """Make a container from IMAGE and print its ID; `start` runs it."""
-    with progress.show(sys.stderr) as news:
-        options = run.parse_options(image, list(args), words)
-        options["attached"] = ["stdout", "stderr", *(["stdin"] if options["interactive"] else [])]
-        netoptions.warn(options)
-        record, _ = create.prepare(session, options, news)
-    say(record["id"])
-
-
-create_command = type(run.run_command)(
+@click.command(
     "create",
-    params=[option for option in run.run_command.params if option.name not in _NOT_OF_CREATE],
-    callback=click.pass_obj(_create),
-    help=_create.__doc__,
-    short_help="Create a new container from an image",
+    cls=container_options.ContainerCommand,
     context_settings={"allow_interspersed_args": False},
+    short_help="Create a new container from an image",
 )
+@container_options.options
+@click.argument("image")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def create_command(session: Session, /, image: str, args: tuple[str, ...], **words: Any) -> None:
+    """Make a container from IMAGE and print its ID; `start` runs it."""
+    options = container_options.parse(image, list(args), words)
+    named = container_options.streams(words["attach"]) or ["stdout", "stderr", "stdin"]
+    options["attached"] = [name for name in named if name != "stdin" or options["interactive"]]
+    netoptions.warn(options)
+    with cidfile.reserved(words["cidfile"]) as file, progress.show(sys.stderr) as news:
+        record, _ = create.prepare(session, options, news)
+        if file:
+            file.write(record["id"])
+    say(record["id"])
 
 
 @click.command("start")

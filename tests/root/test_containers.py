@@ -314,6 +314,15 @@ def test_the_id_goes_into_a_file_that_was_not_there(minirun, tmp_path):
     assert (again.code, "container ID file found" in again.stderr) == (125, True)
 
 
+def test_create_writes_the_id_file_and_knows_its_streams(minirun, tmp_path):
+    made = minirun(
+        "create", "--cidfile", tmp_path / "id", "-a", "STDOUT", *NONE, "busybox", "true", check=True
+    )
+    assert (tmp_path / "id").read_text() == made.stdout.strip()
+    streams = "{{.Config.AttachStdout}} {{.Config.AttachStderr}} {{.Config.AttachStdin}}"
+    assert minirun("inspect", "-f", streams, made.stdout.strip()).stdout.strip() == "true false false"
+
+
 def test_no_container_no_id_file(minirun, tmp_path):
     result = minirun("create", "--cidfile", tmp_path / "id", "--pull", "never", "nosuch/image")
     assert result.code == 125

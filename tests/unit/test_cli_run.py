@@ -2,7 +2,7 @@
 
 import pytest
 
-from minirun.cli.run import spell_out
+from minirun.cli.container_options import spell_out
 
 VALUED = {"-e", "--env", "--name", "-v"}
 FLAGS = {"--rm", "-d", "--init"}

@@ -1,0 +1,178 @@
+"""The options that `run` and `create` share, and what they ask for: the words of the command line become RunOptions.
+
+Those about networks, limits and health are beside here, in netoptions.py, limits.py and policies.py.
+
+By hand  docker run has the same options
+Next     engine/options/run_options.py says what goes together
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import click
+
+from minirun.cli import limits, netoptions, policies
+from minirun.engine.logs import writer
+from minirun.engine.options import mounts, run_options
+from minirun.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from minirun.engine.record_types import RunOptions
+
+_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_STREAMS = ("stdin", "stdout", "stderr")
+_OPTIONS = (
+    click.option("-i", "--interactive", is_flag=True, help="Keep STDIN open."),
+    click.option("-t", "--tty", is_flag=True, help="Give the container a terminal."),
+    click.option("--rm", is_flag=True, help="Remove the container when it exits."),
+    click.option("--name", default="", help="Name of the container."),
+    click.option("-a", "--attach", multiple=True, help="Only these: STDIN, STDOUT, STDERR."),
+    click.option("--cidfile", default="", help="Write the container's ID to this new file."),
+    click.option("--stop-signal", default="", help="Signal that asks it to end; TERM, or the image's."),
+    click.option("--stop-timeout", type=int, help="Seconds that `stop` waits before it kills."),
+    click.option("-e", "--env", multiple=True, help="NAME=VALUE, or NAME for the value it has here."),
+    click.option("--env-file", multiple=True, help="File with one NAME=VALUE a line."),
+    click.option("-w", "--workdir", default="", help="Working directory; made if missing."),
+    click.option("-u", "--user", default="", help="NAME or UID, and :GROUP or :GID."),
+    click.option("--group-add", multiple=True, help="One more group, by name or GID."),
+    click.option("--entrypoint", help="Program to run instead of the image's."),
+    click.option("-h", "--hostname", default="", help="Name of the host inside."),
+    click.option("--domainname", default="", help="NIS domain name inside."),
+    click.option("-l", "--label", multiple=True, help="KEY=VALUE to remember."),
+    click.option("--label-file", multiple=True, help="File with one KEY=VALUE a line."),
+    click.option("--annotation", multiple=True, help="KEY=VALUE for the runtime, into config.json."),
+    click.option(
+        "-v", "--volume", multiple=True, help="NAME:/P or /HOST:/P[:ro]: share a volume, or the host's."
+    ),
+    click.option("--mount", multiple=True, help="type=bind|volume|tmpfs,src=...,dst=...[,readonly]."),
+    click.option("--volumes-from", multiple=True, help="CONTAINER[:ro]: the same volumes as that one has."),
+    click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory."),
+    click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem."),
+    netoptions.options,
+    limits.options,
+    click.option("--cap-add", multiple=True, help="Give a capability, or ALL."),
+    click.option("--cap-drop", multiple=True, help="Take a capability, or ALL."),
+    click.option(
+        "--security-opt", multiple=True, help="no-new-privileges, seccomp=FILE, seccomp=unconfined."
+    ),
+    click.option("--privileged", is_flag=True, help="All capabilities, all devices, no filter."),
+    click.option("--ulimit", multiple=True, help="NAME=SOFT[:HARD], as nofile=1024."),
+    click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1."),
+    policies.options,
+    click.option("--log-driver", default="", help="json-file, or none: what is printed is not kept."),
+    click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
+    click.option(
+        "--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull."
+    ),
+    click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8."),
+)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the command takes them all, under the names that `parse` knows."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
+    """The words of the command line as options.  Raises UsageError quoting the bad one."""
+    no_new_privileges, seccomp = run_options.security(words["security_opt"])
+    options = run_options.defaults(image, args)
+    options.update(
+        {
+            "name": words["name"],
+            "entrypoint": words["entrypoint"],
+            "env": run_options.environment(words["env"], words["env_file"]),
+            "workdir": words["workdir"],
+            "user": words["user"],
+            "groups": list(words["group_add"]),
+            "hostname": words["hostname"],
+            "domainname": words["domainname"],
+            "annotations": run_options.labels(words["annotation"]),
+            "labels": run_options.labels(
+                [*run_options.lines_of(words["label_file"], "--label-file"), *words["label"]]
+            ),
+            "tty": words["tty"],
+            "interactive": words["interactive"],
+            "auto_remove": words["rm"],
+            "init": words["init"],
+            "mounts": [
+                *map(mounts.volume, words["volume"]),
+                *map(mounts.mount, words["mount"]),
+                *map(mounts.tmpfs, words["tmpfs"]),
+            ],
+            "volumes_from": list(words["volumes_from"]),
+            "readonly": words["read_only"],
+            "rlimits": [run_options.ulimit(text) for text in words["ulimit"]],
+            "cap_add": list(words["cap_add"]),
+            "cap_drop": list(words["cap_drop"]),
+            "privileged": words["privileged"],
+            "no_new_privileges": no_new_privileges,
+            "seccomp": seccomp,
+            "security_opt": list(words["security_opt"]),
+            "stop_signal": words["stop_signal"],
+            "stop_timeout": words["stop_timeout"],
+            "log": writer.settings(words["log_driver"], words["log_opt"]),
+            "pull": words["pull"],
+            "platform": words["platform"],
+        }
+    )
+    for group in (netoptions, limits, policies):
+        group.apply(words, options)
+    run_options.check(options)  # before a --cidfile or a narrator is there; prepare() does it for everybody
+    return options
+
+
+def streams(words: tuple[str, ...]) -> list[str]:
+    """`--attach STDOUT`: the streams it names, in lower case.  Raises UsageError quoting the bad one."""
+    wanted = [word.lower() for word in words]
+    if bad := [word for word in wanted if word not in _STREAMS]:
+        raise UsageError(f'invalid --attach: "{bad[0]}"', "valid streams are STDIN, STDOUT and STDERR")
+    return wanted
+
+
+class ContainerCommand(click.Command):
+    """`--explain` alone means `--explain=text`; click by itself would take the image for its value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        valued = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag and option.name != "explain"
+            for name in option.opts
+        }
+        flags = {name for option in self.params if getattr(option, "is_flag", False) for name in option.opts}
+        return super().parse_args(ctx, list(spell_out(args, valued, flags)))
+
+
+def spell_out(args: list[str], valued: set[str], flags: set[str]) -> Iterator[str]:
+    """`args` with a bare --explain spelt out, and --flag=true or =false as click wants it: --flag, or nothing.
+
+    `valued` are the options that take the next word as their value.
+    """
+    words = iter(args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and name in flags and value.lower() in _BOOLEANS:
+            if _BOOLEANS[value.lower()]:
+                yield name
+            continue
+        yield "--explain=text" if word == "--explain" else word
+        if not word.startswith("-") or word == "--":
+            yield from words  # the image, and what is its own
+        elif takes_next(word, valued):
+            yield from itertools.islice(words, 1)
+
+
+def takes_next(word: str, valued: set[str]) -> bool:
+    """Whether an option's value is the next word: `--name x`, `-e x`, `-ite x`; not `--name=x`, `-ex`."""
+    if word.startswith("--"):
+        return word in valued
+    first = next((letter for letter in word[1:] if f"-{letter}" in valued), None)
+    return first is not None and word.endswith(first) and word.index(first) == len(word) - 1

@@ -96,7 +96,7 @@ class Keys:
         self.keys = keys
         self.held = b""
 
-    def take(self, typed: bytes) -> tuple[bytes, bool]:
+    def feed(self, typed: bytes) -> tuple[bytes, bool]:
         """(what is for the program, whether to leave) after `typed` was typed."""
         if not self.keys:
             return typed, False
@@ -119,7 +119,7 @@ def _pump(sock: socket.socket, keyboard: Keys | None) -> channel.Exit | None:
         for fd, _events in poll.poll():
             if fd != sock.fileno() and keyboard:
                 typed = _read_input()
-                passed, leave = keyboard.take(typed)
+                passed, leave = keyboard.feed(typed)
                 if passed or not typed:
                     channel.send(sock, channel.STDIN if typed else channel.STDIN_END, passed)
                 if leave:

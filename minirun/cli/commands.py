@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from minirun.engine.shim.spawn import Spare
+    from minirun.engine.shim.spawn import Shim
 
 _CONTAINER_COMMANDS = {"run", "create", "start", "exec"}  # whose exit code may be the program's own
 
@@ -32,7 +32,7 @@ _CONTAINER_COMMANDS = {"run", "create", "start", "exec"}  # whose exit code may 
 class Session(Paths):
     """What every command gets: the two trees, and the shim that was forked ahead for `run`."""
 
-    spare: Spare | None = None
+    shim: Shim | None = None
 
 
 class LazyGroup(click.Group):
@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.places.items()])
 
 
-def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
+def call(places: dict[str, tuple[str, str]], shim: Shim | None) -> int:
     """Run the command line in sys.argv; returns the exit code."""
     group = LazyGroup("minirun", "Run containers, and see how they are made.", places)
     group.params = [
@@ -82,7 +82,7 @@ def call(places: dict[str, tuple[str, str]], spare: Spare | None) -> int:
     @click.pass_context
     def begin(ctx: click.Context, root: str, state: str, config: str, debug: bool) -> None:
         ctx.obj = Session(root, state, config)
-        ctx.obj.spare = spare
+        ctx.obj.shim = shim
         if os.geteuid() == 0:
             ctx.obj.secure()
 

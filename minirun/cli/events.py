@@ -56,7 +56,7 @@ def events_command(session: Session, words: tuple[str, ...], form: str, since: s
 
 def _stream(path: str, begin: int, end: int | None, *, past: bool) -> Iterator[dict[str, Any]]:
     """Events from `begin` to `end` (nanoseconds), for ever if that is None; `past`: those there are already, too."""
-    news = tail.Trail(path, follow=True)
+    news = tail.Tail(path, follow=True)
     if not past:
         news.go(news.size())
     going = True

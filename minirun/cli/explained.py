@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from minirun.cli.commands import Session
     from minirun.engine.record_types import RunOptions
-    from minirun.engine.shim.spawn import Spare
+    from minirun.engine.shim.spawn import Shim
     from minirun.teach.events import Act, Step
 
 FORMS = ("text", "json", "sh")
@@ -39,7 +39,7 @@ _BUFFER_BYTES = 1 << 20  # of the socket: no message is larger
 def run(
     session: Session,
     options: RunOptions,
-    start: Callable[[Spare, Callable[[], None]], int],
+    start: Callable[[Shim, Callable[[], None]], int],
     explain: str | None,
     stops: list[str],
     *,
@@ -54,11 +54,11 @@ def run(
     names = Names(session)
     prompt = Prompt(names, own_stdin=options["interactive"]) if stops else None
     listening = _Listening(stops, prompt)
-    spare = spawn()
+    shim = spawn()
     with _output(
         explain
     ) as out:  # after the fork: a shim that held standard output open would outlive its readers
-        return _run(spare, start, listening, _teller(explain, out, names), detach=detach)
+        return _run(shim, start, listening, _teller(explain, out, names), detach=detach)
 
 
 @contextlib.contextmanager
@@ -114,9 +114,9 @@ class _Listening:
         replies = self.questions.fileno() if stops else -1
         trace.start(self.theirs.fileno(), replies, stops, os.environ.get("MINIRUN_FAULT", ""))
 
-    def begin(self, spare: Spare, teller: Teller) -> Reader:
+    def begin(self, shim: Shim, teller: Teller) -> Reader:
         """Start reading.  Only now, for a process with threads must not fork."""
-        register = Register(os.getpid(), spare.pid)
+        register = Register(os.getpid(), shim.pid)
         ask = self.prompt.ask if self.prompt else lambda _step: b"c"
         reader = Reader(self.ours, register, teller, ask, self.answers.fileno())
         reader.start()
@@ -130,17 +130,17 @@ class _Listening:
 
 
 def _run(
-    spare: Spare,
-    start: Callable[[Spare, Callable[[], None]], int],
+    shim: Shim,
+    start: Callable[[Shim, Callable[[], None]], int],
     listening: _Listening,
     teller: Teller,
     *,
     detach: bool,
 ) -> int:
-    reader = listening.begin(spare, teller)
+    reader = listening.begin(shim, teller)
     left = False  # whether the container goes on without us
     try:
-        code = start(spare, reader.catch_up)
+        code = start(shim, reader.catch_up)
         left = detach
         return code
     except trace.Cancelled as error:
@@ -150,9 +150,9 @@ def _run(
             listening.prompt.give_up()
         raise
     finally:
-        spare.sock.close()
+        shim.sock.close()
         if not left:
             with contextlib.suppress(ChildProcessError):  # a run that went well has waited already
-                spare.wait()
+                shim.wait()
         listening.end()
         reader.finish(at_end=not left)

@@ -94,7 +94,7 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _warn(log: Reader) -> None:
-    if log.trail.missed:
-        log.trail.missed = False
+    if log.tail.missed:
+        log.tail.missed = False
         words = "lines were missed here: the log was put aside and removed faster than it was read"
         say(f"minirun: {words}", err=True)

@@ -89,10 +89,10 @@ def main() -> None:
         interpreter.secure()
     if "MINIRUN_FAULT" in os.environ:
         trace.start(-1, fault=os.environ["MINIRUN_FAULT"])
-    spare = _spare_shim(sys.argv[1:])
+    shim = _shim_ahead(sys.argv[1:])
     from minirun.cli.commands import call  # click, while the shim is already loading the runtime
 
-    leave(call(COMMANDS, spare))
+    leave(call(COMMANDS, shim))
 
 
 def _wants_no_root(argv: list[str]) -> bool:
@@ -100,7 +100,7 @@ def _wants_no_root(argv: list[str]) -> bool:
     return bool({"--help", "--version"} & set(argv)) or argv[:1] in (["completion"], ["version"])
 
 
-def _spare_shim(argv: list[str]) -> spawn.Spare | None:
+def _shim_ahead(argv: list[str]) -> spawn.Shim | None:
     """Fork 1, as early as can be.  A traced run forks later, when it is known where the trace goes."""
     if "run" not in argv or any(word.startswith(_TRACING) for word in argv):
         return None

@@ -19,7 +19,7 @@ from minirun.cli import attach, cidfile, container_options, netoptions, progress
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import create as engine
-from minirun.engine.shim.spawn import Spare, spawn
+from minirun.engine.shim.spawn import Shim, spawn
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -55,23 +55,23 @@ def run_command(session: Session, /, image: str, args: tuple[str, ...], **words:
     """Create and run a new container from IMAGE; what comes after it is the command and its arguments."""
     explain, step, breakpoints = (words.pop(name) for name in ("explain", "step", "breakpoints"))
     options = container_options.parse(image, list(args), words)
-    front = Front(options, words)
-    if options["tty"] and options["interactive"] and not front.detach and not os.isatty(0):
+    foreground = Foreground(options, words)
+    if options["tty"] and options["interactive"] and not foreground.detach and not os.isatty(0):
         # a terminal inside would wait for keys that nobody can press
         raise UsageError(
             "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
         )
-    start = functools.partial(run, session, options, front)
+    start = functools.partial(run, session, options, foreground)
     if explain or step or breakpoints:
         from minirun.cli import explained
         from minirun.teach import stepping
 
         stops = stepping.breakpoints(step, breakpoints)
-        return explained.run(session, options, start, explain, stops, detach=front.detach)
-    return start(session.spare or spawn())
+        return explained.run(session, options, start, explain, stops, detach=foreground.detach)
+    return start(session.shim or spawn())
 
 
-class Front:
+class Foreground:
     """How we are in front of the container: not at all (`-d`), or with some of its streams."""
 
     def __init__(self, options: RunOptions, words: dict[str, Any]) -> None:
@@ -91,8 +91,8 @@ class Front:
 def run(
     session: Session,
     options: RunOptions,
-    front: Front,
-    spare: Spare,
+    foreground: Foreground,
+    shim: Shim,
     began: Callable[[], None] | None = None,
 ) -> int:
     """Prepare, start and, unless detached, stay until the end.  Returns the exit code.
@@ -100,31 +100,31 @@ def run(
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
     netoptions.warn(options)
-    with cidfile.reserved(front.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
+    with cidfile.reserved(foreground.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
         record, start = engine.prepare(session, options, news, starts=True)  # a narrator writes between bars
         if file:
             file.write(record["id"])
     size = attach.own_size() if options["tty"] else (0, 0)
-    engine.order(session, record, spare, size, front.streams, once=not front.detach, start=start)
-    if front.detach or began:
-        engine.wait_until_running(spare)
+    engine.order(session, record, shim, size, foreground.streams, once=not foreground.detach, start=start)
+    if foreground.detach or began:
+        engine.wait_until_running(shim)
     if began:
         began()
-    if front.detach:
+    if foreground.detach:
         say(record["id"])
         return 0
     sys.stdout.flush()
     end = attach.attach(
-        spare.sock,
-        interactive=front.interactive,
+        shim.sock,
+        interactive=foreground.interactive,
         tty=options["tty"],
-        keys=front.keys,
-        signals=front.signals,
+        keys=foreground.keys,
+        signals=foreground.signals,
     )
     if end is None:  # detached by its keys: the container goes on
         return 0
     if end.last:
-        spare.wait()
+        shim.wait()
     if end.oom:
         say(f"minirun: the container was killed: it used all of its --memory {_limit_of(options)}", err=True)
     return end.code

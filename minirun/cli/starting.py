@@ -73,12 +73,12 @@ def _start_in_front(session: Session, record: Record, interactive: bool, keys: b
         return _attach(session, record, interactive, keys, signals=True)
     interactive = interactive and record["options"]["interactive"]
     require_terminal(record, interactive)
-    spare = spawn(expect_network=networks.has_own(record))
+    shim = spawn(expect_network=networks.has_own(record))
     size = front.own_size() if record["options"]["tty"] else (0, 0)
-    create.order(session, record, spare, size, ["stdout", "stderr"], once=True)
-    end = front.attach(spare.sock, interactive=interactive, tty=record["options"]["tty"], keys=keys)
+    create.order(session, record, shim, size, ["stdout", "stderr"], once=True)
+    end = front.attach(shim.sock, interactive=interactive, tty=record["options"]["tty"], keys=keys)
     if end and end.last:
-        spare.wait()
+        shim.wait()
     return end.code if end else 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from minirun.engine import cleanup, control, events, networks, records
-from minirun.engine.shim.termination import patience
+from minirun.engine.restart import stop_seconds
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
 
@@ -54,10 +54,10 @@ def start(paths: Paths, record: Record) -> None:
         raise ConflictError("cannot start a paused container, try unpause instead")
     if is_under_way(record):
         return
-    spare = spawn.spawn(expect_network=networks.has_own(record))
-    with spare.sock:
-        create.order(paths, record, spare, (0, 0), [], once=False)
-        create.wait_until_running(spare)
+    shim = spawn.spawn(expect_network=networks.has_own(record))
+    with shim.sock:
+        create.order(paths, record, shim, (0, 0), [], once=False)
+        create.wait_until_running(shim)
 
 
 def restart(paths: Paths, record: Record, timeout_seconds: int | None = None, signal_name: str = "") -> str:
@@ -90,7 +90,7 @@ def stop(
         ignored = _ignores(record["state"]["pid"], number)
         ask_to_stop(paths, record, sock, number, keep=keep)
         try:
-            in_time = control.ended(sock, _patience(record, timeout_seconds), gone=True)
+            in_time = control.ended(sock, _stop_seconds(record, timeout_seconds), gone=True)
             if not in_time:
                 kill(paths, record)
         finally:
@@ -101,9 +101,9 @@ def stop(
     return f"{record['name']} has no handler for SIG{name} as PID 1, so it had to be killed"
 
 
-def _patience(record: Record, given: int | None) -> float:
+def _stop_seconds(record: Record, given: int | None) -> float:
     """Seconds to wait for the end: what was asked for, what the container was made with, or Docker's ten."""
-    return patience(record["options"]["stop_timeout"] if given is None else given)
+    return stop_seconds(record["options"]["stop_timeout"] if given is None else given)
 
 
 def _ignores(pid: int, number: int) -> bool:

@@ -27,7 +27,7 @@ class LeftOverError(MinirunError):
     """The container has ended, and not all of it could be put away."""
 
 
-EXEC_SECONDS = 60.0  # that an exec may take to begin, behind all those that came before it
+EXEC_ANSWER_SECONDS = 60.0  # that an exec may take to begin, behind all those that came before it
 ANSWER_SECONDS = 10.0  # that a shim may take to answer; it is busy for some milliseconds at most
 
 
@@ -116,7 +116,7 @@ def change_locked(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
 def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -> None:
     """Have a program started in the container; see shim/execs.py for `wish`.  Raises what kept it from starting."""
     channel.send_descriptors(sock, channel.EXEC, wish, descriptors)
-    until = time.monotonic() + EXEC_SECONDS
+    until = time.monotonic() + EXEC_ANSWER_SECONDS
     while _readable(sock.fileno(), max(0.0, until - time.monotonic())):
         kind, content = channel.receive(sock)
         if kind == channel.RUNNING:

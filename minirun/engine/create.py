@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.engine.record_types import Record, RunOptions
-    from minirun.engine.shim.spawn import Spare
+    from minirun.engine.shim.spawn import Shim
     from minirun.image.progress import Progress
     from minirun.image.store import Image
     from minirun.paths import Paths
@@ -134,7 +134,7 @@ def environment(image: list[str], given: list[str]) -> list[str]:
 def order(
     paths: Paths,
     record: Record,
-    spare: Spare,
+    shim: Shim,
     size: tuple[int, int],
     streams: list[str],
     *,
@@ -168,15 +168,15 @@ def order(
             start = records.order_start(paths.container(record["id"]))
         except FileNotFoundError:
             raise NotFoundError(f"No such container: {record['id']}") from None
-    channel.send_descriptors(spare.sock, channel.ORDER, content, [start])
+    channel.send_descriptors(shim.sock, channel.ORDER, content, [start])
     os.close(start)
     trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")
 
 
-def wait_until_running(spare: Spare) -> None:
+def wait_until_running(shim: Shim) -> None:
     """For `-d`: return when the program has begun.  Raises what went wrong otherwise."""
     while True:
-        kind, content = channel.receive(spare.sock)
+        kind, content = channel.receive(shim.sock)
         if kind == channel.RUNNING:
             return
         if kind == channel.FAILED:

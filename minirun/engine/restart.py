@@ -1,4 +1,4 @@
-"""Restart policies: whether a container that has ended starts again, and how long it waits first.
+"""Restart policies: whether a container that has ended starts again, and when; and how long a stop may take.
 
     policy            starts again                                    at boot, `minirun system restore`
     no                never                                           no
@@ -11,12 +11,15 @@ See  docs.docker.com "Start containers automatically"; restartmanager/restartman
 
 from __future__ import annotations
 
+import math
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.engine.record_types import Record, RestartPolicy
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0  # seconds; each is twice the one before
 STEADY = 10.0  # seconds: one that ran for so long begins with the first delay again
+STOP_SECONDS = 10.0  # that a container has to end, if it does not say; as Docker gives it
 
 
 def delay_after(
@@ -54,3 +57,11 @@ def wanted_at_boot(record: Record) -> bool:
     if not record["state"]["started"] or (policy["name"] == "unless-stopped" and record["stopped_by_hand"]):
         return False
     return _wanted(policy, record["state"]["exit_code"], record["restart_count"])
+
+
+def stop_seconds(stop_timeout: int | None) -> float:
+    """Seconds that a container may take to end once it was asked to; `stop_timeout` is the option: None is not said,
+    less than 0 for ever."""
+    if stop_timeout is None:
+        return STOP_SECONDS
+    return stop_timeout if stop_timeout >= 0 else math.inf

@@ -12,7 +12,6 @@ import time
 
 from minirun.engine import cleanup, containers, control, create, networks, records, restart
 from minirun.engine.shim import spawn
-from minirun.engine.shim.termination import patience
 from minirun.errors import MinirunError
 from minirun.linux import signals
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from minirun.engine.record_types import Record
-    from minirun.engine.shim.spawn import Spare
+    from minirun.engine.shim.spawn import Shim
     from minirun.paths import Paths
 
     Report = Callable[[str, Exception | None], None]
@@ -33,15 +32,15 @@ AT_ONCE = 4  # containers that are being started at the same time
 def restore(paths: Paths, report: Report) -> None:
     """Start what is wanted and does not run, oldest first; `report` hears each name, and what went wrong or None."""
     cleanup.sweep(paths)
-    under_way: list[tuple[Record, Spare]] = []
+    under_way: list[tuple[Record, Shim]] = []
     for record in _wanted(paths):
         if len(under_way) == AT_ONCE:
             _await(*under_way.pop(0), report)
-        spare = spawn.spawn(expect_network=networks.has_own(record))
-        create.order(paths, record, spare, (0, 0), [], once=False)
-        under_way.append((record, spare))
-    for record, spare in under_way:
-        _await(record, spare, report)
+        shim = spawn.spawn(expect_network=networks.has_own(record))
+        create.order(paths, record, shim, (0, 0), [], once=False)
+        under_way.append((record, shim))
+    for record, shim in under_way:
+        _await(record, shim, report)
     for directory in records.damaged(paths):
         report(directory, MinirunError("container.json is damaged"))
 
@@ -53,13 +52,13 @@ def _wanted(paths: Paths) -> Iterator[Record]:
             yield record
 
 
-def _await(record: Record, spare: Spare, report: Report) -> None:
+def _await(record: Record, shim: Shim, report: Report) -> None:
     error = None
     try:
-        create.wait_until_running(spare)
+        create.wait_until_running(shim)
     except MinirunError as failure:
         error = failure
-    spare.sock.close()
+    shim.sock.close()
     report(record["name"], error)
 
 
@@ -82,7 +81,7 @@ def _ask_to_stop(paths: Paths, record: Record, sock: socket.socket) -> float:
     """Send the stop signal; returns when the container has to have ended, on the clock of time.monotonic()."""
     number = containers.signal_number(record["stop_signal"])
     containers.ask_to_stop(paths, record, sock, number, by_hand=False)
-    return time.monotonic() + patience(record["options"]["stop_timeout"])
+    return time.monotonic() + restart.stop_seconds(record["options"]["stop_timeout"])
 
 
 def _await_end(paths: Paths, record: Record, sock: socket.socket, deadline: float) -> None:

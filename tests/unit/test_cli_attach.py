@@ -20,18 +20,18 @@ from minirun.errors import UsageError
 )
 def test_the_keys_leave_and_all_else_is_passed_on(typed, passed, leaves):
     keys = Keys(DETACH_KEYS)
-    results = [keys.take(piece) for piece in typed]
+    results = [keys.feed(piece) for piece in typed]
     assert b"".join(result for result, _ in results) == passed
     assert results[-1][1] == leaves
 
 
 def test_without_keys_everything_is_passed_on():
-    assert Keys(b"").take(b"\x10\x11") == (b"\x10\x11", False)
+    assert Keys(b"").feed(b"\x10\x11") == (b"\x10\x11", False)
 
 
 def test_a_first_key_that_comes_twice_may_still_begin_the_sequence():
     keys = Keys(b"aab")
-    assert keys.take(b"aaab") == (b"a", True)
+    assert keys.feed(b"aaab") == (b"a", True)
 
 
 @pytest.mark.parametrize(

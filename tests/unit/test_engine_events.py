@@ -26,7 +26,7 @@ def root(paths):
 
 
 def written(paths):
-    found = tail.Trail(events.path(paths))
+    found = tail.Tail(events.path(paths))
     lines = b"".join(iter(found.read, b""))
     found.close()
     return [json.loads(line) for line in lines.splitlines()]
@@ -111,7 +111,7 @@ def test_half_an_event_hides_only_itself(paths):
     with open(events.path(paths), "a") as file:
         file.write('{"Type":')
     events.emit(paths, "volume", "create", "two", {})
-    found = tail.Trail(events.path(paths))
+    found = tail.Tail(events.path(paths))
     assert [one["Actor"]["ID"] for one in tail.parse(found.read())] == ["one", "two"]
     found.close()
 

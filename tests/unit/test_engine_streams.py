@@ -117,7 +117,7 @@ def test_an_onlooker_is_told_how_much_was_not_shown(connection):
 def test_input_that_the_program_does_not_read_waits_and_is_all_there(program):
     _, stdin, made = program
     data = os.urandom(200_000)
-    made.take(channel.STDIN, data)
+    made.receive(channel.STDIN, data)
     found = b""
     while len(found) < len(data):
         found += os.read(stdin, 65536)
@@ -130,7 +130,7 @@ def test_a_client_is_not_listened_to_while_the_program_has_enough(program, conne
     client, _ = connection
     made.attach(client, [])
     assert list(client.interests())
-    made.take(channel.STDIN, bytes(2 * streams.INPUT_BACKLOG))
+    made.receive(channel.STDIN, bytes(2 * streams.INPUT_BACKLOG))
     assert not list(client.interests())
 
 
@@ -138,7 +138,7 @@ def test_a_client_is_not_listened_to_while_the_program_has_enough(program, conne
 def test_the_end_of_a_clients_input_is_the_programs_only_if_it_began_it(once, open_afterwards):
     (stdin, stdout, stderr), outputs, source = streams.pipes(interactive=True)
     made = Streams(outputs, source, None, once=once)
-    made.take(channel.STDIN_END, b"")
+    made.receive(channel.STDIN_END, b"")
     os.set_blocking(stdin, False)
     if open_afterwards:
         with pytest.raises(BlockingIOError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 
 from minirun.engine.logs import writer
-from minirun.engine.logs.tail import Trail, parse
+from minirun.engine.logs.tail import Tail, parse
 from minirun.errors import UnsupportedError
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ class Reader:
     def __init__(
         self, directory: str, *, since: str = "", until: str = "", tail: int = ALL, follow: bool = False
     ) -> None:
-        self.trail = Trail(f"{directory}/{writer.NAME}", follow=follow)
+        self.tail = Tail(f"{directory}/{writer.NAME}", follow=follow)
         self.since, self.until = since, until
         self.over = False  # `until` has passed
         self.open: set[str] = set()  # streams in the middle of a line
@@ -56,11 +56,11 @@ class Reader:
             self._find_time(since)
 
     def close(self) -> None:
-        self.trail.close()
+        self.tail.close()
 
     def now(self) -> Iterator[list[Entry]]:
         """All that is there and has not been read yet, some entries at a time."""
-        while not self.over and (block := self.trail.read()):
+        while not self.over and (block := self.tail.read()):
             entries = self._mark(parse(block))
             if self.since or self.until:
                 entries = self._in_time(entries)
@@ -74,7 +74,7 @@ class Reader:
         while going:
             yield from self.now()
             going = not self.over and (deadline is None or time.time() < deadline)
-            ready = self.trail.wait([shim.fileno(), reader], deadline) if going else []
+            ready = self.tail.wait([shim.fileno(), reader], deadline) if going else []
             if reader in ready:
                 return
             if shim.fileno() in ready and not shim.recv(65536):
@@ -114,36 +114,36 @@ class Reader:
 
     def _find_tail(self, count: int) -> None:
         """Go back from the end until there are more lines than wanted, and see how many of those to skip."""
-        whole, size = self.trail.size(), _WINDOW
+        whole, size = self.tail.size(), _WINDOW
         while True:
             place = max(0, whole - size)
             lines = self._count_lines(place)
             if lines > count or not place:
                 break
             size *= 4
-        self.trail.go(place)
+        self.tail.go(place)
         self.skip = max(0, lines - count)
 
     def _count_lines(self, place: int) -> int:
-        self.trail.go(place)
+        self.tail.go(place)
         count = 0
-        while block := self.trail.read():
+        while block := self.tail.read():
             count += sum("goes_on" not in entry for entry in self._mark(parse(block)))
         self.open.clear()
         return count
 
     def _find_time(self, since: str) -> None:
         """Go to the first entry that is not older, by halving: times only grow."""
-        low, high = 0, self.trail.size()
+        low, high = 0, self.tail.size()
         while low < high:
             middle = (low + high) // 2
-            self.trail.go(middle)
-            entries = parse(self.trail.line())
+            self.tail.go(middle)
+            entries = parse(self.tail.line())
             if entries and entries[0]["time"] < since:
                 low = middle + 1
             else:
                 high = middle
-        self.trail.go(low)
+        self.tail.go(low)
 
 
 def require_readable(record: Record) -> None:

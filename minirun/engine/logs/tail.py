@@ -31,7 +31,7 @@ _BEGINNINGS = inotify.IN_CREATE | inotify.IN_MOVED_TO  # what is heard of when a
 _TRIES = 20
 
 
-class Trail:
+class Tail:
     """The files at `path`, from the beginning of the oldest.  `follow`: it will go on; else it is as it is now."""
 
     def __init__(self, path: str, *, follow: bool = False) -> None:

@@ -77,7 +77,7 @@ class Session(Part):
             self.streams.drain()
         self.ended(self, process.exit_code(status))
 
-    def take(self, client: Client, kind: bytes, content: bytes, _descriptors: list[int]) -> None:
+    def on_message(self, client: Client, kind: bytes, content: bytes, _descriptors: list[int]) -> None:
         """What the client in front of it says."""
         if not kind:
             self.client = None
@@ -87,7 +87,7 @@ class Session(Part):
         elif kind == channel.SIGNAL:
             self.signal(jsontext.loads(content))
         elif self.streams:
-            self.streams.take(kind, content)
+            self.streams.receive(kind, content)
 
     def signal(self, number: int) -> None:
         """It is our child and not waited for yet, so the pid is its own."""

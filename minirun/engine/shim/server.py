@@ -48,7 +48,7 @@ class Desk:
             self.welcome(self.life.shim.listener.accept()[0])
 
     def welcome(self, sock: socket.socket) -> Client:
-        client = Client(sock, self._take)
+        client = Client(sock, self._on_message)
         self.clients.append(client)
         self.life.parts.append(client)
         return client
@@ -61,7 +61,7 @@ class Desk:
                 crowd.remove(client)
         client.close()
 
-    def _take(self, client: Client, kind: bytes, content: bytes, descriptors: list[int]) -> None:
+    def _on_message(self, client: Client, kind: bytes, content: bytes, descriptors: list[int]) -> None:
         """A message of a client that has no `exec` of its own."""
         if not kind:
             return self._part(client)
@@ -81,7 +81,7 @@ class Desk:
             with contextlib.suppress(ConflictError):  # nobody waits for an answer
                 self.life.signal(jsontext.loads(content))
         elif client in streams.clients:
-            streams.take(kind, content)
+            streams.receive(kind, content)
 
     def _answer(self, question: dict[str, Any]) -> object:
         life = self.life
@@ -117,7 +117,7 @@ class Desk:
         if wish["detach"]:
             return
         session.client = client
-        client.take = session.take
+        client.on_message = session.on_message
         self.clients.remove(client)
         if session.streams:
             session.streams.attach(client, ["stdout", "stderr"], patient=True)
@@ -127,6 +127,6 @@ class Desk:
         self.life.parts.remove(session)
         self.life.tell("exec_die", execID=session.id, exitCode=str(code))
         if session.client:
-            session.client.take = self._take  # it has only to hear the end now
+            session.client.on_message = self._on_message  # it has only to hear the end now
             self.clients.append(session.client)
             session.client.send_json(channel.EXITED, {"code": code, "oom": False, "last": False})

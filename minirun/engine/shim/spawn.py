@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import socket
 
 
-class Spare:
+class Shim:
     """A shim that waits for its order: the socket to it, and its pid."""
 
     def __init__(self, sock: socket.socket, pid: int) -> None:
@@ -29,7 +29,7 @@ class Spare:
         os.waitpid(self.pid, 0)
 
 
-def spawn(expect_network: bool = False) -> Spare:
+def spawn(expect_network: bool = False) -> Shim:
     """Start a shim.  It ends by itself when the socket is closed without an order.
 
     `expect_network`: there will probably be a network to make, so what that needs is loaded meanwhile.
@@ -46,4 +46,4 @@ def spawn(expect_network: bool = False) -> Spare:
 
     pid = process.fork(child)
     theirs.close()
-    return Spare(ours, pid)
+    return Shim(ours, pid)

@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 
     from minirun.engine.logs import writer
 
-    Take = Callable[
-        ["Client", bytes, bytes, list[int]], None
-    ]  # a client's message: kind, content, descriptors
+    # a client's message: kind, content, descriptors
+    OnMessage = Callable[["Client", bytes, bytes, list[int]], None]
 
 INPUT_BACKLOG = 1 << 20  # bytes
 ONLOOKER_BACKLOG = 1 << 20  # bytes
@@ -47,12 +46,12 @@ _KINDS = {"stdout": channel.STDOUT, "stderr": channel.STDERR}
 class Client(Part):
     """One connection, and the messages it could not take yet.
 
-    `take` gets each message it sends.  `streams` are those of the program that it wants to see.
+    `on_message` gets each message it sends.  `streams` are those of the program that it wants to see.
     """
 
-    def __init__(self, sock: socket.socket, take: Take) -> None:
+    def __init__(self, sock: socket.socket, on_message: OnMessage) -> None:
         self.sock = sock
-        self.take = take
+        self.on_message = on_message
         self.patient = False  # whether the program waits for it
         self.streams: frozenset[str] = frozenset()
         self.held: Callable[[], bool] = lambda: False  # whether it is not listened to just now
@@ -75,7 +74,7 @@ class Client(Part):
     def _hear(self, kind: bytes, content: bytes, descriptors: list[int]) -> None:
         """One message.  Whatever is wrong with it, the one who sent it is told, and the container lives on."""
         try:
-            self.take(self, kind, content, descriptors)
+            self.on_message(self, kind, content, descriptors)
         except Exception as error:
             self.send_json(channel.FAILED, channel.report(error))
         finally:
@@ -196,7 +195,7 @@ class Streams(Part):
         if client in self.clients:
             self.clients.remove(client)
 
-    def take(self, kind: bytes, content: bytes) -> None:
+    def receive(self, kind: bytes, content: bytes) -> None:
         """What an attached client says."""
         if kind == channel.STDIN:
             self.input.write(content)

@@ -13,6 +13,7 @@ import os
 import select
 import time
 
+from minirun.engine import restart
 from minirun.engine.shim import loop
 from minirun.linux import signals
 
@@ -21,27 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-STOP_SECONDS = 10.0  # that a container has to end, if it does not say; as Docker gives it
-
-
-def patience(seconds: int | None) -> float:
-    """Seconds that a container gets, for what it was made with: None is not said, less than 0 for ever."""
-    if seconds is None:
-        return STOP_SECONDS
-    return seconds if seconds >= 0 else loop.NEVER
-
-
 class Termination(loop.Part):
     """Calls `stop(number)` with the stop signal when this process is told to end, and with SIGKILL `seconds` later."""
 
     def __init__(self, stop: Callable[[int], None], number: int, seconds: int | None) -> None:
-        self.stop, self.number, self.seconds = stop, number, patience(seconds)
+        self.stop, self.number, self.seconds = stop, number, restart.stop_seconds(seconds)
         self.at = loop.NEVER
         self.owner = os.getpid()
         self.reader, self.writer = os.pipe()
-        signals.signal(signals.SIGTERM, self._told)
+        signals.signal(signals.SIGTERM, self._on_sigterm)
 
-    def _told(self, *_: object) -> None:
+    def _on_sigterm(self, *_: object) -> None:
         if os.getpid() == self.owner:  # not in a child that has not come to its execve yet
             os.write(self.writer, b"!")  # poll(2) goes on after a signal, but not past this
 

@@ -16,7 +16,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def follower(path):
-    made = tail.Trail(path, follow=True)
+    made = tail.Tail(path, follow=True)
     yield made
     made.close()
 
@@ -38,7 +38,7 @@ def put(path, *texts, aside=False):
 def test_files_are_read_from_the_oldest_on(path):
     for number in range(12):
         put(path, number, aside=True)
-    found = tail.Trail(path)
+    found = tail.Tail(path)
     assert numbers(tail.parse(found.read()) + tail.parse(found.read())) == [2, 3]
     found.close()
 
@@ -56,7 +56,7 @@ def test_half_a_line_waits_for_its_other_half(path, follower):
 
 def test_a_line_larger_than_a_block_is_read(path):
     put(path, "x" * (3 * tail.BLOCK), "y")
-    found = tail.Trail(path)
+    found = tail.Tail(path)
     assert [len(entry["log"]) for entry in tail.parse(found.read())] == [3 * tail.BLOCK, 1]
     found.close()
 
@@ -92,7 +92,7 @@ def test_waiting_ends_at_its_deadline(follower):
 @pytest.mark.parametrize("followers", [1, 2])
 def test_followers_get_every_line_once_while_a_fast_writer_puts_files_aside(path, followers):
     count = 30_000
-    made = [tail.Trail(path, follow=True) for _ in range(followers)]
+    made = [tail.Tail(path, follow=True) for _ in range(followers)]
     found: list[list[int]] = [[] for _ in made]
 
     def follow(one, into):
@@ -126,7 +126,7 @@ def write_numbers(path, count):
 def test_a_place_is_the_line_that_begins_there_or_next(path):
     put(path, 0, 1)
     put(path, 2, 3, aside=True)
-    found = tail.Trail(path)
+    found = tail.Tail(path)
     first = []
     for place in range(found.size() + 1):
         found.go(place)

@@ -14,7 +14,7 @@ import os
 import socket
 
 from minirun import files
-from minirun.engine import control, events, nameservers, records
+from minirun.engine import control, etc, events, nameservers, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.network import addresses, bridge, ledger, nameprocess, netlink, ports
 
@@ -419,9 +419,7 @@ def _part(paths: Paths, record: Record, name: str) -> None:
 
 def _tell(paths: Paths, record: Record, before: list[tuple[Network, Endpoint]]) -> None:
     """The container's /etc/hosts and resolv.conf follow."""
-    from minirun.engine import bundle
-
-    bundle.rewrite_etc(paths, record, before, places(paths, record["id"]))
+    etc.rewrite(paths.container(record["id"]), record, before, places(paths, record["id"]))
 
 
 def repair_names(paths: Paths) -> None:

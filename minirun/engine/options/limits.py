@@ -308,7 +308,7 @@ def files(wanted: Mapping[str, Any], conf: Mapping[str, str]) -> dict[str, str]:
 
 
 def host_config(options: RunOptions) -> dict[str, Any]:
-    """The limits of `inspect`'s HostConfig, under Docker's names: as asked for; bundle.kernel_view has what holds."""
+    """The limits of `inspect`'s HostConfig, under Docker's names: as asked for; inspect's `Kernel` has what holds."""
     wanted = options["resources"]
     memory, io = wanted.get("memory", {}), wanted.get("blockIO", {})
     return {

@@ -24,7 +24,7 @@ from minirun.engine import bundle, channel
 from minirun.engine.shim import loop
 from minirun.engine.shim.loop import Part
 from minirun.engine.shim.streams import Input, Streams, pipes
-from minirun.linux import signals
+from minirun.linux import capabilities, signals
 from minirun.runtime import container, process, terminal
 
 TYPE_CHECKING = False
@@ -159,7 +159,7 @@ def specification(record: Record, wish: dict[str, Any]) -> Process:
     changed["user"] = wish.get("user") or record["user"]
     changed["cwd"] = wish.get("workdir") or record["cwd"]
     if wish.get("privileged"):
-        changed["capabilities"] = bundle.all_capabilities()
+        changed["capabilities"] = capabilities.effective_set(privileged=True)
     return bundle.process(changed, f"/proc/{record['state']['pid']}/root")
 
 

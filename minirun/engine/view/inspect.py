@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 
 from minirun import files
-from minirun.engine import bundle, control, records
+from minirun.engine import control, records
 from minirun.engine.options import limits
 from minirun.engine.view import inspect_mounts, inspect_network, sizes
 from minirun.errors import MinirunError
-from minirun.linux import cgroups
+from minirun.linux import capabilities, cgroups
 from minirun.runtime import spec, state
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import HealthSettings, HealthState, Record
     from minirun.paths import Paths
+    from minirun.runtime.config import State
 
     Facts = dict[str, Any]
 
@@ -231,8 +232,18 @@ def _kernel(paths: Paths, record: Record) -> Facts:
         return {}
     with contextlib.suppress(OSError, MinirunError):
         current = state.read(paths.state, record["id"])
-        return {"Cgroup": cgroups.directory(current["cgroup"]), **bundle.kernel_view(current)}
+        return {"Cgroup": cgroups.directory(current["cgroup"]), **_held(current)}
     return {}
+
+
+def _held(current: State) -> Facts:
+    """Its limits, and the capability sets of its first process."""
+    limits = {}
+    for file in ("memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "cpuset.cpus", "pids.max"):
+        with contextlib.suppress(OSError):
+            limits[file] = cgroups.read(current["cgroup"], file).strip()
+    sets = {name: f"{mask:016x}" for name, mask in capabilities.read_sets(current["pid"]).items()}
+    return {"Limits": limits, "Capabilities": sets}
 
 
 def _spec(directory: str) -> object:

@@ -170,7 +170,7 @@ def reset_command(session: Session, force: bool) -> None:
     """Remove all that minirun keeps under --root and --state, running containers too."""
     from minirun.engine import reset
 
-    up = sum(records.is_up(record) for record in records.everything(session))
+    up = sum(records.is_up(record) for record in records.list_all(session))
     running = f", {up} of them running" if up else ""
     words = _WARNING.format(running=running, root=session.root, state=session.state)
     if not force and not click.confirm(words, prompt_suffix=" "):

@@ -152,7 +152,7 @@ def _objects(paths: Paths) -> Iterable[CompletionItem[str]]:
 def _containers(paths: Paths, states: tuple[str, ...]) -> Iterable[CompletionItem[str]]:
     from minirun.engine import records
 
-    found = records.everything(paths)
+    found = records.list_all(paths)
     if states:
         found = [record for record in found if record["state"]["status"] in states]
         found.sort(key=lambda record: states.index(record["state"]["status"]))

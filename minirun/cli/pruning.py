@@ -94,7 +94,7 @@ def volumes_away(session: Session, wanted: Wanted, *, every: bool) -> tuple[list
     used = volumes.users(session)
     names = [
         volume["name"]
-        for volume in volumes.everything(session)
+        for volume in volumes.list_all(session)
         if (every or volume["anonymous"])
         and volume["name"] not in used
         and has_labels(volume["labels"], wanted)

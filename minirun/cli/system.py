@@ -118,7 +118,7 @@ def _containers_row(session: Session, records: list[Record]) -> Row:
 
 def _volumes_row(session: Session) -> Row:
     used = volumes.users(session)
-    found = {volume["name"]: _volume_size(session, volume) for volume in volumes.everything(session)}
+    found = {volume["name"]: _volume_size(session, volume) for volume in volumes.list_all(session)}
     kept = {name: size for name, size in found.items() if name in used}
     return _row("Local Volumes", len(found), len(kept), sum(found.values()), sum(kept.values()))
 
@@ -189,7 +189,7 @@ def _container_rows(store: Store, records: list[Record]) -> list[Row]:
 
 def _volume_rows(session: Session) -> Iterator[Row]:
     used = volumes.users(session)
-    for volume in volumes.everything(session):
+    for volume in volumes.list_all(session):
         links = len(used.get(volume["name"], ()))
         size = units.size(_volume_size(session, volume), 4)
         yield {"Name": volume["name"], "Links": str(links), "Size": size}

@@ -84,7 +84,7 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterable[Volume]:
     """The volumes that all kinds of filters let through."""
     dangling = {filters.boolean(text) for text in wanted.get("dangling", ())}
     used = volumes.users(session) if dangling else {}
-    for volume in volumes.everything(session):
+    for volume in volumes.list_all(session):
         tests = [
             not dangling or (volume["name"] not in used) in dangling,
             "driver" not in wanted or "local" in wanted["driver"],

@@ -134,7 +134,7 @@ def code_of(error: Exception) -> int:
 def reconcile(paths: Paths, record: Record) -> Record:
     """The record as it truly is: one that says "running" but has lost its shim is recorded as killed.  What is left of
     a container that has no shim is put away, as far as that can be done now."""
-    if _is_settled(paths, record):
+    if _needs_nothing(paths, record):
         return record
     with records.changing(paths):
         try:
@@ -148,13 +148,13 @@ def reconcile(paths: Paths, record: Record) -> Record:
 
 def repair(paths: Paths, record: Record) -> Record:
     """The same, for those who hold the lock of records.changing().  With --rm nothing is left of it."""
-    if _is_settled(paths, record):
+    if _needs_nothing(paths, record):
         return record
     left = try_release(paths, record)
     was_up = record["state"]["status"] not in ("created", "exited")
     _record_loss(record)
     if was_up:
-        volumes.tell_unmounted(paths, record)
+        volumes.emit_unmounted(paths, record)
     if left:
         records.write(paths, record)
         return record  # the run directory stays, for the next one who looks
@@ -184,7 +184,7 @@ def is_removed(paths: Paths, record: Record) -> bool:
     return record["options"]["auto_remove"] and not os.path.exists(records.path(paths, record["id"]))
 
 
-def _is_settled(paths: Paths, record: Record) -> bool:
+def _needs_nothing(paths: Paths, record: Record) -> bool:
     """Whether nothing runs and nothing is left of it, or somebody sees to it that the record is true.
 
     With --rm one that was only created stays, but not one that has ended: whoever was to remove it was killed.

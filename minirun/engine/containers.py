@@ -35,7 +35,7 @@ def find(paths: Paths, text: str) -> Record:
 def all_containers(paths: Paths) -> list[Record]:
     """All records as they truly are, newest first."""
     cleanup.clear(paths)
-    found = [cleanup.reconcile(paths, record) for record in reversed(records.everything(paths))]
+    found = [cleanup.reconcile(paths, record) for record in reversed(records.list_all(paths))]
     networks.repair_for(paths, found)
     return [record for record in found if not cleanup.is_removed(paths, record)]
 

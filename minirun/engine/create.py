@@ -1,11 +1,15 @@
-"""Step 2 of `minirun run`: from options to a running container.
+"""Step 3 of 13: from options to a record, and from a record to a running container.
 
     image     find the image, pull it if it is not here, unpack its layers
-    record    container.json: everything asked for, with the image's own settings below it
+    record    container.json: what was asked for, whole, and beside it what the image and this host make of it
     order     the shim does the rest: network, overlay, bundle, runtime
 
-By hand  what scripts of `minirun run --explain=sh` do
-Next     image/store.py, then shim/start.py
+Whatever can be refused is refused before anything is made; from the record on, whoever finds a container half made
+can tell what is to be put away (cleanup.py).
+
+See      image-spec config.md, for what an image may say about its containers
+By hand  jq . /var/lib/minirun/containers/ID/container.json
+Next     engine/shim/start.py
 """
 
 from __future__ import annotations
@@ -36,12 +40,12 @@ def prepare(
     `starts`: the second is for order(), which is to come; see records.order_start().  Else it is -1.
     """
     run_options.check(options)
-    # before an image is pulled for nothing
+    # A limit that this kernel cannot set, or a network that is not there, is found before an image is pulled.
     cgroups.require(limits.files(options["resources"], options["cgroup_conf"]))
     network = networks.resolve(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
-    with image.store.keeping():  # from here the record holds the layers
+    with image.store.keeping():  # a prune beside us would remove layers that no record names yet
         record = make_record(options, image, network)
         start = volumes.add_container(paths, record, starts=starts)
     events.of_container(paths, record, "create")
@@ -55,7 +59,7 @@ def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
     image = Store(paths).ensure(options["image"], options["pull"], progress, options["platform"])
     if options["platform"]:
         image.require(options["platform"])
-    image.layer_paths()
+    image.layer_paths()  # unpacks those that are not, and waits for it
     if image.pulled:
         from minirun.engine import imageevents
         from minirun.image import reference
@@ -65,7 +69,11 @@ def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
 
 
 def make_record(options: RunOptions, image: Image, network: str) -> Record:
-    """The options, and beside them what the image's config and this host make of them, Docker's way."""
+    """The options, and beside them what the image's config and this host make of them, Docker's way.
+
+    A later change of the image, its tag or this program's defaults does not reach a container that is there: all that
+    it needs is in its record.
+    """
     config = image.config
     container_id = records.new_id()
     entrypoint, command = program(options, config)
@@ -93,6 +101,7 @@ def make_record(options: RunOptions, image: Image, network: str) -> Record:
         "mounts": [],
         "network": network,
         "plugs": options["plugs"],
+        # cut to what this host can give: config.json may not ask for more (capabilities(7), bounding set)
         "capabilities": capabilities.effective_set(
             options["cap_add"], options["cap_drop"], options["privileged"]
         ),
@@ -110,7 +119,12 @@ def exposed(options: RunOptions, config: dict[str, Any]) -> list[str]:
 
 
 def program(options: RunOptions, config: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Entrypoint and command.  `--entrypoint` takes the image's Cmd away with its Entrypoint, as in Docker."""
+    """Entrypoint and command.  `--entrypoint` takes the image's Cmd away with its Entrypoint, as in Docker: the one
+    holds arguments that were meant for the other.
+
+    >>> program({"entrypoint": None, "args": ["-v"]}, {"Entrypoint": ["nginx"], "Cmd": ["-g", "daemon off;"]})
+    (['nginx'], ['-v'])
+    """
     if options["entrypoint"] is not None:
         entrypoint = [options["entrypoint"]] if options["entrypoint"] else []
         command = options["args"]
@@ -125,7 +139,11 @@ def program(options: RunOptions, config: dict[str, Any]) -> tuple[list[str], lis
 
 
 def environment(image: list[str], given: list[str]) -> list[str]:
-    """The image's variables with those of the command line over them, each name once."""
+    """The image's variables with those of the command line over them, each name once.
+
+    >>> environment(["PATH=/bin", "A=1"], ["A=2"])
+    ['PATH=/bin', 'A=2']
+    """
     merged = dict(entry.partition("=")[::2] for entry in image)
     merged.update(entry.partition("=")[::2] for entry in given)
     return [f"{name}={value}" for name, value in merged.items()]
@@ -168,6 +186,7 @@ def order(
             start = records.order_start(paths.container(record["id"]))
         except FileNotFoundError:
             raise NotFoundError(f"No such container: {record['id']}") from None
+    # The lock travels with the order: at any moment one of us holds it, so nobody takes the container for abandoned.
     channel.send_descriptors(shim.sock, channel.ORDER, content, [start])
     os.close(start)
     trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")

@@ -458,7 +458,7 @@ def repair(paths: Paths) -> None:
         return
     bridge.repair(paths, nameservers.starter())
     ledgered = ledger.everything(paths)
-    for record in records.everything(paths):
+    for record in records.list_all(paths):
         if records.is_up(record) and has_own(record) and _disagree(ledgered, record):
             with _alone(paths, record), contextlib.suppress(MinirunError, OSError):  # it ends at this moment
                 _agree(paths, records.read(paths, record["id"]))

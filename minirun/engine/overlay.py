@@ -1,11 +1,11 @@
-"""Step 4a of `minirun run`: one tree of the image's layers and the container's own directory on top.
+"""Step 5 of 13: the overlay, one tree of the image's layers and the container's own directory on top.
 
     merged/   what the container sees          lowerdir   the image's layers, read-only, shared by all
     upper/    what it has changed              workdir    overlayfs's own scratch space
 
 See      Documentation/filesystems/overlayfs.rst
 By hand  mount -t overlay overlay -o lowerdir=L2:L1,upperdir=U,workdir=W merged
-Next     bundle.py
+Next     engine/bundle.py
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def claim(directory: str) -> int:
 
 def mount(directory: str, layers: list[str]) -> None:
     """Mount the overlay of `layers` (lowest first) on `directory`/merged, in this process's mount namespace."""
-    if not os.path.isdir(f"{directory}/upper"):
+    if not os.path.isdir(f"{directory}/upper"):  # made last, so where it is the others are
         _make_upper(directory, layers)
     data, short = _options(directory, layers)
     try:

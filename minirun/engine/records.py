@@ -116,7 +116,7 @@ def has_leftovers(paths: Paths) -> bool:
 
 def require_free(paths: Paths, name: str) -> dict[str, str]:
     """Raises ConflictError when a container has the name.  Returns {name: id} of all there are."""
-    taken = {other["name"]: other["id"] for other in everything(paths)}
+    taken = {other["name"]: other["id"] for other in list_all(paths)}
     if name in taken:
         raise ConflictError(
             f'Conflict. The container name "/{name}" is already in use by container "{taken[name]}"',
@@ -170,7 +170,7 @@ def read(paths: Paths, container_id: str) -> Record:
     return found
 
 
-def everything(paths: Paths) -> list[Record]:
+def list_all(paths: Paths) -> list[Record]:
     """All records, oldest first.
 
     A directory whose record is not written yet, or not any more, is passed over; so is what damaged() names.
@@ -236,7 +236,7 @@ def find(paths: Paths, text: str) -> Record:
     """
     if text and os.path.exists(path(paths, text)):
         return read(paths, text)
-    records = everything(paths)
+    records = list_all(paths)
     for record in records:
         if record["name"] == text.removeprefix("/"):
             return record

@@ -47,7 +47,7 @@ def restore(paths: Paths, report: Report) -> None:
 
 def _wanted(paths: Paths) -> Iterator[Record]:
     """What is to run and does not.  What a crash has left behind is put away first: then nobody has its address."""
-    for record in [cleanup.reconcile(paths, one) for one in records.everything(paths)]:
+    for record in [cleanup.reconcile(paths, one) for one in records.list_all(paths)]:
         if restart.wanted_at_boot(record) and not records.has_shim(paths, record["id"]):
             yield record
 
@@ -65,7 +65,7 @@ def _await(record: Record, shim: Shim, report: Report) -> None:
 def shut_down(paths: Paths, report: Report) -> None:
     """Stop every container, all at the same time, each with the seconds it may take; `restore` starts them again."""
     stopping = []
-    for record in records.everything(paths):
+    for record in records.list_all(paths):
         if sock := control.connect(paths, record):
             stopping.append((record, sock, _ask_to_stop(paths, record, sock)))
     for record, sock, deadline in stopping:

@@ -58,7 +58,7 @@ def data(paths: Paths, name: str) -> str:
 # ---- what there is ------------------------------------------------------------------------------------------
 
 
-def everything(paths: Paths) -> list[Volume]:
+def list_all(paths: Paths) -> list[Volume]:
     """All volumes by name.  What is half made or half removed is none, and is cleared."""
     found = []
     names = sorted(name for name in _listdir(paths.volumes) if name != ".lock")
@@ -74,7 +74,7 @@ def everything(paths: Paths) -> list[Volume]:
 
 
 def _clear_half_made(volume: str) -> None:
-    """Remove what an older minirun began and was killed: a directory with nothing in it, or an empty _data."""
+    """Remove a directory with nothing in it, or an empty _data: it is no volume, and nobody will miss it."""
     if not os.path.exists(f"{volume}/volume.json"):
         for directory in (f"{volume}/_data", volume):
             with syscalls.tolerating(errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY):
@@ -103,7 +103,7 @@ def users(paths: Paths) -> dict[str, list[str]]:
     """{name of a volume: ids of the containers that use it}, stopped ones too."""
     records.require_sound(paths)
     found: dict[str, list[str]] = {}
-    for record in records.everything(paths):
+    for record in records.list_all(paths):
         for name in _names(record):
             found.setdefault(name, []).append(record["id"])
     return found
@@ -142,7 +142,7 @@ def _ensure(paths: Paths, name: str, labels: dict[str, str], *, anonymous: bool)
         "anonymous": anonymous,
     }
     _make(paths, volume)
-    _tell(paths, name, "create")
+    _emit(paths, name, "create")
     return volume
 
 
@@ -181,7 +181,7 @@ def add_container(paths: Paths, record: Record, *, starts: bool) -> int:
         given = [mount.copy() for mount in record["options"]["mounts"]]
         record["mounts"] = mounts.joined(given, inherited, record["image_volumes"])
         for mount in record["mounts"]:
-            _settle(paths, mount)
+            _locate(paths, mount)
         missing = [name for name in _names(record) if not _is_there(paths, name)]
         start = records.add(paths, record, starts=starts)
         try:
@@ -190,7 +190,7 @@ def add_container(paths: Paths, record: Record, *, starts: bool) -> int:
             files.remove_tree(paths.container(record["id"]))
             for name in filter(lambda name: _is_there(paths, name), missing):
                 files.remove_tree(f"{paths.volumes}/{name}")
-                _tell(paths, name, "destroy")
+                _emit(paths, name, "destroy")
             raise
     return start
 
@@ -205,7 +205,7 @@ def _inherited(paths: Paths, volumes_from: Iterable[str]) -> Iterator[MountPoint
         yield from mounts.inherit(records.find(paths, name)["mounts"], mode)
 
 
-def _settle(paths: Paths, mount: MountPoint) -> None:
+def _locate(paths: Paths, mount: MountPoint) -> None:
     """A name for an anonymous volume, and where it is on the host.  A source of --mount has to be there."""
     if mount["kind"] == "volume":
         mount["name"] = mount["name"] or new_name()
@@ -271,10 +271,10 @@ def _make_hosts_directories(record: Record) -> None:
                 ) from None
 
 
-def tell_unmounted(paths: Paths, record: Record) -> None:
+def emit_unmounted(paths: Paths, record: Record) -> None:
     """The event that a container does not use its volumes any more."""
     for name in _names(record):
-        _tell(paths, name, "unmount", container=record["id"])
+        _emit(paths, name, "unmount", container=record["id"])
 
 
 def is_writable(mount: MountPoint) -> bool:
@@ -353,7 +353,7 @@ def _put_aside(paths: Paths, name: str) -> None:
     """In one rename it is gone for everybody; what is in it may take longer."""
     aside = f"{paths.volumes}/{_GONE}{os.urandom(8).hex()}"
     syscalls.rename(f"{paths.volumes}/{name}", aside, why="it is gone for everybody at once")
-    _tell(paths, name, "destroy")
+    _emit(paths, name, "destroy")
 
 
 def sweep(paths: Paths) -> None:
@@ -363,5 +363,5 @@ def sweep(paths: Paths) -> None:
             syscalls.remove_tree(f"{paths.volumes}/{name}", why="nobody can use it any more")
 
 
-def _tell(paths: Paths, name: str, action: str, **attributes: str) -> None:
+def _emit(paths: Paths, name: str, action: str, **attributes: str) -> None:
     events.emit(paths, "volume", action, name, {**attributes, "driver": "local"})

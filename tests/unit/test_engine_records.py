@@ -59,7 +59,7 @@ def test_a_name_is_given_once(paths, add):
     add("abc123", "one")
     with pytest.raises(ConflictError, match='"/one" is already in use by container "abc123"'):
         add("ffffff", "one")
-    assert [record["id"] for record in records.everything(paths)] == ["abc123"]
+    assert [record["id"] for record in records.list_all(paths)] == ["abc123"]
 
 
 def test_random_names_are_never_the_same(add):
@@ -72,7 +72,7 @@ def test_a_half_made_directory_is_passed_over(paths, add):
     add("abc123", "one")
     os.mkdir(paths.container("half"))
     (open(f"{paths.containers}/file", "w")).close()
-    assert [record["id"] for record in records.everything(paths)] == ["abc123"]
+    assert [record["id"] for record in records.list_all(paths)] == ["abc123"]
 
 
 @pytest.mark.parametrize("name", ["a", "-x", ".x", "a b", "a/b", "a\n", "ä" * 3, ""])
@@ -102,7 +102,7 @@ def test_a_damaged_record_is_named(paths, content: str):
     directory.mkdir(parents=True)
     (directory / "container.json").write_text(content)
     assert records.damaged(paths) == [str(directory)]
-    assert records.everything(paths) == []
+    assert records.list_all(paths) == []
     with pytest.raises(MinirunError, match=f"damaged: {directory}/container.json"):
         records.find(paths, "a" * 64)
 

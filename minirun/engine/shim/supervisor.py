@@ -190,7 +190,7 @@ class Life:
         finally:
             os.close(lock)
         self.parts = [*self.desk.clients]
-        volumes.tell_unmounted(self.paths, self.record)
+        volumes.emit_unmounted(self.paths, self.record)
         if removed:
             cleanup.sweep(self.paths)
             self.tell("destroy")

@@ -83,7 +83,7 @@ def facts(paths: Paths) -> dict[str, Any]:
 
 
 def _counts(paths: Paths) -> dict[str, int]:
-    states = [cleanup.reconcile(paths, record)["state"]["status"] for record in records.everything(paths)]
+    states = [cleanup.reconcile(paths, record)["state"]["status"] for record in records.list_all(paths)]
     running, paused = states.count("running"), states.count("paused")
     return {
         "Containers": len(states),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from minirun.cli.command_table import COMMANDS
 from minirun.cli.commands import LazyGroup
-from minirun.cli.main import COMMANDS
 
 image_group = LazyGroup(
     "image",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli.commands import write_lines
+from minirun.cli.printing import write_lines
 from minirun.errors import UsageError
 from minirun.image.store import Store
 

@@ -1,117 +1,84 @@
-"""Step 1 of `minirun run`: the command line, and the one place where an error meets a person.
+"""Step 1 of 13: the command line begins, as root, from an interpreter that no container can write.
 
-Each command is loaded when it is called and not before, so that `ps` does not pay for what `pull` imports.
+What costs time comes as late as it can.  click, which reads the words, takes 30 to 40 ms to import; the container's
+parent (the shim) is forked before that, so that both load what they need side by side, on two cores, and a shim that
+never saw click stays small for all of the container's life.
 
-See      click's documentation on lazy loading; Docker's exit codes: 125 minirun failed, 126 and 127 as a shell
-Next     run.py
+    scripts/minirun     sh: starts the sealed copy of Python, with no site.py and no garbage collection
+     main()             here: root?  sealed?  `run`: fork 1, the shim
+      commands.call     click: the options before the command, then the command's own module and no other
+       run_command      Step 2
+
+Exit codes are Docker's: 125 when minirun fails, 126 and 127 as a shell has them, else the program's own (failures.py).
+
+See      click's documentation on lazy loading (complex applications); linux/interpreter.py and CVE-2019-5736
+By hand  .venv/bin/python3 -X importtime -c "import minirun.cli.run" shows what each import costs
+Left out a daemon: every command is a process that does its work and ends
+Next     cli/run.py
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
+from minirun.cli import failures
 from minirun.cli.leaving import leave
 from minirun.engine.shim import spawn
 from minirun.errors import MinirunError
 from minirun.linux import interpreter, trace
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # `typing` costs milliseconds, and only a type checker needs it
 if TYPE_CHECKING:
-    import click
+    from typing import NoReturn
 
-# command -> where it is, and the line about it in `minirun --help` (here, so that help loads nothing)
-COMMANDS = {
-    "run": ("minirun.cli.run:run_command", "Create and run a new container from an image"),
-    "create": ("minirun.cli.starting:create_command", "Create a new container from an image"),
-    "start": ("minirun.cli.starting:start_command", "Start one or more stopped containers"),
-    "attach": (
-        "minirun.cli.starting:attach_command",
-        "See the output of a running container, and type into it",
-    ),
-    "exec": ("minirun.cli.execute:exec_command", "Execute a command in a running container"),
-    "ps": ("minirun.cli.ps:ps_command", "List containers"),
-    "events": ("minirun.cli.events:events_command", "Get real time events"),
-    "logs": ("minirun.cli.logs:logs_command", "Fetch the logs of a container"),
-    "stop": ("minirun.cli.stopping:stop_command", "Stop one or more running containers"),
-    "restart": ("minirun.cli.stopping:restart_command", "Restart one or more containers"),
-    "kill": ("minirun.cli.stopping:kill_command", "Kill one or more running containers"),
-    "wait": ("minirun.cli.stopping:wait_command", "Block until containers stop, then print their exit codes"),
-    "pause": ("minirun.cli.stopping:pause_command", "Freeze all processes of one or more containers"),
-    "unpause": ("minirun.cli.stopping:unpause_command", "Let frozen containers go on"),
-    "rename": ("minirun.cli.stopping:rename_command", "Give a container another name"),
-    "stats": ("minirun.cli.stats:stats_command", "Display what containers use, once a second"),
-    "update": ("minirun.cli.update:update_command", "Change the limits of one or more containers"),
-    "cp": ("minirun.cli.copying:cp_command", "Copy files between a container and here"),
-    "diff": ("minirun.cli.copying:diff_command", "Show what a container has changed in its file system"),
-    "top": ("minirun.cli.top:top_command", "Display the running processes of a container"),
-    "port": ("minirun.cli.top:port_command", "List port mappings of a container"),
-    "rm": ("minirun.cli.stopping:rm_command", "Remove one or more containers"),
-    "inspect": ("minirun.cli.inspecting:inspect_command", "Return low-level information on containers"),
-    "pull": ("minirun.cli.images:pull_command", "Download an image from a registry"),
-    "push": ("minirun.cli.registries:push_command", "Upload an image to a registry"),
-    "login": ("minirun.cli.registries:login_command", "Authenticate to a registry"),
-    "logout": ("minirun.cli.registries:logout_command", "Log out from a registry"),
-    "save": ("minirun.cli.archives:save_command", "Save one or more images to a tar archive"),
-    "load": ("minirun.cli.archives:load_command", "Load an image from a tar archive or STDIN"),
-    "import": ("minirun.cli.archives:import_command", "Make an image from a tar archive of a file system"),
-    "export": ("minirun.cli.archives:export_command", "Export a container's file system as a tar archive"),
-    "commit": ("minirun.cli.archives:commit_command", "Create a new image from a container's changes"),
-    "images": ("minirun.cli.images:images_command", "List images"),
-    "rmi": ("minirun.cli.removing:rmi_command", "Remove one or more images"),
-    "tag": ("minirun.cli.images:tag_command", "Give an image another name"),
-    "history": ("minirun.cli.imageinspect:history_command", "Show the history of an image"),
-    "container": ("minirun.cli.containergroup:container_group", "Manage containers"),
-    "image": ("minirun.cli.imagegroup:image_group", "Manage images"),
-    "network": ("minirun.cli.networks:network_group", "Manage networks"),
-    "volume": ("minirun.cli.volumes:volume_group", "Manage volumes"),
-    "info": ("minirun.cli.info:info_command", "Display system-wide information"),
-    "version": ("minirun.cli.info:version_command", "Show the version"),
-    "doctor": ("minirun.cli.doctor:doctor_command", "Check whether this machine can run containers"),
-    "completion": ("minirun.cli.completion:completion_command", "Print a shell's completion script"),
-    "system": ("minirun.cli.system:system_group", "Show what minirun takes up"),
-}
 _TRACING = ("--explain", "--step", "--break")
 
 
-def main() -> None:
-    """The console script `minirun`."""
-    if "_MINIRUN_COMPLETE" in os.environ:  # a shell asks what can come next: see completion.py
-        from minirun.cli import completion  # noqa: F401  (it has its own way with bash)
-        from minirun.cli.commands import call
-
-        leave(call(COMMANDS, None))
-    if os.geteuid() != 0 and not _wants_no_root(sys.argv[1:]):
-        sys.stderr.write("minirun: this has to run as root\n  hint:  sudo minirun ...\n")
-        sys.exit(125)
+def main() -> NoReturn:
+    """The console script `minirun`.  It ends the process."""
+    words = sys.argv[1:]
+    if "_MINIRUN_COMPLETE" in os.environ:
+        _complete()
+    _require_root(words)
     if os.geteuid() == 0:
-        interpreter.secure()
-    if "MINIRUN_FAULT" in os.environ:
+        interpreter.secure()  # a Python that a container could write starts again as its sealed copy
+    if "MINIRUN_FAULT" in os.environ:  # tests: the n-th call of a kind fails, or kills us
         trace.start(-1, fault=os.environ["MINIRUN_FAULT"])
-    shim = _shim_ahead(sys.argv[1:])
-    from minirun.cli.commands import call  # click, while the shim is already loading the runtime
+    shim = _shim_ahead(words)
+    # click is loaded here, not at the top: fork 1 is behind us, and the shim is already loading the runtime
+    from minirun.cli import commands
 
-    leave(call(COMMANDS, shim))
-
-
-def _wants_no_root(argv: list[str]) -> bool:
-    """What anybody may ask."""
-    return bool({"--help", "--version"} & set(argv)) or argv[:1] in (["completion"], ["version"])
+    leave(commands.call(shim))
 
 
-def _shim_ahead(argv: list[str]) -> spawn.Shim | None:
-    """Fork 1, as early as can be.  A traced run forks later, when it is known where the trace goes."""
-    if "run" not in argv or any(word.startswith(_TRACING) for word in argv):
+def _complete() -> NoReturn:
+    """A shell asks what can come next.  No shim, no lock, and no need to be root: completion.py."""
+    from minirun.cli import commands, completion  # noqa: F401  (it has its own way with bash)
+
+    leave(commands.call(None))
+
+
+def _require_root(words: list[str]) -> None:
+    """Namespaces, mounts and cgroups are root's; only what touches none of them is anybody's.
+
+    Said before anything is forked or loaded: the first kernel call to fail would say EPERM and not why.
+    """
+    anybodys = {"--help", "--version"} & set(words) or words[:1] in (["completion"], ["version"])
+    if os.geteuid() != 0 and not anybodys:
+        failures.show("minirun", MinirunError("this has to run as root", "sudo minirun ..."))
+        leave(125)
+
+
+def _shim_ahead(words: list[str]) -> spawn.Shim | None:
+    """Fork 1, as early as can be; None where it is not wanted yet.
+
+    A guess from the bare words, for nobody has parsed them: `minirun rm run` forks one too many, which ends by
+    itself when nothing is ordered of it.  A traced run forks later, when it is known where the trace goes.
+    """
+    if "run" not in words or any(word.startswith(_TRACING) for word in words):
         return None
     try:
-        return spawn.spawn(expect_network=not any(word.endswith(("none", "host")) for word in argv))
+        return spawn.spawn(expect_network=not any(word.endswith(("none", "host")) for word in words))
     except MinirunError:
         return None  # no more processes: `run` tries again, where an error meets a person
-
-
-def load(place: str) -> click.Command:
-    """The click command at `module:name`."""
-    module, _, name = place.partition(":")
-    command: click.Command = getattr(importlib.import_module(module), name)
-    return command

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from minirun.cli import units
-from minirun.cli.commands import write_lines
+from minirun.cli.printing import write_lines
 from minirun.cli.ps import familiar
 from minirun.engine.diagnose import netmap, snapshot
 from minirun.errors import UsageError

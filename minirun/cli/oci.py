@@ -12,13 +12,12 @@ import os
 import sys
 
 from minirun import __version__, files, jsontext
-from minirun.cli import foreground
+from minirun.cli import failures, foreground
 from minirun.cli.arguments import Command, Given, HelpWanted, Option, parse
 from minirun.cli.leaving import leave
 from minirun.cli.printing import say, say_line
-from minirun.errors import InitError, MinirunError, ProgramNotFound, ProgramNotInvocable, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.linux import interpreter, signals
-from minirun.printable import printable
 from minirun.runtime import container, state
 
 TYPE_CHECKING = False
@@ -50,28 +49,18 @@ def _run(argv: list[str]) -> int:
         return options.command.function(options) or 0
     except (MinirunError, OSError) as error:
         _report(options, error)
-        return _exit_code(error)
+        return failures.exit_code(error, otherwise=1)
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         hint = "is everything in config.json of the type that the specification asks for?"
         _report(options, MinirunError(f"{type(error).__name__}: {error}", hint))
         return 1
 
 
-def _exit_code(error: Exception) -> int:
-    if isinstance(error, ProgramNotFound):
-        return 127
-    return 126 if isinstance(error, ProgramNotInvocable) else 1
-
-
 def _report(options: Given | None, error: Exception) -> None:
     """To the log that the engine named, and to stderr for people."""
-    text = str(error)
-    if isinstance(error, InitError):
-        text += f" (while: {error.step})"
-    hint = getattr(error, "hint", "")
-    say(printable(f"minirun-oci: {text}" + (f"\n  hint: {hint}" if hint else "")), err=True)
+    failures.show("minirun-oci", error, debug=bool(options and options.debug))
     if options and options.log:
-        _log(options, text)
+        _log(options, failures.one_line(error))
 
 
 def _log(options: Given, text: str) -> None:
@@ -129,10 +118,11 @@ def kill(options: Given) -> None:
 
 
 def delete(options: Given) -> None:
+    """With --force what is gone already is success, as runc has it: an engine may have to try twice."""
     try:
         container.delete(options.root, options.id, force=options.force)
-    except MinirunError as error:
-        if not (options.force and "does not exist" in error.message):
+    except NotFoundError:
+        if not options.force:
             raise
 
 
@@ -272,7 +262,7 @@ OPTIONS = (
     Option("--root", "DIR", f"directory of the containers' state (default {DEFAULT_STATE})", DEFAULT_STATE),
     Option("--log", "FILE", "file that gets error messages"),
     Option("--log-format", "FORMAT", "text or json", "text", ("text", "json")),
-    Option("--debug", text="accepted; errors are always told in full"),
+    Option("--debug", text="show a traceback with an error"),
 )
 _BUNDLE = Option("--bundle -b", "DIR", "directory with config.json (default: this one)", ".")
 _CONSOLE = Option("--console-socket", "PATH", "socket that gets the master of the terminal")

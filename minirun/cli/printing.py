@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 
+from minirun.errors import MinirunError
 from minirun.printable import one_line, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TextIO
 
 
@@ -32,6 +33,22 @@ def draw(text: str, file: TextIO | None = None, end: str = "\n") -> None:
     import click  # whoever has colours has loaded it; minirun-oci has neither
 
     click.echo(text, file=file, nl=bool(end))
+
+
+def write_lines(lines: Iterable[str], path: str) -> None:
+    """The lines to a file, or with path "" in pieces to standard output: a tree has a hundred thousand of them.
+
+    They may have colours; the words in them are printable.
+    """
+    if path:
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise MinirunError(f"{path}: {error.strerror}") from error
+        return
+    for line in lines:
+        draw(line)
 
 
 def _write(text: str, made: Callable[[str], str], file: TextIO, end: str) -> None:

@@ -51,13 +51,13 @@ def test_the_shim_loads_neither_click_nor_what_images_and_networks_need():
 
 @pytest.mark.parametrize("place", ["minirun.cli.ps:ps_command", "minirun.cli.run:run_command"])
 def test_ps_and_run_load_nothing_heavy(place: str):
-    names = loaded(f"from minirun.cli import main, commands\nmain.load({place!r})")
+    names = loaded(f"from minirun.cli import main, commands, command_table\ncommand_table.load({place!r})")
     assert not names & HEAVY
 
 
 @pytest.mark.parametrize("place", ["minirun.cli.ps:ps_command", "minirun.cli.execute:exec_command"])
 def test_those_who_ask_a_shim_do_not_load_the_runtime(place: str):
-    names = loaded(f"from minirun.cli import main, commands\nmain.load({place!r})")
+    names = loaded(f"from minirun.cli import main, commands, command_table\ncommand_table.load({place!r})")
     assert not names & {"minirun.runtime.container", "minirun.runtime.init"}
 
 

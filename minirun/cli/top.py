@@ -14,7 +14,7 @@ from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers, networks, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
-from minirun.linux import cgroups
+from minirun.linux import cgroup_processes
 from minirun.network.ports import show_address
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -
     record = containers.find(session, container)
     if not records.is_up(record):
         raise ConflictError(f"Container {record['id']} is not running")
-    pids = set(cgroups.pids(f"/minirun/{record['id']}"))
+    pids = set(cgroup_processes.pids(f"/minirun/{record['id']}"))
     for line in format.table(list(rows(_ps(ps_options or ("-ef",)), pids))):
         say(line)
 

@@ -13,7 +13,7 @@ import os
 from minirun.engine import networks, records, volumes
 from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import remove_tree
-from minirun.linux import cgroups, syscalls, trace
+from minirun.linux import cgroup_processes, cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.network import bridge
 from minirun.runtime import state
@@ -51,7 +51,7 @@ def _release_processes(paths: Paths, container_id: str) -> None:
     except NotFoundError:  # killed while it was put away: the cgroup may be there
         cgroup, owner = f"{cgroups.PARENT}/{container_id}", paths.run(container_id)
         if cgroups.owner_of(cgroup) == owner:
-            cgroups.kill(cgroup)
+            cgroup_processes.kill(cgroup)
         cgroups.delete_own(cgroup, owner)
 
 

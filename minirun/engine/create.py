@@ -19,7 +19,7 @@ import os
 from minirun.engine import channel, events, networks, records, volumes
 from minirun.engine.options import limits, policies, run_options
 from minirun.errors import MinirunError, NotFoundError, UsageError
-from minirun.linux import capabilities, cgroups, trace
+from minirun.linux import capabilities, cgroup_controllers, trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def prepare(
     """
     run_options.check(options)
     # A limit that this kernel cannot set, or a network that is not there, is found before an image is pulled.
-    cgroups.require(limits.files(options["resources"], options["cgroup_conf"]))
+    cgroup_controllers.require(limits.files(options["resources"], options["cgroup_conf"]))
     network = networks.resolve(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")

@@ -15,7 +15,7 @@ import contextlib
 from minirun.engine import control, records
 from minirun.engine.options import limits
 from minirun.errors import ConflictError, UsageError
-from minirun.linux import cgroups
+from minirun.linux import cgroup_controllers, cgroup_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def update(
         changed = difference(
             limits.files(options["resources"], options["cgroup_conf"]), limits.files(wanted, conf)
         )
-        cgroups.require(changed)
+        cgroup_controllers.require(changed)
         options = {**options, "resources": wanted, "cgroup_conf": conf}
         options["restart"] = restart or options["restart"]
         group = f"/minirun/{record['id']}" if records.is_up(record) else ""
@@ -89,12 +89,12 @@ def _written(group: str, changed: Mapping[str, str]) -> Iterator[None]:
     try:
         for file, value in changed.items() if group else ():
             before.append(_before(group, file, value))
-            cgroups.change_limits(group, {**_beside(file, changed), file: value})
+            cgroup_controllers.change_limits(group, {**_beside(file, changed), file: value})
         yield
     except BaseException:
         for values in reversed(before):
             with contextlib.suppress(OSError, UsageError):  # the error to tell is the first one
-                cgroups.set_limits(group, values)
+                cgroup_controllers.set_limits(group, values)
         raise
 
 
@@ -106,11 +106,11 @@ def _beside(file: str, changed: Mapping[str, str]) -> dict[str, str]:
 
 def _before(group: str, file: str, value: str) -> dict[str, str]:
     """What to write so that `file` says again what it says now, before `value` is written."""
-    if file == "io.bfq.weight" and not cgroups.has(group, file):
-        file = "io.weight"  # where the kernel has no BFQ, see cgroups.set_limits
-    if not cgroups.has(group, file):
+    if file == "io.bfq.weight" and not cgroup_files.has(group, file):
+        file = "io.weight"  # where the kernel has no BFQ, see cgroup_controllers.set_limits
+    if not cgroup_files.has(group, file):
         return {}
-    lines = cgroups.read(group, file).strip().splitlines()
+    lines = cgroup_files.read(group, file).strip().splitlines()
     if file == "io.max":  # says nothing of a device without a limit
         lines[:0] = [f"{line.split()[0]} {_NO_THROTTLE}" for line in value.splitlines()]
     return {file: "\n".join(lines)} if lines else {}

@@ -22,7 +22,7 @@ import os
 import struct
 
 from minirun.errors import MinirunError, UnsupportedError, UsageError
-from minirun.linux import cgroups, syscalls
+from minirun.linux import cgroup_files, syscalls
 from minirun.linux.syscalls import SyscallError
 
 TYPE_CHECKING = False
@@ -232,7 +232,7 @@ def _prog_load(code: bytes, log: ctypes.Array[ctypes.c_char] | None) -> int:
 
 
 def _attach(path: str, loaded: int) -> None:
-    where = cgroups.directory(path)
+    where = cgroup_files.directory(path)
     group = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     attr = struct.pack("=IIII", group, loaded, _ATTACH_CGROUP_DEVICE, _ALLOW_MULTI)
     try:

@@ -16,7 +16,7 @@ import time
 
 from minirun import files
 from minirun.errors import ConflictError, MinirunError, UnsupportedError, UsageError
-from minirun.linux import cgroups, devices, processes, signals, trace
+from minirun.linux import cgroup_files, cgroup_processes, cgroups, devices, processes, signals, trace
 from minirun.runtime import init, process, state
 from minirun.runtime.plan import Plan, limits
 from minirun.runtime.sync import Sync, TooLate, raise_report
@@ -152,7 +152,7 @@ def _make_cgroup(cgroup: str, linux: Linux, owner: str) -> str:
     rules = linux.get("resources", {}).get("devices")
     if rules:
         devices.apply(cgroup, [*rules, *devices.ALLOWED])  # later rules win: the default nodes always work
-    return cgroups.mount_point() + cgroup
+    return cgroup_files.mount_point() + cgroup
 
 
 def _spawn(plan: Plan, cgroup: str, undo: Undo) -> Created:
@@ -196,8 +196,8 @@ def _spawn_beside(plan: Plan, cgroup: str, undo: Undo, steps: Sequence[init.Step
 
 def _lead(sync: Sync, pid: int, cgroup: str) -> None:
     """The parent's half of the protocol in sync.py."""
-    if cgroups.path_of(pid) != cgroup:
-        cgroups.add(cgroup, pid)
+    if cgroup_files.path_of(pid) != cgroup:
+        cgroup_processes.add(cgroup, pid)
     sync.tell("placed")
     sync.expect("namespaced")
     sync.tell("go on")
@@ -227,7 +227,7 @@ def kill(state_root: str, container_id: str, number: int, *, everybody: bool = F
     """Signal the container's first process, or all in its cgroup."""
     current = state.read(state_root, container_id)
     if everybody and number == signals.SIGKILL and _owns_cgroup(state_root, current):
-        return cgroups.kill(current["cgroup"])
+        return cgroup_processes.kill(current["cgroup"])
     state.require(current, "created", "running")
     if not processes.send_signal(current["pid"], current["start_time"], number):
         raise ConflictError(f'container not running: "{container_id}" has just ended')
@@ -235,12 +235,12 @@ def kill(state_root: str, container_id: str, number: int, *, everybody: bool = F
 
 def pause(state_root: str, container_id: str) -> None:
     """Stop every process of a running container, where it stands.  Returns when all have stopped."""
-    _running_cgroup(state_root, container_id, cgroups.freeze)
+    _running_cgroup(state_root, container_id, cgroup_processes.freeze)
 
 
 def resume(state_root: str, container_id: str) -> None:
     """Let a paused container run on."""
-    _running_cgroup(state_root, container_id, cgroups.thaw)
+    _running_cgroup(state_root, container_id, cgroup_processes.thaw)
 
 
 def _running_cgroup(state_root: str, container_id: str, act: Callable[[str], None]) -> None:
@@ -272,7 +272,7 @@ def remove(state_root: str, current: State) -> None:
     A cgroup that was there before the container keeps all but the container's first process.
     """
     if _owns_cgroup(state_root, current):
-        cgroups.kill(current["cgroup"])
+        cgroup_processes.kill(current["cgroup"])
     if current["pid"]:
         processes.send_signal(current["pid"], current["start_time"], signals.SIGKILL)
         processes.wait_until_gone(current["pid"], current["start_time"], 10)

@@ -11,7 +11,7 @@ import os
 import resource
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.linux import capabilities, cgroups, inroot, memory, seccomp
+from minirun.linux import capabilities, cgroup_files, cgroup_limits, inroot, memory, seccomp
 from minirun.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -82,7 +82,7 @@ class Plan:
         self.sysctl = validate.sysctl_files(linux.get("sysctl", {}), own)
         self.hostname = config.get("hostname", "")
         self.domainname = config.get("domainname", "")
-        self.host_cgroups = "" if "cgroup" in own else cgroups.mount_point()
+        self.host_cgroups = "" if "cgroup" in own else cgroup_files.mount_point()
 
     def _take_process(self, process: Process) -> None:
         validate.check_ids(process)
@@ -209,4 +209,4 @@ def _refuse_unsupported(config: Config, linux: Linux) -> None:
 
 def limits(linux: Linux) -> dict[str, str]:
     """config.json's resources as cgroup v2 files, {"memory.max": "67108864", ...}."""
-    return cgroups.limits_from_resources(linux.get("resources", {}))
+    return cgroup_limits.from_resources(linux.get("resources", {}))

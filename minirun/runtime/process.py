@@ -16,7 +16,7 @@ import select
 import time
 
 from minirun.errors import none_left
-from minirun.linux import cgroups, memory, signals, syscalls, trace
+from minirun.linux import cgroup_files, memory, signals, syscalls, trace
 from minirun.linux.constants import CLONE_NEWPID, CLONE_VFORK
 
 TYPE_CHECKING = False
@@ -89,7 +89,7 @@ def _clone_into(cgroup: str) -> int:
     """
     if trace.on:
         return os.fork()
-    directory = os.open(cgroups.directory(cgroup), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(cgroup_files.directory(cgroup), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return syscalls.clone3_into_cgroup(directory)
     except (

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
-from minirun.linux import cgroups
+from minirun.linux import cgroup_files
 
 if TYPE_CHECKING:
     from minirun.paths import Paths
@@ -22,7 +22,7 @@ class Names:
         self.paths = paths
         self.id = ""
         try:
-            self.cgroups = cgroups.mount_point()
+            self.cgroups = cgroup_files.mount_point()
         except MinirunError:
             self.cgroups = "/sys/fs/cgroup"
 

@@ -20,7 +20,7 @@ import shlex
 import textwrap
 from typing import TYPE_CHECKING
 
-from minirun.linux import cgroups
+from minirun.linux import cgroup_controllers
 from minirun.network import firewall
 from minirun.printable import printable
 from minirun.teach import acts, flags, narrate
@@ -398,7 +398,7 @@ def _controllers(made: list[Act], limits: list[Act]) -> list[str]:
     for act in made:
         if act.call == "write" and act.args[0].endswith("/cgroup.subtree_control"):
             found |= {word.lstrip("+") for word in act.args[1].split()}
-    return sorted((found - {"cgroup"}) | (cgroups.ACCOUNTED & cgroups.available()))
+    return sorted((found - {"cgroup"}) | (cgroup_controllers.ACCOUNTED & cgroup_controllers.available()))
 
 
 def _setpriv_options(made: list[Act]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from minirun.errors import MinirunError
-from minirun.linux import cgroups, devices
+from minirun.linux import cgroup_processes, cgroups, devices
 
 pytestmark = pytest.mark.root
 
@@ -17,7 +17,7 @@ def group():
     path = f"{cgroups.PARENT}/test-{uuid.uuid4().hex[:12]}"
     cgroups.create(path, {})
     yield path
-    cgroups.kill(path)
+    cgroup_processes.kill(path)
     cgroups.delete(path)
 
 
@@ -39,7 +39,7 @@ def errno_inside(group, act):
     if pid == 0:
         code = 99
         try:
-            cgroups.add(group, os.getpid())
+            cgroup_processes.add(group, os.getpid())
             act()
             code = 0
         except OSError as error:

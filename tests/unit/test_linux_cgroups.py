@@ -3,7 +3,7 @@
 import pytest
 
 from minirun.errors import UnsupportedError, UsageError
-from minirun.linux import cgroups
+from minirun.linux import cgroup_controllers, cgroup_files, cgroup_limits
 
 pytestmark = pytest.mark.unit
 
@@ -18,9 +18,9 @@ HYBRID = [
 @pytest.fixture
 def hybrid(monkeypatch):
     """A host whose v1 hierarchies hold memory and blkio; cgroup2 has hugetlb alone."""
-    monkeypatch.setattr(cgroups, "_mount_point", "")
-    monkeypatch.setattr(cgroups, "_cgroup_mounts", lambda: iter(HYBRID))
-    monkeypatch.setattr(cgroups, "available", lambda: {"hugetlb"})
+    monkeypatch.setattr(cgroup_files, "_mount_point", "")
+    monkeypatch.setattr(cgroup_files, "mounts", lambda: iter(HYBRID))
+    monkeypatch.setattr(cgroup_controllers, "available", lambda: {"hugetlb"})
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def hybrid(monkeypatch):
     ],
 )
 def test_resources_become_files(resources, limits):
-    assert cgroups.limits_from_resources(resources) == limits
+    assert cgroup_limits.from_resources(resources) == limits
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_resources_become_files(resources, limits):
     [(0, 1), (2, 1), (512, 59), (1024, 100), (2048, 174), (262144, 10000), (10**9, 10000)],
 )
 def test_cpu_shares_follow_the_new_curve(shares, weight):
-    assert cgroups.cpu_weight(shares) == weight
+    assert cgroup_limits.cpu_weight(shares) == weight
 
 
 @pytest.mark.parametrize(("weight", "io_weight"), [(10, 1), (500, 4950), (1000, 10000)])
 def test_block_weights_are_stretched(weight, io_weight):
-    assert cgroups.io_weight(weight) == io_weight
+    assert cgroup_limits.io_weight(weight) == io_weight
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_block_weights_are_stretched(weight, io_weight):
 )
 def test_contradictions_are_usage_errors(resources, message):
     with pytest.raises(UsageError, match=message):
-        cgroups.limits_from_resources(resources)
+        cgroup_limits.from_resources(resources)
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_contradictions_are_usage_errors(resources, message):
 )
 def test_what_v2_does_not_have_is_refused(resources):
     with pytest.raises(UnsupportedError):
-        cgroups.limits_from_resources(resources)
+        cgroup_limits.from_resources(resources)
 
 
 @pytest.mark.usefixtures("hybrid")
 def test_a_missing_controller_is_named_with_its_holder():
     with pytest.raises(UnsupportedError) as caught:
-        cgroups.require({"hugetlb.2MB.max": "max", "memory.max": "1000000"})
+        cgroup_controllers.require({"hugetlb.2MB.max": "max", "memory.max": "1000000"})
     assert caught.value.message == (
         "the memory controller is not on the cgroup2 mount /sys/fs/cgroup/unified, "
         "so --memory cannot be applied"
@@ -133,41 +133,41 @@ def test_a_missing_controller_is_named_with_its_holder():
 @pytest.mark.usefixtures("hybrid")
 def test_a_controller_nobody_holds_is_said_to_be_missing():
     with pytest.raises(UnsupportedError) as caught:
-        cgroups.require({"pids.max": "20"})
+        cgroup_controllers.require({"pids.max": "20"})
     assert "kernel does not have it" in caught.value.hint
 
 
 @pytest.mark.usefixtures("hybrid")
 def test_io_was_called_blkio():
-    assert cgroups.v1_holder("io") == "/sys/fs/cgroup/blkio"
+    assert cgroup_controllers.v1_holder("io") == "/sys/fs/cgroup/blkio"
 
 
 def test_files_of_the_core_need_no_controller(monkeypatch):
-    monkeypatch.setattr(cgroups, "available", set)
-    assert cgroups.require({"cgroup.max.depth": "5"}) == {"cgroup.max.depth": "5"}
+    monkeypatch.setattr(cgroup_controllers, "available", set)
+    assert cgroup_controllers.require({"cgroup.max.depth": "5"}) == {"cgroup.max.depth": "5"}
 
 
 def test_a_path_does_not_leave_the_mount(monkeypatch):
-    monkeypatch.setattr(cgroups, "_mount_point", "/cg")
-    assert cgroups.directory("/minirun/./a") == "/cg/minirun/a"
+    monkeypatch.setattr(cgroup_files, "_mount_point", "/cg")
+    assert cgroup_files.directory("/minirun/./a") == "/cg/minirun/a"
     with pytest.raises(UsageError):
-        cgroups.directory("/minirun/../../etc")
+        cgroup_files.directory("/minirun/../../etc")
 
 
 @pytest.mark.parametrize(("text", "found"), [("0-2,5", {0, 1, 2, 5}), ("", set()), ("3", {3})])
 def test_cpu_lists(text, found):
-    assert cgroups.numbers(text) == found
+    assert cgroup_limits.numbers(text) == found
 
 
 def test_a_bad_cpu_list_is_quoted():
     with pytest.raises(UsageError, match='"1-x"'):
-        cgroups.numbers("1-x")
+        cgroup_limits.numbers("1-x")
 
 
 def test_a_cpu_that_is_not_there_is_an_error(monkeypatch):
     """The kernel takes the number, and then uses what the group above has."""
-    monkeypatch.setattr(cgroups, "_write", lambda *_: None)
-    monkeypatch.setattr(cgroups, "read", lambda path, file: "0-1")
-    cgroups.set_limits("/x", {"cpuset.cpus": "0,1"})
+    monkeypatch.setattr(cgroup_files, "write", lambda *_: None)
+    monkeypatch.setattr(cgroup_files, "read", lambda path, file: "0-1")
+    cgroup_controllers.set_limits("/x", {"cpuset.cpus": "0,1"})
     with pytest.raises(UsageError, match="--cpuset-cpus: 7 is not available"):
-        cgroups.set_limits("/x", {"cpuset.cpus": "7"})
+        cgroup_controllers.set_limits("/x", {"cpuset.cpus": "7"})

@@ -1,4 +1,4 @@
-"""Limits as the kernel keeps them: groups of linux/cgroups.py alone, no containers."""
+"""Limits as the kernel keeps them: groups of linux/cgroup*.py alone, no containers."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from minirun.errors import UnsupportedError, UsageError
-from minirun.linux import cgroups, devices
+from minirun.linux import cgroup_controllers, cgroup_files, cgroup_limits, cgroup_processes, cgroups, devices
 
 pytestmark = pytest.mark.vm
 
@@ -22,9 +22,9 @@ MEBIBYTE = 2**20
 def group():
     path = f"{cgroups.PARENT}/test-{uuid.uuid4().hex[:12]}"
     yield path
-    cgroups.kill(path)
+    cgroup_processes.kill(path)
     cgroups.delete(path)
-    assert not os.path.exists(cgroups.directory(path))
+    assert not os.path.exists(cgroup_files.directory(path))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def start(group):
     with contextlib.ExitStack() as ends:
 
         def start(code):
-            procs = f"{cgroups.directory(group)}/cgroup.procs"
+            procs = f"{cgroup_files.directory(group)}/cgroup.procs"
             move = f"import os, time\nwith open({procs!r}, 'w') as file: file.write('0')\n"
             command = [sys.executable, "-I", "-S", "-c", move + code]
             process = ends.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
@@ -45,20 +45,20 @@ def start(group):
 
 def test_the_controllers_are_passed_down_on_the_way(group):
     cgroups.create(f"{group}/inner", {"memory.max": str(64 * MEBIBYTE)})
-    assert "memory" in cgroups.read(group, "cgroup.subtree_control").split()
-    assert cgroups.read(f"{group}/inner", "memory.max") == str(64 * MEBIBYTE)
+    assert "memory" in cgroup_files.read(group, "cgroup.subtree_control").split()
+    assert cgroup_files.read(f"{group}/inner", "memory.max") == str(64 * MEBIBYTE)
 
 
 def test_counts_are_there_without_a_limit(group):
     cgroups.create(group, {})
-    assert {"memory_bytes", "pids"} <= cgroups.stat(group).keys()
+    assert all(cgroup_files.has(group, file) for file in ("memory.current", "pids.current"))
 
 
 def test_memory_above_the_limit_is_killed_and_counted(group, start):
     cgroups.create(group, {"memory.max": str(32 * MEBIBYTE), "memory.swap.max": "0"})
     process = start(f"hog = b'x' * {64 * MEBIBYTE}")
     assert process.wait(60) == -signal.SIGKILL
-    assert cgroups.oom_kills(group) == 1
+    assert cgroup_files.keyed(group, "memory.events")["oom_kill"] == 1
 
 
 def test_a_fork_bomb_stops_at_the_limit(group, start):
@@ -76,31 +76,31 @@ except BlockingIOError:
     process = start(code)
     assert process.stdout.readline() == "4\n"
     process.wait(60)
-    assert len(cgroups.pids(group)) == 4
+    assert len(cgroup_processes.pids(group)) == 4
 
 
 def test_a_busy_loop_gets_its_quota(group, start):
-    cgroups.create(group, cgroups.limits_from_resources({"cpu": {"quota": 20000, "period": 100000}}))
+    cgroups.create(group, cgroup_limits.from_resources({"cpu": {"quota": 20000, "period": 100000}}))
     process = start("while True: pass")
     time.sleep(1)  # the interpreter has started
-    before, began = cgroups.stat(group)["cpu_usec"], time.monotonic()
+    before, began = cgroup_files.keyed(group, "cpu.stat")["usage_usec"], time.monotonic()
     time.sleep(3)
-    used = (cgroups.stat(group)["cpu_usec"] - before) / 1e6 / (time.monotonic() - began)
-    cgroups.kill(group)
+    used = (cgroup_files.keyed(group, "cpu.stat")["usage_usec"] - before) / 1e6 / (time.monotonic() - began)
+    cgroup_processes.kill(group)
     process.wait(60)
     assert 0.17 < used < 0.23
-    assert cgroups.keyed(group, "cpu.stat")["nr_throttled"] > 10
+    assert cgroup_files.keyed(group, "cpu.stat")["nr_throttled"] > 10
 
 
 def test_frozen_processes_do_not_run(group, start):
     cgroups.create(group, {})
     process = start("while True: pass")
     time.sleep(0.5)
-    cgroups.freeze(group)
-    before = cgroups.stat(group)["cpu_usec"]
+    cgroup_processes.freeze(group)
+    before = cgroup_files.keyed(group, "cpu.stat")["usage_usec"]
     time.sleep(0.5)
-    assert cgroups.stat(group)["cpu_usec"] == before
-    cgroups.kill(group)
+    assert cgroup_files.keyed(group, "cpu.stat")["usage_usec"] == before
+    cgroup_processes.kill(group)
     assert process.wait(60) == -signal.SIGKILL  # even frozen
 
 
@@ -116,7 +116,7 @@ def test_frozen_processes_do_not_run(group, start):
 def test_a_refused_value_is_told_and_nothing_is_left(group, limits, message):
     with pytest.raises(UsageError, match=message):
         cgroups.create(group, limits)
-    assert not os.path.exists(cgroups.directory(group))
+    assert not os.path.exists(cgroup_files.directory(group))
 
 
 def test_a_file_of_a_newer_kernel_is_told(group):
@@ -126,16 +126,16 @@ def test_a_file_of_a_newer_kernel_is_told(group):
 
 def test_limits_change_while_it_runs(group):
     cgroups.create(group, {"pids.max": "5"})
-    cgroups.set_limits(group, {"pids.max": "max"})
-    assert cgroups.read(group, "pids.max") == "max"
+    cgroup_controllers.set_limits(group, {"pids.max": "max"})
+    assert cgroup_files.read(group, "pids.max") == "max"
 
 
 def test_swap_as_much_again_needs_no_swap_accounting(group):
-    limits = cgroups.limits_from_resources({"memory": {"limit": 32 * MEBIBYTE, "swap": 64 * MEBIBYTE}})
+    limits = cgroup_limits.from_resources({"memory": {"limit": 32 * MEBIBYTE, "swap": 64 * MEBIBYTE}})
     where = cgroups.create(group, limits)
-    assert cgroups.read(group, "memory.max") == str(32 * MEBIBYTE)
+    assert cgroup_files.read(group, "memory.max") == str(32 * MEBIBYTE)
     if os.path.exists(f"{where}/memory.swap.max"):
-        assert cgroups.read(group, "memory.swap.max") == str(32 * MEBIBYTE)
+        assert cgroup_files.read(group, "memory.swap.max") == str(32 * MEBIBYTE)
 
 
 def test_device_rules_are_kept_by_this_kernel_too(group, start):

@@ -20,7 +20,15 @@ from minirun.engine import overlay
 from minirun.engine.diagnose import routes
 from minirun.engine.view import host
 from minirun.errors import MinirunError
-from minirun.linux import capabilities, cgroups, constants, interpreter, seccomp, syscalls
+from minirun.linux import (
+    capabilities,
+    cgroup_controllers,
+    cgroup_files,
+    constants,
+    interpreter,
+    seccomp,
+    syscalls,
+)
 from minirun.network import firewall, ledger
 from minirun.runtime import process
 
@@ -100,7 +108,7 @@ def namespaces() -> Check:
 
 def cgroup2() -> Check:
     try:
-        where = cgroups.mount_point()
+        where = cgroup_files.mount_point()
     except MinirunError as error:
         return Check("cgroup2", FAIL, str(error), error.hint)
     if os.statvfs(where).f_flag & os.ST_RDONLY:
@@ -111,7 +119,7 @@ def cgroup2() -> Check:
 def limit(controller: str) -> Check:
     """Whether limits of this kind can be applied; without, containers run unlimited, and asking for one is an error."""
     try:
-        cgroups.require({f"{controller}.max": "1"})
+        cgroup_controllers.require({f"{controller}.max": "1"})
     except MinirunError as error:
         return Check(f"limits: {controller}", WARN, error.message.partition(",")[0], error.hint)
     return Check(f"limits: {controller}", OK, "on cgroup2")

@@ -24,7 +24,7 @@ from minirun.errors import MinirunError, NotFoundError
 from minirun.image import changes, derive, tarwriter
 from minirun.image.store import Store
 from minirun.image.unpacking import find_below
-from minirun.linux import cgroups, syscalls
+from minirun.linux import cgroup_processes, syscalls
 from minirun.linux.constants import CLONE_NEWNS, MS_PRIVATE, MS_RDONLY, MS_REC
 from minirun.runtime import state
 
@@ -210,20 +210,20 @@ def _paused(paths: Paths, record: Record, wanted: bool) -> Iterator[None]:
             yield
         finally:
             with contextlib.suppress(OSError):  # it was killed meanwhile
-                cgroups.thaw(cgroup)
+                cgroup_processes.thaw(cgroup)
 
 
 def _is_frozen(cgroup: str) -> bool:
     """Somebody paused it before, and will let it run on."""
     try:
-        return cgroups.is_frozen(cgroup)
+        return cgroup_processes.is_frozen(cgroup)
     except OSError:
         return False
 
 
 def _freeze(cgroup: str, name: str) -> None:
     try:
-        cgroups.freeze(cgroup)
+        cgroup_processes.freeze(cgroup)
     except OSError as error:
         hint = "--pause=false commits it as it runs; a file that is just being written may be cut"
         raise MinirunError(f"container {name} cannot be paused: {error.strerror or error}", hint) from error

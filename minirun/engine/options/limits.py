@@ -1,7 +1,7 @@
 """Limits: what the words of `run`, `create` and `update` about memory, CPU, processes and disks mean.
 
     --memory 64m   ->   {"memory": {"limit": 67108864}}      ->   {"memory.max": "67108864"}
-    a word here         OCI linux.resources: the record's,        the cgroup's files: linux/cgroups.py
+    a word here         OCI linux.resources: the record's,        the cgroup's files: linux/cgroup_limits.py
                         and config.json's
 
 Refusals are in Docker's words.  What cgroup v2 has no file for is refused, never passed over.
@@ -17,7 +17,7 @@ import os
 import stat
 
 from minirun.errors import UnsupportedError, UsageError
-from minirun.linux import cgroups
+from minirun.linux import cgroup_limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def _check_cpu(quota: int, period: int, shares: int) -> None:
 def _check_set(wanted: str, what: str, option: str, online: str) -> None:
     """The kernel would accept CPUs that are not there."""
     try:
-        asked = cgroups.numbers(wanted)
+        asked = cgroup_limits.numbers(wanted)
     except UsageError:
         raise UsageError(f"Invalid value {wanted} for {option}", "as in 0-2,5") from None
     try:
@@ -292,7 +292,7 @@ def _check_set(wanted: str, what: str, option: str, online: str) -> None:
             there = file.read().strip()
     except OSError:
         return  # a kernel without NUMA has no nodes to list; it will say so itself
-    if not asked <= cgroups.numbers(there):
+    if not asked <= cgroup_limits.numbers(there):
         raise UsageError(f"Requested {what} are not available - requested {wanted}, available: {there}")
 
 
@@ -301,7 +301,7 @@ def _check_set(wanted: str, what: str, option: str, online: str) -> None:
 
 def files(wanted: Mapping[str, Any], conf: Mapping[str, str]) -> dict[str, str]:
     """The cgroup's files for a record's resources and cgroup_conf, which has the last word."""
-    return cgroups.limits_from_resources({**wanted, "unified": conf})
+    return cgroup_limits.from_resources({**wanted, "unified": conf})
 
 
 # ---- what inspect shows -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import os
 import select
 
 from minirun.engine.shim import loop
-from minirun.linux import cgroups
+from minirun.linux import cgroup_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class OomWatch(loop.Part):
 
     def __init__(self, cgroup: str, happened: Callable[[], None]) -> None:
         self.happened = happened
-        self.events = cgroups.open_events(cgroup)
+        self.events = cgroup_files.open_events(cgroup)
         self.kills = 0
 
     def interests(self) -> Iterator[tuple[int, int]]:
@@ -37,7 +37,7 @@ class OomWatch(loop.Part):
         if self.events < 0:
             return
         try:
-            kills = cgroups.oom_kills_at(self.events)
+            kills = cgroup_files.oom_kills_at(self.events)
         except OSError:  # ENODEV: the group has gone
             return self.close()
         if kills > self.kills:

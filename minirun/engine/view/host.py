@@ -10,7 +10,7 @@ import os
 
 from minirun import files
 from minirun.errors import UnsupportedError
-from minirun.linux import cgroups
+from minirun.linux import cgroup_controllers
 
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")  # those that the limits of features.md need
 
@@ -53,7 +53,7 @@ def file_system(path: str) -> str:
 def controllers() -> set[str]:
     """The controllers of cgroup v2 that can be used here; none where it is not mounted."""
     try:
-        return cgroups.available()
+        return cgroup_controllers.available()
     except UnsupportedError:
         return set()
 

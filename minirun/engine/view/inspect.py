@@ -16,7 +16,7 @@ from minirun.engine import control, records
 from minirun.engine.options import limits
 from minirun.engine.view import inspect_mounts, inspect_network, sizes
 from minirun.errors import MinirunError
-from minirun.linux import capabilities, cgroups
+from minirun.linux import capabilities, cgroup_files
 from minirun.runtime import spec, state
 
 TYPE_CHECKING = False
@@ -232,7 +232,7 @@ def _kernel(paths: Paths, record: Record) -> Facts:
         return {}
     with contextlib.suppress(OSError, MinirunError):
         current = state.read(paths.state, record["id"])
-        return {"Cgroup": cgroups.directory(current["cgroup"]), **_held(current)}
+        return {"Cgroup": cgroup_files.directory(current["cgroup"]), **_held(current)}
     return {}
 
 
@@ -241,7 +241,7 @@ def _held(current: State) -> Facts:
     limits = {}
     for file in ("memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "cpuset.cpus", "pids.max"):
         with contextlib.suppress(OSError):
-            limits[file] = cgroups.read(current["cgroup"], file).strip()
+            limits[file] = cgroup_files.read(current["cgroup"], file).strip()
     sets = {name: f"{mask:016x}" for name, mask in capabilities.read_sets(current["pid"]).items()}
     return {"Limits": limits, "Capabilities": sets}
 

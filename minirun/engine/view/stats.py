@@ -19,7 +19,7 @@ import os
 import time
 
 from minirun.engine import records
-from minirun.linux import cgroups
+from minirun.linux import cgroup_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ def throttled_percent(before: Sample, now: Sample) -> float | None:
 
 def _keyed(group: str, file: str) -> dict[str, int]:
     try:
-        return cgroups.keyed(group, file)
+        return cgroup_files.keyed(group, file)
     except OSError:
         return {}
 
 
 def _number(group: str, file: str) -> int | None:
     try:
-        return int(cgroups.read(group, file))
+        return int(cgroup_files.read(group, file))
     except (OSError, ValueError):  # not there, or "max"
         return None
 
@@ -100,7 +100,7 @@ def _memory_max(group: str) -> int:
 def _io(group: str) -> Pair | None:
     """(bytes read, bytes written) on all disks: lines of `8:0 rbytes=1 wbytes=2 rios=...`."""
     try:
-        words = cgroups.read(group, "io.stat").split()
+        words = cgroup_files.read(group, "io.stat").split()
     except OSError:
         return None
     return _sum(words, "rbytes="), _sum(words, "wbytes=")
@@ -124,13 +124,13 @@ def _network(pid: int) -> Pair | None:
 def _tasks(group: str) -> int | None:
     """Processes and threads."""
     counted = _number(group, "pids.current")
-    return counted if counted is not None else len(cgroups.read(group, "cgroup.threads").split())
+    return counted if counted is not None else len(cgroup_files.read(group, "cgroup.threads").split())
 
 
 def _pressure(group: str, name: str) -> float | None:
     """Percent of the last ten seconds in which at least one task waited for it."""
     try:
-        words = cgroups.read(group, f"{name}.pressure").split()
+        words = cgroup_files.read(group, f"{name}.pressure").split()
     except OSError:
         return None
     return next((float(word.removeprefix("avg10=")) for word in words if word.startswith("avg10=")), None)

@@ -97,6 +97,7 @@ def _linux(record: Record, network: str) -> Linux:
             # Deny all, then allow: the runtime adds null, zero, terminals and the like behind this rule.
             "devices": [] if privileged else [{"allow": False, "access": "rwm"}],
         },
+        "sysctl": record["options"]["sysctls"],
         "devices": list(host_devices.all_nodes()) if privileged else [],
         # /proc/kcore is the host's memory, /proc/sysrq-trigger reboots it: no namespace keeps those apart.
         "maskedPaths": [] if privileged else spec.masked_paths(),

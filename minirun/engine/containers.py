@@ -218,7 +218,9 @@ def unpause(paths: Paths, record: Record) -> None:
 
 def rename(paths: Paths, record: Record, name: str) -> None:
     """Give it another name that nobody has.  Raises UsageError, ConflictError."""
-    records.check_name(name)
+    from minirun.engine.options import run_options  # few commands need all that is known of options
+
+    run_options.check_name(name)
     if name == record["name"]:
         raise ConflictError("Renaming a container with the same name as its current name")
     with records.changing(paths):

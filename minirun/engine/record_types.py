@@ -114,6 +114,7 @@ class RunOptions(TypedDict):
     shm_size: int  # bytes of /dev/shm; 0: the default
     oom_score_adj: int  # -1000 to 1000
     rlimits: list[Rlimit]
+    sysctls: dict[str, str]  # {"net.core.somaxconn": "1024"}
     cap_add: list[str]
     cap_drop: list[str]
     privileged: bool

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record, RunState
     from minirun.paths import Paths
 
-_NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_NAME_REST = _NAME_START | frozenset("_.-")
-
-VERSION = 1  # of container.json's format
+VERSION = 2  # of container.json's format; older_records.py reads those before
 _START = "start.lock"
 _NEW, GONE = ".new-", ".gone-"  # before the name of a directory that is being made, or deleted
 
@@ -67,15 +64,6 @@ def path(paths: Paths, container_id: str) -> str:
 def new_id() -> str:
     """64 hexadecimal digits, as Docker's ids."""
     return os.urandom(32).hex()
-
-
-def check_name(name: str) -> None:
-    """Raises UsageError for a name Docker would refuse."""
-    if len(name) < 2 or name[0] not in _NAME_START or not _NAME_REST.issuperset(name):
-        raise UsageError(
-            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
-            "two letters or more, and a sign is not the first",
-        )
 
 
 def add(paths: Paths, record: Record, *, starts: bool = False) -> int:
@@ -208,9 +196,15 @@ def _read(paths: Paths, name: str) -> Any:
     try:
         found = files.read_json(path(paths, name))
         version = found.get("version") if isinstance(found, dict) else None
-        if isinstance(version, int) and version > VERSION:
+        if version == VERSION:
+            return found
+        if not isinstance(version, int):
+            return ValueError("it is no record")
+        if version > VERSION:
             return _Newer(f"a newer minirun wrote it, in format {version}; this one knows {VERSION}")
-        return found if version == VERSION else ValueError("it is no record")
+        from minirun.engine import older_records
+
+        return {**older_records.upgraded(found), "version": VERSION}
     except ValueError as error:
         return error
     except (FileNotFoundError, NotADirectoryError):

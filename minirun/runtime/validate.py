@@ -60,8 +60,11 @@ def sysctl_files(sysctls: dict[str, str], own: set[str]) -> dict[str, str]:
     """
     files = {}
     for key, value in sysctls.items():
-        parts = _parts(key)
         what = f"config.json: linux.sysctl {key}"
+        try:
+            parts = _parts(key)
+        except UsageError as error:
+            raise UsageError(f"config.json: linux.sysctl: {error}") from None
         if parts == ["kernel", "hostname"]:
             raise MinirunError(f"{what}: use hostname instead")
         needed = _namespace_of(parts)
@@ -78,18 +81,26 @@ def sysctl_files(sysctls: dict[str, str], own: set[str]) -> dict[str, str]:
     return files
 
 
+def sysctl_namespace(key: str) -> str:
+    """The kind of namespace that has the sysctl for itself; "" when it is the host's alone.
+
+    >>> sysctl_namespace("net.core.somaxconn"), sysctl_namespace("vm.swappiness")
+    ('network', '')
+    """
+    return _namespace_of(_parts(key))
+
+
 def _parts(key: str) -> list[str]:
     """a.b.c and a/b/c are the same.  The sign that comes first separates; the other one stands for it in a name."""
     dot, slash = key.find("."), key.find("/")
     dots_first = dot >= 0 and (slash < 0 or dot < slash)
     parts = (key.translate(str.maketrans("./", "/.")) if dots_first else key).split("/")
     if {"", ".", ".."} & set(parts) or "\0" in key:
-        raise MinirunError(f'config.json: linux.sysctl: "{key}" is no name of a sysctl')
+        raise UsageError(f'"{key}" is no name of a sysctl')
     return parts
 
 
 def _namespace_of(parts: list[str]) -> str:
-    """The kind of namespace that has the sysctl for itself; "" when it is the host's alone."""
     if parts[0] == "net":
         return "network"
     if parts[:2] == ["fs", "mqueue"] or (len(parts) == 2 and parts[0] == "kernel" and parts[1] in _IPC):

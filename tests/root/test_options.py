@@ -237,6 +237,38 @@ def test_a_hard_limit_that_cannot_be_raised_is_told(sh):
 # ---- init
 
 
+def test_a_sysctl_is_set_inside_and_not_for_the_host(start, minirun):
+    before = Path("/proc/sys/net/ipv4/ip_default_ttl").read_text()
+    container = start(
+        "--sysctl", "net.ipv4.ip_default_ttl=77", "--sysctl", "kernel.shmmni=99", "busybox", "sleep", "100"
+    )
+    assert (
+        container.exec("cat", "/proc/sys/net/ipv4/ip_default_ttl", "/proc/sys/kernel/shmmni").stdout
+        == "77\n99\n"
+    )
+    assert Path("/proc/sys/net/ipv4/ip_default_ttl").read_text() == before
+    sysctls = json.loads(container.inspect("{{json .HostConfig.Sysctls}}"))
+    assert sysctls == {"net.ipv4.ip_default_ttl": "77", "kernel.shmmni": "99"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["vm.swappiness=1"],
+            "minirun: sysctl 'vm.swappiness' is not allowed\n  hint:  all containers share it",
+        ),
+        (["net.core.somaxconn"], 'minirun: invalid --sysctl: "net.core.somaxconn"\n  hint:  as in'),
+        (["net..x=1"], '"net..x" is no name of a sysctl'),
+        (["net.core.somaxconn=1", "--network", "host"], "is not allowed with --network host"),
+    ],
+)
+def test_a_sysctl_of_the_host_is_refused(minirun, words, message):
+    result = minirun("run", "--rm", "--sysctl", *words, "busybox", "true")
+    assert result.code == 125
+    assert message in result.stderr
+
+
 def test_a_small_init_reaps_orphans_and_passes_signals_on(start, minirun):
     script = "(sh -c 'sleep 0.1 & exec true' &); trap 'exit 5' TERM; while :; do sleep 0.1; done"
     container = start("--init", "busybox", "sh", "-c", script)

@@ -78,7 +78,7 @@ def test_a_half_made_directory_is_passed_over(paths, add):
 @pytest.mark.parametrize("name", ["a", "-x", ".x", "a b", "a/b", "a\n", "ä" * 3, ""])
 def test_names_docker_refuses(name):
     with pytest.raises(UsageError, match="Invalid container name"):
-        records.check_name(name)
+        run_options.check_name(name)
 
 
 def test_a_shim_lives_as_long_as_its_lock(paths):
@@ -111,6 +111,26 @@ def test_a_newer_format_is_told(paths, add):
     record = add("abc123", "one")
     records.write(paths, {**record, "version": records.VERSION + 1})
     with pytest.raises(
-        MinirunError, match=r"container.json: a newer minirun wrote it, in format 2; this one knows 1"
+        MinirunError,
+        match=rf"newer minirun wrote it, in format {records.VERSION + 1}; this one knows {records.VERSION}",
     ):
         records.read(paths, "abc123")
+
+
+def test_a_record_of_format_1_is_read_in_todays_shape(paths, add):
+    record = add("abc123", "one")
+    options = run_options.defaults("busybox", ["true"])
+    del options["sysctls"]
+    records.write(paths, {**record, "version": 1, "options": options})
+    found = records.read(paths, "abc123")
+    assert (found["version"], found["options"]) == (
+        records.VERSION,
+        run_options.defaults("busybox", ["true"]),
+    )
+
+
+def test_an_older_number_does_not_make_a_record_of_anything(paths):
+    directory = Path(paths.container("a" * 64))
+    directory.mkdir(parents=True)
+    (directory / "container.json").write_text('{"version": 1}')
+    assert records.damaged(paths) == [str(directory)]

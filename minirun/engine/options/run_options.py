@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 import resource
 
-from minirun.engine import records
 from minirun.engine.options import attachments, limits
 from minirun.errors import UsageError
 from minirun.linux import capabilities, seccomp, signals
 from minirun.network import ledger
+from minirun.runtime import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import RunOptions
     from minirun.runtime.config import Rlimit
+
+_NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_NAME_REST = _NAME_START | frozenset("_.-")
 
 
 def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
@@ -68,6 +71,7 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
         "shm_size": 0,
         "oom_score_adj": 0,
         "rlimits": [],
+        "sysctls": {},
         "cap_add": [],
         "cap_drop": [],
         "privileged": False,
@@ -133,6 +137,14 @@ def ulimit(text: str) -> Rlimit:
     return {"type": kind, "soft": low, "hard": high}
 
 
+def sysctls(entries: Iterable[str]) -> dict[str, str]:
+    """`--sysctl net.core.somaxconn=1024`: {name: value}."""
+    for entry in entries:
+        if not all(entry.partition("=")):
+            raise UsageError(f'invalid --sysctl: "{entry}"', "as in net.core.somaxconn=1024")
+    return labels(entries)
+
+
 def security(entries: Iterable[str]) -> tuple[bool, dict[str, Any] | None]:
     """`--security-opt no-new-privileges[=true]`, `seccomp=unconfined|FILE`: no_new_privileges and seccomp."""
     no_new_privileges = False
@@ -155,7 +167,7 @@ def security(entries: Iterable[str]) -> tuple[bool, dict[str, Any] | None]:
 def check(options: RunOptions) -> None:
     """All that can be wrong without looking at what there is on this machine.  Raises UsageError; changes nothing."""
     if options["name"]:
-        records.check_name(options["name"])
+        check_name(options["name"])
     if options["stop_signal"] and signals.named(options["stop_signal"]) is None:
         raise UsageError(f"Invalid signal: {options['stop_signal']}", "as in TERM, SIGINT or 9")
     if options["workdir"] and not options["workdir"].startswith("/"):
@@ -172,5 +184,27 @@ def check(options: RunOptions) -> None:
         )
     if options["auto_remove"] and options["restart"]["name"] != "no":
         raise UsageError("conflicting options: cannot specify both --restart and --rm")
+    for name in options["sysctls"]:
+        _check_sysctl(name, options["network"])
     attachments.check(options)
     limits.check(options["resources"])
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for a name Docker would refuse."""
+    if len(name) < 2 or name[0] not in _NAME_START or not _NAME_REST.issuperset(name):
+        raise UsageError(
+            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            "two letters or more, and a sign is not the first",
+        )
+
+
+def _check_sysctl(name: str, network: str) -> None:
+    """Only what belongs to a namespace of the container's own: the others would be set for the whole host."""
+    kind = validate.sysctl_namespace(name)
+    if not kind:
+        raise UsageError(
+            f"sysctl '{name}' is not allowed", "all containers share it: set it on the host with sysctl(8)"
+        )
+    if kind == "network" and network == "host":
+        raise UsageError(f"sysctl '{name}' is not allowed with --network host: it would be the host's")

@@ -194,6 +194,7 @@ def _host_config(record: Record) -> Facts:
         "Runtime": "minirun-oci",
         "Init": options["init"] or None,
         **limits.host_config(options),
+        **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),
         "Ulimits": [_ulimit(limit) for limit in options["rlimits"]],
         "MaskedPaths": [] if options["privileged"] else spec.masked_paths(),
         "ReadonlyPaths": [] if options["privileged"] else list(spec.READONLY_PATHS),

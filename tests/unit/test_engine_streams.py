@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from minirun.engine import channel
-from minirun.engine.shim import loop, streams
+from minirun.engine.shim import loop, stdio, streams
 from minirun.engine.shim.streams import Client, Input, Streams
 
 
@@ -22,7 +22,7 @@ def connection():
 @pytest.fixture
 def program():
     """(the writing end of its stdout, the reading end of its stdin, its streams)"""
-    (stdin, stdout, stderr), outputs, source = streams.pipes(interactive=True)
+    (stdin, stdout, stderr), outputs, source = stdio.pipes(interactive=True)
     os.close(stderr)
     made = Streams(outputs, source, None)
     yield stdout, stdin, made
@@ -136,7 +136,7 @@ def test_a_client_is_not_listened_to_while_the_program_has_enough(program, conne
 
 @pytest.mark.parametrize(("once", "open_afterwards"), [(True, False), (False, True)])
 def test_the_end_of_a_clients_input_is_the_programs_only_if_it_began_it(once, open_afterwards):
-    (stdin, stdout, stderr), outputs, source = streams.pipes(interactive=True)
+    (stdin, stdout, stderr), outputs, source = stdio.pipes(interactive=True)
     made = Streams(outputs, source, None, once=once)
     made.receive(channel.STDIN_END, b"")
     os.set_blocking(stdin, False)

@@ -15,20 +15,19 @@ See  unix(7) "SCM_RIGHTS"; runtime/container.py `execute`
 from __future__ import annotations
 
 import os
-import select
-import socket
-import time
 
 from minirun import jsontext
 from minirun.engine import bundle, channel
-from minirun.engine.shim import loop
+from minirun.engine.shim import stdio
+from minirun.engine.shim.child import Child
 from minirun.engine.shim.loop import Part
-from minirun.engine.shim.streams import Input, Streams, pipes
-from minirun.linux import capabilities, signals
-from minirun.runtime import container, process, terminal
+from minirun.engine.shim.streams import Streams
+from minirun.linux import capabilities
+from minirun.runtime import container, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from typing import Any
 
@@ -38,41 +37,35 @@ if TYPE_CHECKING:
     from minirun.runtime.config import Process
 
 
-class Session(Part):
+class ExecProcess(Part):
     """One process of `exec`, from its start until it was waited for.  `ended` is then called with its exit code."""
 
-    def __init__(self, pid: int, ended: Callable[[Session, int], None]) -> None:
+    def __init__(self, pid: int, ended: Callable[[ExecProcess, int], None]) -> None:
         self.id = os.urandom(32).hex()
         self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
+        self.child = Child(pid, self._reaped)
         self.ended = ended
         self.streams: Streams | None = None  # None when the program has the client's own
         self.client: Client | None = None  # who waits for it
-        self.again = loop.NEVER  # when to wait for it again that has ended, but is somebody's who traces it
 
     def interests(self) -> Iterator[tuple[int, int]]:
-        if self.again == loop.NEVER:
-            yield self.pidfd, select.POLLIN
+        yield from self.child.interests()
         if self.streams:
             yield from self.streams.interests()
 
     def ready(self, fd: int, events: int) -> None:
-        if fd == self.pidfd:
-            self.expired()
+        if fd == self.child.pidfd:
+            self.child.ready(fd, events)
         elif self.streams:
             self.streams.ready(fd, events)
 
     def deadline(self) -> float:
-        return self.again
+        return self.child.deadline()
 
     def expired(self) -> None:
-        """It has ended."""
-        status = process.reap(self.pid)
-        if status is None:
-            self.again = time.monotonic() + process.TRACED_SECONDS
-            return
-        self.again = loop.NEVER
-        os.close(self.pidfd)
+        self.child.expired()
+
+    def _reaped(self, status: int) -> None:
         if self.streams:
             self.streams.drain()
         self.ended(self, process.exit_code(status))
@@ -85,54 +78,33 @@ class Session(Part):
                 self.streams.detach(client)
             client.close()
         elif kind == channel.SIGNAL:
-            self.signal(jsontext.loads(content))
+            self.child.signal(jsontext.loads(content))
         elif self.streams:
             self.streams.receive(kind, content)
 
-    def signal(self, number: int) -> None:
-        """It is our child and not waited for yet, so the pid is its own."""
-        signals.pidfd_send_signal(self.pidfd, number)
 
-
-def begin(
+def start(
     paths: Paths,
     record: Record,
-    wish: dict[str, Any],
+    request: dict[str, Any],
     descriptors: list[int],
-    ended: Callable[[Session, int], None],
-) -> Session:
+    ended: Callable[[ExecProcess, int], None],
+) -> ExecProcess:
     """Start what an EXEC message asks for.  Raises MinirunError."""
-    spec = specification(record, wish)
-    if wish["tty"]:
-        return _begin_with_terminal(paths, record, wish, spec, ended)
-    if descriptors:
+    spec = specification(record, request)
+
+    def spawn(given: stdio.Stdio | None, console: socket.socket | None) -> ExecProcess:
+        return ExecProcess(_execute(paths, record, spec, given, console), ended)
+
+    tty = request["tty"]
+    if descriptors and not tty:
         stdin, stdout, stderr = descriptors
-        return Session(_start(paths, record, spec, (stdin, stdout, stderr), None), ended)
-    stdio, outputs, source = pipes(wish["interactive"])
-    try:
-        session = Session(_start(paths, record, spec, stdio, None), ended)
-    except BaseException:
-        Streams(outputs, source, None).close()
-        raise
-    finally:
-        for fd in stdio:
-            os.close(fd)
-    session.streams = Streams(outputs, source, None)
-    return session
-
-
-def _begin_with_terminal(
-    paths: Paths, record: Record, wish: dict[str, Any], spec: Process, ended: Callable[[Session, int], None]
-) -> Session:
-    spec["consoleSize"] = {"height": wish["rows"], "width": wish["columns"]}
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            pid = _start(paths, record, spec, None, theirs)
-        master = terminal.receive_master(ours)
-    session = Session(pid, ended)
-    session.streams = Streams({master: "stdout"}, Input(master, is_terminal=True), None)
-    return session
+        return spawn((stdin, stdout, stderr), None)
+    if tty:
+        spec["consoleSize"] = {"height": request["rows"], "width": request["columns"]}
+    started, outputs, source = stdio.connect(spawn, tty=tty, interactive=request["interactive"])
+    started.streams = Streams(outputs, source, None)
+    return started
 
 
 def probe(paths: Paths, record: Record, args: list[str]) -> tuple[int, int]:
@@ -140,7 +112,7 @@ def probe(paths: Paths, record: Record, args: list[str]) -> tuple[int, int]:
     reader, writer = os.pipe()
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return _start(
+        return _execute(
             paths, record, specification(record, {"args": args}), (null, writer, writer), None
         ), reader
     except BaseException:
@@ -151,25 +123,25 @@ def probe(paths: Paths, record: Record, args: list[str]) -> tuple[int, int]:
         os.close(null)
 
 
-def specification(record: Record, wish: dict[str, Any]) -> Process:
-    """The process of an `exec`: as the container's own, but for what `wish` says."""
-    changed: Record = {**record, "args": wish["args"]}
-    changed["options"] = {**record["options"], "init": False, "tty": bool(wish.get("tty"))}
-    changed["env"] = [*record["env"], *wish.get("env", [])]
-    changed["user"] = wish.get("user") or record["user"]
-    changed["cwd"] = wish.get("workdir") or record["cwd"]
-    if wish.get("privileged"):
+def specification(record: Record, request: dict[str, Any]) -> Process:
+    """The process of an `exec`: as the container's own, but for what `request` says."""
+    changed: Record = {**record, "args": request["args"]}
+    changed["options"] = {**record["options"], "init": False, "tty": bool(request.get("tty"))}
+    changed["env"] = [*record["env"], *request.get("env", [])]
+    changed["user"] = request.get("user") or record["user"]
+    changed["cwd"] = request.get("workdir") or record["cwd"]
+    if request.get("privileged"):
         changed["capabilities"] = capabilities.effective_set(privileged=True)
     return bundle.process(changed, f"/proc/{record['state']['pid']}/root")
 
 
-def _start(
+def _execute(
     paths: Paths,
     record: Record,
     spec: Process,
-    stdio: tuple[int, int, int] | None,
+    given: stdio.Stdio | None,
     console: socket.socket | None,
 ) -> int:
-    created = container.execute(paths.state, record["id"], spec, stdio=stdio, console=console)
+    created = container.execute(paths.state, record["id"], spec, stdio=given, console=console)
     created.sync.close()
     return created.pid

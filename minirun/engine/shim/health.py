@@ -152,7 +152,7 @@ class Health(loop.Part):
             self.next = loop.NEVER  # its end is what counts now: those that do not die must not pile up
             self.probe.kill()
         else:
-            self._begin()
+            self._start_probe()
 
     # ---- for the shim -----------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Health(loop.Part):
         """Whether failures are forgiven still."""
         return self.state["status"] == "starting" and moment < self.start_period_end
 
-    def _begin(self) -> None:
+    def _start_probe(self) -> None:
         self.began, self.began_at = records.now(), time.monotonic()
         self.next = self.began_at + self.timeout
         try:

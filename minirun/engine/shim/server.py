@@ -11,7 +11,9 @@ A request (REQUEST, answered with ANSWER or FAILED) is one of
     {"do": "execs"}                               -> the ids of the processes of `exec`
     {"do": "ports"}                               -> the ports of the host that are held for it, for `network connect`
 
-See      channel.py for the messages, control.py for the asking side, supervisor.py for what is done
+What is done then is not the server's matter: it is given its verbs.
+
+See      channel.py for the messages, control.py for the asking side, supervisor.py for the verbs
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ import contextlib
 
 from minirun import jsontext
 from minirun.engine import channel
-from minirun.engine.shim import execs
 from minirun.engine.shim.streams import Client
 from minirun.errors import ConflictError, UsageError
 
@@ -28,35 +29,61 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
-    from minirun.engine.shim.execs import Session
-    from minirun.engine.shim.supervisor import Life
+    from minirun.engine.shim.execs import ExecProcess
+    from minirun.engine.shim.loop import Part
+    from minirun.engine.shim.streams import Streams
+
+    class Verbs(Protocol):
+        """What clients can have done.  Each raises MinirunError when it cannot be done now."""
+
+        @property
+        def streams(self) -> Streams:
+            """Those of the program, of this run."""
+
+        def is_up(self) -> bool:
+            """Whether the program runs: it has not ended, as far as we know."""
+
+        def require_running(self, verb: str) -> None: ...
+        def signal(self, number: int) -> None: ...
+        def stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None: ...
+        def pause(self) -> None: ...
+        def unpause(self) -> None: ...
+        def change(self, fields: dict[str, Any]) -> None: ...
+        def hold_ports(self) -> object: ...
+        def execute(
+            self, request: dict[str, Any], descriptors: list[int], ended: Callable[[ExecProcess, int], None]
+        ) -> ExecProcess: ...
+        def emit(self, action: str, **attributes: str) -> None:
+            """One event of the container, for `minirun events`."""
 
 
-class Desk:
-    """The clients of one container, and the processes of `exec`."""
+class Server:
+    """The clients of one container, and the processes of `exec`.  Both are among the loop's `parts` while they last."""
 
-    def __init__(self, life: Life) -> None:
-        self.life = life
+    def __init__(self, listener: socket.socket, parts: list[Part], verbs: Verbs) -> None:
+        self.listener = listener
+        self.parts = parts
+        self.verbs = verbs
         self.clients: list[Client] = []  # those without an `exec` of their own
-        self.sessions: list[Session] = []
+        self.exec_processes: list[ExecProcess] = []
 
     def accept(self) -> None:
         """Somebody has connected, unless this process has as many descriptors as it may have."""
         with contextlib.suppress(OSError):
-            self.welcome(self.life.shim.listener.accept()[0])
+            self.add(self.listener.accept()[0])
 
-    def welcome(self, sock: socket.socket) -> Client:
+    def add(self, sock: socket.socket) -> Client:
         client = Client(sock, self._on_message)
         self.clients.append(client)
-        self.life.parts.append(client)
+        self.parts.append(client)
         return client
 
-    def _part(self, client: Client) -> None:
-        if client in self.life.shim.streams.clients and self.life.status is None:
-            self.life.tell("detach")
-        for crowd in (self.clients, self.life.parts, self.life.shim.streams.clients):
+    def _remove(self, client: Client) -> None:
+        if client in self.verbs.streams.clients and self.verbs.is_up():
+            self.verbs.emit("detach")
+        for crowd in (self.clients, self.parts, self.verbs.streams.clients):
             if client in crowd:
                 crowd.remove(client)
         client.close()
@@ -64,69 +91,66 @@ class Desk:
     def _on_message(self, client: Client, kind: bytes, content: bytes, descriptors: list[int]) -> None:
         """A message of a client that has no `exec` of its own."""
         if not kind:
-            return self._part(client)
-        self._serve(client, kind, content, descriptors)
-
-    def _serve(self, client: Client, kind: bytes, content: bytes, descriptors: list[int]) -> None:
-        streams = self.life.shim.streams
-        if kind == channel.REQUEST:
+            self._remove(client)
+        elif kind == channel.REQUEST:
             client.send_json(channel.ANSWER, self._answer(jsontext.loads(content)))
         elif kind == channel.EXEC:
-            self._begin_session(client, jsontext.loads(content), descriptors)
+            self._execute(client, jsontext.loads(content), descriptors)
         elif kind == channel.ATTACH:
-            self.life.require_running("attach to")
-            streams.attach(client, jsontext.loads(content))
-            self.life.tell("attach")
+            self._attach(client, jsontext.loads(content))
         elif kind == channel.SIGNAL:
             with contextlib.suppress(ConflictError):  # nobody waits for an answer
-                self.life.signal(jsontext.loads(content))
-        elif client in streams.clients:
-            streams.receive(kind, content)
+                self.verbs.signal(jsontext.loads(content))
+        elif client in self.verbs.streams.clients:
+            self.verbs.streams.receive(kind, content)
 
-    def _answer(self, question: dict[str, Any]) -> object:
-        life = self.life
-        verbs: dict[str, Callable[..., object]] = {
-            "signal": life.signal,
-            "stop": life.stop,
-            "pause": life.pause,
-            "unpause": life.unpause,
-            "change": life.change,
-            "resize": life.shim.streams.resize,
-            "execs": lambda: [session.id for session in self.sessions],
-            "ports": life.shim.hold_ports,
+    def _attach(self, client: Client, streams: list[str]) -> None:
+        self.verbs.require_running("attach to")
+        self.verbs.streams.attach(client, streams)
+        self.verbs.emit("attach")
+
+    def _answer(self, request: dict[str, Any]) -> object:
+        acts: dict[str, Callable[..., object]] = {
+            "signal": self.verbs.signal,
+            "stop": self.verbs.stop,
+            "pause": self.verbs.pause,
+            "unpause": self.verbs.unpause,
+            "change": self.verbs.change,
+            "resize": self.verbs.streams.resize,
+            "execs": lambda: [one.id for one in self.exec_processes],
+            "ports": self.verbs.hold_ports,
         }
-        verb = question.pop("do", None)
-        if verb not in verbs:
+        name = request.pop("do", None)
+        if name not in acts:
             raise UsageError(
-                f'the shim cannot do "{verb}"', "the command line is of another version than the shim"
+                f'the shim cannot do "{name}"', "the command line is of another version than the shim"
             )
-        return verbs[verb](**question)
+        return acts[name](**request)
 
     # ---- `exec` -----------------------------------------------------------------------------------------------
 
-    def _begin_session(self, client: Client, wish: dict[str, Any], descriptors: list[int]) -> None:
-        life = self.life
-        life.require_running("exec in")
-        words = " ".join(wish["args"])
-        session = execs.begin(life.paths, life.record, wish, descriptors, self._end_session)
-        life.tell(f"exec_create: {words}", execID=session.id)
-        life.tell(f"exec_start: {words}", execID=session.id)
-        self.sessions.append(session)
-        life.parts.append(session)
-        client.send_json(channel.RUNNING, {"id": session.id, "pid": session.pid})
-        if wish["detach"]:
+    def _execute(self, client: Client, request: dict[str, Any], descriptors: list[int]) -> None:
+        self.verbs.require_running("exec in")
+        words = " ".join(request["args"])
+        started = self.verbs.execute(request, descriptors, self._exec_ended)
+        self.verbs.emit(f"exec_create: {words}", execID=started.id)
+        self.verbs.emit(f"exec_start: {words}", execID=started.id)
+        self.exec_processes.append(started)
+        self.parts.append(started)
+        client.send_json(channel.RUNNING, {"id": started.id, "pid": started.pid})
+        if request["detach"]:
             return
-        session.client = client
-        client.on_message = session.on_message
+        started.client = client
+        client.on_message = started.on_message
         self.clients.remove(client)
-        if session.streams:
-            session.streams.attach(client, ["stdout", "stderr"], patient=True)
+        if started.streams:
+            started.streams.attach(client, ["stdout", "stderr"], patient=True)
 
-    def _end_session(self, session: Session, code: int) -> None:
-        self.sessions.remove(session)
-        self.life.parts.remove(session)
-        self.life.tell("exec_die", execID=session.id, exitCode=str(code))
-        if session.client:
-            session.client.on_message = self._on_message  # it has only to hear the end now
-            self.clients.append(session.client)
-            session.client.send_json(channel.EXITED, {"code": code, "oom": False, "last": False})
+    def _exec_ended(self, ended: ExecProcess, code: int) -> None:
+        self.exec_processes.remove(ended)
+        self.parts.remove(ended)
+        self.verbs.emit("exec_die", execID=ended.id, exitCode=str(code))
+        if ended.client:
+            ended.client.on_message = self._on_message  # it has only to hear the end now
+            self.clients.append(ended.client)
+            ended.client.send_json(channel.EXITED, {"code": code, "oom": False, "last": False})

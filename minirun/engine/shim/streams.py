@@ -10,13 +10,12 @@ The client that began the program is part of its pipeline, as in `minirun run ..
 can hold the program up, as any pipe can.  Those who came later with `attach` look on: one that is
 ONLOOKER_BACKLOG bytes behind misses what comes next, is told so, and holds nobody up.
 
-See  poll(2), pipe(7); loop.py, channel.py for the messages
+See  poll(2), pipe(7); stdio.py for where they come from; loop.py, channel.py for the messages
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import socket
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 INPUT_BACKLOG = 1 << 20  # bytes
 ONLOOKER_BACKLOG = 1 << 20  # bytes
-PIPE_SIZE = 1 << 20  # bytes by which a program may be ahead of us: the kernel's default is 65536
 READ_SECONDS = 0.02  # of one stream's output in a row, when only the log is there to take it
 _KINDS = {"stdout": channel.STDOUT, "stderr": channel.STDERR}
 
@@ -151,20 +149,6 @@ class Input:
         if self.ending and self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-def pipes(interactive: bool) -> tuple[tuple[int, int, int], dict[int, str], Input]:
-    """Pipes for a program without a terminal: its ends of its three streams, our outputs and its input."""
-    out_reader, out_writer = os.pipe()
-    err_reader, err_writer = os.pipe()
-    with contextlib.suppress(OSError):  # EPERM: this user holds more than pipe(7) allows
-        fcntl.fcntl(out_writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    if interactive:
-        in_reader, in_writer = os.pipe()
-    else:
-        in_reader, in_writer = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
-    outputs = {out_reader: "stdout", err_reader: "stderr"}
-    return (in_reader, out_writer, err_writer), outputs, Input(in_writer, is_terminal=False)
 
 
 class Streams(Part):

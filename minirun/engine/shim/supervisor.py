@@ -1,6 +1,6 @@
-"""Step 7 of `minirun run`: what the shim does while the program runs, and when it has ended.
+"""What the shim does while the program runs, and when it has ended.
 
-    begin -> [ serve those attached, `exec`, `pause`, the health probe ] -> the program ends
+    start -> [ serve those attached, `exec`, `pause`, the health probe ] -> the program ends
       ^                                                                          |
       └---------- wait (restart policy) <-- what only a run needs is given back -┤
                                                                                  v
@@ -21,9 +21,10 @@ import time
 from minirun import files
 from minirun.engine import channel, cleanup, events, records, restart, volumes
 from minirun.engine.shim import execs, loop
+from minirun.engine.shim.child import Child
 from minirun.engine.shim.loop import Part
 from minirun.engine.shim.oom import OomWatch
-from minirun.engine.shim.server import Desk
+from minirun.engine.shim.server import Server
 from minirun.engine.shim.termination import Termination
 from minirun.errors import ConflictError, MinirunError, UsageError
 from minirun.linux import signals
@@ -32,9 +33,14 @@ from minirun.runtime import container, process
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any
 
-    from minirun.engine.shim.start import Shim
+    from minirun.engine.record_types import Record
+    from minirun.engine.shim.execs import ExecProcess
+    from minirun.engine.shim.health import Health
+    from minirun.engine.shim.running import Running
+    from minirun.engine.shim.streams import Streams
 
 LOCK_SECONDS = 0.005  # between two tries
 # what others may have the record say, as JSON has it
@@ -42,30 +48,44 @@ CHANGEABLE = {"name": str, "options": dict, "plugs": list}
 FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
 
 
-class Life:
-    """One container from its first run to its last, and all who have something to do with it."""
+class Supervisor:
+    """One container from its first run to its last, and all who have something to do with it.
 
-    def __init__(self, shim: Shim, first: socket.socket, streams: list[str]) -> None:
-        self.shim = shim
-        self.paths = shim.paths
-        self.record = shim.record
-        self.desk = Desk(self)
-        self.parts: list[Part] = [
-            loop.Waiting(shim.listener.fileno(), self.desk.accept),
-            self._termination(),
-        ]
-        self.stopping = False  # somebody wants the end
+    `start_again(running)` begins another run of the program.  Nobody else writes `record` meanwhile.
+    """
+
+    def __init__(self, running: Running, record: Record, start_again: Callable[[Running], None]) -> None:
+        self.running = running
+        self.record = record
+        self.start_again = start_again
+        self.id = record["id"]
+        self.paths = running.held.paths
+        self.parts: list[Part] = []  # what the loop serves
+        self.server = Server(running.held.listener, self.parts, self)
+        self.parts += [loop.Waiting(running.held.listener.fileno(), self.server.accept), self._termination()]
+        # of this run of the program
+        self.run_parts: list[Part] = []
+        self.oom: OomWatch | None = None
+        self.health: Health | None = None
+        self.status: int | None = None  # of wait(2), when the program has ended
+        self.began = 0.0  # on the clock of time.monotonic()
+        self.trouble = ""  # what could not be given back after it, as a sentence
+        # of its end
+        self.stopping = False  # somebody wants it
         self.kept = False  # and --rm is not to act
-        self.delay_seconds = 0.0
+        self.delay_seconds = 0.0  # before the last restart
+
+    def welcome(self, first: socket.socket, streams: list[str]) -> None:
+        """The program has begun: look after it, and tell who has ordered it, who sees `streams` of it."""
         if streams:
-            self.tell("attach")
-        self._begin_run()
-        client = self.desk.welcome(first)
+            self.emit("attach")
+        self._watch_run()
+        client = self.server.add(first)
         client.send(channel.RUNNING)
         if streams:
-            shim.streams.attach(client, streams, patient=True)
+            self.streams.attach(client, streams, patient=True)
 
-    def live(self) -> None:
+    def supervise(self) -> None:
         """Serve until the last run of the program has ended, then put everything away."""
         while True:
             loop.serve(self.parts, lambda: self.status is not None)
@@ -77,53 +97,46 @@ class Life:
 
     # ---- one run ----------------------------------------------------------------------------------------------
 
-    def _begin_run(self) -> None:
-        self.status: int | None = None  # of wait(2), when the program has ended
+    def _watch_run(self) -> None:
+        self.status = None
         self.began = time.monotonic()
-        self.program = loop.Waiting(os.pidfd_open(self.shim.created.pid), self._reap)
-        self.run_parts: list[Part] = [self.program, self.shim.streams, *self._watches()]
+        program = Child(self.running.pid, self._reaped)
+        self.run_parts = [program, self.streams, *self._watches()]
         self.parts += self.run_parts
         events.of_networks(self.paths, self.record, "connect")
-        self.tell("start")
+        self.emit("start")
+
+    def _reaped(self, status: int) -> None:
+        self.status = status
 
     def _watches(self) -> list[Part]:
         """What looks after the program while it runs."""
-        self.oom = OomWatch(f"/minirun/{self.shim.id}", self._out_of_memory)
+        self.oom = OomWatch(f"/minirun/{self.id}", self._out_of_memory)
         self.oom.look()
-        self.health = None
-        settings = self.record["health"]
-        if settings and settings["test"] and settings["test"][0] != "NONE":
-            from minirun.engine.shim.health import Health, fresh
-
-            self.record["state"]["health"] = state = fresh(self.record["state"]["health"])
-            self.health = Health(settings, state, self._probe, self._health_changed)
-            self._remember()
+        self.health = self._health()
         return [self.oom, self.health] if self.health else [self.oom]
 
     def _out_of_memory(self) -> None:
         self.record["state"]["oom_killed"] = True
         self._remember()
-        self.tell("oom")
-
-    def _reap(self) -> None:
-        _, self.status = os.waitpid(self.shim.created.pid, 0)
-        os.close(self.program.fd)
+        self.emit("oom")
 
     def _end_run(self) -> int:
         """Take in all it printed, record how it ended, give back what only a run needs.  Returns the exit code."""
         code = process.exit_code(self.status or 0)
-        self.parts = [part for part in self.parts if part not in self.run_parts]
+        self.parts[:] = [part for part in self.parts if part not in self.run_parts]
         if self.health:
             self.health.stop()
-        self.shim.streams.drain()
+        self.streams.drain()
         state = self.record["state"]
         state.update({"status": "exited", "pid": 0, "exit_code": code, "finished": records.now()})
-        self.oom.look()
-        self.oom.close()
-        self.tell("die", exitCode=str(code))
+        if self.oom:
+            self.oom.look()
+            self.oom.close()
+        self.emit("die", exitCode=str(code))
         self.trouble = cleanup.try_release(self.paths, self.record)  # also kills what `exec` began
         events.of_networks(self.paths, self.record, "disconnect")
-        loop.serve(self.parts, lambda: not self.desk.sessions)
+        loop.serve(self.parts, lambda: not self.server.exec_processes)
         return code
 
     def _restarts(self, code: int) -> bool:
@@ -138,13 +151,13 @@ class Life:
             self.record["restart_count"] += 1
             self.record["state"]["status"] = "restarting"
             self._remember()
-            self._tell_exited(code, last=False)
+            self._announce_exit(code, last=False)
             if not self._wait(delay):
                 self.record["state"]["status"] = "exited"
                 return False
             try:
-                self.shim.start_again()
-                self._begin_run()
+                self.start_again(self.running)
+                self._watch_run()
                 return True
             except Exception as error:
                 code = self._failed_again(error)
@@ -160,8 +173,8 @@ class Life:
     def _failed_again(self, error: Exception) -> int:
         """A restart that did not come to a running program.  Returns the exit code it counts as."""
         self.trouble = cleanup.try_release(self.paths, self.record)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.shim.created.pid, 0)
+        if self.running.pid:
+            process.wait(self.running.pid, time.monotonic() + process.SECONDS_TO_DIE)
         code = cleanup.code_of(error)
         state = self.record["state"]
         state.update({"pid": 0, "exit_code": code, "error": str(error), "finished": records.now()})
@@ -179,21 +192,19 @@ class Life:
         lock = self._lock_changes()
         try:
             self._remember()
-            self.shim.let_go_of_overlay()
+            self.running.unmount_overlay()
             if removed:
-                cleanup.remove_files(self.paths, self.shim.id, with_volumes=True)
+                cleanup.remove_files(self.paths, self.id, with_volumes=True)
             elif not self.trouble:
-                cleanup.remove_run_directory(self.paths, self.shim.id)
-            os.close(self.shim.lock)
-            self.shim.listener.close()
-            self.shim.reservation.close()  # whoever starts it next wants the same ports
+                cleanup.remove_run_directory(self.paths, self.id)
+            self.running.held.release()
         finally:
             os.close(lock)
-        self.parts = [*self.desk.clients]
+        self.parts[:] = self.server.clients
         volumes.emit_unmounted(self.paths, self.record)
         if removed:
             cleanup.sweep(self.paths)
-            self.tell("destroy")
+            self.emit("destroy")
 
     def _lock_changes(self) -> int:
         """The lock of records.changing(), without going deaf meanwhile: who holds it may wait for our answer."""
@@ -207,49 +218,59 @@ class Life:
                 loop.serve([*self.parts, timer], lambda timer=timer: timer.over)  # type: ignore[misc]
 
     def _take_leave(self, code: int) -> None:
-        """Tell everybody; wait for those who belong to the program's pipeline, and a little for onlookers."""
-        self._tell_exited(code, last=True)
+        """Announce the end; wait for those who belong to the program's pipeline, and a little for onlookers."""
+        self._announce_exit(code, last=True)
         timer = loop.Timer(FAREWELL_SECONDS)
 
         def heard() -> bool:
-            behind = [client for client in self.desk.clients if client.waiting]
+            behind = [client for client in self.server.clients if client.waiting]
             return not behind or (timer.over and not any(client.patient for client in behind))
 
-        loop.serve([*self.desk.clients, timer], heard)
+        loop.serve([*self.server.clients, timer], heard)
 
-    def _tell_exited(self, code: int, *, last: bool) -> None:
+    def _announce_exit(self, code: int, *, last: bool) -> None:
         how = {"code": code, "oom": self.record["state"]["oom_killed"], "last": last, "trouble": self.trouble}
-        for client in self.desk.clients:
+        for client in self.server.clients:
             client.send_json(channel.EXITED, how)
             client.streams = frozenset()  # it was told the end; another run is not its own
 
     # ---- health -----------------------------------------------------------------------------------------------
 
-    def _probe(self, args: list[str]) -> tuple[int, int]:
-        """Start a probe: an `exec` like any other, for those who read the events."""
-        self.probe_id, words = "", " ".join(args)
-        started = execs.probe(self.paths, self.record, args)
-        self.probe_id = os.urandom(32).hex()
-        self.tell(f"exec_create: {words}", execID=self.probe_id)
-        self.tell(f"exec_start: {words}", execID=self.probe_id)
-        return started
+    def _health(self) -> Health | None:
+        """What probes this run, if its settings say so."""
+        settings = self.record["health"]
+        if not settings or not settings["test"] or settings["test"][0] == "NONE":
+            return None
+        from minirun.engine.shim import healthcheck  # for those that have one
 
-    def _health_changed(self, before: str) -> None:
+        health = healthcheck.start(self.paths, self.record, settings, self._remember, self.emit)
         self._remember()
-        health = self.record["state"]["health"]
-        if health and self.probe_id:
-            code = health["log"][-1]["exit_code"]
-            self.tell("exec_die", execID=self.probe_id, exitCode=str(137 if code < 0 else code))
-        if health and health["status"] != before:
-            self.tell(f"health_status: {health['status']}")
+        return health
 
-    # ---- what is asked of it -----------------------------------------------------------------------------------
+    # ---- the server's verbs -----------------------------------------------------------------------------------
+
+    @property
+    def streams(self) -> Streams:
+        """Those of the program, of this run."""
+        return self.running.streams
+
+    def is_up(self) -> bool:
+        """Whether the program has not ended yet."""
+        return self.status is None
+
+    def hold_ports(self) -> object:
+        return self.running.held.hold_ports()
+
+    def execute(
+        self, request: dict[str, Any], descriptors: list[int], ended: Callable[[ExecProcess, int], None]
+    ) -> ExecProcess:
+        return execs.start(self.paths, self.record, request, descriptors, ended)
 
     def signal(self, number: int) -> None:
         if not self.record["state"]["pid"]:
             raise ConflictError(f"Container {self.record['id']} is not running")
         with contextlib.suppress(ConflictError):  # it has just ended
-            container.kill(self.paths.state, self.shim.id, number, everybody=number == signals.SIGKILL)
+            container.kill(self.paths.state, self.id, number, everybody=number == signals.SIGKILL)
 
     def stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None:
         self.stopping = True
@@ -264,9 +285,9 @@ class Life:
     def _termination(self) -> Termination:
         """Ends the container in its own time when somebody ends the shim."""
         number = signals.named(self.record["stop_signal"]) or signals.SIGTERM
-        return Termination(self._let_go, number, self.record["options"]["stop_timeout"])
+        return Termination(self._stop_unasked, number, self.record["options"]["stop_timeout"])
 
-    def _let_go(self, number: int) -> None:
+    def _stop_unasked(self, number: int) -> None:
         """It is stopped, but nobody asked for that.  Who was asked before is not asked again."""
         if not self.stopping or number == signals.SIGKILL:
             with contextlib.suppress(MinirunError):  # it has just ended
@@ -274,7 +295,7 @@ class Life:
 
     def pause(self) -> None:
         self.require_running("pause")
-        container.pause(self.paths.state, self.shim.id)
+        container.pause(self.paths.state, self.id)
         if self.health:
             self.health.pause()
         self._freeze("paused", "pause")
@@ -282,7 +303,7 @@ class Life:
     def unpause(self) -> None:
         if self.record["state"]["status"] != "paused":
             raise ConflictError(f"Container {self.record['name']} is not paused")
-        container.resume(self.paths.state, self.shim.id)
+        container.resume(self.paths.state, self.id)
         self._freeze("running", "unpause")
         if self.health:
             self.health.resume()
@@ -290,7 +311,7 @@ class Life:
     def _freeze(self, status: str, action: str) -> None:
         self.record["state"]["status"] = status
         self._remember()
-        self.tell(action)
+        self.emit(action)
 
     def change(self, fields: dict[str, Any]) -> None:
         for key, value in fields.items():
@@ -311,12 +332,12 @@ class Life:
         if status != "running":
             raise ConflictError(f"Container {self.record['id']} is not running")
 
-    # ---- what others are told -----------------------------------------------------------------------------------
+    # ---- what others hear  -----------------------------------------------------------------------------------
 
     def _remember(self) -> None:
         """Write the record.  A full disk must not end the container: the next change writes it all."""
         with contextlib.suppress(OSError):
             records.write(self.paths, self.record)
 
-    def tell(self, action: str, **attributes: str) -> None:
+    def emit(self, action: str, **attributes: str) -> None:
         events.of_container(self.paths, self.record, action, **attributes)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from minirun.image import manifests
-from minirun.image.store import CONFIG, LAYER
+from minirun.image.mediatypes import CONFIG, LAYER
 from tests.image_tars import config_of, digest
 
 

@@ -9,7 +9,10 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from minirun.image.store import Image, Store
+from minirun.engine import images
+from minirun.image import names
+from minirun.image.image import Image
+from minirun.image.store import Store
 from minirun.paths import Paths
 
 MTIME = 1_700_000_000
@@ -64,7 +67,8 @@ def config_of(layers: list[bytes], **config: Any) -> bytes:
 
 
 def store_in(path: Path) -> Store:
-    return Store(Paths(str(path / "root"), str(path / "state")))
+    """One that knows what containers claim, and may sweep."""
+    return images.store(Paths(str(path / "root"), str(path / "state")))
 
 
 def left(store: Store) -> list[str]:
@@ -80,10 +84,12 @@ def add_image(store: Store, *layers: bytes, name: str = "test", packed: bool = T
 
     kind = "application/vnd.oci.image.layer.v1.tar" + ("+gzip" if packed else "")
     with store.adding():
-        blobs = [store.add_blob([gzip.compress(layer, mtime=0) if packed else layer]) for layer in layers]
-        config = store.add_blob([config_of(list(layers), Cmd=["sh"])])
+        blobs = [
+            store.layout.add_blob([gzip.compress(layer, mtime=0) if packed else layer]) for layer in layers
+        ]
+        config = store.layout.add_blob([config_of(list(layers), Cmd=["sh"])])
         descriptors = [{"mediaType": kind, **blob} for blob in blobs]
-        return store.add_image(config, descriptors, reference.parse(name) if name else None)
+        return names.add_image(store.layout, config, descriptors, reference.parse(name) if name else None)
 
 
 def docker_archive(*layers: bytes, tags: list[str]) -> bytes:
@@ -191,13 +197,13 @@ def add_mixed(store: Store, *layers: tuple[bytes, str], name: str = "test") -> I
     from minirun.image import reference
 
     with store.adding():
-        blobs = [store.add_blob([packed(layer, packing)]) for layer, packing in layers]
-        config = store.add_blob([config_of([layer for layer, _ in layers], Cmd=["sh"])])
+        blobs = [store.layout.add_blob([packed(layer, packing)]) for layer, packing in layers]
+        config = store.layout.add_blob([config_of([layer for layer, _ in layers], Cmd=["sh"])])
         base = "application/vnd.oci.image.layer.v1.tar"
         descriptors = [
             {"mediaType": base + packing, **blob} for blob, (_, packing) in zip(blobs, layers, strict=True)
         ]
-        return store.add_image(config, descriptors, reference.parse(name))
+        return names.add_image(store.layout, config, descriptors, reference.parse(name))
 
 
 def packed(content: bytes, packing: str) -> bytes:

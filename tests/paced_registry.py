@@ -5,7 +5,7 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from minirun.image.store import Image
+from minirun.image.image import Image
 
 PIECE_BYTES = 1 << 14
 
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _blob(self, digest: str) -> None:
-        with open(self.server.image.store.blob_path(digest), "rb") as file:
+        with open(self.server.image.layout.blob_path(digest), "rb") as file:
             content = file.read()
         start = 0
         if found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):

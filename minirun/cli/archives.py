@@ -12,10 +12,10 @@ from minirun.cli.printing import say
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from io import BufferedReader
 
-    from minirun.image.store import Image
+    from minirun.image.image import Image
     from minirun.paths import Paths
 
 _FORMATS = ("docker-archive", "oci")  # image/save.py
@@ -36,16 +36,10 @@ def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) 
     docker-archive is an OCI layout as well, as docker save writes it; oci is that layout alone.
     A name without a tag stands for all tags of it.
     """
-    from minirun.engine import imageevents
-    from minirun.image import save
-    from minirun.image.store import Store
+    from minirun.engine import images as engine
 
     _refuse_terminal("save", output)
-    store = Store(paths)
-    saved = [one.image for name in images for one in save.chosen(store, name)]
-    _write(output, save.save(store, list(images), form))
-    for image in saved:
-        imageevents.happened(paths, "save", image)
+    engine.save(paths, images, _writer(output), form)
 
 
 @click.command("load", short_help="Load images from a tar archive or from standard input")
@@ -55,15 +49,11 @@ def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) 
 @click.pass_obj
 def load_command(paths: Paths, path: str, quiet: bool, platform: str) -> None:
     """Load images that docker save, podman save or skopeo wrote, or an OCI layout in a tar."""
-    from minirun.engine import imageevents
-    from minirun.image import archive, platforms
-    from minirun.image.store import Store
+    from minirun.engine import images
 
     if not path and sys.stdin.isatty():
         raise MinirunError("requested load from stdin, but stdin is empty", "minirun load -i FILE")
-    wanted = platforms.parse(platform) if platform else None
-    for image in archive.load(Store(paths), path or sys.stdin.buffer, wanted):
-        imageevents.happened(paths, "load", image)
+    for image in images.load(paths, path or sys.stdin.buffer, platform):
         say(f"Loaded image: {_familiar(image)}" if image.reference else f"Loaded image ID: {image.id}")
 
 
@@ -84,20 +74,17 @@ def import_command(
     paths: Paths, changes: tuple[str, ...], message: str, platform: str, source: str, name: str
 ) -> None:
     """Make an image of one layer from FILE, or from standard input, and print its id."""
-    from minirun.engine import imageevents, records
-    from minirun.image import changes as instructions
-    from minirun.image import derive, platforms
-    from minirun.image.store import Store
+    from minirun.engine import images
 
-    wanted_name = derive.name_for(name)
-    config = instructions.apply({}, list(changes))
-    wanted = platforms.parse(platform) if platform else platforms.own()
-    step = {"created": records.now(), "comment": message or f"Imported from {source}"}
     with _opened(source) as file:
-        image = derive.from_tar(Store(paths), file, config, step, wanted_name, wanted)
-    if wanted_name:
-        imageevents.tagged(paths, image, wanted_name)
-    imageevents.happened(paths, "import", image)
+        image = images.import_tree(
+            paths,
+            file,
+            name,
+            changes=changes,
+            message=message or f"Imported from {source}",
+            platform=platform,
+        )
     say(image.id)
 
 
@@ -125,13 +112,11 @@ def _opened(source: str) -> BufferedReader:
 @click.pass_obj
 def export_command(paths: Paths, output: str, container: str) -> None:
     """Write all files of a container, running or not, as a tar."""
-    from minirun.engine import containers, events
+    from minirun.engine import containers
     from minirun.engine.files import commit
 
     _refuse_terminal("export", output)
-    record = containers.find(paths, container)
-    _write(output, commit.export(paths, record))
-    events.of_container(paths, record, "export")
+    commit.export(paths, containers.find(paths, container), _writer(output))
 
 
 class _Spelled(click.Command):
@@ -161,16 +146,10 @@ def commit_command(
     paths: Paths, author: str, message: str, changes: tuple[str, ...], pause: bool, container: str, name: str
 ) -> None:
     """Make an image of a container's image and what changed in it, and print its id."""
-    from minirun.engine import containers, events, imageevents
-    from minirun.engine.files import commit
-    from minirun.image import derive
+    from minirun.engine import containers, images
 
-    wish = commit.Wish(derive.name_for(name), author, message, list(changes), pause)
     record = containers.find(paths, container)
-    image = commit.commit(paths, record, wish)
-    if wish.name:
-        imageevents.tagged(paths, image, wish.name)
-    events.of_container(paths, record, "commit", comment=message, imageID=image.id, imageRef=name)
+    image = images.commit(paths, record, name, author=author, message=message, changes=changes, pause=pause)
     say(image.id)
 
 
@@ -182,10 +161,10 @@ def _refuse_terminal(verb: str, output: str) -> None:
         raise UsageError(f"cowardly refusing to {verb} to a terminal. Use the -o flag or redirect")
 
 
-def _write(output: str, chunks: Iterable[bytes]) -> None:
+def _writer(output: str) -> Callable[[Iterable[bytes]], None]:
+    """What writes an archive to the file `output`, or to standard output for ""."""
     from minirun.image import save
 
     if output:
-        save.write_to(output, chunks)
-    else:
-        save.write_all(sys.stdout.fileno(), chunks)
+        return lambda chunks: save.write_to(output, chunks)
+    return lambda chunks: save.write_all(sys.stdout.fileno(), chunks)

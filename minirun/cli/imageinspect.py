@@ -10,15 +10,16 @@ import click
 from minirun.cli import format, units
 from minirun.cli.printing import say
 from minirun.errors import NotFoundError
-from minirun.image import reference, usage
-from minirun.image.store import TAGGED, Store
+from minirun.image import names, reference
+from minirun.image.mediatypes import TAGGED
+from minirun.image.store import Store
 from minirun.printable import printable
 
 if TYPE_CHECKING:
     from typing import Any
 
     from minirun.cli.format import Row
-    from minirun.image.store import Image
+    from minirun.image.image import Image
     from minirun.paths import Paths
 
 _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
@@ -67,9 +68,9 @@ def show(found: list[dict[str, Any]], form: str) -> None:
 def facts(image: Image) -> dict[str, Any]:
     """An image under Docker's names."""
     document = image.document
-    names = [other for other in image.store.images() if other.id == image.id and other.reference]
-    parsed = [reference.parse(other.reference) for other in names]
-    digests = [f"{name.familiar_name}@{other.origin}" for name, other in zip(parsed, names, strict=True)]
+    same = [other for other in names.images(image.layout) if other.id == image.id and other.reference]
+    parsed = [reference.parse(other.reference) for other in same]
+    digests = [f"{name.familiar_name}@{other.origin}" for name, other in zip(parsed, same, strict=True)]
     return {
         "Id": image.id,
         "RepoTags": [name.familiar for name in parsed if name.tag and not name.digest],
@@ -130,11 +131,11 @@ def history_command(paths: Paths, human: bool, no_trunc: bool, quiet: bool, form
 
 
 def history(image: Image, *, human: bool, whole: bool) -> list[Row]:
-    """A row for each step; layers beyond what the history tells have rows without a story."""
-    sizes = usage.layer_sizes(image)
+    """A row for each step; layers beyond what the history tells have rows without words."""
+    sizes = image.layer_sizes()
     steps = list(image.document.get("history") or [])
-    told = sum(not step.get("empty_layer") for step in steps)
-    steps += [{} for _ in sizes[told:]]
+    count = sum(not step.get("empty_layer") for step in steps)
+    steps += [{} for _ in sizes[count:]]
     left = iter(sizes)
     rows = [_step(step, 0 if step.get("empty_layer") else next(left, 0), human, whole) for step in steps]
     if rows:

@@ -9,8 +9,8 @@ import click
 
 from minirun.cli import filters, format, progress, units
 from minirun.cli.printing import say
-from minirun.engine import imageevents
-from minirun.errors import MinirunError, NotFoundError, UsageError
+from minirun.engine import images as engine
+from minirun.errors import MinirunError, UsageError
 from minirun.image import reference
 from minirun.image.store import Store
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.cli.format import Row
-    from minirun.image.store import Image
+    from minirun.image.image import Image
     from minirun.paths import Paths
 
 
@@ -35,28 +35,16 @@ def pull_command(paths: Paths, all_tags: bool, platform: str, quiet: bool, name:
         raise UsageError("tag can't be used with --all-tags/-a")
     if not quiet and not all_tags and not parsed.digest and not _has_tag(name):
         say(f"Using default tag: {parsed.tag}")
-    store = Store(paths)
     with progress.show(sys.stdout, quiet) as news:
-        names = _all_tags(store, name) if all_tags else [name]
-        images = [store.ensure(one, "always", news, platform) for one in names]
-    for one in names:
-        imageevents.exchanged(paths, "pull", reference.parse(one))
-    say(images[0].reference if not all_tags else parsed.name)
+        if all_tags:
+            engine.pull_all_tags(paths, name, news, platform)
+        else:
+            image = engine.pull(paths, name, news, platform)
+    say(parsed.name if all_tags else image.reference)
 
 
 def _has_tag(name: str) -> bool:
     return ":" in name.rpartition("/")[2]
-
-
-def _all_tags(store: Store, name: str) -> list[str]:
-    from minirun.image.registry import Registry
-
-    wanted = reference.parse(name)
-    registry = Registry(wanted.registry, wanted.repository, store.settings)
-    tags = registry.tags()
-    if not tags:
-        raise NotFoundError(f"{wanted.name} has no tags")
-    return [f"{wanted.name}:{tag}" for tag in tags]
 
 
 # ---- images -----------------------------------------------------------------------------------------------
@@ -184,10 +172,4 @@ def is_called(image: Image, pattern: str) -> bool:
 @click.pass_obj
 def tag_command(paths: Paths, source: str, target: str) -> None:
     """Give SOURCE_IMAGE the name TARGET_IMAGE as well."""
-    name = reference.parse(target)
-    if name.digest:
-        raise UsageError("refusing to create a tag with a digest reference")
-    store = Store(paths)
-    image = store.get(source)
-    store.tag(image, name)
-    imageevents.tagged(paths, image, name)
+    engine.tag(paths, source, target)

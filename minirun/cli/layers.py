@@ -1,8 +1,8 @@
 """`minirun image layers`: what is inside an image, for looking.
 
-Four forms of the same story: a summary, the whole trees, JSON, and a page for a browser.
+Four forms of the same findings: a summary, the whole trees, JSON, and a page for a browser.
 
-See      image/story.py, where it is found out; docs/images.md
+See      engine/view/layers.py, where it is found out; docs/images.md
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minirun.cli.layers_words import printable
 from minirun.cli.printing import write_lines
 from minirun.errors import UsageError
 from minirun.image.store import Store
@@ -19,13 +20,9 @@ from minirun.image.store import Store
 if TYPE_CHECKING:
     from typing import Any
 
-    from minirun.image.store import Image
-    from minirun.image.story import Entry, Layer
+    from minirun.engine.view.layers import Entry, Layer
+    from minirun.image.image import Image
     from minirun.paths import Paths
-
-
-_SHELL = "/bin/sh -c "
-_NO_OPERATION = f"{_SHELL}#(nop)"  # how docker build, before BuildKit, wrote what is no RUN
 
 
 @click.command("layers", short_help="Show what each layer of an image adds, changes and removes")
@@ -40,14 +37,14 @@ def layers_command(paths: Paths, tree: bool, as_json: bool, as_html: bool, path:
 
     Bytes are wasted when a later layer overwrites or removes the file: they stay in the image.
     """
-    from minirun.image import story  # what runs a container does not come here
+    from minirun.engine.view import layers as view  # what runs a container does not come here
 
     if tree + as_json + as_html > 1:
         raise UsageError("--tree, --json and --html are different forms", "choose one of them")
     if as_html and not path and sys.stdout.isatty():
         raise UsageError("a page is for a browser and not for a terminal", "-o FILE")
     image = Store(paths).get(name)
-    layers = story.read(image)
+    layers = view.read(image)
     if as_json:
         write_lines([_document(image, layers)], path)
     elif as_html:
@@ -58,36 +55,7 @@ def layers_command(paths: Paths, tree: bool, as_json: bool, as_html: bool, path:
         from minirun.cli import layers_text
 
         pen = layers_text.Pen(sys.stdout, plain=bool(path))
-        write_lines(layers_text.told(image, layers, pen, whole=tree), path)
-
-
-def printable(name: str) -> str:
-    r"""A name from an image, harmless on any screen: what is no text or steers the terminal becomes `\xff`."""
-    if name.isprintable() and "\\" not in name:
-        return name
-    return "".join(map(_escaped, name))
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode's way to keep a byte that is not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    if character == "\\":
-        return "\\\\"
-    if character.isprintable():
-        return character
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def instruction(line: dict[str, Any]) -> str:
-    """A history line as its Dockerfile had it, as far as that can be told, on one line."""
-    text = str(line.get("created_by") or line.get("comment") or "")
-    text = text.removesuffix(" # buildkit").replace(f"RUN {_SHELL}", _SHELL, 1)
-    if text.startswith(_NO_OPERATION):
-        text = text.removeprefix(_NO_OPERATION)
-    elif text.startswith(_SHELL):
-        text = f"RUN {text.removeprefix(_SHELL)}"
-    return printable(" ".join(text.split()))
+        write_lines(layers_text.lines(image, layers, pen, whole=tree), path)
 
 
 # ---- JSON -------------------------------------------------------------------------------------------------
@@ -96,7 +64,7 @@ def instruction(line: dict[str, Any]) -> str:
 def _document(image: Image, layers: list[Layer]) -> str:
     import json
 
-    told = {
+    document = {
         "image": image.reference,
         "id": image.id,
         "bytes": sum(layer.root.total for layer in layers),
@@ -104,7 +72,7 @@ def _document(image: Image, layers: list[Layer]) -> str:
         "history": image.document.get("history") or [],
         "layers": [_layer(layer) for layer in layers],
     }
-    return json.dumps(told, indent=1)
+    return json.dumps(document, indent=1)
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
@@ -125,18 +93,18 @@ def _layer(layer: Layer) -> dict[str, Any]:
 
 def _entry(entry: Entry) -> dict[str, Any]:
     """What is said of one name; what does not apply is left out."""
-    told: dict[str, Any] = {"path": f"/{printable(entry.path)}", "change": entry.change, "kind": entry.kind}
-    told["size"] = entry.size
-    told["mode"] = f"{entry.mode:04o}"
-    told["uid"], told["gid"] = entry.owner
+    found: dict[str, Any] = {"path": f"/{printable(entry.path)}", "change": entry.change, "kind": entry.kind}
+    found["size"] = entry.size
+    found["mode"] = f"{entry.mode:04o}"
+    found["uid"], found["gid"] = entry.owner
     if entry.target:
-        told["target"] = printable(entry.target)
+        found["target"] = printable(entry.target)
     if entry.first is not entry:
-        told["hard_link_to"] = f"/{printable(entry.first.path)}"
+        found["hard_link_to"] = f"/{printable(entry.first.path)}"
     if entry.opaque:
-        told["opaque"] = True
+        found["opaque"] = True
     if entry.hides:
-        told["hides"] = entry.hides
+        found["hides"] = entry.hides
     if entry.hidden_by >= 0:
-        told["hidden_by"] = entry.hidden_by + 1
-    return told
+        found["hidden_by"] = entry.hidden_by + 1
+    return found

@@ -1,6 +1,6 @@
-"""`minirun image layers --html`: the template layers.html with the story of an image in it.
+"""`minirun image layers --html`: the template layers.html with the facts about an image in it.
 
-The story goes in as JSON and not as HTML.  An entry is a row of columns, so that a hundred thousand of them stay a
+They go in as JSON and not as HTML.  An entry is a row of columns, so that a hundred thousand of them stay a
 few megabytes; the script of the page draws a directory when it is opened.  In JSON only `<` could end the element
 it stands in, so that is written as an escape, and a Content-Security-Policy allows the page's own script alone.
 
@@ -17,14 +17,15 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from minirun.cli.layers import instruction, printable
-from minirun.image import reference, story
+from minirun.cli.layers_words import instruction, printable
+from minirun.engine.view import layers as view
+from minirun.image import reference
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from minirun.image.store import Image
-    from minirun.image.story import Entry, Layer
+    from minirun.engine.view.layers import Entry, Layer
+    from minirun.image.image import Image
 
 _TEMPLATE = f"{os.path.dirname(__file__)}/layers.html"
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -38,7 +39,7 @@ def page(image: Image, layers: list[Layer]) -> str:
     values = {
         "policy": _policy(template),
         "title": html.escape(f"{printable(name)}: layers"),
-        "story": _embedded(_story(image, layers, printable(name))),
+        "image": _embedded(_facts(image, layers, printable(name))),
     }
     return _PLACE.sub(lambda match: values[match[1]], template)
 
@@ -62,9 +63,9 @@ def _embedded(value: object) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _story(image: Image, layers: list[Layer], name: str) -> dict[str, Any]:
+def _facts(image: Image, layers: list[Layer], name: str) -> dict[str, Any]:
     document = image.document
-    steps = story.steps(document.get("history"), layers)
+    steps = view.steps(document.get("history"), layers)
     return {
         "name": name,
         "id": image.id,

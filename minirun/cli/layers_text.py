@@ -7,16 +7,17 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from minirun.cli import units
-from minirun.cli.layers import instruction, printable
-from minirun.image import reference, story
-from minirun.image.story import ADDED, ATTRIBUTES, CHANGED, REMOVED, SAME
+from minirun.cli.layers_words import instruction, printable
+from minirun.engine.view import layers as view
+from minirun.engine.view.layers import ADDED, ATTRIBUTES, CHANGED, REMOVED, SAME
+from minirun.image import reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
-    from minirun.image.store import Image
-    from minirun.image.story import Entry, Layer
+    from minirun.engine.view.layers import Entry, Layer
+    from minirun.image.image import Image
 
 SIGNS = {ADDED: "+", CHANGED: "~", ATTRIBUTES: "@", REMOVED: "-", SAME: " "}
 _WORDS = {ADDED: "added", CHANGED: "changed", ATTRIBUTES: "other attributes", REMOVED: "removed"}
@@ -67,11 +68,11 @@ class Pen:
         return renderer(text) if renderer and text else text
 
 
-def told(image: Image, layers: list[Layer], pen: Pen, *, whole: bool) -> Iterator[str]:
+def lines(image: Image, layers: list[Layer], pen: Pen, *, whole: bool) -> Iterator[str]:
     """The image line by line; `whole`: with the tree of each layer, else with what is biggest in it."""
     yield from _heading(image, layers, pen)
     largest = max((layer.root.total for layer in layers), default=0)
-    for line, layer in story.steps(image.document.get("history"), layers):
+    for line, layer in view.steps(image.document.get("history"), layers):
         if layer is None:
             yield pen("quiet", _cut(f"{'':10}{instruction(line)}   (no layer)", pen.width))
             continue
@@ -81,7 +82,7 @@ def told(image: Image, layers: list[Layer], pen: Pen, *, whole: bool) -> Iterato
         yield from _tree(layer, pen) if whole else _summary(layer, pen)
         yield from _wasted(layer, pen)
     yield ""
-    yield pen("quiet", "   ".join(f"{SIGNS[change]} {_WORDS[change]}" for change in story.CHANGES))
+    yield pen("quiet", "   ".join(f"{SIGNS[change]} {_WORDS[change]}" for change in view.CHANGES))
 
 
 def _heading(image: Image, layers: list[Layer], pen: Pen) -> Iterator[str]:

@@ -20,7 +20,7 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from minirun.cli import netmap as words
-from minirun.image.story import ADDED, CHANGED, REMOVED
+from minirun.engine.view.layers import ADDED, CHANGED, REMOVED
 from minirun.printable import printable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 from minirun.cli import filters, format, pruning, stopping, units
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
-from minirun.engine import containers, networks
+from minirun.engine import containers, networks, prune
 from minirun.engine.options import attachments
 from minirun.engine.options import run_options as parse
 from minirun.engine.view import inspect_network
@@ -176,7 +176,7 @@ def prune_command(session: Session, force: bool, words: tuple[str, ...]) -> None
     wanted = filters.parse(words, ("until", "label", "label!"))
     warning = "WARNING! This will remove all custom networks not used by at least one container."
     pruning.confirm(warning, force, "network")
-    names = pruning.networks_away(session, wanted)
+    names = prune.unused_networks(session, pruning.predicate(wanted)).names
     if names:
         say("\n".join(["Deleted Networks:", *names, ""]))
 

@@ -9,7 +9,7 @@ import click
 
 from minirun.cli import progress
 from minirun.cli.printing import say
-from minirun.engine import imageevents
+from minirun.engine import images
 from minirun.errors import MinirunError, UsageError
 from minirun.image import credentials, reference
 from minirun.image.credentials import Credentials
@@ -34,17 +34,13 @@ https://docs.docker.com/go/credential-store/
 @click.pass_obj
 def push_command(paths: Paths, all_tags: bool, quiet: bool, name: str) -> None:
     """Upload an image to the registry that its name begins with."""
-    from minirun.image import push
-
     parsed, has_tag = reference.parse(name), ":" in name.rpartition("/")[2]
     if all_tags and has_tag:
         raise UsageError("tag can't be used with --all-tags/-a")
     if not all_tags and not has_tag and not quiet:
         say(f"Using default tag: {parsed.tag}")
-    store = Store(paths)
     with progress.show(sys.stdout, quiet) as news:
-        push.push(parsed, store, store.settings, news, all_tags=all_tags)
-    imageevents.exchanged(paths, "push", parsed)
+        images.push(paths, name, news, all_tags=all_tags)
     if quiet:
         say(parsed.name if all_tags else str(parsed))
 

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import filters, pruning, units
+from minirun.cli import filters, pruning
 from minirun.cli.printing import say_line
-from minirun.engine import imageevents
+from minirun.engine import images, prune
 from minirun.errors import MinirunError, NotFoundError
-from minirun.image import removal, usage
-from minirun.image.store import Store
 
 if TYPE_CHECKING:
-    from minirun.image.store import Image
     from minirun.paths import Paths
 
 _FILTERS = ("until", "label", "label!")
@@ -27,20 +24,17 @@ _FILTERS = ("until", "label", "label!")
 @click.pass_obj
 def rmi_command(paths: Paths, force: bool, no_prune: bool, names: tuple[str, ...]) -> None:
     """Take a name from an image; with its last name goes the image."""
-    store, claims = Store(paths), usage.claims(paths)
     failures: list[MinirunError] = []
     for name in names:
         try:
-            events = imageevents.Removal(paths, store)
-            lines = store.remove(name, claims, force=force)
-            events.tell(lines)
-            for line in lines:
+            for line in images.remove(paths, name, force=force):
                 say_line(line)
         except NotFoundError as error:
             if not force:
                 failures.append(error)
         except MinirunError as error:
             failures.append(error)
+    pruning.warn_of_kept_layers(paths)
     if failures:
         raise MinirunError("\n".join(failure.message for failure in failures), failures[0].hint)
 
@@ -57,23 +51,6 @@ def prune_command(paths: Paths, every: bool, force: bool, words: tuple[str, ...]
     wanted = filters.parse(words, _FILTERS)
     what = "images without at least one container associated to them" if every else "dangling images"
     pruning.confirm(f"WARNING! This will remove all {what}.", force, "image")
-    lines, reclaimed = images_away(paths, wanted, every=every)
-    pruning.report({"Deleted Images": lines}, reclaimed)
-
-
-def images_away(paths: Paths, wanted: pruning.Wanted, *, every: bool) -> tuple[list[str], int]:
-    """Remove images that no container uses: nameless ones, or `every`.  Returns Docker's lines and the bytes."""
-    limits = [filters.until(text) for text in wanted.get("until", ())]
-
-    def is_wanted(image: Image) -> bool:
-        if not wanted:
-            return True  # even what is damaged
-        old = all((units.moment(image.created) or 0) < limit for limit in limits)
-        return old and pruning.has_labels(image.config.get("Labels") or {}, wanted)
-
-    store = Store(paths)
-    events = imageevents.Removal(paths, store)
-    lines, reclaimed = removal.prune(store, usage.claims(paths), is_wanted, every=every)
-    events.tell(lines)
-    imageevents.pruned(paths, reclaimed)
-    return [line[0].lower() + line[1:] for line in lines], reclaimed
+    report = {"Deleted Images": prune.unused_images(paths, pruning.predicate(wanted), every=every)}
+    pruning.report(report)
+    pruning.warn_of_kept_layers(paths)

@@ -89,7 +89,7 @@ def df_command(session: Session, verbose: bool, form: str) -> None:
         lines = _details(session, store, records, form)
     else:
         rows = [
-            _images_row(store),
+            _images_row(store, {record["image_id"] for record in records}),
             _containers_row(session, records),
             _volumes_row(session),
             _row("Build Cache", 0, 0, 0, 0),
@@ -99,14 +99,14 @@ def df_command(session: Session, verbose: bool, form: str) -> None:
         say(line)
 
 
-def _images_row(store: Store) -> Row:
-    used = usage.holders(usage.claims(store.paths))
+def _images_row(store: Store, used: set[str]) -> Row:
+    """`used`: the ids of those that a container was made from."""
     names = list(images.sound(store.images()))
     ids = {image.id for image in names}
-    footprint = usage.footprint(store)
+    footprint = usage.footprint(store.paths)
     needed = {name for image in names if image.id in used for name in usage.parts(image)}
     kept = sum(size for name, size in footprint.items() if name in needed)
-    return _row("Images", len(ids), len(ids & set(used)), sum(footprint.values()), kept)
+    return _row("Images", len(ids), len(ids & used), sum(footprint.values()), kept)
 
 
 def _containers_row(session: Session, records: list[Record]) -> Row:
@@ -152,7 +152,7 @@ def _details(session: Session, store: Store, records: list[Record], form: str) -
         return
     yield "Images space usage:\n"
     yield from format.lines(image_rows, "", _IMAGE_HEADINGS, list(_IMAGE_HEADINGS))
-    packed = sum(size for name, size in usage.footprint(store).items() if name.startswith("sha256:"))
+    packed = sum(size for name, size in usage.footprint(store.paths).items() if name.startswith("sha256:"))
     yield f"\nPacked layers and descriptions of these images: {units.size(packed, 4)}"
     yield "\nContainers space usage:\n"
     yield from format.lines(container_rows, "", _CONTAINER_HEADINGS, list(_CONTAINER_HEADINGS))

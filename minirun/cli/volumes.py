@@ -10,7 +10,7 @@ import click
 from minirun.cli import filters, format, pruning, stopping
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
-from minirun.engine import volumes
+from minirun.engine import prune, volumes
 from minirun.engine.options import run_options as parse
 from minirun.engine.view import inspect_mounts
 from minirun.errors import MinirunError, UsageError
@@ -141,5 +141,5 @@ def prune_command(session: Session, every: bool, force: bool, words: tuple[str, 
     every = every or any(map(filters.boolean, wanted.pop("all", ())))
     what = "all local volumes" if every else "anonymous local volumes"
     pruning.confirm(f"WARNING! This will remove {what} not used by at least one container.", force, "volume")
-    names, reclaimed = pruning.volumes_away(session, wanted, every=every)
-    pruning.report({"Deleted Volumes": names}, reclaimed)
+    gone = prune.unused_volumes(session, pruning.predicate(wanted), every=every)
+    pruning.report({"Deleted Volumes": gone})

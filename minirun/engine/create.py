@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record, RunOptions
     from minirun.engine.shim.spawn import Shim
+    from minirun.image.image import Image
     from minirun.image.progress import Progress
-    from minirun.image.store import Image
     from minirun.paths import Paths
 
 
@@ -39,13 +39,15 @@ def prepare(
 
     `starts`: the second is for order(), which is to come; see records.order_start().  Else it is -1.
     """
+    from minirun.engine import images  # a start of what exists needs none
+
     run_options.check(options)
     # A limit that this kernel cannot set, or a network that is not there, is found before an image is pulled.
     cgroup_controllers.require(limits.files(options["resources"], options["cgroup_conf"]))
     network = networks.resolve(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
-    with image.store.keeping():  # a prune beside us would remove layers that no record names yet
+    with images.lease(paths):  # a prune beside us would remove layers that no record names yet
         record = make_record(options, image, network)
         start = volumes.add_container(paths, record, starts=starts)
     events.of_container(paths, record, "create")
@@ -53,18 +55,13 @@ def prepare(
 
 
 def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
-    from minirun.image.store import Store
+    from minirun.engine import images
 
     trace.step("image", "a name becomes a manifest, a config and layers, each checked against its digest")
-    image = Store(paths).ensure(options["image"], options["pull"], progress, options["platform"])
+    image = images.ensure(paths, options["image"], options["pull"], progress, options["platform"])
     if options["platform"]:
         image.require(options["platform"])
     image.layer_paths()  # unpacks those that are not, and waits for it
-    if image.pulled:
-        from minirun.engine import imageevents
-        from minirun.image import reference
-
-        imageevents.exchanged(paths, "pull", reference.parse(options["image"]))
     return image
 
 

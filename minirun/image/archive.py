@@ -15,17 +15,20 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError, UsageError
-from minirun.image import derive, manifests, platforms, reference, tarstream
-from minirun.image.store import CONTAINERD_NAME, LAYER, REF_NAME, named
+from minirun.image import derive, manifests, names, platforms, reference, tarstream
+from minirun.image.index import named
+from minirun.image.mediatypes import CONTAINERD_NAME, LAYER, REF_NAME
 from minirun.image.tarstream import entry_name
 
 if TYPE_CHECKING:
     import tarfile
     from typing import Any, BinaryIO
 
+    from minirun.image.image import Image
+    from minirun.image.mediatypes import Json
     from minirun.image.platforms import Platform
     from minirun.image.reference import Reference
-    from minirun.image.store import Image, Json, Store
+    from minirun.image.store import Store
 
     Members = dict[str, Json]  # member name -> {"digest", "size"} or {"link": another member}
 
@@ -73,7 +76,9 @@ def _read_member(store: Store, info: tarfile.TarInfo, stream: tarstream.TarStrea
     try:
         name = entry_name(info.name)
         if info.isreg() and info.sparse is None:
-            members[name] = store.add_blob((bytes(part) for part in stream.take(info.size)), size=info.size)
+            members[name] = store.layout.add_blob(
+                (bytes(part) for part in stream.take(info.size)), size=info.size
+            )
         elif info.issym() or info.islnk():  # docker-archive names a layer twice that way
             base = posixpath.dirname(name) if info.issym() else ""
             members[name] = {"link": entry_name(posixpath.normpath(posixpath.join(base, info.linkname)))}
@@ -113,7 +118,7 @@ class _Archive:
         """The descriptor of member `name` as a layer: its first bytes tell how it is packed."""
         blob = self.blob(name)
         if blob["digest"] not in self._packings:
-            with open(self.store.blob_path(blob["digest"]), "rb") as file:
+            with open(self.store.layout.blob_path(blob["digest"]), "rb") as file:
                 self._packings[blob["digest"]] = tarstream.packing(file.read(tarstream.MAGIC_BYTES))
         media_type = LAYER + self._packings[blob["digest"]]
         return {"mediaType": media_type, "digest": blob["digest"], "size": blob["size"]}
@@ -122,7 +127,7 @@ class _Archive:
         """The index entry of an image that is in the store, unpacked, when this returns."""
         key = (config["digest"], original, *(layer["digest"] for layer in layers))
         if key not in self._kept:
-            self._kept[key] = derive.keep_unpacked(self.store, config, layers, original)
+            self._kept[key] = derive.add_unpacked(self.store.layout, config, layers, original)
         return self._kept[key]
 
     def check_platform(self, config: Json) -> None:
@@ -130,7 +135,7 @@ class _Archive:
         if config["digest"] in self._fitting:
             return
         self._fitting.add(config["digest"])
-        document = self.store.read_json_blob(config["digest"])
+        document = self.store.layout.read_json_blob(config["digest"])
         if self.platform and not platforms.fits(document, self.platform):
             there, wanted = platforms.show(platforms.of(document)), platforms.show(self.platform)
             raise UnsupportedError(f"the archive's image is for {there}, and {wanted} is wanted")
@@ -148,7 +153,7 @@ class _Archive:
     def _fetch(self, descriptor: Json) -> bytes:
         digest = manifests.text(descriptor, "digest")
         blob = self.blob(f"blobs/sha256/{digest.removeprefix('sha256:')}")
-        with open(self.store.blob_path(blob["digest"]), "rb") as file:
+        with open(self.store.layout.blob_path(blob["digest"]), "rb") as file:
             return file.read(manifests.BYTES_MAX + 1)
 
     def document(self, name: str) -> Json:
@@ -160,7 +165,7 @@ class _Archive:
 
     def json(self, name: str) -> Any:
         blob = self.document(name)
-        with open(self.store.blob_path(blob["digest"]), "rb") as file:
+        with open(self.store.layout.blob_path(blob["digest"]), "rb") as file:
             return manifests.parse(file.read(), f"archive member {name!r}")
 
 
@@ -176,7 +181,7 @@ def _load_docker(archive: _Archive) -> list[Image]:
         entry = archive.kept(config, layers)
         for tag in _texts(item, "RepoTags") or [""]:
             entries.append(named(entry, reference.parse(tag) if tag else None))
-    return archive.store.add_entries(entries)
+    return names.add(archive.store.layout, entries)
 
 
 def _texts(item: Json, key: str) -> list[str]:
@@ -203,7 +208,7 @@ def _load_layout(archive: _Archive) -> list[Image]:
     index = archive.json("index.json")
     entries = index.get("manifests") if isinstance(index, dict) else None
     made = [_load_entry(archive, entry) for entry in manifests.checked_list(entries, "index.json")]
-    return archive.store.add_entries(made)
+    return names.add(archive.store.layout, made)
 
 
 def _load_entry(archive: _Archive, entry: Json) -> Json:
@@ -215,8 +220,8 @@ def _load_entry(archive: _Archive, entry: Json) -> Json:
 def _name(entry: Json) -> Reference | None:
     """The name an index entry has; None where it has none, or one that only other tools understand."""
     annotations = entry.get("annotations")
-    names = annotations if isinstance(annotations, dict) else {}
-    name = names.get(CONTAINERD_NAME) or names.get(REF_NAME)
+    known = annotations if isinstance(annotations, dict) else {}
+    name = known.get(CONTAINERD_NAME) or known.get(REF_NAME)
     try:
         return reference.parse(name) if isinstance(name, str) else None
     except UsageError:

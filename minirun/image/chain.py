@@ -1,4 +1,4 @@
-"""Where a layer's directory is.  Two names, because not every layer can be shared by its content alone.
+"""Where an unpacked layer is, and how large.  Two names, because not every layer can be shared by its content alone.
 
     layers/<diff_id>/          a layer that says all there is to know about itself; every image shares it
     layers/chain-<chain_id>/   a layer that had to look at the layers below it (layers.py tells why)
@@ -10,6 +10,8 @@ Next     layers.py
 from __future__ import annotations
 
 import os
+
+from minirun.files import read_json
 
 
 def diff_directory(layers: str, diff_id: str) -> str:
@@ -42,3 +44,16 @@ def find(layers: str, diff_ids: list[str]) -> str | None:
     if not os.path.isdir(path):
         path = chain_directory(layers, diff_ids)
     return path if os.path.isdir(path) else None
+
+
+def size(path: str) -> int:
+    """Bytes of the files in the layer unpacked at `path`, as counted when it was; 0 where that is lost."""
+    try:
+        return int(read_json(f"{path}.json")["size"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def each_once(paths: list[str]) -> list[str]:
+    """`paths`, lowest first, for overlayfs, which refuses a directory twice: the upper place is what counts."""
+    return [path for index, path in enumerate(paths) if path not in paths[index + 1 :]]

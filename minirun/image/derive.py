@@ -2,8 +2,10 @@
 
     tar ──> sha256: the diff_id ──> gzip ──> sha256: the blob's digest ──> images/blobs/sha256/
 
-All in one go, without a file in between.  gzip's header has room for a time and a name; both stay empty, so
-the same tar is always the same blob.
+    draft or scratch ──add, note──> layers and history on top ──publish──> index.json, once
+
+A layer is hashed, packed and kept in one go, without a file in between.  gzip's header has room for a time and a
+name; both stay empty, so the same tar is always the same blob.
 
 See      image-spec layer.md, config.md "history" and "rootfs"
 By hand  tee >(sha256sum) <layer.tar | gzip -n | sha256sum
@@ -11,20 +13,26 @@ By hand  tee >(sha256sum) <layer.tar | gzip -n | sha256sum
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
 from minirun.errors import MinirunError, UsageError
-from minirun.image import layers, manifests, reference, tarstream
-from minirun.image.store import LAYER, named
+from minirun.image import chain, layers, manifests, names, reference, tarstream
+from minirun.image.image import add_manifest
+from minirun.image.index import named
+from minirun.image.mediatypes import LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import BufferedReader
 
+    from minirun.image.image import Image
+    from minirun.image.layout import Layout
+    from minirun.image.mediatypes import Json
     from minirun.image.platforms import Platform
     from minirun.image.reference import Reference
-    from minirun.image.store import Image, Json, Store
+    from minirun.image.store import Store
 
 _GZIP = 31  # zlib's word for "a gzip header, the largest window"
 _LEVEL = 2  # of isal's 0 to 3: ten times as fast as gzip -6, and a tenth larger
@@ -55,10 +63,10 @@ class Layer:
         return self.diff_id == _NO_ENTRIES
 
 
-def add_layer(store: Store, tar: Iterable[bytes]) -> Layer:
-    """Keep the tar stream as a layer, packed.  For use within `store.adding()`."""
+def add_layer(layout: Layout, tar: Iterable[bytes]) -> Layer:
+    """Keep the tar stream as a layer, packed.  For use within `Store.adding()`."""
     hasher = hashlib.sha256()
-    blob = store.add_blob(_gzipped(_hashed(tar, hasher)))
+    blob = layout.add_blob(_gzipped(_hashed(tar, hasher)))
     return Layer({"mediaType": f"{LAYER}+gzip", **blob}, f"sha256:{hasher.hexdigest()}")
 
 
@@ -80,47 +88,6 @@ def _gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 # ---- the image --------------------------------------------------------------------------------------------
 
-
-def add_image(
-    store: Store, base: Image, layer: Layer, config: Json, step: Json, name: Reference | None
-) -> Image:
-    """Put `base` with `layer` on top into the store, unpacked; a layer without entries is only history.
-
-    `config` is how to run it; `step` is the entry of its history: created, created_by, author, comment.
-    """
-    document = _document(base.document, layer, config, step)
-    below = base.manifest["layers"]
-    descriptors = below if layer.is_empty else [*below, layer.descriptor]
-    return add_unpacked(store, store.add_json(document), descriptors, name)
-
-
-def add_unpacked(
-    store: Store,
-    config: Json,
-    descriptors: list[Json],
-    name: Reference | None,
-    *,
-    origin: str = "",
-    original: bytes = b"",
-) -> Image:
-    """As `store.add_image`, but the layers are unpacked before a name leads to them: bad ones leave nothing."""
-    entry = keep_unpacked(store, config, descriptors, original)
-    return store.add_entries([named(entry, name, origin)])[0]
-
-
-def keep_unpacked(store: Store, config: Json, descriptors: list[Json], original: bytes = b"") -> Json:
-    """As `store.keep_image`, with its layers unpacked."""
-    document = store.read_json_blob(config["digest"])
-    manifests.check_config(document, len(descriptors))
-    diff_ids = document["rootfs"]["diff_ids"]
-    packed = [
-        layers.Packed(store.blob_path(descriptor["digest"]), diff_id)
-        for descriptor, diff_id in zip(descriptors, diff_ids, strict=True)
-    ]
-    layers.unpack_all(store.paths.layers, packed, limits=store.settings.limits)
-    return store.keep_image(config, descriptors, original)
-
-
 _FOR_THE_MACHINE = (
     "os",
     "architecture",
@@ -130,18 +97,77 @@ _FOR_THE_MACHINE = (
 )
 
 
-def _document(below: Json, layer: Layer, config: Json, step: Json) -> Json:
-    """The config file of an image whose own, before `layer`, was `below`."""
-    diff_ids = below["rootfs"]["diff_ids"]
-    entry = {key: value for key, value in step.items() if value}
-    document = {key: below[key] for key in _FOR_THE_MACHINE if below.get(key)}
-    document.update({key: entry[key] for key in ("created", "author") if key in entry})
-    document["config"] = {key: value for key, value in config.items() if value not in (None, "", [], {})}
-    entry.update({"empty_layer": True} if layer.is_empty else {})
-    document["history"] = [*(below.get("history") or []), entry]
-    new = [] if layer.is_empty else [layer.diff_id]
-    document["rootfs"] = {"type": "layers", "diff_ids": [*diff_ids, *new]}
-    return document
+class Draft:
+    """An image in the making: what it is built on, and the layers and lines of history that come on top.
+
+    No name leads to any of it before `publish`.  `step`, of each addition, is the line of history: created,
+    created_by, author, comment; what is empty is left out.
+    """
+
+    def __init__(self, store: Store, base: Json, descriptors: list[Json]) -> None:
+        """`base` is the config file of the image it begins with, `descriptors` are that image's layers."""
+        self.store = store
+        self.config: Json = base.get("config") or {}  # of the base; publish() is given the new one
+        self.descriptors = list(descriptors)
+        self.diff_ids: list[str] = list(base["rootfs"]["diff_ids"])
+        self.history: list[Json] = list(base.get("history") or [])
+        self._document = {key: base[key] for key in _FOR_THE_MACHINE if base.get(key)}
+
+    def add(self, tar: Iterable[bytes], step: Json) -> Layer:
+        """Put the layer in `tar`, packed, on top; one without entries is only a line of history."""
+        layer = add_layer(self.store.layout, tar)
+        if layer.is_empty:
+            self.note(step)
+        else:
+            self._add_line(step)
+            self.descriptors.append(layer.descriptor)
+            self.diff_ids.append(layer.diff_id)
+        return layer
+
+    def note(self, step: Json) -> None:
+        """Add a line of history that made no layer, as ENV and CMD do."""
+        self._add_line(step, empty_layer=True)
+
+    def _add_line(self, step: Json, **more: bool) -> None:
+        line = {key: value for key, value in step.items() if value}
+        self._document.update({key: line[key] for key in ("created", "author") if key in line})
+        self.history.append({**line, **more})
+
+    def layer_paths(self) -> list[str]:
+        """Directories for overlayfs's lowerdir, lowest first, of all layers so far."""
+        return chain.each_once(layers.unpack_blobs(self.store.layout, self.descriptors, self.diff_ids))
+
+    def publish(self, config: Json, name: Reference | None) -> Image:
+        """Put the image into the index, unpacked, under `name` or without one.  `config` is how to run it."""
+        kept = {key: value for key, value in config.items() if value not in (None, "", [], {})}
+        rootfs = {"type": "layers", "diff_ids": self.diff_ids}
+        document = {**self._document, "config": kept, "history": self.history, "rootfs": rootfs}
+        layout = self.store.layout
+        entry = add_unpacked(layout, layout.add_json(document), self.descriptors)
+        return names.add(layout, [named(entry, name)])[0]
+
+
+@contextlib.contextmanager
+def draft(store: Store, base: Image) -> Iterator[Draft]:
+    """A draft on top of `base`.  Nothing is swept away during the block; afterwards goes what was not published."""
+    with store.adding():
+        yield Draft(store, base.document, base.manifest["layers"])
+
+
+@contextlib.contextmanager
+def scratch(store: Store, platform: Platform) -> Iterator[Draft]:
+    """The same on top of nothing, for `platform`: Dockerfile's `FROM scratch`."""
+    machine = {key: value for key, value in zip(_FOR_THE_MACHINE, platform, strict=False) if value}
+    with store.adding():
+        yield Draft(store, {**machine, "rootfs": {"diff_ids": []}}, [])
+
+
+def add_unpacked(layout: Layout, config: Json, descriptors: list[Json], original: bytes = b"") -> Json:
+    """As image.add_manifest, but the layers are unpacked before a name can lead to them: bad ones leave nothing."""
+    document = layout.read_json_blob(config["digest"])
+    manifests.check_config(document, len(descriptors))
+    layers.unpack_blobs(layout, descriptors, document["rootfs"]["diff_ids"])
+    return add_manifest(layout, config, descriptors, original)
 
 
 # ---- import -----------------------------------------------------------------------------------------------
@@ -153,19 +179,17 @@ def from_tar(
     """`import`: an image of one layer from the tar of a tree, packed with gzip, zstd, bzip2, xz or not at all."""
     import lzma
 
-    below = {key: value for key, value in zip(_FOR_THE_MACHINE, platform, strict=False) if value}
-    with store.adding():
+    with scratch(store, platform) as image:
         try:
             with tarstream.Unpacked(_opened(file), store.settings.limits) as tar:
-                layer = add_layer(store, tar)
+                layer = image.add(tar, step)
         except (EOFError, lzma.LZMAError, OSError) as error:
             if getattr(error, "errno", None):  # the disk's; bz2 raises OSError without a number for bad data
                 raise
             raise MinirunError(f"the archive cannot be read: {error}") from error
         if layer.diff_id in (_NOTHING, _NO_ENTRIES):
             raise MinirunError("the archive is empty")
-        document = _document({**below, "rootfs": {"diff_ids": []}}, layer, config, step)
-        return add_unpacked(store, store.add_json(document), [layer.descriptor], name)
+        return image.publish(config, name)
 
 
 def _opened(file: BufferedReader) -> tarstream.Readable:

@@ -22,7 +22,7 @@ from minirun.errors import MinirunError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from minirun.image.store import Json
+    from minirun.image.mediatypes import Json
 
 _READ_BYTES = 1 << 20
 _LOOK_SECONDS = 0.1  # how soon a waiting reader notices that it was cancelled

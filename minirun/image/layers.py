@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    from minirun.image.layout import Layout
+    from minirun.image.mediatypes import Json
     from minirun.image.tarstream import Limits, Readable
 
 WORKERS = 3  # layers on their way at the same time, as Docker; each has a second thread that decompresses
@@ -100,6 +102,22 @@ def unpack_all(
             _stop(pool, packed, jobs)
             clear_temporary(layers)
             raise _cause(error, jobs) from None
+
+
+def unpack_blobs(
+    layout: Layout,
+    descriptors: list[Json],
+    diff_ids: list[str],
+    done: Callable[[int], None] = lambda index: None,
+) -> list[str]:
+    """The same for layers whose blobs are in the layout, within the limits of the file of `--config`."""
+    from minirun.image import settings
+
+    packed = [
+        Packed(layout.blob_path(descriptor["digest"]), diff_id)
+        for descriptor, diff_id in zip(descriptors, diff_ids, strict=True)
+    ]
+    return unpack_all(layout.paths.layers, packed, done, settings.load(layout.paths.registries).limits)
 
 
 Unpacked = Unpacking | Worker  # here, or in a process of its own

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.image import platforms
-from minirun.image.store import DOCUMENT_BYTES_MAX, INDEX, LAYER, MANIFEST
+from minirun.image.mediatypes import CONFIG, DOCUMENT_BYTES_MAX, INDEX, LAYER, MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from minirun.image.mediatypes import Json
     from minirun.image.platforms import Platform
-    from minirun.image.store import Json
 
 BYTES_MAX = DOCUMENT_BYTES_MAX
 _INDEXES_MAX = 4  # an index in an index is allowed, a circle is not
@@ -52,7 +52,7 @@ _OCI = (LAYER, f"{LAYER}+gzip", f"{LAYER}+zstd")
 _CONFIGS = (
     "",
     "application/octet-stream",  # both from tools older than OCI
-    "application/vnd.oci.image.config.v1+json",
+    CONFIG,
     "application/vnd.docker.container.image.v1+json",
 )
 _ATTESTATION = "vnd.docker.reference.type"  # annotation of what docker build puts beside an image

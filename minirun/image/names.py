@@ -1,72 +1,143 @@
-"""The list in index.json when images get names: what each newcomer takes from those that are there.
+"""Names lead to images: finding the one that is meant, giving names, taking images into the index.
 
-An archive may bring thousands at once, so nothing here looks through the list once for each of them.
+    alpine, me/tool:1.2       a reference, as reference.py completes it
+    alpine@sha256:31e3...     a name and the manifest's digest, or the one the registry knows it by
+    sha256:..., 64 digits     an id, never a name
+    beef                      four digits or more: the beginning of an id or of a digest, when no name is like it
 
-See  store.py for what is in an entry
+Finding an image that is here is on the way of every `run`: json and nothing heavier is imported for it.
+
+See      docs.docker.com "docker image tag"
+Next     store.py
 """
 
 from __future__ import annotations
 
-from minirun.image.store import REF_NAME, nameless
+import re
+
+from minirun.errors import NotFoundError, UsageError
+from minirun.image import reference
+from minirun.image.image import Image, add_manifest
+from minirun.image.mediatypes import INDEX, ORIGIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.image.store import Json
+    from minirun.image.layout import Layout
+    from minirun.image.mediatypes import Json
+    from minirun.image.reference import Reference
+
+# Another tool may put an index into the layout (skopeo copy --all): kept, but not an image to run.
+_INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+_WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 
 
-def added(entries: list[Json], new: list[Json]) -> list[Json]:
-    """`entries` with the `new` ones added in their order.
+# ---- finding ----------------------------------------------------------------------------------------------
 
-    An image that had the name of a new one stays, nameless, unless it is the same image; a nameless entry goes when
-    its image gets a name, and is not added when its image is there.
+
+def images(layout: Layout) -> list[Image]:
+    """Every name, in the order they came; an image with two names is there twice."""
+    return [Image(layout, entry) for entry in layout.entries() if entry.get("mediaType") not in _INDEXES]
+
+
+def find(layout: Layout, text: str) -> Image | None:
+    """The image that `text` names: a reference, name@digest, an id or the beginning of one.
+
+    Raises UsageError when `text` cannot be a name, or begins the ids of several images.
     """
-    listed = _List(entries)
-    for entry in new:
-        listed.add(entry)
-    return listed.entries()
+    found = images(layout)
+    if not is_whole_id(text) and (image := _by_name(found, text)):
+        return image
+    return _by_id(found, text) if _ID.fullmatch(text) else None
 
 
-def name_of(entry: Json) -> str:
-    return str(entry.get("annotations", {}).get(REF_NAME) or "")
+def get(layout: Layout, text: str) -> Image:
+    """As `find`, but raises NotFoundError with Docker's words."""
+    image = find(layout, text)
+    if image is None:
+        raise NotFoundError(f"No such image: {text}", "minirun images lists those that are here")
+    return image
 
 
-class _List:
-    """Entries by their place, and where each name and each image is."""
+def is_whole_id(text: str) -> bool:
+    """Whether it is an id from its first to its last digit, which no name can be."""
+    return _WHOLE_ID.fullmatch(text) is not None
 
-    def __init__(self, entries: list[Json]) -> None:
-        self.places: dict[int, Json] = dict(enumerate(entries))
-        self.next = len(entries)
-        self.names: dict[str, set[int]] = {}
-        self.digests: dict[str, set[int]] = {}
-        self.bare: dict[str, set[int]] = {}  # digest -> where it has no name
-        for place, entry in self.places.items():
-            self._note(place, entry)
 
-    def entries(self) -> list[Json]:
-        return [self.places[place] for place in sorted(self.places)]
+def is_name_of(text: str, image: Image) -> bool:
+    """Whether `text` is a name, not an id, that leads to `image`."""
+    return not is_whole_id(text) and _by_name([image], text) is not None
 
-    def add(self, entry: Json) -> None:
-        name, digest = name_of(entry), entry["digest"]
-        if not name and self.digests.get(digest):
-            return
-        for place in sorted(self.names.get(name, ())):
-            old = self._forget(place)
-            if old["digest"] != digest:
-                self._note(place, nameless(old))
-        for place in list(self.bare.get(digest, ())):
-            self._forget(place)
-        self._note(self.next, entry)
-        self.next += 1
 
-    def _note(self, place: int, entry: Json) -> None:
-        name, digest = name_of(entry), entry["digest"]
-        self.places[place] = entry
-        self.digests.setdefault(digest, set()).add(place)
-        (self.names.setdefault(name, set()) if name else self.bare.setdefault(digest, set())).add(place)
+def _by_name(images: list[Image], text: str) -> Image | None:
+    name = reference.parse(text)
+    wanted = str(name)
+    for image in images:
+        if image.reference == wanted:
+            return image
+    if not name.digest:
+        return None
+    for image in images:
+        same_name = image.reference.startswith((f"{name.name}:", f"{name.name}@"))
+        if same_name and name.digest in (image.digest, image.origin):
+            return image
+    return None
 
-    def _forget(self, place: int) -> Json:
-        entry = self.places.pop(place)
-        name, digest = name_of(entry), entry["digest"]
-        self.digests[digest].discard(place)
-        (self.names[name] if name else self.bare[digest]).discard(place)
-        return entry
+
+def _by_id(images: list[Image], text: str) -> Image | None:
+    digits = text.removeprefix("sha256:")
+    found = {
+        image.id: image
+        for image in reversed(images)
+        if image.id[7:].startswith(digits) or image.digest[7:].startswith(digits)
+    }
+    if len(found) > 1:
+        raise UsageError(f"{text!r} begins the ids of {len(found)} images", "give more digits")
+    return next(iter(found.values()), None)
+
+
+# ---- naming -----------------------------------------------------------------------------------------------
+
+
+def add(layout: Layout, entries: list[Json]) -> list[Image]:
+    """Put images whose blobs are here into the index, all in one change of it."""
+    from minirun.image import index
+
+    layout.change_entries(lambda old: index.added(old, entries))
+    return [Image(layout, entry) for entry in entries]
+
+
+def add_image(
+    layout: Layout,
+    config: Json,
+    layers: list[Json],
+    name: Reference | None,
+    *,
+    origin: str = "",
+    original: bytes = b"",
+) -> Image:
+    """Put one image whose blobs are here into the index, under `name` or without one.
+
+    `origin` is the registry's digest; the others are those of image.add_manifest.
+    """
+    from minirun.image import index
+
+    return add(layout, [index.named(add_manifest(layout, config, layers, original), name, origin)])[0]
+
+
+def tag(layout: Layout, image: Image, name: Reference) -> None:
+    """Give `image` another name; what had that name loses it."""
+    from minirun.image import index
+
+    annotations = index.named_now(name)
+    if image.reference and reference.parse(image.reference).name == name.name:
+        annotations[ORIGIN] = image.origin  # the registry's digest goes for all tags of a repository
+    add(layout, [{**image.entry, "annotations": annotations}])
+
+
+def set_origin(layout: Layout, image: Image, digest: str) -> None:
+    """Note that a registry knows the image by `digest` now, under the name it has here."""
+    from minirun.image import index
+
+    entry = index.with_origin(image.entry, digest)
+    layout.change_entries(lambda entries: [entry if old == image.entry else old for old in entries])

@@ -20,17 +20,20 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from minirun.image import layers, manifests, threads
+from minirun.image import layers, manifests, names, threads
 from minirun.image.incoming import Cancelled, Incoming
 from minirun.image.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from minirun.image.image import Image
+    from minirun.image.layout import Layout
+    from minirun.image.mediatypes import Json
     from minirun.image.platforms import Platform
     from minirun.image.progress import Progress
     from minirun.image.reference import Reference
-    from minirun.image.store import Image, Json, Store
+    from minirun.image.store import Store
     from minirun.image.tarstream import Readable
 
 _LOOK_SECONDS = 0.05
@@ -61,13 +64,16 @@ def _fetch(
         digest = digest or f"sha256:{sha256(content).hexdigest()}"
         return content
 
+    layout = store.layout
     manifest = manifests.for_platform({"digest": name.digest} if name.digest else {}, fetch, platform)
-    if not store.has_blob(manifest.config["digest"]):
-        store.add_blob(registry.blob(manifest.config), **manifest.config)
-    document = store.read_json_blob(manifest.config["digest"])
+    if not layout.has_blob(manifest.config["digest"]):
+        layout.add_blob(registry.blob(manifest.config), **manifest.config)
+    document = layout.read_json_blob(manifest.config["digest"])
     manifests.check_config(document, len(manifest.layers))
     _fetch_layers(registry, manifest.layers, document["rootfs"]["diff_ids"], store, progress)
-    return store.add_image(manifest.config, manifest.layers, name, origin=digest, original=manifest.original)
+    return names.add_image(
+        layout, manifest.config, manifest.layers, name, origin=digest, original=manifest.original
+    )
 
 
 def _fetch_layers(
@@ -75,7 +81,8 @@ def _fetch_layers(
 ) -> None:
     """Download and unpack what is missing."""
     downloads = [
-        Download(registry, store, *layer, progress) for layer in zip(descriptors, diff_ids, strict=True)
+        Download(registry, store.layout, *layer, progress)
+        for layer in zip(descriptors, diff_ids, strict=True)
     ]
     here = [download.here for download in downloads]
     for download, is_here in zip(downloads, here, strict=True):
@@ -97,11 +104,11 @@ class Download(layers.Packed):
     """A layer that is perhaps still to come."""
 
     def __init__(
-        self, registry: Registry, store: Store, descriptor: Json, diff_id: str, progress: Progress
+        self, registry: Registry, layout: Layout, descriptor: Json, diff_id: str, progress: Progress
     ) -> None:
         digest = str(descriptor["digest"])
-        super().__init__(store.blob_path(digest), diff_id)
-        self.incoming_path = store.incoming_path(digest)
+        super().__init__(layout.blob_path(digest), diff_id)
+        self.incoming_path = layout.incoming_path(digest)
         self.registry = registry
         self.descriptor = descriptor
         self.progress = progress

@@ -21,9 +21,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from minirun.errors import NotFoundError, UsageError
-from minirun.image import reference, tarstream
+from minirun.image import names, reference, tarstream
+from minirun.image.mediatypes import LAYER, MANIFEST
 from minirun.image.registry import Registry
-from minirun.image.store import LAYER, MANIFEST
 from minirun.image.threads import Pool
 from minirun.image.upload import Blob, Upload, denied
 
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from hashlib import _Hash
     from typing import IO
 
+    from minirun.image.image import Image
+    from minirun.image.layout import Layout
+    from minirun.image.mediatypes import Json
     from minirun.image.progress import Progress
     from minirun.image.reference import Reference
     from minirun.image.settings import Settings
-    from minirun.image.store import Image, Json, Store
+    from minirun.image.store import Store
 
 UPLOADS = 4  # layers at the same time
 _GZIP_LEVEL = 2  # of isal's 0 to 3: half of gzip's time for a tenth more bytes
@@ -52,7 +55,7 @@ def push(
     with store.adding():  # nobody sweeps blobs away meanwhile
         for image in images:
             digest = _Push(registry, reference.parse(image.reference), image, progress).run()
-            store.set_origin(image, digest)
+            names.set_origin(store.layout, image, digest)
 
 
 def _images(name: Reference, store: Store, all_tags: bool) -> list[Image]:
@@ -78,9 +81,9 @@ class _Push:
         self._registry = registry
         self._name = name
         self._image = image
-        self._store = image.store
+        self._layout = image.layout
         self._progress = progress
-        self._neighbours = _neighbours(image.store, name)
+        self._neighbours = _neighbours(image.layout, name)
 
     def run(self) -> str:
         """Returns the digest the registry knows it by."""
@@ -117,10 +120,10 @@ class _Push:
     def _send(self, descriptor: Json, sent: Callable[[int, int], None]) -> tuple[Json, str]:
         """Bring one blob there; returns its descriptor, changed if it had to be gzipped, and how it went."""
         with ExitStack() as files:
-            file: IO[bytes] = files.enter_context(open(self._store.blob_path(descriptor["digest"]), "rb"))
+            file: IO[bytes] = files.enter_context(open(self._layout.blob_path(descriptor["digest"]), "rb"))
             blob = Blob(file.fileno(), descriptor["digest"], descriptor["size"])
             if descriptor["mediaType"] == LAYER and not tarstream.packing(file.read(tarstream.MAGIC_BYTES)):
-                file, blob = _gzipped(file, f"{self._store.paths.images}/incoming")
+                file, blob = _gzipped(file, f"{self._layout.paths.images}/incoming")
                 files.enter_context(file)
                 descriptor = {**descriptor, **blob.descriptor, "mediaType": f"{LAYER}+gzip"}
             upload = Upload(self._registry, self._name.repository, blob, lambda at: sent(at, blob.size))
@@ -129,7 +132,7 @@ class _Push:
     def _send_manifest(self, layers: list[Json]) -> str:
         manifest = self._image.manifest
         if layers == manifest["layers"]:
-            with open(self._store.blob_path(self._image.digest), "rb") as file:
+            with open(self._layout.blob_path(self._image.digest), "rb") as file:
                 content = file.read()
         else:
             content = json.dumps({**manifest, "layers": layers}, separators=(",", ":")).encode()
@@ -142,10 +145,10 @@ class _Push:
         return digest
 
 
-def _neighbours(store: Store, name: Reference) -> dict[str, list[str]]:
+def _neighbours(layout: Layout, name: Reference) -> dict[str, list[str]]:
     """Blob digest -> repositories of the same registry that should have it: images here have such names."""
     found: dict[str, list[str]] = {}
-    for image in store.images():
+    for image in names.images(layout):
         other = reference.parse(image.reference) if image.reference else None
         if other and other.registry == name.registry and other.repository != name.repository:
             for layer in image.manifest["layers"]:

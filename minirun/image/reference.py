@@ -8,7 +8,7 @@
 The first part is a host when it has a `.` or a `:`, is `localhost`, or has capitals (a repository cannot).
 
 See      github.com/distribution/reference, the grammar Docker, containerd and Podman share
-Next     store.py
+Next     layout.py
 """
 
 from __future__ import annotations

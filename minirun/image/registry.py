@@ -46,7 +46,7 @@ from minirun.image.transport import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from minirun.image.store import Json
+    from minirun.image.mediatypes import Json
     from minirun.image.transport import Response
 
 TAG_PAGES_MAX, TAGS_MAX = 1000, 100_000  # a hundred on a page is usual

@@ -6,36 +6,47 @@
     an id                       all its names go: refused when they are several, unless forced
     prune                       images without a name, `all` those without a container
 
-What a container stands on never goes: Store.sweep asks the containers themselves (usage.claims).
+What a container stands on never goes: the sweep asks for the claims on layers (sweep.py).
 
 See      docs.docker.com "docker image rm", "docker image prune"
 """
 
 from __future__ import annotations
 
-from minirun.errors import ConflictError, MinirunError
-from minirun.image import chain, reference, usage
-from minirun.image.names import name_of
-from minirun.image.store import id_of, is_name_of, nameless
+from minirun.errors import ConflictError
+from minirun.image import chain, names, reference, usage
+from minirun.image.image import diff_ids_of, id_of
+from minirun.image.index import name_of, nameless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from minirun.image.store import Image, Json, Store
-    from minirun.image.usage import Claim
+    from minirun.image.image import Image
+    from minirun.image.mediatypes import Json
+    from minirun.image.store import Store
+    from minirun.image.sweep import Claim
 
 
-def remove(store: Store, text: str, claims: Iterable[Claim], *, force: bool = False) -> list[str]:
-    """Take away what `text` names.  Returns Docker's lines; raises ConflictError in Docker's words."""
+def remove(store: Store, text: str, *, force: bool = False) -> list[str]:
+    """`rmi text`: take the name away, and with the last one the image.
+
+    Returns Docker's lines; raises ConflictError, in Docker's words, where the image is in use or has more names.
+    """
     image = store.get(text)
     image_id = id_of(image)
-    names = [other for other in store.images() if _same(other, image)]
-    by_name = is_name_of(text, image)
-    going = [image] if by_name else names
-    holder = usage.holders(list(claims)).get(image_id) if len(going) == len(names) else None
-    _check(text, (image_id or image.digest)[7:19], going, holder, by_name, force)
-    return take_away(store, going, keep=holder is not None)
+    same = [other for other in store.images() if _same(other, image)]
+    by_name = names.is_name_of(text, image)
+    going = [image] if by_name else same
+    user = users(store).get(image_id) if len(going) == len(same) else None
+    _check(text, (image_id or image.digest)[7:19], going, user, by_name, force)
+    return take_away(store, going, keep=user is not None)
+
+
+def users(store: Store) -> dict[str, Claim]:
+    """Image id -> a claim of one who was made from it; of one that runs, if any does."""
+    claims = list(store.claims()) if store.claims else []
+    return {one.image_id: one for one in sorted(claims, key=lambda one: one.running) if one.image_id}
 
 
 def _same(one: Image, other: Image) -> bool:
@@ -43,19 +54,17 @@ def _same(one: Image, other: Image) -> bool:
     return one.digest == other.digest or id_of(one) == id_of(other) != ""
 
 
-def _check(
-    text: str, short: str, going: list[Image], holder: Claim | None, by_name: bool, force: bool
-) -> None:
-    if holder and by_name and not force:
+def _check(text: str, short: str, going: list[Image], user: Claim | None, by_name: bool, force: bool) -> None:
+    if user and by_name and not force:
         raise ConflictError(
             f"conflict: unable to remove repository reference {text!r} (must force)"
-            f" - container {holder.container[:12]} is using its referenced image {short}"
+            f" - {user.reason} is using its referenced image {short}"
         )
-    can_force = not (holder and holder.running) and any(image.reference for image in going)
-    if holder and not by_name and not (force and can_force):
+    can_force = not (user and user.running) and any(image.reference for image in going)
+    if user and not by_name and not (force and can_force):
         raise ConflictError(
             f"conflict: unable to delete {short} ({'must' if can_force else 'cannot'} be forced) - image is being"
-            f" used by {'running' if holder.running else 'stopped'} container {holder.container[:12]}"
+            f" used by {'running' if user.running else 'stopped'} {user.reason}"
         )
     if len(going) > 1 and not force:
         raise ConflictError(
@@ -67,16 +76,16 @@ def _check(
 def take_away(store: Store, going: list[Image], *, keep: bool = False) -> list[str]:
     """Remove names, and images with their last one; `keep`: the images stay, nameless.  Returns Docker's lines."""
     entries = [image.entry for image in going]
-    names = {(entry["digest"], name_of(entry)) for entry in entries}
+    leaving = {(entry["digest"], name_of(entry)) for entry in entries}
     before = [(id_of(image), chains(image)) for image in going]
 
     def change(old: list[Json]) -> list[Json]:
-        kept = [entry for entry in old if (entry["digest"], name_of(entry)) not in names]
+        kept = [entry for entry in old if (entry["digest"], name_of(entry)) not in leaving]
         here = {entry["digest"] for entry in kept}
         bare = {entry["digest"]: nameless(entry) for entry in entries if entry["digest"] not in here}
         return kept + list(bare.values() if keep else ())
 
-    store.change_index(change)
+    store.layout.change_entries(change)
     left = store.images()
     lines = _untagged(going, left)
     if not keep:
@@ -117,24 +126,19 @@ def _deleted(before: list[tuple[str, list[str]]], left: list[Image]) -> list[str
 
 def chains(image: Image) -> list[str]:
     """The chain ids of an image's layers, lowest first: what Docker calls a layer by."""
-    try:
-        return chain.chain_ids(image.diff_ids)
-    except MinirunError:
-        return []
+    return chain.chain_ids(diff_ids_of(image))
 
 
 # ---- prune ------------------------------------------------------------------------------------------------
 
 
-def prune(
-    store: Store, claims: list[Claim], wanted: Callable[[Image], bool], *, every: bool
-) -> tuple[list[str], int]:
-    """Remove nameless images that no container uses, or `every` such image; only those that are `wanted`.
+def prune(store: Store, wanted: Callable[[Image], bool], *, every: bool) -> tuple[list[str], int]:
+    """Remove nameless images that nobody uses, or `every` such image; only those that are `wanted`.
 
     Returns Docker's lines, and how many bytes of disk it brought back.
     """
-    before = sum(usage.footprint(store).values())
-    used = usage.holders(claims)
+    before = sum(usage.footprint(store.paths).values())
+    used = users(store)
     going = [
         image
         for image in store.images()
@@ -142,4 +146,4 @@ def prune(
     ]
     lines = take_away(store, going) if going else []
     store.sweep(partial=True)
-    return lines, max(0, before - sum(usage.footprint(store).values()))
+    return lines, max(0, before - sum(usage.footprint(store.paths).values()))

@@ -16,21 +16,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
-from minirun.image import reference, tarwriter
-from minirun.image.store import CONTAINERD_NAME, INDEX, REF_NAME
+from minirun.image import names, reference, tarwriter
+from minirun.image.index import nameless
+from minirun.image.mediatypes import CONTAINERD_NAME, INDEX, REF_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from minirun.image.store import Image, Json, Store
+    from minirun.image.image import Image
+    from minirun.image.mediatypes import Json
+    from minirun.image.store import Store
 
 FORMATS = ("docker-archive", "oci")
 _READ_BYTES = 1 << 20
-_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")
 
 
 class _Saved:
@@ -43,15 +44,15 @@ class _Saved:
     @property
     def entry(self) -> Json:
         """Its line in index.json: as in our own, but for what only concerns this machine."""
-        entry = {key: value for key, value in self.image.entry.items() if key != "annotations"}
+        entry = nameless(self.image.entry)
         if self.name:
             entry["annotations"] = {CONTAINERD_NAME: self.name, REF_NAME: self.name}
         return entry
 
 
-def save(store: Store, names: list[str], form: str = FORMATS[0]) -> Iterator[bytes]:
-    """The archive of the images `names`, in chunks of at most a few MB.  Raises NotFoundError before the first."""
-    saved = sorted((one for name in names for one in chosen(store, name)), key=lambda one: _text(one.entry))
+def save(store: Store, texts: list[str], form: str = FORMATS[0]) -> Iterator[bytes]:
+    """The archive of the images that `texts` name, in chunks of a few MB.  Raises NotFoundError before the first."""
+    saved = sorted((one for text in texts for one in chosen(store, text)), key=lambda one: _text(one.entry))
     entries: list[Json] = []
     for one in saved:
         if one.entry not in entries:
@@ -65,7 +66,7 @@ def save(store: Store, names: list[str], form: str = FORMATS[0]) -> Iterator[byt
 
 def chosen(store: Store, text: str) -> list[_Saved]:
     """What `text` stands for: a name without a tag all tags of it, as in Docker; an id or a digest no name."""
-    name = None if _ID.fullmatch(text) else reference.parse(text)
+    name = None if names.is_whole_id(text) else reference.parse(text)
     if name and not name.digest and name.tag == reference.DEFAULT_TAG and not text.endswith(f":{name.tag}"):
         tags = [image for image in store.images() if image.reference.startswith(f"{name.name}:")]
         if tags:
@@ -132,7 +133,7 @@ def _blob(store: Store, digest: str, size: int) -> Iterator[bytes]:
     """The content of a blob, exactly `size` bytes: a header before it has promised them."""
     count = 0
     try:
-        with open(store.blob_path(digest), "rb", buffering=0) as file:
+        with open(store.layout.blob_path(digest), "rb", buffering=0) as file:
             while block := file.read(_READ_BYTES):
                 count += len(block)
                 yield block

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from minirun.image.access import Answer
+    from minirun.image.mediatypes import Json
     from minirun.image.registry import Registry
-    from minirun.image.store import Json
 
 CHUNK_BYTES = 64 << 20  # lost at most when the connection breaks; each costs the registry a turn
 _BLOCK_BYTES = 1 << 18

@@ -1,4 +1,4 @@
-"""What images take up on disk, and who uses them.
+"""What images take up on disk.
 
     images/blobs/sha256/*    as they travel: packed layers, configs, manifests
     images/incoming/*        not yet whole; what a killed pull left is there for the next one
@@ -6,7 +6,7 @@
 
 A layer is there once however many images have it, so an image's size is not what its removal gives back.
 
-By hand  du -sh /var/lib/minirun/layers/*; jq .layers /var/lib/minirun/containers/*/container.json
+By hand  du -sh /var/lib/minirun/layers/*
 """
 
 from __future__ import annotations
@@ -14,54 +14,22 @@ from __future__ import annotations
 import os
 
 from minirun.errors import MinirunError
-from minirun.files import read_json
+from minirun.image import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.image.store import Image, Store
+    from minirun.image.image import Image
     from minirun.paths import Paths
 
 
-class Claim:
-    """A container's claim on its image and on the layers under it, whatever has become of the image's name."""
-
-    def __init__(self, container: str, image_id: str, layers: list[str], running: bool) -> None:
-        self.container = container
-        self.image_id = image_id
-        self.layers = layers  # names below layers/
-        self.running = running
-
-
-def claims(paths: Paths) -> list[Claim]:
-    """One for each container there is, stopped ones too: container.json tells (engine/records.py writes it)."""
-    found = []
-    for container in _names_in(paths.containers):
-        try:
-            record = read_json(f"{paths.container(container)}/container.json")
-            layers = [os.path.basename(path) for path in record.get("layers", [])]
-            running = record.get("state", {}).get("status") == "running"
-            found.append(Claim(container, str(record["image_id"]), layers, running))
-        except (OSError, ValueError, KeyError):
-            continue  # half made or half removed: it holds nothing
-    return found
-
-
-def holders(claimed: list[Claim]) -> dict[str, Claim]:
-    """Image id -> a container that uses it; one that runs, if any does."""
-    return {one.image_id: one for one in sorted(claimed, key=lambda one: one.running)}
-
-
-# ---- bytes ------------------------------------------------------------------------------------------------
-
-
-def footprint(store: Store) -> dict[str, int]:
+def footprint(paths: Paths) -> dict[str, int]:
     """All there is on disk, with its bytes: each blob, each unpacked layer, and what killed pulls left."""
-    images, layers = store.paths.images, store.paths.layers
+    images, layers = paths.images, paths.layers
     unpacked = [name for name in _names_in(layers) if os.path.isdir(f"{layers}/{name}")]
     return {
         **_file_sizes(f"{images}/blobs/sha256", "sha256:"),
         **_file_sizes(f"{images}/incoming", "incoming/"),
-        **{name: layer_size(f"{layers}/{name}") for name in unpacked},
+        **{name: chain.size(f"{layers}/{name}") for name in unpacked},
     }
 
 
@@ -73,12 +41,6 @@ def parts(image: Image) -> set[str]:
     except MinirunError:  # damaged: its manifest is all that is known
         return {image.digest}
     return {image.digest, image.id, *(str(layer["digest"]) for layer in layers), *unpacked}
-
-
-def layer_sizes(image: Image) -> list[int]:
-    """Bytes of the files in each layer, lowest first; of the packed layer where it was never unpacked."""
-    found = zip(image.unpacked(), image.manifest["layers"], strict=True)
-    return [layer_size(path) if path else int(layer["size"]) for path, layer in found]
 
 
 def shared_sizes(images: list[Image]) -> dict[str, int]:
@@ -100,15 +62,7 @@ def _layers(image: Image) -> dict[str, int]:
         path or str(layer["digest"])
         for path, layer in zip(image.unpacked(), image.manifest["layers"], strict=True)
     ]
-    return dict(zip(names, layer_sizes(image), strict=True))
-
-
-def layer_size(path: str) -> int:
-    """Bytes of the files in one unpacked layer, as counted when it was unpacked."""
-    try:
-        return int(read_json(f"{path}.json")["size"])
-    except (OSError, ValueError, KeyError):
-        return 0
+    return dict(zip(names, image.layer_sizes(), strict=True))
 
 
 def _file_sizes(directory: str, prefix: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from minirun.files import read_json, write_json
-from minirun.image import archive
+from minirun.image import archive, removal
 from minirun.image.store import Store
 from tests import trees
 from tests.image_peers import FORMS, KINDS, SKOPEO, MinirunPeer, Peer, Podman, Umoci
@@ -237,7 +237,7 @@ def test_what_skopeo_wrote_loads(source: Store, tmp_path: Path, form: str, packe
 def test_skopeo_adds_an_image_to_our_store(source: Store, tmp_path: Path) -> None:
     """Another tool may write into the layout: what it names canonically is found, and survives a sweep."""
     store = store_in(tmp_path / "target")
-    store.make_layout()
+    store.layout.make()
     written(source, f"oci:{store.paths.images}:docker.io/me/tool:1")
     store.sweep()
     assert len(store.get("me/tool:1").layer_paths()) == 2
@@ -248,14 +248,14 @@ def test_an_index_in_the_layout_is_left_alone(source: Store, tmp_path: Path) -> 
     add_image(store, *LAYERS, name="ours")
     image = source.get("me/tool:1")
     for digest in (image.digest, image.id, *(layer["digest"] for layer in image.manifest["layers"])):
-        shutil.copy(source.blob_path(digest), store.blob_path(digest))
-    kept = store.add_json({"schemaVersion": 2, "manifests": [image.entry]})
+        shutil.copy(source.layout.blob_path(digest), store.layout.blob_path(digest))
+    kept = store.layout.add_json({"schemaVersion": 2, "manifests": [image.entry]})
     index = read_json(f"{store.paths.images}/index.json")
     index["manifests"].append({"mediaType": "application/vnd.oci.image.index.v1+json", **kept})
     write_json(f"{store.paths.images}/index.json", index)
-    store.remove("ours", {})
+    removal.remove(store, "ours")
     assert store.images() == []
-    assert store.has_blob(image.manifest["layers"][0]["digest"])
+    assert store.layout.has_blob(image.manifest["layers"][0]["digest"])
 
 
 def test_umoci_finds_the_store_valid(source: Store, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from minirun.image import archive
-from minirun.image.store import MANIFEST, Image, Store
+from minirun.image.image import Image
+from minirun.image.mediatypes import MANIFEST
+from minirun.image.store import Store
 from tests import trees
 from tests.containers import start
 from tests.image_peers import KINDS, MinirunPeer, Peer
@@ -31,16 +33,16 @@ PUSHED_BY_SKOPEO = {"docker": "--format=v2s2", "zstd": "--dest-compress-format=z
 def put(server: Server, repository: str, tag: str, image: Image) -> None:
     """Byte for byte; a client would pack the plain layers.  distribution-spec, "Pushing blobs"."""
     base = f"http://{server.host}/v2/{repository}"
-    store = image.store
+    layout = image.layout
     for descriptor in (image.manifest["config"], *image.manifest["layers"]):
         digest = descriptor["digest"]
         with urlopen(Request(f"{base}/blobs/uploads/", b"", method="POST")) as answer:
             place = f"{answer.headers['Location']}&digest={digest}"
         headers = {"Content-Type": "application/octet-stream"}
-        content = Path(store.blob_path(digest)).read_bytes()
+        content = Path(layout.blob_path(digest)).read_bytes()
         urlopen(Request(place, content, headers, method="PUT")).close()
     headers = {"Content-Type": MANIFEST}
-    content = Path(store.blob_path(image.digest)).read_bytes()
+    content = Path(layout.blob_path(image.digest)).read_bytes()
     urlopen(Request(f"{base}/manifests/{tag}", content, headers, method="PUT")).close()
 
 
@@ -188,7 +190,7 @@ def ping(exchange: Exchange, tmp_path: Path) -> str:
     run("tar", *options, "-C", tree, "-cf", tmp_path / "ping.tar", "bin", check=True)
     store = exchange.origin.store
     layer = store.get("busybox").manifest["layers"][0]["digest"]
-    base = gzip.decompress(Path(store.blob_path(layer)).read_bytes())
+    base = gzip.decompress(Path(store.layout.blob_path(layer)).read_bytes())
     add_image(store, base, (tmp_path / "ping.tar").read_bytes(), name="ping")
     exchange.origin.push("ping", exchange.name("origin", "ping"))
     return exchange.pushed("podman", "ping")

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import MinirunError
-from minirun.image import reference, settings, transport, upload
+from minirun.image import pull_policy, reference, settings, transport, upload
 from minirun.image.credentials import Credentials, save
+from minirun.image.image import Image
 from minirun.image.progress import Lines, Progress
 from minirun.image.push import push
 from minirun.image.registry import Registry
 from minirun.image.settings import Settings
-from minirun.image.store import Image, Store
+from minirun.image.store import Store
 from minirun.image.upload import Blob, Upload
 from tests.image_tars import add_image, digest, entry, store_in, tar
 from tests.registries import (
@@ -143,7 +144,7 @@ def test_plain_layers_are_gzipped_on_the_way(registry: Server, store: Store, tmp
     pushed(store, f"{registry.host}/tool")
     manifest = json.loads(raw(registry, "tool"))
     assert {layer["mediaType"][-5:] for layer in manifest["layers"]} == {"+gzip"}
-    other = store_in(tmp_path / "other").ensure(f"{registry.host}/tool")
+    other = pull_policy.ensure(store_in(tmp_path / "other"), f"{registry.host}/tool")
     assert other.id == image.id
     assert Path(other.layer_paths()[0], "one").read_bytes() == b"1" * 70_000
     assert os.listdir(f"{store.paths.images}/incoming") == []

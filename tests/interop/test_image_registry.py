@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import MinirunError, NotFoundError
-from minirun.image import settings, transport
+from minirun.image import pull_policy, removal, settings, transport
 from minirun.image.credentials import Credentials, save
 from minirun.image.progress import Lines
 from minirun.image.registry import Registry, log_in
@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> Store:
 
 def pulled(store: Store, name: str) -> list[str]:
     lines: list[str] = []
-    image = store.ensure(name, pull="always", progress=Lines(lines.append))
+    image = pull_policy.ensure(store, name, policy="always", progress=Lines(lines.append))
     tops = [sorted(os.listdir(path)) for path in image.layer_paths()]
     assert tops == [["one"], ["two"], ["deep"]]
     return lines
@@ -101,7 +101,7 @@ def test_a_second_pull_fetches_nothing(registry: Server, store: Store) -> None:
 def test_an_image_is_pulled_by_its_digest(registry: Server, store: Store) -> None:
     pulled(store, f"{registry.host}/team/tool:1")
     name = f"{registry.host}/team/tool@{store.images()[0].origin}"
-    store.remove(f"{registry.host}/team/tool:1", {})
+    removal.remove(store, f"{registry.host}/team/tool:1")
     pulled(store, name)
     assert store.get(name).reference == name
 
@@ -120,7 +120,7 @@ def test_skopeo_and_umoci_read_the_store_in_place(
 
 def test_a_tag_that_is_not_there_is_named(registry: Server, store: Store) -> None:
     with pytest.raises(NotFoundError) as error:
-        store.ensure(f"{registry.host}/team/tool:nosuch")
+        pull_policy.ensure(store, f"{registry.host}/team/tool:nosuch")
     url = f"http://{registry.host}/v2/team/tool/manifests/nosuch"
     assert (
         f"no image {registry.host}/team/tool:nosuch here, and {url} said: 404 MANIFEST_UNKNOWN"
@@ -131,7 +131,7 @@ def test_a_tag_that_is_not_there_is_named(registry: Server, store: Store) -> Non
 def test_a_registry_that_is_not_there_is_one_sentence(store: Store) -> None:
     host = f"127.0.0.1:{free_port()}"
     with pytest.raises(MinirunError) as error:
-        store.ensure(f"{host}/tool")
+        pull_policy.ensure(store, f"{host}/tool")
     assert error.value.message.startswith(
         f"no image {host}/tool:latest here, and https://{host}/v2/tool/manifests/"
     )
@@ -146,7 +146,7 @@ def test_a_blob_with_the_wrong_content_is_refused(tmp_path: Path, store: Store) 
         kept = next(server.storage.rglob(f"{layer}/data"))
         kept.write_bytes(b"x" * kept.stat().st_size)
         with pytest.raises(MinirunError, match="wrong content"):
-            store.ensure(f"{server.host}/tool:1")
+            pull_policy.ensure(store, f"{server.host}/tool:1")
     assert store.images() == []
     assert os.listdir(f"{store.paths.images}/blobs/sha256") == []
 
@@ -348,7 +348,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(secured: tuple[Server, Path], store: Store) -> None:
     with pytest.raises(MinirunError, match=r"certificate verify failed"):
-        store.ensure(f"{secured[0].host}/tool:1")
+        pull_policy.ensure(store, f"{secured[0].host}/tool:1")
 
 
 def test_an_authority_named_in_the_settings_is_believed(secured: tuple[Server, Path]) -> None:
@@ -545,7 +545,7 @@ def test_a_bad_answer_is_refused(odd: Odd, store: Store, name: str) -> None:
     answer, message = REFUSED[name]
     odd.tell(MANIFEST_PATH, answer)
     with pytest.raises(MinirunError, match=message):
-        store.ensure(f"{odd.host}/tool")
+        pull_policy.ensure(store, f"{odd.host}/tool")
     assert store.images() == []
 
 
@@ -662,7 +662,7 @@ def test_a_pull_over_a_bad_line_arrives_whole(registry: Server, tmp_path: Path, 
     add_image(source, tar(entry("big", content)), name="big:1", packed=False)
     registry.push(f"oci:{source.paths.images}:docker.io/library/big:1", "big:1")
     line = BadLine(registry.host, [1_500_000] * (transport.TRIES + 1))
-    image = store.ensure(f"{line.host}/big:1")
+    image = pull_policy.ensure(store, f"{line.host}/big:1")
     assert Path(image.layer_paths()[0], "big").read_bytes() == content
     assert line.cuts == []
     line.close()

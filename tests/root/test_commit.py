@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from minirun.image.store import Image, Store
+from minirun.image.image import Image
+from minirun.image.names import get as find
+from minirun.image.store import Store
 from minirun.paths import Paths
 from tests import trees
 from tests.image_tars import add_image, directory, entry, rich_layers, tar
@@ -58,7 +60,7 @@ def changed(minirun: Minirun, script: str, *options: str, name: str = "changed")
 
 
 def top_layer(image: Image) -> dict[str, tarfile.TarInfo]:
-    path = image.store.blob_path(image.manifest["layers"][-1]["digest"])
+    path = image.layout.blob_path(image.manifest["layers"][-1]["digest"])
     with tarfile.open(path, "r:gz", errors="surrogateescape") as opened:
         return {info.name: info for info in opened}
 
@@ -100,7 +102,7 @@ def test_a_container_without_changes_adds_history_and_no_layer(
     minirun: Minirun, commit: Callable[..., Image]
 ) -> None:
     image = commit(changed(minirun, "true"))
-    assert image.diff_ids == image.store.get("busybox").diff_ids
+    assert image.diff_ids == find(image.layout, "busybox").diff_ids
     assert image.document["history"][-1]["empty_layer"] is True
 
 

@@ -108,13 +108,13 @@ def test_run_with_a_full_disk_is_125(small: Minirun, registry: BadRegistry) -> N
 def test_a_blob_that_fits_all_but_its_end_is_not_kept(small_disk: Path) -> None:
     """write(2) may write a part and call that success."""
     store = Store(Paths(str(small_disk / "root")))
-    store.make_layout()
+    store.layout.make()
     filler = small_disk / "filler"
     filler.write_bytes(
         bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize - MEBIBYTE // 2)
     )
     with pytest.raises(MinirunError, match="No space left on device"):
-        store.add_blob([os.urandom(MEBIBYTE)])
+        store.layout.add_blob([os.urandom(MEBIBYTE)])
     assert os.listdir(small_disk / "root" / "images" / "blobs" / "sha256") == []
 
 

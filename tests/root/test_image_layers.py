@@ -13,7 +13,8 @@ import pytest
 
 from minirun.errors import MinirunError
 from minirun.image import layers
-from minirun.image.store import Image, Store
+from minirun.image.image import Image
+from minirun.image.store import Store
 from tests.image_tars import MTIME, add_image, directory, entry, hard_link, store_in, symlink, tar
 
 # struct vfs_cap_data, revision 2, of cap_net_raw+ep; see capabilities(7)

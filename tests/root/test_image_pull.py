@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from minirun.image.store import Image, Store
+from minirun.image.image import Image
+from minirun.image.store import Store
 from minirun.paths import Paths
 from tests.image_tars import add_image, directory, entry, hard_link, store_in, tar
 from tests.paced_registry import PacedRegistry
@@ -70,9 +71,9 @@ def test_a_pull_that_was_killed_is_gone_on_with(
     large = blob(image, 0)
     registry.stop_at[large] = MEGABYTE // 2
     pulling = client.spawn("pull", f"{registry.host}/tool")
-    partial = Path(store_of(client).incoming_path(large))
+    partial = Path(store_of(client).layout.incoming_path(large))
     wait_until(lambda: partial.exists() and partial.stat().st_size >= MEGABYTE // 4)
-    wait_until(lambda: all(store_of(client).has_blob(blob(image, index)) for index in (1, 2)))
+    wait_until(lambda: all(store_of(client).layout.has_blob(blob(image, index)) for index in (1, 2)))
     pulling.send_signal(signal.SIGKILL)
     pulling.wait()
     had = partial.stat().st_size
@@ -94,7 +95,7 @@ def whole_layers(client: Minirun) -> list[str]:
 def test_a_damaged_remainder_is_found_out_and_not_kept(
     registry: PacedRegistry, image: Image, client: Minirun
 ) -> None:
-    partial = Path(store_of(client).incoming_path(blob(image, 0)))
+    partial = Path(store_of(client).layout.incoming_path(blob(image, 0)))
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"rubbish" * 100)
     failed = client("pull", f"{registry.host}/tool")
@@ -141,7 +142,7 @@ def test_ctrl_c_ends_a_pull_at_once_and_leaves_what_can_be_gone_on_with(
     pulling.send_signal(signal.SIGINT)
     assert pulling.wait(20) == 130
     assert time.monotonic() - begun < 3
-    assert files_in(client) == [store_of(client).incoming_path(large)]
+    assert files_in(client) == [store_of(client).layout.incoming_path(large)]
     registry.resume.set()
     client("pull", f"{registry.host}/tool", check=True)
     assert registry.ranges(large)[1].startswith("bytes=")

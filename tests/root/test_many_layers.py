@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minirun.image import reference
+from minirun.image import names, reference
 from minirun.image.store import Store
 from minirun.paths import Paths
 from tests.containers import Container
@@ -26,10 +26,10 @@ def stacked(minirun: Minirun, count: int) -> str:
     document = json.loads(config_of(layers, Env=["PATH=/bin"]))
     document["rootfs"]["diff_ids"][:0] = busybox.diff_ids
     with store.adding():
-        blobs = [{"mediaType": LAYER, **store.add_blob([layer])} for layer in layers]
-        config = store.add_blob([json.dumps(document).encode()])
+        blobs = [{"mediaType": LAYER, **store.layout.add_blob([layer])} for layer in layers]
+        config = store.layout.add_blob([json.dumps(document).encode()])
         blobs[:0] = busybox.manifest["layers"]
-        store.add_image(config, blobs, reference.parse(f"stack-{count}"))
+        names.add_image(store.layout, config, blobs, reference.parse(f"stack-{count}"))
     return f"stack-{count}"
 
 

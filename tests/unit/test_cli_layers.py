@@ -14,10 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from minirun.cli import layers_text
-from minirun.cli.layers import instruction, layers_command, printable
+from minirun.cli.layers import layers_command
+from minirun.cli.layers_words import instruction, printable
 from minirun.errors import MinirunError
-from minirun.image import reference
-from minirun.image.store import Image, Store
+from minirun.image import names, reference
+from minirun.image.image import Image
+from minirun.image.store import Store
 from tests.image_tars import config_of, directory, entry, hard_link, store_in, symlink, tar
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -47,11 +49,11 @@ def put(store: Store, layers: list[bytes], history: Any = None, name: str = "dem
     """An image of these layers with this history."""
     document = {**json.loads(config_of(layers)), "history": history}
     with store.adding():
-        blobs = [store.add_blob([layer]) for layer in layers]
-        config = store.add_blob([json.dumps(document).encode()])
+        blobs = [store.layout.add_blob([layer]) for layer in layers]
+        config = store.layout.add_blob([json.dumps(document).encode()])
         media = "application/vnd.oci.image.layer.v1.tar"
-        return store.add_image(
-            config, [{"mediaType": media, **blob} for blob in blobs], reference.parse(name)
+        return names.add_image(
+            store.layout, config, [{"mediaType": media, **blob} for blob in blobs], reference.parse(name)
         )
 
 
@@ -229,7 +231,7 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
         self.feed(text)
-        self.story = json.loads(self.texts[-2])
+        self.image = json.loads(self.texts[-2])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
@@ -246,13 +248,13 @@ def page(store: Store) -> Page:
     return Page(run(store, "demo", "--html").output)
 
 
-def test_the_page_holds_the_whole_story(page: Page) -> None:
-    lower, upper = page.story["layers"]
+def test_the_page_holds_the_whole_image(page: Page) -> None:
+    lower, upper = page.image["layers"]
     names = [row[1] for row in lower["entries"]]
     assert names == ["a", "<", "script><img src=x onerror=alert(1)>", "caf\\xe9"]
     assert [row[0] for row in lower["entries"]] == [-1, 0, 1, -1]  # each one's directory
     assert upper["number"] == 2
-    assert [step["layer"] for step in page.story["steps"]] == [0, None, 1, None]
+    assert [step["layer"] for step in page.image["steps"]] == [0, None, 1, None]
 
 
 def test_a_hostile_name_is_no_element(page: Page) -> None:
@@ -281,7 +283,7 @@ def test_the_policy_allows_this_style_and_this_script_only(page: Page) -> None:
 
 def test_a_name_that_looks_like_a_place_of_the_template_is_left_alone(store: Store) -> None:
     put(store, [tar(entry("{{title}}"))])
-    assert Page(run(store, "demo", "--html").output).story["layers"][0]["entries"][0][1] == "{{title}}"
+    assert Page(run(store, "demo", "--html").output).image["layers"][0]["entries"][0][1] == "{{title}}"
 
 
 def test_the_page_goes_to_a_file(store: Store, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ import pytest
 from backports import zstd
 
 from minirun.errors import MinirunError
-from minirun.image import manifests, registry, transport
+from minirun.image import manifests, pull_policy, registry, transport
+from minirun.image.mediatypes import CONFIG, LAYER
 from minirun.image.registry import Registry
-from minirun.image.store import CONFIG, LAYER, Store
+from minirun.image.store import Store
 from tests.bad_registry import BadRegistry, Handler
 from tests.image_tars import add_image, config_of, entry, left, store_in, tar
 
@@ -45,7 +46,7 @@ def store(tmp_path: Path) -> Store:
 def refused(store: Store, server: BadRegistry) -> str:
     """The error of a pull; nothing is left of it, and a sound image can be pulled afterwards."""
     with pytest.raises(MinirunError) as error:
-        store.ensure(server.name)
+        pull_policy.ensure(store, server.name)
     assert left(store) == []
     assert store.images() == []
     message = str(error.value)
@@ -53,13 +54,13 @@ def refused(store: Store, server: BadRegistry) -> str:
     assert len(message) < 1000
     server.quirks.clear()
     server.image(gzip.compress(TREE))
-    assert Path(store.ensure(server.name).layer_paths()[0], "hello").stat().st_size == 100_000
+    assert Path(pull_policy.ensure(store, server.name).layer_paths()[0], "hello").stat().st_size == 100_000
     return message
 
 
 def test_a_sound_image_is_pulled(store: Store, server: BadRegistry) -> None:
     server.image(gzip.compress(TREE), gzip.compress(tar(entry("upper"))))
-    paths = store.ensure(server.name).layer_paths()
+    paths = pull_policy.ensure(store, server.name).layer_paths()
     assert [os.listdir(path) for path in paths][1] == ["upper"]
 
 
@@ -225,7 +226,7 @@ def test_a_manifest_with_a_field_of_the_wrong_type(store: Store, server: BadRegi
             continue
         server.tag(changed(manifest, field, value))
         with pytest.raises(MinirunError):
-            store.ensure(server.name)
+            pull_policy.ensure(store, server.name)
         assert left(store) == []
 
 
@@ -244,7 +245,7 @@ def test_a_config_with_a_field_of_the_wrong_type(store: Store, server: BadRegist
         if field in ("config", "config.Volumes") and value == {"a": 1}:
             continue  # what is not known is not looked at
         with pytest.raises(MinirunError, match=r"config is not one|do not match"):
-            store.ensure(server.name)
+            pull_policy.ensure(store, server.name)
         assert left(store) == []
 
 
@@ -421,7 +422,7 @@ def test_a_closed_port_is_named(store: Store, server: BadRegistry) -> None:
     name = server.name
     server.stop()
     with pytest.raises(MinirunError, match=r"127.0.0.1.*refused"):
-        store.ensure(name)
+        pull_policy.ensure(store, name)
 
 
 def test_a_server_that_closes_at_once(store: Store, impatience: None) -> None:
@@ -429,7 +430,7 @@ def test_a_server_that_closes_at_once(store: Store, impatience: None) -> None:
         name = f"127.0.0.1:{listening.getsockname()[1]}/tool"
         threading.Thread(target=close_all, args=[listening], daemon=True).start()
         with pytest.raises(MinirunError, match=name.partition("/")[0]):
-            store.ensure(name)
+            pull_policy.ensure(store, name)
         listening.shutdown(socket.SHUT_RDWR)
 
 
@@ -463,7 +464,7 @@ def test_what_was_there_before_stays(store: Store, server: BadRegistry) -> None:
     path = image.layer_paths()[0]
     server.image(gzip.compress(TREE), gzip.compress(b"not a tar" * 1000))
     with pytest.raises(MinirunError, match="not a sound tar"):
-        store.ensure(server.name)
+        pull_policy.ensure(store, server.name)
     assert [one.reference for one in store.images()] == ["docker.io/library/kept:latest"]
     assert store.get("kept").layer_paths() == [path]
     assert (

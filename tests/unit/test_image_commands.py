@@ -9,9 +9,12 @@ from click import Command
 from click.testing import CliRunner, Result
 
 from minirun.cli import archives, imageinspect, images, removing
+from minirun.engine import records
 from minirun.errors import MinirunError
 from minirun.image import reference
-from minirun.image.store import Image, Store
+from minirun.image.image import Image
+from minirun.image.names import add_image as add_to_index
+from minirun.image.store import Store
 from tests.image_tars import add_image, config_of, docker_archive, entry, store_in, tar
 
 LAYER = tar(entry("hello", b"hi"))
@@ -89,8 +92,8 @@ def several(store: Store) -> Store:
 def add_old_image(store: Store, name: str, created: str, labels: dict[str, str]) -> Image:
     config = json.loads(config_of([], Labels=labels))
     with store.adding():
-        blob = store.add_json({**config, "created": created})
-        return store.add_image(blob, [], reference.parse(name) if name else None)
+        blob = store.layout.add_json({**config, "created": created})
+        return add_to_index(store.layout, blob, [], reference.parse(name) if name else None)
 
 
 SELECTIONS = {
@@ -139,7 +142,7 @@ def test_images_of_an_empty_store_is_a_heading(store: Store) -> None:
 
 def test_a_damaged_image_does_not_hide_the_others(several: Store) -> None:
     damaged = several.get("tool:1")
-    os.unlink(several.blob_path(damaged.digest))
+    os.unlink(several.layout.blob_path(damaged.digest))
     result = run(several, images.images_command, "tool")
     assert len(result.stdout.splitlines()) == 2
     assert result.stderr.startswith("minirun: docker.io/library/tool:1: the image store is damaged")
@@ -175,7 +178,10 @@ def test_rmi_goes_on_after_a_name_that_is_not_there(store: Store) -> None:
 def add_container(store: Store, image: Image, status: str = "exited") -> str:
     container = store.paths.container("c" * 64)
     os.makedirs(container)
-    record = {"image_id": image.id, "layers": image.layer_paths(), "state": {"status": status}}
+    record = {
+        **{"version": records.VERSION, "id": "c" * 64, "created": "2024-01-02T03:04:05Z"},
+        **{"image_id": image.id, "layers": image.layer_paths(), "state": {"status": status}},
+    }
     Path(container, "container.json").write_text(json.dumps(record))
     return container
 
@@ -202,7 +208,7 @@ def test_the_layers_of_a_container_stay_when_even_the_index_has_lost_the_image(s
     image = add_image(store, LAYER, name="tool:1")
     add_container(store, image)
     layers = image.layer_paths()
-    store.change_index(lambda entries: [])
+    store.layout.change_entries(lambda entries: [])
     store.sweep()
     assert os.path.exists(f"{layers[0]}/hello")
 
@@ -227,7 +233,7 @@ def test_prune_takes_the_nameless_and_with_all_the_unused(several: Store) -> Non
 
 
 def test_prune_takes_what_is_damaged(several: Store) -> None:
-    os.unlink(several.blob_path(several.get("tool:1").digest))
+    os.unlink(several.layout.blob_path(several.get("tool:1").digest))
     run(several, removing.prune_command, "-f", "-a")
     assert several.images() == []
 
@@ -321,8 +327,8 @@ def add_image_with_history(store: Store) -> Image:
     first = {"created": "2020-01-01T00:00:00Z", "created_by": created_by, "comment": "the base"}
     steps = [first, {"created_by": "RUN \x1b[2J"}, {"created_by": 'CMD ["sh"]', "empty_layer": True}]
     with store.adding():
-        config = store.add_json({**image.document, "history": steps})
-        return store.add_image(config, image.manifest["layers"], reference.parse("tool"))
+        config = store.layout.add_json({**image.document, "history": steps})
+        return add_to_index(store.layout, config, image.manifest["layers"], reference.parse("tool"))
 
 
 def test_history_shows_no_escape_sequence(store: Store) -> None:

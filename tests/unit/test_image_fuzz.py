@@ -23,8 +23,9 @@ from hypothesis import HealthCheck, configuration, example, given, settings
 from hypothesis import strategies as st
 
 from minirun.errors import MinirunError, UsageError
-from minirun.image import archive, manifests, platforms, reference
-from minirun.image.store import CONFIG, LAYER, Store
+from minirun.image import archive, manifests, names, platforms, pull_policy, reference, removal
+from minirun.image.mediatypes import CONFIG, LAYER
+from minirun.image.store import Store
 from tests.image_tars import (
     add_image,
     config_of,
@@ -213,7 +214,7 @@ def pull(store: Store, manifest: bytes, *blobs: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minirun.image.pull.Registry", lambda *_, **__: FakeRegistry(documents))
         try:
-            image = store.ensure("tool")
+            image = pull_policy.ensure(store, "tool")
         except MinirunError:
             assert store.images() == []
             return
@@ -367,14 +368,14 @@ def unpack(layer: bytes, *, packed: bytes = b"") -> None:
     with watched() as store:
         with store.adding():
             for content in (BLOB, blob):
-                store.add_blob([content])
-            described = store.add_blob([config])
-            image = store.add_image(described, layers, reference.parse("tool"))
+                store.layout.add_blob([content])
+            described = store.layout.add_blob([config])
+            image = names.add_image(store.layout, described, layers, reference.parse("tool"))
         try:
             assert len(image.layer_paths()) in (1, 2)
         except MinirunError:
             assert len(os.listdir(store.paths.layers)) <= 3  # .lock, and the sound layer with its .json
-        store.remove("tool", {})
+        removal.remove(store, "tool")
         assert [name for name in os.listdir(store.paths.layers) if name != ".lock"] == []
 
 
@@ -472,7 +473,7 @@ def load(content: bytes) -> None:
         except MinirunError:
             pass
         for image in store.images():
-            store.remove(image.reference or image.id, {}, force=True)
+            removal.remove(store, image.reference or image.id, force=True)
         assert list((Path(store.paths.images) / "blobs" / "sha256").glob("*")) == []
 
 

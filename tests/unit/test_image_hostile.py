@@ -14,8 +14,10 @@ import pytest
 from backports import zstd
 
 from minirun.errors import MinirunError
-from minirun.image import archive, layers, manifests, reference, tarstream
-from minirun.image.store import LAYER, Image, Store
+from minirun.image import archive, layers, manifests, names, reference, removal, tarstream
+from minirun.image.image import Image
+from minirun.image.mediatypes import LAYER
+from minirun.image.store import Store
 from minirun.printable import printable
 from tests.image_tars import (
     add_image,
@@ -164,7 +166,7 @@ def unpack(tmp_path: Path, layer: bytes) -> None:
 def test_a_truncated_gzip_is_refused(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     image = add_image(store, tar(entry("a", os.urandom(100_000))))
-    path = store.blob_path(image.manifest["layers"][0]["digest"])
+    path = store.layout.blob_path(image.manifest["layers"][0]["digest"])
     with open(path, "r+b") as file:
         file.truncate(50_000)
     with pytest.raises(MinirunError, match="cut short"):
@@ -185,8 +187,9 @@ def test_a_truncated_zstd_is_refused(tmp_path: Path) -> None:
 def add_packed(store: Store, content: bytes, packed: bytes) -> Image:
     """An image whose one layer says it is `content` and comes as `packed`."""
     with store.adding():
-        layer = {"mediaType": LAYER, **store.add_blob([packed])}
-        return store.add_image(store.add_blob([config_of([content])]), [layer], reference.parse("test"))
+        layer = {"mediaType": LAYER, **store.layout.add_blob([packed])}
+        config = store.layout.add_blob([config_of([content])])
+        return names.add_image(store.layout, config, [layer], reference.parse("test"))
 
 
 def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
@@ -331,7 +334,7 @@ def test_a_tree_as_deep_as_a_path_can_be_is_removed_again(tmp_path: Path) -> Non
     add_image(store, tar(*(directory("/".join("a" * depth)) for depth in range(1, 1500))), name="deep")
     with contextlib.suppress(MinirunError):
         store.get("deep").layer_paths()
-    store.remove("deep", {})
+    removal.remove(store, "deep")
     assert left(store.paths.layers) == []
 
 
@@ -355,6 +358,6 @@ def test_a_config_as_large_as_a_layer_is_not_read(tmp_path: Path) -> None:
 
 def test_a_config_that_is_larger_than_its_manifest_says_is_not_read(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    blob = store.add_blob([config_of([]), b" " * manifests.BYTES_MAX])
+    blob = store.layout.add_blob([config_of([]), b" " * manifests.BYTES_MAX])
     with pytest.raises(MinirunError, match=f"larger than {manifests.BYTES_MAX} bytes"):
-        store.add_image({**blob, "size": 10}, [], None)
+        names.add_image(store.layout, {**blob, "size": 10}, [], None)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from minirun.image import archive, names
+from minirun.image import archive, index
+from minirun.image.layout import Layout
 from minirun.image.store import Store
 from tests.image_tars import config_of, digest, entry, store_in, tar
 
@@ -77,8 +78,8 @@ def test_loading_many_names_is_so_many_times_the_work_of_one(store, made) -> Non
 
 def test_many_names_change_the_index_once(store, monkeypatch) -> None:
     changes = []
-    change = Store.change_index
-    monkeypatch.setattr(Store, "change_index", lambda *args: (changes.append(1), change(*args)))
+    change = Layout.change_entries
+    monkeypatch.setattr(Layout, "change_entries", lambda *args: (changes.append(1), change(*args)))
     archive.load(store(0), io.BytesIO(many_entries(MANY)))
     assert len(changes) == 1
 
@@ -108,4 +109,4 @@ def test_a_name_goes_from_one_image_to_another(old: str, new: str, then: str) ->
     before, coming, after = (
         [named(*word.split("=")) for word in words.split()] for words in (old, new, then)
     )
-    assert names.added(before, coming) == after
+    assert index.added(before, coming) == after

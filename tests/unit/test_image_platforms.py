@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from minirun.errors import MinirunError, NotFoundError, UnsupportedError, UsageError
-from minirun.image import manifests, platforms, reference
+from minirun.image import manifests, names, platforms, pull_policy, reference
+from minirun.image.image import Image
 from minirun.image.progress import Lines
-from minirun.image.store import Image, Store
+from minirun.image.store import Store
 from tests.image_tars import config_of, digest, store_in
 
 NORMAL = {
@@ -227,7 +228,7 @@ def store(tmp_path: Path) -> Store:
 def add(store: Store, name: str, architecture: str, **fields: str) -> Image:
     document = {**json.loads(config_of([])), "architecture": architecture, **fields}
     with store.adding():
-        return store.add_image(store.add_json(document), [], reference.parse(name))
+        return names.add_image(store.layout, store.layout.add_json(document), [], reference.parse(name))
 
 
 OWN = platforms.own()[1]
@@ -249,13 +250,13 @@ def pulled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_an_image_of_the_platform_is_not_pulled_again(store: Store, pulled: list[str]) -> None:
     image = add(store, "tool", OTHER)
-    assert store.ensure("tool", platform=f"linux/{OTHER}").id == image.id
+    assert pull_policy.ensure(store, "tool", platform=f"linux/{OTHER}").id == image.id
     assert pulled == []
 
 
 def test_an_image_of_another_platform_is_as_good_as_missing(store: Store, pulled: list[str]) -> None:
     add(store, "tool", OWN)
-    assert store.ensure("tool", platform=f"linux/{OTHER}").document["architecture"] == OTHER
+    assert pull_policy.ensure(store, "tool", platform=f"linux/{OTHER}").document["architecture"] == OTHER
     assert pulled == [f"linux/{OTHER}"]
 
 
@@ -263,7 +264,7 @@ def test_pull_never_says_which_platform_is_there(store: Store, pulled: list[str]
     image = add(store, "tool", OWN)
     for text in ("tool", image.id):
         with pytest.raises(NotFoundError) as error:
-            store.ensure(text, pull="never", platform=f"linux/{OTHER}")
+            pull_policy.ensure(store, text, policy="never", platform=f"linux/{OTHER}")
         assert error.value.message == (
             "image with reference docker.io/library/tool:latest was found but does not match"
             f" the specified platform: wanted linux/{OTHER}, actual: linux/{OWN}"
@@ -273,23 +274,23 @@ def test_pull_never_says_which_platform_is_there(store: Store, pulled: list[str]
 
 def test_an_id_is_not_pulled_for_its_platform(store: Store, pulled: list[str]) -> None:
     with pytest.raises(NotFoundError, match="does not match the specified platform"):
-        store.ensure(add(store, "tool", OWN).id, platform=f"linux/{OTHER}")
+        pull_policy.ensure(store, add(store, "tool", OWN).id, platform=f"linux/{OTHER}")
     assert pulled == []
 
 
 def test_a_config_without_a_variant_answers_to_any(store: Store, pulled: list[str]) -> None:
     add(store, "tool", "arm")
     add(store, "other", "arm", variant="v7")
-    store.ensure("tool", platform="linux/arm/v6")
+    pull_policy.ensure(store, "tool", platform="linux/arm/v6")
     assert pulled == []
-    store.ensure("other", platform="linux/arm/v6")
+    pull_policy.ensure(store, "other", platform="linux/arm/v6")
     assert pulled == ["linux/arm/v6"]
 
 
 def test_an_image_of_another_machine_is_warned_of(store: Store) -> None:
     add(store, "tool", OTHER)
     lines: list[str] = []
-    store.ensure("tool", progress=Lines(lines.append))
+    pull_policy.ensure(store, "tool", progress=Lines(lines.append))
     assert lines == [
         f"WARNING: The requested image's platform (linux/{OTHER}) does not match the detected host platform"
         f" ({platforms.show(platforms.own())}) and no specific platform was requested"
@@ -300,14 +301,14 @@ def test_no_warning_of_what_was_asked_for(store: Store) -> None:
     add(store, "tool", OTHER)
     add(store, "own", OWN)
     lines: list[str] = []
-    store.ensure("tool", progress=Lines(lines.append), platform=OTHER)
-    store.ensure("own", progress=Lines(lines.append))
+    pull_policy.ensure(store, "tool", progress=Lines(lines.append), platform=OTHER)
+    pull_policy.ensure(store, "own", progress=Lines(lines.append))
     assert lines == []
 
 
 def test_a_registry_with_another_platform_than_asked_is_warned_of(store: Store, pulled: list[str]) -> None:
     lines: list[str] = []
-    image = store.ensure("tool", progress=Lines(lines.append), platform="linux/mips")
+    image = pull_policy.ensure(store, "tool", progress=Lines(lines.append), platform="linux/mips")
     assert lines[-1] == (
         "WARNING: Pulled image with specified platform (linux/mips), "
         f"but the resulting image's configured platform (linux/{OTHER}) does not match"

@@ -211,7 +211,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(store: Store, tmp_path: 
     path.parent.mkdir()
     path.write_text("old")
     layer = store.get("a:1").manifest["layers"][0]
-    os.truncate(store.blob_path(layer["digest"]), 3)
+    os.truncate(store.layout.blob_path(layer["digest"]), 3)
     assert failure(run(store, "save", "-o", str(path), "a:1")) == (
         f"the image store is damaged: blob {layer['digest'][7:19]} has 3 bytes instead of {layer['size']}"
     )
@@ -352,7 +352,7 @@ def test_a_new_image_cannot_be_given_a_digest() -> None:
 
 def test_a_layer_is_packed_the_same_each_time(empty: Store) -> None:
     with empty.adding():
-        first = derive.add_layer(empty, [ONE[:512], ONE[512:]])
-        second = derive.add_layer(empty, [ONE])
+        first = derive.add_layer(empty.layout, [ONE[:512], ONE[512:]])
+        second = derive.add_layer(empty.layout, [ONE])
     assert first.diff_id == second.diff_id
     assert empty.images() == []

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
-from minirun.image import archive
+from minirun.image import archive, pull_policy, removal
+from minirun.image.image import Image
 from minirun.image.removal import chains
-from minirun.image.store import Image, Store
-from minirun.image.usage import Claim
+from minirun.image.store import Store
+from minirun.image.sweep import Claim
 from tests.image_tars import add_image, digest, docker_archive, entry, store_in, symlink, tar
 
 LAYER = tar(entry("hello", b"hi"))
@@ -49,7 +50,7 @@ def test_an_ambiguous_id_is_an_error(store: Store, monkeypatch: pytest.MonkeyPat
     add_image(store, LAYER, name="a")
     add_image(store, OTHER, name="b")
     monkeypatch.setattr(
-        "minirun.image.store.Image.id", property(lambda image: "sha256:abcd" + image.digest[7:])
+        "minirun.image.image.Image.id", property(lambda image: "sha256:abcd" + image.digest[7:])
     )
     with pytest.raises(UsageError, match="begins the ids of 2 images"):
         store.find("abcd")
@@ -57,7 +58,7 @@ def test_an_ambiguous_id_is_an_error(store: Store, monkeypatch: pytest.MonkeyPat
 
 def test_pull_never_says_so(store: Store) -> None:
     with pytest.raises(NotFoundError, match="--pull never"):
-        store.ensure("busybox", pull="never")
+        pull_policy.ensure(store, "busybox", policy="never")
 
 
 def test_finding_imports_neither_tarfile_nor_hashlib_nor_http(store: Store) -> None:
@@ -129,7 +130,7 @@ def test_size_is_that_of_the_files(store: Store) -> None:
 )
 def test_a_wrong_blob_is_not_kept(store: Store, wrong: dict[str, str], message: str) -> None:
     with pytest.raises(MinirunError, match=message):
-        store.add_blob([b"con", b"tent"], **{"digest": digest(b"content"), "size": 7, **wrong})  # type: ignore[arg-type]
+        store.layout.add_blob([b"con", b"tent"], **{"digest": digest(b"content"), "size": 7, **wrong})  # type: ignore[arg-type]
     assert os.listdir(f"{store.paths.images}/blobs/sha256") == []
     assert os.listdir(f"{store.paths.images}/incoming") == []
 
@@ -139,7 +140,7 @@ def test_a_wrong_blob_is_not_kept(store: Store, wrong: dict[str, str], message: 
 )
 def test_what_is_not_a_digest_is_no_path(store: Store, text: str) -> None:
     with pytest.raises(MinirunError, match="not a sha256 digest"):
-        store.blob_path(text)
+        store.layout.blob_path(text)
 
 
 # ---- load -------------------------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ def test_an_oci_layout_loads_with_the_same_digest(store: Store, tmp_path: Path) 
 
 def test_a_wrong_blob_in_an_oci_layout_is_refused(store: Store, tmp_path: Path) -> None:
     image = add_image(store, LAYER, name="tool:1")
-    Path(store.blob_path(image.manifest["layers"][0]["digest"])).write_bytes(b"other")
+    Path(store.layout.blob_path(image.manifest["layers"][0]["digest"])).write_bytes(b"other")
     with pytest.raises(MinirunError, match="wrong content"):
         load(store_in(tmp_path / "other"), oci_archive(store, "tool"))
 
@@ -261,7 +262,7 @@ def test_rmi_removes_name_image_and_bytes(store: Store) -> None:
     image = add_image(store, LAYER, OTHER, name="a")
     image.layer_paths()
     layers = chains(image)
-    assert store.remove("a", ()) == [
+    assert removal.remove(store, "a") == [
         *untagged(image, "a:latest"),
         *(f"Deleted: {digest}" for digest in (image.id, layers[1], layers[0])),
     ]
@@ -276,21 +277,21 @@ def test_rmi_of_one_of_two_names_only_untags(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
     add_image(store, LAYER, name="b").layer_paths()
     before = everything(store)
-    assert store.remove("a", ()) == untagged(image, "a:latest")
+    assert removal.remove(store, "a") == untagged(image, "a:latest")
     assert everything(store) == before
 
 
 def test_rmi_of_one_of_two_tags_keeps_the_digest(store: Store) -> None:
     add_image(store, LAYER, name="a:1")
     add_image(store, LAYER, name="a:2")
-    assert store.remove("a:1", ()) == ["Untagged: a:1"]
+    assert removal.remove(store, "a:1") == ["Untagged: a:1"]
 
 
 def test_rmi_keeps_what_another_image_shares(store: Store) -> None:
     add_image(store, LAYER, OTHER, name="a").layer_paths()
     kept = add_image(store, LAYER, name="b")
     paths = kept.layer_paths()
-    store.remove("a", ())
+    removal.remove(store, "a")
     assert os.path.exists(f"{paths[0]}/hello")
     assert len(everything(store)) == 5  # manifest, config, packed layer; unpacked layer and its .json
 
@@ -299,40 +300,44 @@ def test_rmi_names_only_the_layers_that_went(store: Store) -> None:
     going = add_image(store, LAYER, OTHER, name="a")
     add_image(store, LAYER, name="b")
     expected = [f"Deleted: {digest}" for digest in (going.id, chains(going)[1])]
-    assert store.remove("a", ())[2:] == expected
+    assert removal.remove(store, "a")[2:] == expected
 
 
 def test_rmi_by_id_wants_force_for_several_names(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
     add_image(store, LAYER, name="b")
     with pytest.raises(ConflictError, match=r"must be forced.* referenced in multiple repositories"):
-        store.remove(image.id[7:19], ())
-    assert store.remove(image.id[7:19], (), force=True)[:4] == [
+        removal.remove(store, image.id[7:19])
+    assert removal.remove(store, image.id[7:19], force=True)[:4] == [
         *untagged(image, "a:latest"),
         *untagged(image, "b:latest"),
     ]
     assert store.images() == []
 
 
-def claim(image: Image, *, running: bool = False) -> list[Claim]:
-    """That of one container."""
-    return [Claim("c" * 64, image.id, [], running)]
+def claim(store: Store, image: Image, *running: bool) -> None:
+    """Have a container claim the image, or one for each of `running`."""
+    claims = [Claim([], "container cccccccccccc", image_id=image.id, running=up) for up in running or [False]]
+    store.claims = lambda: claims
 
 
 def test_rmi_refuses_an_image_in_use(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
+    claim(store, image)
     with pytest.raises(ConflictError, match=r"unable to remove repository reference 'a' \(must force\)"):
-        store.remove("a", claim(image))
+        removal.remove(store, "a")
     with pytest.raises(ConflictError, match=r"\(must be forced\) .* stopped container cccccccccccc"):
-        store.remove(image.id, claim(image))
+        removal.remove(store, image.id)
+    claim(store, image, True)
     with pytest.raises(ConflictError, match=r"\(cannot be forced\) .* running container cccccccccccc"):
-        store.remove(image.id, claim(image, running=True), force=True)
+        removal.remove(store, image.id, force=True)
 
 
 def test_of_several_containers_the_running_one_counts(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
+    claim(store, image, True, False)
     with pytest.raises(ConflictError, match="running container"):
-        store.remove(image.id, [*claim(image, running=True), *claim(image)], force=True)
+        removal.remove(store, image.id, force=True)
 
 
 @pytest.mark.parametrize("by_id", [False, True])
@@ -340,32 +345,34 @@ def test_a_forced_rmi_leaves_the_bytes_to_the_container(store: Store, by_id: boo
     image = add_image(store, LAYER, name="a")
     paths = image.layer_paths()
     text = image.id if by_id else "a"
-    assert store.remove(text, claim(image), force=True) == untagged(image, "a:latest")
+    claim(store, image)
+    assert removal.remove(store, text, force=True) == untagged(image, "a:latest")
     assert os.path.exists(paths[0])
     assert store.get(image.id).reference == ""
 
 
 def test_a_nameless_image_in_use_cannot_be_forced(store: Store) -> None:
     image = add_image(store, LAYER, name="")
+    claim(store, image)
     with pytest.raises(ConflictError, match=r"\(cannot be forced\)"):
-        store.remove(image.id, claim(image), force=True)
+        removal.remove(store, image.id, force=True)
 
 
 def test_a_damaged_image_can_be_removed(store: Store) -> None:
     image = add_image(store, LAYER, name="a")
     add_image(store, OTHER, name="b")
-    os.unlink(store.blob_path(image.digest))
+    os.unlink(store.layout.blob_path(image.digest))
     with pytest.raises(MinirunError, match="damaged"):
         store.get("a").layer_paths()
-    assert store.remove("a", ())[0] == "Untagged: a:latest"
+    assert removal.remove(store, "a")[0] == "Untagged: a:latest"
     assert len(everything(store)) == 3
 
 
 def test_an_id_is_not_asked_of_a_registry(store: Store) -> None:
     with pytest.raises(NotFoundError, match="names only"):
-        store.ensure("sha256:" + "0" * 64)
+        pull_policy.ensure(store, "sha256:" + "0" * 64)
 
 
 def test_rmi_of_nothing_says_so(store: Store) -> None:
     with pytest.raises(NotFoundError, match="No such image: nosuch"):
-        store.remove("nosuch", ())
+        removal.remove(store, "nosuch")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import MinirunError
-from minirun.image import worker
+from minirun.image import pull_policy, worker
 from tests.bad_registry import BadRegistry
 from tests.image_tars import entry, left, store_in, tar
 
@@ -44,10 +44,10 @@ def test_a_pull_without_threads_leaves_nothing(
     with monkeypatch.context() as limited:
         allow(count, limited)
         with pytest.raises(MinirunError, match="no more threads can be started") as error:
-            store.ensure(server.name)
+            pull_policy.ensure(store, server.name)
     assert "ulimit -u" in error.value.hint
     assert left(store) == []
-    assert store.ensure(server.name).layer_paths()
+    assert pull_policy.ensure(store, server.name).layer_paths()
 
 
 def test_a_pull_without_processes_leaves_nothing(
@@ -60,5 +60,5 @@ def test_a_pull_without_processes_leaves_nothing(
     monkeypatch.setattr(worker.subprocess, "Popen", none)
     monkeypatch.setattr("minirun.image.layers.LARGE_BYTES", 0)
     with pytest.raises(MinirunError, match="no more processes can be started"):
-        store.ensure(server.name)
+        pull_policy.ensure(store, server.name)
     assert left(store) == []

@@ -18,11 +18,11 @@ import signal
 import stat
 from typing import TYPE_CHECKING
 
-from minirun.engine import bundle, records
+from minirun.engine import bundle, events, records
 from minirun.engine.overlay import root_layer
 from minirun.errors import MinirunError, NotFoundError
-from minirun.image import changes, derive, tarwriter
-from minirun.image.store import Store
+from minirun.image import derive, tarwriter
+from minirun.image.instructions import apply
 from minirun.image.unpacking import find_below
 from minirun.linux import cgroup_processes, syscalls
 from minirun.linux.constants import CLONE_NEWNS, MS_PRIVATE, MS_RDONLY, MS_REC
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from minirun.engine.record_types import Record
+    from minirun.image.image import Image
+    from minirun.image.mediatypes import Json
     from minirun.image.reference import Reference
-    from minirun.image.store import Image, Json
+    from minirun.image.store import Store
     from minirun.paths import Paths
 
     Test = Callable[[str], bool]
@@ -47,13 +49,14 @@ _PARENTS = {os.path.dirname(name) for name in _MOUNT_POINTS} - {""}
 # ---- export -----------------------------------------------------------------------------------------------
 
 
-def export(paths: Paths, record: Record) -> Iterator[bytes]:
-    """The container's tree as a tar, in chunks.
+def export(paths: Paths, record: Record, write: Callable[[Iterator[bytes]], None]) -> None:
+    """Have `write` write the container's tree as a tar, in chunks.
 
-    Changes this process's mount namespace at once: files to be linked have to be opened afterwards.
+    Changes this process's mount namespace: files to be linked have to be opened in `write`.
     """
     root = _open_tree(paths, record)
-    return _closing(root, tarwriter.of_tree(root))
+    write(_closing(root, tarwriter.of_tree(root)))
+    events.of_container(paths, record, "export")
 
 
 def _open_tree(paths: Paths, record: Record) -> int:
@@ -102,36 +105,35 @@ def _mounted(directories: list[str], place: str) -> int:
 # ---- commit -----------------------------------------------------------------------------------------------
 
 
-class Wish:
-    """What `commit` was asked for."""
+def commit(
+    store: Store,
+    record: Record,
+    name: Reference | None = None,
+    *,
+    author: str = "",
+    message: str = "",
+    instructions: list[str],
+    pause: bool = True,
+) -> Image:
+    """An image of the container as it is now, under `name` or without one.
 
-    def __init__(
-        self, name: Reference | None, author: str, message: str, changes: list[str], pause: bool
-    ) -> None:
-        self.name = name
-        self.author = author
-        self.message = message
-        self.changes = changes
-        self.pause = pause
-
-
-def commit(paths: Paths, record: Record, wish: Wish) -> Image:
-    """An image of the container as it is now."""
-    store = Store(paths)
+    `instructions` are a Dockerfile's, for the image's config; `pause`: nothing in it runs while it is read.
+    """
     base = store.find(record["image_id"])
     if base is None:
         raise NotFoundError(f"the image of container {record['name']} is not here any more")
     run = _config(record, base.config)
-    config = changes.apply(run, wish.changes)
+    config = apply(run, instructions)
     step = {
         "created": records.now(),
         "created_by": " ".join(run.get("Cmd") or []),
-        "author": wish.author,
-        "comment": wish.message,
+        "author": author,
+        "comment": message,
     }
-    with store.adding(), _paused(paths, record, wish.pause):
-        layer = derive.add_layer(store, _changes(paths, record))
-        return derive.add_image(store, base, layer, config, step, wish.name)
+    with derive.draft(store, base) as image:
+        with _paused(store.paths, record, pause):
+            image.add(changes(store.paths, record), step)
+        return image.publish(config, name)
 
 
 def _config(record: Record, image: Json) -> Json:
@@ -151,8 +153,11 @@ def _config(record: Record, image: Json) -> Json:
     }
 
 
-def _changes(paths: Paths, record: Record) -> Iterator[bytes]:
-    """The layer.  A container that never ran has changed nothing."""
+def changes(paths: Paths, record: Record) -> Iterator[bytes]:
+    """What the container has changed in its image's tree, as the tar of a layer; build's RUN is such a container.
+
+    A container that never ran has changed nothing.
+    """
     upper = f"{paths.container(record['id'])}/upper"
     if not os.path.isdir(upper):
         return tarwriter.joined([tarwriter.end()])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from minirun.image import usage
+from minirun.image import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,4 +34,4 @@ def tree(path: str) -> int:
 
 def beneath(record: Record) -> int:
     """Bytes of the layers it stands on."""
-    return sum(map(usage.layer_size, record["layers"]))
+    return sum(map(chain.size, record["layers"]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minirun.image import story
+from minirun.engine.view import layers as view
 from tests.image_tars import add_image, directory, entry, hard_link, store_in, tar
 
 WHITEOUT = object()
@@ -16,7 +16,7 @@ privileged = pytest.mark.skipif(os.geteuid() != 0, reason="trusted xattrs need r
 
 
 class Layers:
-    """Makes layer directories; `told()` is what the story says of the last: {path: change}."""
+    """Makes layer directories; `told()` is what is found out of the last: {path: change}."""
 
     def __init__(self, base: Path) -> None:
         self.base = base
@@ -33,11 +33,11 @@ class Layers:
             os.setxattr(root / opaque, "trusted.overlay.opaque", b"y")
         return root
 
-    def story(self) -> list[story.Layer]:
-        return story.compare(self.directories)
+    def compared(self) -> list[view.Layer]:
+        return view.compare(self.directories)
 
     def told(self) -> dict[str, str]:
-        return {entry.path: entry.change for entry, _ in self.story()[-1].root.walk()}
+        return {entry.path: entry.change for entry, _ in self.compared()[-1].root.walk()}
 
 
 def make(path: Path, content: Any) -> None:
@@ -56,7 +56,7 @@ def layers(tmp_path: Path) -> Layers:
     return Layers(tmp_path)
 
 
-def found(layer: story.Layer, path: str) -> story.Entry:
+def found(layer: view.Layer, path: str) -> view.Entry:
     return next(entry for entry, _ in layer.root.walk() if entry.path == path)
 
 
@@ -92,7 +92,7 @@ def test_another_mode_of_a_directory_is_told(layers: Layers) -> None:
 def test_chmod_of_a_file_holds_its_bytes_once_more(layers: Layers) -> None:
     layers.add({"tool": b"x" * 1000})
     (layers.add({"tool": b"x" * 1000}) / "tool").chmod(0o755)
-    lower, upper = layers.story()
+    lower, upper = layers.compared()
     assert found(upper, "tool").change == "attributes"
     assert (lower.root.wasted, upper.root.total) == (1000, 1000)
 
@@ -112,7 +112,7 @@ def test_a_file_capability_is_an_attribute(layers: Layers) -> None:
 def test_a_whiteout_is_a_removal_and_wastes_what_it_hides(layers: Layers) -> None:
     layers.add({"cache/a": b"12345", "cache/b/c": b"678", "kept": b"9"})
     layers.add({"cache": WHITEOUT})
-    lower, upper = layers.story()
+    lower, upper = layers.compared()
     gone = found(upper, "cache")
     assert (gone.change, gone.kind, gone.hides) == ("removed", "directory", 8)
     assert (lower.root.wasted, found(lower, "cache/b/c").hidden_by) == (8, 1)
@@ -137,20 +137,20 @@ def test_an_opaque_directory_removes_what_it_does_not_list(layers: Layers) -> No
         "d/sub/deep": "removed",
         "d/sub/new": "added",
     }
-    assert layers.story()[0].root.wasted == 5
+    assert layers.compared()[0].root.wasted == 5
 
 
 @privileged
 def test_an_opaque_directory_says_so(layers: Layers) -> None:
     layers.add({"d/old": b"123"})
     layers.add({"d": None}, opaque="d")
-    assert found(layers.story()[-1], "d").opaque
+    assert found(layers.compared()[-1], "d").opaque
 
 
 def test_a_file_in_the_place_of_a_directory_hides_all_of_it(layers: Layers) -> None:
     layers.add({"d/a": b"123", "d/b": b"45"})
     layers.add({"d": b"file"})
-    assert found(layers.story()[1], "d").hides == 5
+    assert found(layers.compared()[1], "d").hides == 5
 
 
 def test_a_directory_in_the_place_of_a_file(layers: Layers) -> None:
@@ -163,7 +163,7 @@ def test_a_symbolic_link_is_compared_by_its_target_and_not_followed(layers: Laye
     for target in ("etc", "etc", "/"):
         os.symlink(target, layers.add({}) / "link")
     assert layers.told() == {"link": "changed"}
-    assert found(layers.story()[-1], "link").target == "/"
+    assert found(layers.compared()[-1], "link").target == "/"
 
 
 # ---- bytes ------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_a_symbolic_link_is_compared_by_its_target_and_not_followed(layers: Laye
 def test_hard_links_share_their_bytes(layers: Layers) -> None:
     root = layers.add({"a": b"12345"})
     os.link(root / "a", root / "b")
-    (layer,) = layers.story()
+    (layer,) = layers.compared()
     assert layer.root.total == 5
     assert found(layer, "b").first.path == "a"
 
@@ -181,14 +181,14 @@ def test_bytes_are_wasted_when_the_last_hard_link_is_covered(layers: Layers) -> 
     root = layers.add({"a": b"12345"})
     os.link(root / "a", root / "b")
     layers.add({"a": WHITEOUT})
-    assert layers.story()[0].root.wasted == 0
+    assert layers.compared()[0].root.wasted == 0
     layers.add({"b": WHITEOUT})
-    assert [layer.root.wasted for layer in layers.story()] == [5, 0, 0]
+    assert [layer.root.wasted for layer in layers.compared()] == [5, 0, 0]
 
 
 def test_what_was_copied_up_for_a_hard_link_is_the_same(tmp_path: Path) -> None:
     image = add_image(store_in(tmp_path), tar(entry("a", b"12345")), tar(hard_link("b", "a")), name="linked")
-    _, upper = story.read(image)
+    _, upper = view.read(image)
     assert {entry.path: entry.change for entry, _ in upper.root.walk()} == {"a": "same", "b": "added"}
 
 
@@ -196,7 +196,7 @@ def test_each_byte_is_wasted_once(layers: Layers) -> None:
     for _ in range(3):
         layers.add({"a": os.urandom(7)})
     layers.add({"a": WHITEOUT})
-    assert [layer.root.wasted for layer in layers.story()] == [7, 7, 7, 0]
+    assert [layer.root.wasted for layer in layers.compared()] == [7, 7, 7, 0]
 
 
 # ---- names, depth, number ---------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_a_name_that_is_not_utf8_comes_as_the_file_system_gave_it(layers: Layers
 def test_ten_thousand_entries_take_less_than_half_a_second(layers: Layers) -> None:
     layers.add({f"{number % 100}/{number}": b"" for number in range(10_000)})
     before = time.process_time()
-    assert layers.story()[0].counts["added"] == 10_100
+    assert layers.compared()[0].counts["added"] == 10_100
     assert time.process_time() - before < 0.5
 
 
@@ -221,14 +221,14 @@ def test_ten_thousand_entries_take_less_than_half_a_second(layers: Layers) -> No
 
 def test_a_layer_that_is_there_twice_is_told_twice(tmp_path: Path) -> None:
     first, second = tar(entry("a", b"1")), tar(entry("a", b"2"))
-    told = story.read(add_image(store_in(tmp_path), first, second, first, name="twice"))
+    told = view.read(add_image(store_in(tmp_path), first, second, first, name="twice"))
     assert [layer.counts["added"] + layer.counts["changed"] for layer in told] == [1, 1, 1]
     assert told[0].diff_id == told[2].diff_id != told[1].diff_id
 
 
 def test_a_parent_that_a_layer_does_not_list_is_no_change(tmp_path: Path) -> None:
     lower = tar(directory("tmp", 0o1777), entry("tmp/a", b"1"))
-    _, upper = story.read(add_image(store_in(tmp_path), lower, tar(entry("tmp/b", b"2")), name="implied"))
+    _, upper = view.read(add_image(store_in(tmp_path), lower, tar(entry("tmp/b", b"2")), name="implied"))
     assert {entry.path: entry.change for entry, _ in upper.root.walk()} == {"tmp": "same", "tmp/b": "added"}
 
 
@@ -236,7 +236,7 @@ HISTORY = [{"created_by": "ADD"}, {"created_by": "ENV", "empty_layer": True}, {"
 
 
 def pairs(layers: Layers, history: object) -> list[tuple[str, int | None]]:
-    told = story.steps(history, layers.story())
+    told = view.steps(history, layers.compared())
     return [(line.get("created_by", ""), layer.number if layer else None) for line, layer in told]
 
 

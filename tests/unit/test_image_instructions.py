@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minirun.errors import UsageError
-from minirun.image import changes
+from minirun.image import instructions
 
 
 def changed(*lines: str, **config: Any) -> dict[str, Any]:
-    return changes.apply(config, list(lines))
+    return instructions.apply(config, list(lines))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_relative_directory_begins_at_the_one_before() -> None:
 
 def test_what_was_there_is_kept_and_not_changed_in_place() -> None:
     config = {"Labels": {"a": "1"}, "Env": ["X=1"], "Cmd": ["sh"]}
-    assert changes.apply(config, ["LABEL b=2", "ENV Y=2"]) == {
+    assert instructions.apply(config, ["LABEL b=2", "ENV Y=2"]) == {
         "Labels": {"a": "1", "b": "2"},
         "Env": ["X=1", "Y=2"],
         "Cmd": ["sh"],

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, BinaryIO
 
-    from minirun.image.store import Image, Json
+    from minirun.image.image import Image
+    from minirun.image.mediatypes import Json
 
 ADDED, CHANGED, REMOVED, ATTRIBUTES, SAME = "added", "changed", "removed", "attributes", "same"
 CHANGES = (ADDED, CHANGED, ATTRIBUTES, REMOVED)  # SAME is on the way to a change, or there once more
@@ -163,8 +164,8 @@ def steps(history: Any, layers: list[Layer]) -> list[tuple[Json, Layer | None]]:
     """
     rest = iter(layers)
     lines = [line for line in history if isinstance(line, dict)] if isinstance(history, list) else []
-    told = [(line, None if line.get("empty_layer") else next(rest, None)) for line in lines]
-    return told + [({}, layer) for layer in rest]
+    known = [(line, None if line.get("empty_layer") else next(rest, None)) for line in lines]
+    return known + [({}, layer) for layer in rest]
 
 
 # ---- comparing --------------------------------------------------------------------------------------------
@@ -211,7 +212,7 @@ class _Walk:
             upper.change = _change_of_file(lower, upper, self.layers)
 
     def _directory(self, entry: Entry, fd: int, hidden: bool) -> None:
-        """Take what is in the directory `entry`; `hidden`: a directory above it is opaque."""
+        """Look at what is in the directory `entry`; `hidden`: a directory above it is opaque."""
         entry.opaque = _is_opaque(fd)
         hidden = hidden or entry.opaque
         below = entry.visible
@@ -220,7 +221,7 @@ class _Walk:
         directories = []
         for item in found:
             old = below.get(item.name)
-            child = self._take(item.name, item.stat(follow_symlinks=False), entry, old)
+            child = self._entry_of(item.name, item.stat(follow_symlinks=False), entry, old)
             if child.kind == "directory" and child.change != REMOVED:
                 directories.append((child, hidden))
             elif child.kind == "symlink" and child.change != REMOVED:
@@ -233,7 +234,7 @@ class _Walk:
                 self._remove(name, entry, below[name])
             entry.children = dict(sorted(entry.children.items()))
 
-    def _take(self, name: str, status: os.stat_result, parent: Entry, old: Entry | None) -> Entry:
+    def _entry_of(self, name: str, status: os.stat_result, parent: Entry, old: Entry | None) -> Entry:
         """One name found in this layer; `old` is what was visible there so far."""
         entry = _entry(name, parent, self.number, status)
         if entry.rdev == 0 and entry.kind == "character device":

@@ -1,0 +1,68 @@
+"""`--pull`: whether an image comes from here or from a registry.
+
+    missing   what is here will do; an image for another platform than the one asked for is not
+    always    the registry is asked each time
+    never     what is not here is an error
+
+See      docs.docker.com "docker run", --pull
+Next     pull.py
+"""
+
+from __future__ import annotations
+
+from minirun.errors import MinirunError, NotFoundError
+from minirun.image import names, platforms, reference
+from minirun.image import progress as silent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.image.image import Image
+    from minirun.image.platforms import Platform
+    from minirun.image.progress import Progress
+    from minirun.image.store import Store
+
+
+def ensure(
+    store: Store,
+    text: str,
+    policy: str = "missing",
+    progress: Progress | None = None,
+    platform: str = "",
+) -> Image:
+    """The image that `text` names, pulled when `policy` says so; its `pulled` tells whether it was.
+
+    Raises NotFoundError when it is not to be had, MinirunError when the registry or the archive is not sound.
+    """
+    wanted = platforms.parse(platform) if platform else None
+    progress = progress or silent.Progress()
+    image = None if policy == "always" else store.find(text)
+    if image is not None and wanted and not platforms.fits(image.document, wanted):
+        if policy == "never" or names.is_whole_id(text):
+            image.require(platform)
+        image = None
+    if image is None:
+        image = _pull(store, text, policy, progress, wanted)
+    if warning := platforms.warning(image.document, wanted):
+        progress.say(warning)
+    return image
+
+
+def _pull(store: Store, text: str, policy: str, progress: Progress, platform: Platform | None) -> Image:
+    if policy == "never":
+        hint = "minirun images lists those that are here"
+        raise NotFoundError(f"no image {text} here, and --pull never", hint)
+    if names.is_whole_id(text):
+        raise NotFoundError(f"no image {text} here, and a registry is asked for names only")
+    from minirun.image import pull  # TLS and HTTP: 75 ms
+
+    name = reference.parse(text)
+    if policy == "missing":
+        progress.say(f"Unable to find image '{name.familiar}' locally")
+    try:
+        image = pull.pull(name, store, progress, platform)
+    except MinirunError as error:
+        if policy == "always":
+            raise
+        raise type(error)(f"no image {name.familiar} here, and {error.message}", error.hint) from error
+    image.pulled = True
+    return image

@@ -1,7 +1,7 @@
 """What is in a container, taken out again: `export`, its whole tree as a tar; `commit`, its changes as a layer.
 
     export   of a running container the overlay that its shim has mounted, seen through /proc/SHIM/root;
-             of a stopped one an overlay mounted here, read-only, in a mount namespace of this process's own
+             of a stopped one an overlay, read-only, that only a descriptor leads to: detached.py
     commit   the overlay's upper directory alone: what is in there is what the layer has to say
 
 What minirun itself put into the tree, so that there was something to mount /proc or /etc/hosts on, is no change.
@@ -19,13 +19,13 @@ import stat
 from typing import TYPE_CHECKING
 
 from minirun.engine import bundle, events, records
+from minirun.engine.files import detached
 from minirun.engine.overlay import root_layer
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import derive, tarwriter
 from minirun.image.instructions import apply
 from minirun.image.unpacking import find_below
-from minirun.linux import cgroup_processes, syscalls
-from minirun.linux.constants import CLONE_NEWNS, MS_PRIVATE, MS_RDONLY, MS_REC
+from minirun.linux import cgroup_processes
 from minirun.runtime import state
 
 if TYPE_CHECKING:
@@ -50,10 +50,7 @@ _PARENTS = {os.path.dirname(name) for name in _MOUNT_POINTS} - {""}
 
 
 def export(paths: Paths, record: Record, write: Callable[[Iterator[bytes]], None]) -> None:
-    """Have `write` write the container's tree as a tar, in chunks.
-
-    Changes this process's mount namespace: files to be linked have to be opened in `write`.
-    """
+    """Have `write` write the container's tree as a tar, in chunks."""
     root = _open_tree(paths, record)
     write(_closing(root, tarwriter.of_tree(root)))
     events.of_container(paths, record, "export")
@@ -67,7 +64,7 @@ def _open_tree(paths: Paths, record: Record) -> int:
             )
     upper = f"{paths.container(record['id'])}/upper"
     below = [*([upper] if os.path.isdir(upper) else []), *reversed(record["layers"])]
-    return _open(below[0]) if len(below) == 1 else _mounted(below, paths.container(record["id"]))
+    return detached.overlay(below)
 
 
 def _open(path: str) -> int:
@@ -78,28 +75,6 @@ def _parent_of(pid: int) -> int:
     """The shim of a container's first process."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
         return int(file.read().rpartition(")")[2].split()[1])
-
-
-def _mounted(directories: list[str], place: str) -> int:
-    """An overlay of `directories` (uppermost first) on `place`, which goes with this process, however it ends.
-
-    They are named by descriptors, as `10:11:12` below /proc/self/fd: mount(2) takes one page of options.
-    """
-    syscalls.unshare(CLONE_NEWNS, why="the overlay is seen by nobody else, and vanishes with us")
-    syscalls.mount(None, "/", None, MS_PRIVATE | MS_REC, why="what is mounted here does not travel")
-    here = _open(".")
-    opened = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in directories]
-    try:
-        syscalls.chdir("/proc/self/fd", why="so that the layers' names are short")
-        options = f"lowerdir={':'.join(map(str, opened))}"
-        syscalls.mount(
-            "overlay", place, "overlay", MS_RDONLY, options, why="the tree as the container saw it"
-        )
-        return _open(place)
-    finally:
-        os.fchdir(here)
-        for fd in (here, *opened):
-            os.close(fd)
 
 
 # ---- commit -----------------------------------------------------------------------------------------------

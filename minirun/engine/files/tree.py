@@ -4,7 +4,8 @@ Every path is resolved by openat2(2) inside the root, links and `..` too, so tha
 own tree, not even while we look, leads out of it.
 
     a running container    /proc/PID/root: with its volumes, its tmpfs and its /proc, as it sees them
-    one that does not run  its overlay and its volumes, mounted here in a mount namespace of this process's own
+    one that does not run  its overlay and its volumes, mounted in a child and handed over: detached.py
+    an image               its layers as one tree, to read
 
 See      linux/inroot.py; proc_pid_root(5); CVE-2018-15664 and CVE-2019-14271, both of `docker cp`
 """
@@ -18,17 +19,10 @@ import stat
 import time
 
 from minirun.engine import cleanup, overlay, records, volumes
+from minirun.engine.files import detached
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import inroot, processes, syscalls
-from minirun.linux.constants import (
-    CLONE_NEWNS,
-    MNT_DETACH,
-    MS_BIND,
-    MS_PRIVATE,
-    MS_RDONLY,
-    MS_REC,
-    MS_REMOUNT,
-)
+from minirun.linux.constants import MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT
 from minirun.runtime import state
 
 TYPE_CHECKING = False
@@ -100,10 +94,7 @@ def host() -> Tree:
 
 @contextlib.contextmanager
 def of_container(paths: Paths, record: Record) -> Iterator[Tree]:
-    """The container's tree, for the length of a with block.  One that does not run waits with starting meanwhile.
-
-    Changes this process's mount namespace in that case: what the host mounts later is not seen any more.
-    """
+    """The container's tree, for the length of a with block.  One that does not run waits with starting meanwhile."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         record, has_shim = _now(paths, record)
@@ -158,22 +149,19 @@ def _closed(pid: int) -> frozenset[int]:
 
 def _of_stopped(paths: Paths, record: Record, claim: int) -> Iterator[Tree]:
     """The tree of one that nobody can start while we hold `claim`; then the mounts are gone before it is."""
-    root = -1
     try:
-        root = _mounted(paths, record)
-        yield Tree(root, record["name"])
+        root = detached.tree(lambda: _mount(paths, record))
+        try:
+            yield Tree(root, record["name"])
+        finally:
+            os.close(root)  # dissolves the mounts: open_tree(2)
     finally:
-        if root >= 0:
-            syscalls.umount2(f"/proc/self/fd/{root}", MNT_DETACH, why="the next one is to have it alone")
-            os.close(root)
         os.close(claim)
 
 
-def _mounted(paths: Paths, record: Record) -> int:
-    """Its overlay with its volumes, mounted for this process alone."""
+def _mount(paths: Paths, record: Record) -> str:
+    """Mount its overlay with its volumes; returns where."""
     directory = paths.container(record["id"])
-    syscalls.unshare(CLONE_NEWNS, why="what is mounted now is seen by nobody else, and vanishes with us")
-    syscalls.mount(None, "/", None, MS_PRIVATE | MS_REC, why="nor does it travel")
     overlay.mount(directory, record["layers"])
     volumes.fill(paths, record)
     root = os.open(f"{directory}/merged", _DIRECTORY | os.O_CLOEXEC)
@@ -184,7 +172,18 @@ def _mounted(paths: Paths, record: Record) -> int:
     if record["options"]["readonly"]:
         flags = MS_BIND | MS_REMOUNT | MS_RDONLY
         syscalls.mount(None, f"{directory}/merged", None, flags, why="--read-only")
-    return root
+    os.close(root)
+    return f"{directory}/merged"
+
+
+@contextlib.contextmanager
+def of_image(layers: list[str], name: str) -> Iterator[Tree]:
+    """The tree of an image's `layers` (lowest first), to read, for the length of a with block."""
+    root = detached.overlay(layers[::-1])
+    try:
+        yield Tree(root, name)
+    finally:
+        os.close(root)
 
 
 def _bind(root: int, source: str, destination: str, *, read_only: bool) -> None:

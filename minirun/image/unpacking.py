@@ -15,7 +15,8 @@ Nothing is written outside the directory because no path is ever followed: a nam
 that takes it, so a directory stays one, and every act is on one name inside a parent that openat2(2) opened
 beneath the layer's root without following a link.
 
-See      image-spec layer.md; kernel Documentation/filesystems/overlayfs.rst; openat2(2); CVE-2019-14271
+See      image-spec layer.md; kernel Documentation/filesystems/overlayfs.rst; openat2(2);
+         CVE-2014-6407 (links in an image archive led docker pull and load to files of the host)
 By hand  tar -xzf LAYER -C DIR, then for each .wh.NAME: mknod NAME c 0 0
 """
 

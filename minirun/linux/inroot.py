@@ -4,7 +4,7 @@ The image decides what `/etc` is: a directory, or a symbolic link to `../../../e
 follows such a link out of the container; openat2(2) with RESOLVE_IN_ROOT resolves every step, `..` and absolute
 links too, as if the directory were `/`, with nobody able to swap a link in between.
 
-See  openat2(2); CVE-2021-30465 (runc mounted through a swapped link), CVE-2019-14271 (docker cp)
+See  openat2(2); CVE-2021-30465 (runc mounted through a swapped link), CVE-2018-15664 (docker cp followed one)
 """
 
 from __future__ import annotations

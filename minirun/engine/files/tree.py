@@ -7,7 +7,7 @@ own tree, not even while we look, leads out of it.
     one that does not run  its overlay and its volumes, mounted in a child and handed over: detached.py
     an image               its layers as one tree, to read
 
-See      linux/inroot.py; proc_pid_root(5); CVE-2018-15664 and CVE-2019-14271, both of `docker cp`
+See      linux/inroot.py; proc_pid_root(5); CVE-2018-15664 (a link swapped in while `docker cp` resolved the path)
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import socket
 
     from minirun.runtime.config import Process
+    from minirun.runtime.sync import Created
 
 DEFAULT_STATE = "/run/minirun"
 
@@ -114,7 +115,7 @@ def show_state(options: Given) -> None:
 
 
 def kill(options: Given) -> None:
-    container.kill(options.root, options.id, signal_number(options.signal), everybody=options.all)
+    container.kill(options.root, options.id, signal_number(options.signal), all_processes=options.all)
 
 
 def delete(options: Given) -> None:
@@ -160,7 +161,7 @@ def write_spec(options: Given) -> None:
 # ---- what they share ----------------------------------------------------------------------------------------
 
 
-def _create(options: Given) -> container.Created:
+def _create(options: Given) -> Created:
     wants = _wants_terminal(options.bundle)
     if wants != bool(options.console_socket):
         raise UsageError(
@@ -173,7 +174,7 @@ def _create(options: Given) -> container.Created:
     return container.create(options.root, options.id, options.bundle, console=console, keyring=keyring)
 
 
-def _create_with_own_terminal(options: Given) -> tuple[container.Created, int]:
+def _create_with_own_terminal(options: Given) -> tuple[Created, int]:
     import socket
 
     from minirun.runtime import terminal
@@ -184,19 +185,21 @@ def _create_with_own_terminal(options: Given) -> tuple[container.Created, int]:
     return created, terminal.receive_master(ours)
 
 
-def _execute(options: Given) -> tuple[container.Created, int]:
+def _execute(options: Given) -> tuple[Created, int]:
+    from minirun.runtime import joining
+
     process_spec = _exec_process(options)
     if not process_spec.get("terminal"):
-        return container.execute(options.root, options.id, process_spec), -1
+        return joining.execute(options.root, options.id, process_spec), -1
     if options.console_socket:
         console = _connect(options.console_socket)
-        return container.execute(options.root, options.id, process_spec, console=console), -1
+        return joining.execute(options.root, options.id, process_spec, console=console), -1
     import socket
 
     from minirun.runtime import terminal
 
     ours, theirs = socket.socketpair()
-    created = container.execute(options.root, options.id, process_spec, console=theirs)
+    created = joining.execute(options.root, options.id, process_spec, console=theirs)
     theirs.close()
     return created, terminal.receive_master(ours)
 

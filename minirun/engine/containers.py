@@ -141,7 +141,7 @@ def _signal_without_shim(paths: Paths, record: Record, number: int) -> None:
     from minirun.runtime import container  # with all that init needs: this is seldom
 
     with contextlib.suppress(ConflictError, NotFoundError):  # it has just ended
-        container.kill(paths.state, record["id"], number, everybody=number == signals.SIGKILL)
+        container.kill(paths.state, record["id"], number, all_processes=number == signals.SIGKILL)
 
 
 def kill(paths: Paths, record: Record) -> None:

@@ -54,7 +54,7 @@ def _settle(home: int, keep: set[int], name: str) -> None:
     trace.stop()
     if home >= 0:
         syscalls.setns(home, CLONE_NEWNS, path="the host's mount namespace")
-    process.settle(keep, "minirun:names", f"minirun:names {name}")
+    process.daemonize(keep, "minirun:names", f"minirun:names {name}")
     signals.signal(signals.SIGINT, signals.SIG_IGN)
     signals.signal(signals.SIGHUP, signals.SIG_IGN)
     signals.signal(signals.SIGTERM, signals.SIG_DFL)

@@ -1,16 +1,17 @@
-"""The last step of `minirun run`: the process that becomes PID 1 of the container.
+"""Step 12 of 13: init, the process that becomes PID 1 of the container.
 
-It starts with every privilege and gives them up in the one order the kernel allows.  CREATE below is that order;
-each step says why it stands where it stands, and its name is what `--break before:NAME` and error messages use.
-Where others are in the pid namespace already, EXEC and CREATE_BESIDE, it does all of that outside of it, and what
-appears there at last is one more process.
+It starts with every privilege and gives them up in the one order the kernel allows: namespaces, then what they are to
+contain, while it has CAP_SYS_ADMIN; then the host's file tree; then groups, user, capabilities; then, as late as can
+be, the system calls that the filter takes away.  CREATE, at the end, is that order.  Each step says why it stands
+where it stands, and its name is what `--break before:NAME` and error messages use.
 
 Nothing may be imported here once the root has changed: Python would take it from the image and run it as root of
 the host.  So `main` empties sys.path and sys.meta_path first; all this needs is loaded before the fork.
 
-See      namespaces(7), pivot_root(2), capabilities(7), seccomp(2); runtime-spec config.md "process"
+See      namespaces(7), pivot_root(2), capabilities(7), credentials(7), seccomp(2); runtime-spec config.md "process"
 By hand  unshare --pid --fork --mount --uts --ipc --net sh -c 'mount ...; pivot_root ...; exec setpriv ... sh'
-Left out SELinux and AppArmor labels; user namespaces
+Left out SELinux and AppArmor labels; user namespaces; processes that join a container: joining.py
+Next     runtime/rootfs.py
 """
 
 from __future__ import annotations
@@ -24,17 +25,15 @@ import struct
 import sys
 
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable
-from minirun.linux import capabilities, inroot, memory, signals, syscalls, trace
+from minirun.linux import capabilities, memory, signals, syscalls, trace
 from minirun.linux.constants import (
     AT_FDCWD,
     CLONE_NEWNET,
-    CLONE_NEWPID,
     PR_SET_DUMPABLE,
     PR_SET_KEEPCAPS,
     RESOLVE_NO_MAGICLINKS,
 )
-from minirun.runtime import process, rootfs
-from minirun.runtime.plan import NAMESPACES
+from minirun.runtime import mounting, process, program, rootfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
     Step = Callable[[Plan, Sync], None]
 
-_SYS_ADMIN = capabilities.NUMBERS["CAP_SYS_ADMIN"]
+_SYS_ADMIN = 1 << capabilities.NUMBERS["CAP_SYS_ADMIN"]
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 
@@ -60,29 +59,25 @@ def main(plan: Plan, sync: Sync, steps: Sequence[Step]) -> int:
         try:
             trace.step(name, (step.__doc__ or "").strip())
             step(plan, sync)
-        except trace.Cancelled as error:
-            sync.report(kind="cancelled", message=str(error))
-        except syscalls.SyscallError as error:
-            where = f"{name} (step {number} of {len(steps)})"
-            sync.report(
-                kind="call",
-                step=where,
-                call=f"{error.call}(2)",
-                errno=error.errno,
-                path=error.path,
-                hint=_hint(error),
-            )
-        except ProgramError as error:
-            kind = "not found" if isinstance(error, ProgramNotFound) else "not invocable"
-            sync.report(kind=kind, message=error.message, hint=error.hint)
-        except MinirunError as error:
-            sync.report(kind="error", message=error.message, hint=error.hint)
         except BaseException as error:
-            sync.report(kind="error", message=f"{type(error).__name__} in {name}: {error}")
-        else:
-            continue
-        return 1
+            sync.report(**_report(error, name, f"{name} (step {number} of {len(steps)})"))
+            return 1
     return 1
+
+
+def _report(error: BaseException, name: str, where: str) -> dict[str, object]:
+    """What Sync.report says of `error`, and sync.raise_report makes an exception of in the parent."""
+    if isinstance(error, trace.Cancelled):
+        return {"kind": "cancelled", "message": str(error)}
+    if isinstance(error, syscalls.SyscallError):
+        call = {"kind": "call", "step": where, "call": f"{error.call}(2)", "errno": error.errno}
+        return {**call, "path": error.path, "hint": _hint(error)}
+    if isinstance(error, MinirunError):
+        kind = "error"
+        if isinstance(error, ProgramError):
+            kind = "not found" if isinstance(error, ProgramNotFound) else "not invocable"
+        return {"kind": kind, "message": error.message, "hint": error.hint}
+    return {"kind": "error", "message": f"{type(error).__name__} in {name}: {error}"}
 
 
 def _hint(error: syscalls.SyscallError) -> str:
@@ -103,29 +98,28 @@ def _hint(error: syscalls.SyscallError) -> str:
 def await_placement(plan: Plan, sync: Sync) -> None:
     """The parent puts us into the cgroup first: the cgroup namespace will take that group for its root."""
     memory.forget_environment()  # whoever may look into this process later finds none of the host's
+    # ptrace(2), "Ptrace access mode checking": only who has CAP_SYS_PTRACE looks at a process that is not dumpable,
+    # and at its descriptors, which lead to the host until the pivot (CVE-2016-9962).  execve sets it back.
     syscalls.prctl(PR_SET_DUMPABLE, 0, why="nobody inside may look at us through /proc/PID before execve")
     if plan.die_with_parent:
         syscalls.set_pdeathsig(signals.SIGKILL, why="no container without its shim")
-    process.call_itself("minirun:init")
+    process.set_title("minirun:init")
     os.setsid()
-    sync.hear("placed")
+    sync.wait_for("placed")
 
 
 def enter_namespaces(plan: Plan, _sync: Sync) -> None:
     """First namespaces, then what they are to contain: every later step acts on these alone."""
-    if plan.pid_namespace:
-        plan.procfs = rootfs.find_procfs(plan.pid_namespace)
-        process.join(plan.pid_namespace, CLONE_NEWPID, why="the program is to live in this pid namespace")
     for flag, path in plan.joins:
-        process.join(path, flag, why=f"share the namespace at {path}")
+        process.join_namespace(path, flag, why=f"share the namespace at {path}")
     if plan.unshare_flags:
         syscalls.unshare(plan.unshare_flags, why="a private view of mounts, names, network and the rest")
 
 
 def await_hooks(_plan: Plan, sync: Sync) -> None:
-    """Prestart and createRuntime hooks run on the host, once the namespaces exist and before the pivot."""
-    sync.say("namespaced")
-    sync.hear("go on")
+    """Where createRuntime hooks would run on the host, had plan.py not refused them: namespaces made, no pivot yet."""
+    sync.notify("namespaced")
+    sync.wait_for("go on")
 
 
 def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
@@ -135,18 +129,16 @@ def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
     for file, value in plan.sysctl.items():
         syscalls.write_file(f"/proc/sys/{file}", value, why="--sysctl, in this namespace only")
     if plan.oom_score_adj is not None:
-        syscalls.write_file(
-            "/proc/self/oom_score_adj", str(plan.oom_score_adj), why="who dies first when memory ends"
-        )
+        score = str(plan.oom_score_adj)
+        syscalls.write_file("/proc/self/oom_score_adj", score, why="who dies first when memory ends")
 
 
 def _raise_loopback() -> None:
-    request = struct.pack("16sH14x", b"lo", IFF_UP)
+    request = struct.pack("16sH14x", b"lo", IFF_UP)  # struct ifreq: the link's name and its flags
     sock = syscalls.inet_socket()
     why = "a new network namespace has a loopback link, and it is down"
-    syscalls.act(
-        "ioctl", fcntl.ioctl, sock, SIOCSIFFLAGS, request, why=why, shown=("SIOCSIFFLAGS", "lo", "IFF_UP")
-    )
+    shown = ("SIOCSIFFLAGS", "lo", "IFF_UP")
+    syscalls.act("ioctl", fcntl.ioctl, sock, SIOCSIFFLAGS, request, why=why, shown=shown)
     os.close(sock)
 
 
@@ -165,12 +157,10 @@ def detach_mounts(plan: Plan, _sync: Sync) -> None:
 
 def mount_filesystems(plan: Plan, _sync: Sync) -> None:
     """/proc shows the pid namespace of whoever mounts it, so it is mounted here and not by the parent."""
+    # from here to the pivot every path of the container is opened from this descriptor: linux/inroot.py
     plan.root_fd = os.open(plan.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    rootfs.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory, plan.host_cgroups, plan.procfs)
-    try:
-        inroot.make_directory(plan.root_fd, plan.cwd)
-    except OSError as error:
-        raise _bad_directory(plan.cwd, error) from None
+    mounting.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory, plan.host_cgroups, plan.procfs)
+    program.make_directory(plan.root_fd, plan.cwd)
 
 
 def make_devices(plan: Plan, _sync: Sync) -> None:
@@ -180,17 +170,12 @@ def make_devices(plan: Plan, _sync: Sync) -> None:
 
 def open_terminal(plan: Plan, _sync: Sync) -> None:
     """From the container's own devpts, so that its /dev/pts/0 is the terminal the program has."""
-    if plan.console is None:
-        return
-    from_pty = plan.terminal  # the module, imported before the fork
-    assert from_pty is not None
-    master, plan.slave = from_pty.open_pair(plan.root_fd)
-    os.fchown(plan.slave, plan.uid, plan.gid if plan.gid else -1)
-    if plan.console_size:
-        from_pty.set_size(plan.slave, *plan.console_size)
-    from_pty.bind_console(plan.root_fd, plan.slave)
-    from_pty.send_master(plan.console, master)
-    os.close(master)
+    if plan.terminal:
+        master, plan.slave = plan.terminal.open_pair(plan.root_fd, plan.console_size)
+        # the user may open it anew; for group 0 the group stays devpts's own, `gid=5`, tty
+        os.fchown(plan.slave, plan.uid, plan.gid if plan.gid else -1)
+        plan.terminal.bind_console(plan.root_fd, plan.slave)
+        plan.terminal.hand_over(plan.console, master)
 
 
 def seal_paths(plan: Plan, _sync: Sync) -> None:
@@ -204,59 +189,37 @@ def pivot_root(plan: Plan, _sync: Sync) -> None:
     rootfs.pivot(plan.rootfs)
 
 
-# ---- an exec, instead of all that ---------------------------------------------------------------------------
-
-
-def join_container(plan: Plan, sync: Sync) -> None:
-    """One setns(2) takes the namespaces of the container's first process, its root directory among them."""
-    sync.say("namespaced")
-    sync.hear("go on")
-    flags = sum(NAMESPACES.values())  # one that it shares with the host we are in already: no harm
-    syscalls.setns(plan.target_pidfd, flags, path=f"pid {plan.target_pid}", why="all its namespaces at once")
-    os.close(plan.target_pidfd)
-    plan.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def open_exec_terminal(plan: Plan, _sync: Sync) -> None:
-    """A second terminal from the container's devpts; /dev/console stays the first one's."""
-    if plan.console is not None:
-        assert plan.terminal is not None
-        master, plan.slave = plan.terminal.open_pair(plan.root_fd)
-        os.fchown(plan.slave, plan.uid, -1)
-        if plan.console_size:
-            plan.terminal.set_size(plan.slave, *plan.console_size)
-        plan.terminal.send_master(plan.console, master)
-        os.close(master)
-    os.close(plan.root_fd)
-
-
 # ---- inside, giving privileges up ---------------------------------------------------------------------------
 
 
 def take_stdio(plan: Plan, _sync: Sync) -> None:
     """From here on the container's streams are ours; errors still go through the pipe, not through them."""
+    replace_stdio(plan)
+    if plan.slave >= 0 and plan.terminal:
+        plan.terminal.become_controlling(0)
+
+
+def replace_stdio(plan: Plan) -> None:
+    """Descriptors 0, 1 and 2 of the program: its terminal, what the caller gave, or ours as they are."""
     stdio = plan.stdio if plan.slave < 0 else (plan.slave,) * 3
     for number, fd in enumerate(stdio or ()):
         os.dup2(fd, number, inheritable=True)
     for number in range(3):
         _reopen_null(number)
-    if plan.slave >= 0 and plan.terminal and not plan.born:
-        plan.terminal.become_controlling(0)
 
 
 def _reopen_null(number: int) -> None:
     """The container's own null device for the host's: root could change the mode of what it has open."""
-    null = os.makedev(1, 3)
     try:
         given = os.fstat(number)
-        if not stat.S_ISCHR(given.st_mode) or given.st_rdev != null:
+        if not stat.S_ISCHR(given.st_mode) or given.st_rdev != rootfs.NULL_DEVICE:
             return
         access = fcntl.fcntl(number, fcntl.F_GETFL) & (os.O_ACCMODE | os.O_APPEND)
         careful = os.O_NONBLOCK | os.O_NOCTTY  # it may be anything: a fifo, a terminal
         own = syscalls.openat2(AT_FDCWD, "/dev/null", access | careful, 0, RESOLVE_NO_MAGICLINKS)
     except OSError:
         return  # it is closed, or the container has no such device
-    if stat.S_ISCHR(os.fstat(own).st_mode) and os.fstat(own).st_rdev == null:
+    if stat.S_ISCHR(os.fstat(own).st_mode) and os.fstat(own).st_rdev == rootfs.NULL_DEVICE:
         os.set_blocking(own, True)
         os.dup2(own, number, inheritable=True)
     os.close(own)
@@ -266,10 +229,10 @@ def set_limits(plan: Plan, _sync: Sync) -> None:
     """Resource limits while CAP_SYS_RESOURCE may still be here to raise one."""
     for name, number, soft, hard in plan.rlimits:
         syscalls.prlimit(0, number, soft, hard, name=name, why="--ulimit")
+    # keyrings are not namespaced, and a session keyring goes through fork and execve: keyrings(7)
     if plan.keyring:
-        syscalls.keyctl_join_session_keyring(
-            plan.keyring, why="the keys of whoever started us stay with them"
-        )
+        why = "the keys of whoever started us stay with them"
+        syscalls.keyctl_join_session_keyring(plan.keyring, why=why)
     os.umask(plan.umask)
 
 
@@ -280,10 +243,15 @@ def drop_bounding(plan: Plan, _sync: Sync) -> None:
 
 def change_user(plan: Plan, _sync: Sync) -> None:
     """Groups before the user id: afterwards there is no right left to change them."""
-    syscalls.prctl(
-        PR_SET_KEEPCAPS, 1, why="a change from root to a user would drop all capabilities; we choose"
-    )
+    # When all three user ids leave 0 the kernel empties permitted, effective and ambient: capabilities(7), "Effect
+    # of user ID changes on capabilities".  KEEPCAPS saves the permitted set, until execve; set_capabilities goes on
+    # from there.  The effective set is lost all the same, CAP_SETGID with it: hence the order.
+    why = "a change from root to a user would drop all capabilities; we choose"
+    syscalls.prctl(PR_SET_KEEPCAPS, 1, why=why)
+    # Always, with an empty list too: setresgid leaves the supplementary groups alone, and root's 0 among them opens
+    # what is group-writable for root.
     syscalls.setgroups(plan.groups, why="the supplementary groups, and none of the host's")
+    # All three of each: who keeps 0 as saved id takes it back with seteuid(2), no privilege needed.
     syscalls.setresgid(plan.gid, plan.gid, plan.gid, why="real, effective and saved: no way back")
     syscalls.setresuid(plan.uid, plan.uid, plan.uid, why="real, effective and saved: no way back")
 
@@ -295,6 +263,7 @@ def set_capabilities(plan: Plan, sync: Sync) -> None:
     if plan.no_new_privs:
         syscalls.set_no_new_privs(why="no set-user-ID program gives a privilege back")
     if plan.die_with_parent:
+        # prctl(2): a change of user or group clears the signal; the parent may have died since
         syscalls.set_pdeathsig(signals.SIGKILL, why="the change of user cleared it")
         if sync.parent_is_gone():
             raise MinirunError("the shim went away")
@@ -302,77 +271,27 @@ def set_capabilities(plan: Plan, sync: Sync) -> None:
 
 def _lent(plan: Plan) -> int:
     """Without no_new_privs a filter needs CAP_SYS_ADMIN: not in use meanwhile, and gone with load_seccomp_as_root."""
-    return 1 << _SYS_ADMIN if plan.seccomp is not None and not plan.no_new_privs else 0
+    return _SYS_ADMIN if plan.seccomp is not None and not plan.no_new_privs else 0
 
 
 def find_program(plan: Plan, _sync: Sync) -> None:
     """As the user it will run as, in its directory: only now is it known whether it can be run."""
-    _enter_directory(plan.cwd)
-    plan.program = find_executable(plan.args[0], plan.environment.get("PATH", ""))
+    program.enter_directory(plan.cwd)
+    plan.program = program.find(plan.args[0], plan.environment.get("PATH", ""))
 
 
-def _enter_directory(path: str) -> None:
-    """chdir without /proc's magic links: WORKDIR /proc/self/fd/8 was the host's root once (CVE-2024-21626)."""
-    try:
-        fd = syscalls.openat2(AT_FDCWD, path, os.O_PATH | os.O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)
-        syscalls.fchdir(fd, path, why="the working directory")
-        os.close(fd)
-        os.getcwd()  # ENOENT when it lies outside the root
-    except OSError as error:
-        raise _bad_directory(path, error) from None
-
-
-def _bad_directory(path: str, error: OSError) -> MinirunError:
-    return MinirunError(f'cannot use "{path}" as the working directory: {os.strerror(error.errno or 0)}')
-
-
-def find_executable(name: str, path: str) -> str:
-    """The file that execve(2) is to run.  Raises ProgramNotFound or ProgramNotInvocable in Docker's words."""
-    if "/" in name:
-        _check_executable(name)
-        return name
-    for directory in path.split(":"):
-        candidate = f"{directory or '.'}/{name}"
-        try:
-            _check_executable(candidate)
-        except ProgramError:
-            continue
-        return candidate
-    raise ProgramNotFound(f'exec: "{name}": executable file not found in $PATH')
-
-
-def _check_executable(path: str) -> None:
-    try:
-        fd = syscalls.openat2(AT_FDCWD, path, os.O_PATH, 0, RESOLVE_NO_MAGICLINKS)
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            raise ProgramNotFound(f'exec: "{path}": stat {path}: no such file or directory') from None
-        raise ProgramNotInvocable(f'exec: "{path}": {os.strerror(error.errno or 0).lower()}') from None
-    mode = os.fstat(fd).st_mode
-    os.close(fd)
-    if stat.S_ISDIR(mode):
-        raise ProgramNotInvocable(f'exec: "{path}": is a directory')
-    if not stat.S_ISREG(mode) or not os.access(path, os.X_OK):
-        raise ProgramNotInvocable(f'exec: "{path}": permission denied')
-
-
-def close_descriptors(plan: Plan, sync: Sync) -> None:
+def close_descriptors(_plan: Plan, _sync: Sync) -> None:
     """Whatever we forgot: at execve, or now where others may look on before (CVE-2024-21626).  Signals, too."""
-    for number in range(
-        1, signals.NSIG
-    ):  # ignoring a signal survives execve, as by Python, the shim, nohup(1)
+    reset_signals()
+    syscalls.close_range(3, why="whatever we forgot closes at execve (CVE-2024-21626)")
+
+
+def reset_signals() -> None:
+    """All handled in the default way, none blocked: both survive execve (signal(7)), from Python, shim or nohup(1)."""
+    for number in range(1, signals.NSIG):
         if signals.getsignal(number) not in (signals.SIG_DFL, None):
             signals.signal(number, signals.SIG_DFL)
     signals.pthread_sigmask(signals.SIG_SETMASK, ())
-    if not plan.born:
-        return syscalls.close_range(3, why="whatever we forgot closes at execve (CVE-2024-21626)")
-    first = 3
-    for kept in sorted({*sync.descriptors(), *trace.descriptors(), plan.fifo, 2**32}):
-        if kept > first:
-            syscalls.close_range(
-                first, min(kept, 2**32) - 1, 0, why="nobody inside may see what we have open"
-            )
-        first = max(first, kept + 1)
 
 
 def load_seccomp_as_root(plan: Plan, _sync: Sync) -> None:
@@ -386,32 +305,9 @@ def load_seccomp_as_root(plan: Plan, _sync: Sync) -> None:
         syscalls.capset(effective, permitted, inheritable, why="its work is done")
 
 
-def enter_pid_namespace(plan: Plan, sync: Sync) -> None:
-    """The fork comes last: who can be seen from inside has nothing by now that the container has not.
-
-    There a program that may trace could stop the new process and take what it has: its root, its descriptors,
-    its capabilities.  PR_SET_DUMPABLE does not keep CAP_SYS_PTRACE out.
-    """
-    assert plan.born
-    assert plan.last_words
-    sync.leave(plan.last_words)
-    process.continue_beside(plan.born, until_exec=plan.fifo < 0)
-
-
-def lead_session(plan: Plan, _sync: Sync) -> None:
-    """What a process can only do for itself: a session of its own, with its terminal, and to die with the shim."""
-    with syscalls.tolerating(*(() if plan.slave >= 0 else (errno.EPERM, errno.ENOSYS))):  # a narrow filter's
-        os.setsid()
-    if plan.slave >= 0 and plan.terminal:
-        plan.terminal.become_controlling(0)
-    if plan.die_with_parent:
-        syscalls.set_pdeathsig(signals.SIGKILL, why="a fork clears it")
-
-
 def await_start(plan: Plan, sync: Sync) -> None:
     """Everything is ready and nothing runs: this is the state `created`.  `start` writes one byte."""
-    if not plan.born:
-        sync.say("ready")
+    sync.notify("ready")
     os.read(plan.fifo, 1)
 
 
@@ -430,19 +326,7 @@ def execute(plan: Plan, _sync: Sync) -> None:
         raise (ProgramNotFound if error.errno == errno.ENOENT else ProgramNotInvocable)(message) from None
 
 
-_PRIVILEGES: tuple[Step, ...] = (
-    take_stdio,
-    set_limits,
-    drop_bounding,
-    change_user,
-    set_capabilities,
-    find_program,
-    close_descriptors,
-    load_seccomp_as_root,
-)
-_PREPARATION: tuple[Step, ...] = (
-    await_placement,
-    enter_namespaces,
+BUILD: tuple[Step, ...] = (
     await_hooks,
     set_kernel_knobs,
     set_names,
@@ -452,17 +336,23 @@ _PREPARATION: tuple[Step, ...] = (
     open_terminal,
     seal_paths,
     pivot_root,
-    *_PRIVILEGES,
 )
-_BESIDE: tuple[Step, ...] = (enter_pid_namespace, lead_session)
-CREATE: tuple[Step, ...] = (*_PREPARATION, await_start, load_seccomp, execute)
-CREATE_BESIDE: tuple[Step, ...] = (*_PREPARATION, *_BESIDE, await_start, load_seccomp, execute)
-EXEC: tuple[Step, ...] = (
+PRIVILEGES: tuple[Step, ...] = (
+    take_stdio,
+    set_limits,
+    drop_bounding,
+    change_user,
+    set_capabilities,
+    find_program,
+    close_descriptors,
+    load_seccomp_as_root,
+)
+CREATE: tuple[Step, ...] = (
     await_placement,
-    join_container,
-    open_exec_terminal,
-    *_PRIVILEGES,
-    *_BESIDE,
+    enter_namespaces,
+    *BUILD,
+    *PRIVILEGES,
+    await_start,
     load_seccomp,
     execute,
 )

@@ -1,8 +1,17 @@
-"""What the first process is to do, worked out from config.json before the fork.
+"""Step 9 of 13: what the first process is to do, worked out from config.json before the fork.
 
-Reading, checking and computing happen here, where a mistake is an ordinary exception and nothing exists yet.
-init.py afterwards only acts.  What config.json may ask for and minirun cannot do is refused here by name: a
-setting that is not applied is an error, never a warning.
+Reading, checking and computing happen here, where a mistake is an ordinary exception and nothing exists yet.  init.py
+afterwards only acts: once the root has changed nothing can be loaded any more, and every failure has to be sent
+through a pipe.  So modules that only some containers need are loaded here, descriptors are opened by the caller, and
+what only the host's /proc tells is asked.
+
+Of what config.json may ask for, the keys in _UNSUPPORTED_* are refused by name, hooks and user namespaces too: what
+cannot be applied is an error, never a warning.
+
+See      runtime-spec config.md, config-linux.md; namespaces(7), capabilities(7), getrlimit(2)
+By hand  minirun-oci spec; minirun-oci create: an error names the key, and nothing is left
+Left out mounts (mounts.py), sysctls and names that would be the host's (validate.py), limits (linux/cgroup_limits.py)
+Next     runtime/process.py
 """
 
 from __future__ import annotations
@@ -11,7 +20,7 @@ import os
 import resource
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.linux import capabilities, cgroup_files, cgroup_limits, inroot, memory, seccomp
+from minirun.linux import capabilities, cgroup_files, cgroup_limits, inroot, seccomp
 from minirun.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -27,7 +36,6 @@ if TYPE_CHECKING:
     import socket
     from types import ModuleType
 
-    from minirun.linux.memory import SharedMemory
     from minirun.runtime.config import Config, Linux, Namespace, Process
 
 NAMESPACES = {  # all that a container may have of its own
@@ -43,15 +51,23 @@ _UNSUPPORTED_PROCESS = ("apparmorProfile", "selinuxLabel", "scheduler", "ioPrior
 
 
 class Plan:
-    """The arguments of every step in init.py.  Descriptors are open when the fork happens."""
+    """The arguments of every step in init.py.
+
+    Descriptors are -1 until they are open.  Those of the caller (`stdio`, `fifo`, `target_pidfd`) are when the fork
+    happens; `root_fd`, `slave` and `procfs` are opened by the steps, and `program` found.
+    """
 
     def __init__(self, config: Config, bundle: str, container_id: str, rootfs: str = "") -> None:
-        """`rootfs` replaces config.json's root: for an exec, the root of a running container."""
+        """`rootfs` replaces config.json's root: for an exec, the root of a running container.
+
+        `container_id` is the name of its session keyring, "" for none of its own.  Raises MinirunError for what
+        cannot be done.
+        """
         linux = config.get("linux", {})
         _refuse_unsupported(config, linux)
         self.rootfs = rootfs or root_path(config, bundle)
         if not rootfs:
-            self._take_container(config, linux, bundle)
+            self._read_container(config, linux, bundle)
         self.cgroup_directory = ""
         self.keyring = container_id
         self.root_fd = self.slave = self.fifo = -1
@@ -60,14 +76,12 @@ class Plan:
         self.terminal: ModuleType | None = None
         self.die_with_parent = False
         self.target_pid = self.target_pidfd = self.procfs = -1
-        self.born: SharedMemory | None = None  # who appears in a pid namespace where others are
-        self.last_words: SharedMemory | None = None
         self.program = ""
         self.host_bounding = capabilities.bounding()
         self.last_capability = capabilities.last_cap()
-        self._take_process(config["process"])
+        self._read_process(config["process"])
 
-    def _take_container(self, config: Config, linux: Linux, bundle: str) -> None:
+    def _read_container(self, config: Config, linux: Linux, bundle: str) -> None:
         """What an exec finds made already."""
         self.propagation = linux.get("rootfsPropagation", "")
         namespaces = linux.get("namespaces", [])
@@ -84,7 +98,8 @@ class Plan:
         self.domainname = config.get("domainname", "")
         self.host_cgroups = "" if "cgroup" in own else cgroup_files.mount_point()
 
-    def _take_process(self, process: Process) -> None:
+    def _read_process(self, process: Process) -> None:
+        """What the program is, who runs it, and what that one may do."""
         validate.check_ids(process)
         user = process["user"]
         self.uid, self.gid = user["uid"], user["gid"]
@@ -93,6 +108,7 @@ class Plan:
         self.args = process["args"]
         self.cwd = process["cwd"]
         self.environment = dict(entry.partition("=")[::2] for entry in process.get("env", []))
+        # runc sets HOME as well, by the user's line in the image's passwd
         if "HOME" not in self.environment:
             self.environment["HOME"] = home_directory(self.rootfs, self.uid)
         self.no_new_privs = bool(process.get("noNewPrivileges"))
@@ -106,24 +122,18 @@ class Plan:
         self.seccomp: bytes | None = None
         self.seccomp_flags = 0
 
-    def take_seccomp(self, linux: Linux, cache: str) -> None:
+    def use_seccomp(self, linux: Linux, cache: str) -> None:
         """Compile config.json's filter (or find it compiled in `cache`)."""
         profile = linux.get("seccomp")
         if profile:
-            self.seccomp = seccomp.compile(profile, cache)
-            self.seccomp_flags = seccomp.flags(profile)
+            self.use_compiled_seccomp(linux, seccomp.compile(profile, cache))
 
-    def take_compiled(self, linux: Linux, program: bytes | None) -> None:
-        """The same for a filter that is compiled already."""
+    def use_compiled_seccomp(self, linux: Linux, program: bytes | None) -> None:
+        """The same for a filter that is compiled already; None for no filter."""
         if program is not None:
             self.seccomp, self.seccomp_flags = program, seccomp.flags(linux["seccomp"])
 
-    def enter_pid_namespace_last(self) -> tuple[SharedMemory, SharedMemory]:
-        """The program's process is to appear in a pid namespace with others in it.  Returns its pid and last words."""
-        self.born, self.last_words = memory.SharedMemory(), memory.SharedMemory()
-        return self.born, self.last_words
-
-    def take_console(self, console: socket.socket) -> None:
+    def use_console(self, console: socket.socket) -> None:
         """The program gets a terminal, whose master goes to `console`."""
         from minirun.runtime import terminal  # termios, array and socket: only for those who want one
 
@@ -139,7 +149,10 @@ def root_path(config: Config, bundle: str) -> str:
 
 
 def home_directory(rootfs: str, uid: int) -> str:
-    """The home of `uid` by the image's /etc/passwd; "/" when it does not say."""
+    """The home of `uid` by the image's /etc/passwd; "/" when it does not say.
+
+    The file is the image's, so it is opened inside its root and read up to a size: linux/inroot.py.
+    """
     for line in inroot.read_in_root(rootfs, "/etc/passwd").splitlines():
         fields = line.split(":")
         if len(fields) >= 6 and fields[2] == str(uid):
@@ -150,8 +163,8 @@ def home_directory(rootfs: str, uid: int) -> str:
 def _namespaces(wanted: list[Namespace]) -> tuple[list[tuple[int, str]], int, str | None]:
     """(those to join as (flag, path), flags of those to make, the pid namespace).
 
-    The pid namespace is apart because the parent has to choose it: "" for a new one, a path, or None for the
-    parent's own.  A mount namespace joined by path comes last: it changes what paths mean.
+    The pid namespace is apart because the parent has to choose it (pid_namespaces(7)): "" for a new one, a path, or
+    None for the parent's own.  The mount namespace has to be a new one, since all that init mounts goes there.
     """
     joins, flags, pid_namespace = [], 0, None
     for namespace in wanted:
@@ -172,6 +185,7 @@ def _namespaces(wanted: list[Namespace]) -> tuple[list[tuple[int, str]], int, st
 
 
 def _rlimit(name: str, soft: int, hard: int) -> tuple[str, int, int, int]:
+    """(name, number, soft, hard) for prlimit(2)."""
     number = getattr(resource, name, None)
     if number is None:
         raise MinirunError(f'config.json: unknown resource limit "{name}"')
@@ -194,11 +208,12 @@ def _capability_sets(process: Process, host: int) -> tuple[int, int, int, int, i
             wanted.get("ambient", []),
         )
     )
-    # the kernel refuses an ambient capability that is not inheritable (capabilities(7)); `runc spec` writes some
+    # prctl(2) PR_CAP_AMBIENT_RAISE: EPERM unless it is permitted and inheritable; `runc spec` once wrote others
     return bounding, effective, permitted, inheritable, ambient & permitted & inheritable
 
 
 def _refuse_unsupported(config: Config, linux: Linux) -> None:
+    """Raises UnsupportedError that names all the keys at once."""
     asked = [f"linux.{key}" for key in _UNSUPPORTED_LINUX if linux.get(key)]
     asked += [f"process.{key}" for key in _UNSUPPORTED_PROCESS if config["process"].get(key)]
     asked += ["linux.uidMappings"] if linux.get("uidMappings") else []

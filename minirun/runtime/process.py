@@ -1,11 +1,17 @@
-"""The fork: the one place where a second process begins.
+"""Step 10 of 13: the fork, where a second process begins that runs this program's own code.
 
-CPython runs on in the child with a copy of everything, and two habits of Python are dangerous there: an
-exception unwinds into the parent's code (and may run a container's command on the host), and a normal exit
-flushes the parent's buffers a second time.  So the child is one function call inside `try`, and leaves by
-os._exit(2) whatever happens.
+The other programs that minirun starts (nft, docker-credential-...) are begun and replaced in one call, by
+posix_spawn(3) or subprocess.  Here CPython runs on in the child with a copy of everything, and two of its habits are
+dangerous there: an exception unwinds into the parent's code (and may run a container's command on the host), and a
+normal exit flushes the parent's buffers a second time.  So the child is one function call inside `try`, and leaves
+by _exit(2) whatever happens.
 
-See  fork(2), unshare(2) "CLONE_NEWPID", setns(2), pid_namespaces(7)
+No thread may be running at a fork: the child gets a copy of every lock, and of the threads only the one that called.
+
+See      fork(2), _exit(2), unshare(2) "CLONE_NEWPID", setns(2), pid_namespaces(7), clone(2) "CLONE_INTO_CGROUP"
+By hand  unshare --pid --fork sh -c 'echo $$'        says 1
+Left out the fork of a process that joins a container: joining.py
+Next     runtime/sync.py
 """
 
 from __future__ import annotations
@@ -17,13 +23,11 @@ import time
 
 from minirun.errors import none_left
 from minirun.linux import cgroup_files, memory, signals, syscalls, trace
-from minirun.linux.constants import CLONE_NEWPID, CLONE_VFORK
+from minirun.linux.constants import CLONE_NEWPID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from minirun.linux.memory import SharedMemory
 
 TRACED_SECONDS = 0.2  # between two looks whether a child that has ended is let go
 SECONDS_TO_DIE = 2.0  # that a killed process may take
@@ -33,7 +37,8 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
     """Run `child` in a new process and return its pid.  What `child` returns is the exit status.
 
     `child` reports its own failures; one that escapes it becomes status 125 and one line on descriptor 2.
-    It starts in `cgroup` if that can be; whoever asks for it looks.
+    It starts in `cgroup` if that can be; whoever asks for it looks.  Raises MinirunError when there are no more
+    processes to be had.
     """
     try:
         trace.before("fork")
@@ -56,31 +61,6 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
         os._exit(status)
 
 
-def settle(keep: set[int], name: str, title: str = "") -> None:
-    """Become a process of its own: no terminal, no directory, no streams of the caller, nothing open but `keep`.
-
-    `name` and `title` are what ps(1) shows.
-    """
-    memory.forget_environment()  # of whoever called; it has no business in what outlives the call
-    os.setsid()
-    os.chdir("/")  # the caller's directory may be unmounted while we live
-    call_itself(name, title)
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd, inheritable=True)
-    os.close(null)
-    for text in os.listdir("/proc/self/fd"):
-        if int(text) > 2 and int(text) not in keep:
-            with syscalls.tolerating(errno.EBADF):  # the one that listdir itself had open
-                os.close(int(text))  # what the caller left open, a pipe's end say, is not ours to hold
-
-
-def call_itself(name: str, title: str = "") -> None:
-    """What ps(1) shows for this process: `name`, 15 characters at most, and `title` with -f."""
-    syscalls.set_name(name)
-    memory.set_title(title or name)
-
-
 def _clone_into(cgroup: str) -> int:
     """fork(2), with the child in its cgroup from the first moment where the kernel can do that.
 
@@ -92,12 +72,10 @@ def _clone_into(cgroup: str) -> int:
     directory = os.open(cgroup_files.directory(cgroup), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return syscalls.clone3_into_cgroup(directory)
-    except (
-        syscalls.SyscallError
-    ) as error:  # ENOSYS: an older kernel, or the seccomp filter of a container around us
+    except syscalls.SyscallError as error:
         if error.errno == errno.EAGAIN:
             raise none_left("processes") from None
-        return os.fork()
+        return os.fork()  # ENOSYS: an older kernel, or the seccomp filter of a container around us
     finally:
         os.close(directory)
 
@@ -114,30 +92,58 @@ def fork_into_new_pid_namespace(child: Callable[[], int], cgroup: str = "") -> i
         syscalls.unshare(CLONE_NEWPID, why="the next child becomes PID 1 of a new pid namespace")
         pid = fork(child, cgroup)
     finally:
+        why = "our later children stay on the host"
         try:
-            syscalls.setns(
-                own, CLONE_NEWPID, path="/proc/self/ns/pid", why="our later children stay on the host"
-            )
+            syscalls.setns(own, CLONE_NEWPID, path="/proc/self/ns/pid", why=why)
         except OSError:
-            end(pid)
+            kill_and_wait(pid)
             raise
         finally:
             os.close(own)
     return pid
 
 
-def continue_beside(pid: SharedMemory, *, until_exec: bool) -> None:
-    """Return in a new process, a child of our parent, in the pid namespace that was joined; this one ends.
+def join_namespace(path: str, flag: int, why: str) -> None:
+    """setns(2) by a namespace file's path."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(fd, flag, path=path, why=why)
+    finally:
+        os.close(fd)
 
-    `until_exec`: this one ends when that has come to its execve, or has died.
+
+# ---- what a new process is -----------------------------------------------------------------------------------
+
+
+def daemonize(keep: set[int], name: str, title: str = "") -> None:
+    """Become a process of its own, as daemon(3) does: no terminal, no directory, no streams of the caller.
+
+    Nothing stays open but `keep`.  `name` and `title` are what ps(1) shows.
     """
-    pid.hide_from_children()
-    trace.before("fork")
-    if syscalls.clone_sibling(CLONE_VFORK if until_exec else 0, pid):
-        os._exit(0)
+    memory.forget_environment()  # of whoever called; it has no business in what outlives the call
+    os.setsid()
+    os.chdir("/")  # the caller's directory may be unmounted while we live
+    set_title(name, title)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd, inheritable=True)
+    os.close(null)
+    for text in os.listdir("/proc/self/fd"):
+        if int(text) > 2 and int(text) not in keep:
+            with syscalls.tolerating(errno.EBADF):  # the one that listdir itself had open
+                os.close(int(text))  # what the caller left open, a pipe's end say, is not ours to hold
 
 
-def end(pid: int) -> None:
+def set_title(name: str, title: str = "") -> None:
+    """What ps(1) shows for this process: `name`, 15 characters at most, and `title` with -f."""
+    syscalls.set_name(name)
+    memory.set_title(title or name)
+
+
+# ---- how a child ends ----------------------------------------------------------------------------------------
+
+
+def kill_and_wait(pid: int) -> None:
     """Kill a child and wait for it, but not for ever: it may hang in the kernel."""
     if pid <= 0:
         return
@@ -148,15 +154,15 @@ def end(pid: int) -> None:
     wait(pid, time.monotonic() + SECONDS_TO_DIE)
 
 
-def wait(pid: int, until: float) -> int | None:
-    """The wait status of a child when it has ended; None when it has not by `until`, or is no child of ours."""
+def wait(pid: int, deadline: float) -> int | None:
+    """The wait status of a child when it has ended; None when it has not by `deadline`, or is no child of ours."""
     try:
         pidfd = os.pidfd_open(pid)
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        ended = poll.poll(max(0.0, until - time.monotonic()) * 1000)
+        ended = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         os.close(pidfd)
-        while ended and (status := reap(pid)) is None and time.monotonic() < until:
+        while ended and (status := reap(pid)) is None and time.monotonic() < deadline:
             time.sleep(0.01)
         return status if ended else None
     except (ProcessLookupError, ChildProcessError):
@@ -171,15 +177,6 @@ def reap(pid: int) -> int | None:
     """
     found, status = os.waitpid(pid, os.WNOHANG)
     return status if found else None
-
-
-def join(path: str, flag: int, why: str) -> None:
-    """setns(2) by a namespace file's path."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        syscalls.setns(fd, flag, path=path, why=why)
-    finally:
-        os.close(fd)
 
 
 def exit_code(status: int) -> int:

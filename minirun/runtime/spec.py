@@ -1,11 +1,17 @@
-"""Step 4 of `minirun run`: the config.json that Docker's defaults and the options of a run come to.
+"""Step 7 of 13: what every config.json holds before an option has changed it: Docker's defaults.
 
-This is the narrow waist: what is above here knows images and flags, what is below knows only this file.  Copy
-it to another machine and `runc run` makes the same container of it.
+config.json is the narrow waist.  What is above it (engine/bundle.py) knows images and options; what is below knows
+only this file.  Copy a container's to another machine, with a root filesystem, and `runc run` makes the same of it.
 
-See      runtime-spec config.md and config-linux.md; moby oci/defaults.go for the same decisions
+    namespaces    what it has of its own               default_namespaces
+    mounts        /proc, /dev, /sys, and below them    default_mounts
+    masks         what it must not see of the host     masked_paths, READONLY_PATHS
+    process       who runs it, with which privileges   default_process
+
+See      runtime-spec config.md and config-linux.md; moby daemon/pkg/oci/defaults.go for the same decisions
 By hand  minirun-oci spec; minirun inspect -f '{{json .Spec}}' NAME
-Next     container.py
+Left out the capabilities (linux/capabilities.py), device rules (linux/devices.py), the filter (linux/seccomp.py)
+Next     runtime/container.py
 """
 
 from __future__ import annotations
@@ -19,8 +25,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.runtime.config import Config, MountEntry, Namespace, Process
 
+# moby's, too: the program is looked for here when neither image nor -e says
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# /proc and /sys are not namespaced as a whole: these files show, or change, the host as it is.
 _MASKED_PATHS = (
     "/proc/acpi",
     "/proc/asound",
@@ -35,6 +43,8 @@ _MASKED_PATHS = (
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 )
+# To be looked at, not written: /proc/sys is the host's sysctls, sysrq-trigger reboots it.  What a network namespace has
+# of its own in /proc/sys/net is read-only with the rest; `--sysctl` writes it before (init.py, set_kernel_knobs).
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -51,8 +61,8 @@ def masked_paths(cpus: str = "/sys/devices/system/cpu") -> list[str]:
 
 
 def default_mounts() -> list[MountEntry]:
-    """The file systems every container gets, in the order they are mounted."""
-    safe = ["nosuid", "noexec", "nodev"]
+    """The file systems every container gets, in the order they are mounted: a place after the one it lies in."""
+    safe = ["nosuid", "noexec", "nodev"]  # the kernel's own files: no programs, no devices are expected there
     return [
         {"destination": "/proc", "type": "proc", "source": "proc", "options": safe},
         {
@@ -61,6 +71,8 @@ def default_mounts() -> list[MountEntry]:
             "source": "tmpfs",
             "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
         },
+        # devpts, the kernel's Documentation/filesystems/devpts.rst: each instance counts from 0, and its ptmx opens
+        # its own terminals only.  5 is the group tty of Debian, which may write to a terminal: write(1), mesg(1)
         {
             "destination": "/dev/pts",
             "type": "devpts",
@@ -74,6 +86,7 @@ def default_mounts() -> list[MountEntry]:
             "source": "shm",
             "options": [*safe, "mode=1777", "size=67108864"],
         },
+        # read-only: only the network part is a namespace's own, the rest is the host's hardware
         {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*safe, "ro"]},
         {
             "destination": "/sys/fs/cgroup",
@@ -85,7 +98,10 @@ def default_mounts() -> list[MountEntry]:
 
 
 def default_namespaces(network: str = "") -> list[Namespace]:
-    """All six kinds, new; `network` is "" for a new one, "host", or the path of one to join."""
+    """All six kinds, new; `network` is "" for a new one, "host", or the path of one to join.
+
+    Not among them: user (minirun runs as root of the host) and time (namespaces(7); Docker has none either).
+    """
     kinds = ["pid", "ipc", "uts", "mount", "cgroup"]
     namespaces: list[Namespace] = [{"type": kind} for kind in kinds]
     if network != "host":
@@ -94,7 +110,12 @@ def default_namespaces(network: str = "") -> list[Namespace]:
 
 
 def default_process(args: list[str], names: list[str]) -> Process:
-    """A process with the capabilities `names` in the three sets Docker fills."""
+    """A process with the capabilities `names` in the three sets Docker fills.
+
+    Not in inheritable: with it a program with inheritable file capabilities would give them to an ordinary user of the
+    container (CVE-2022-24769).  `noNewPrivileges` is for `minirun-oci spec`, as in runc's; engine/bundle.py sets it by
+    --security-opt.
+    """
     return {
         "args": args,
         "cwd": "/",

@@ -1,33 +1,30 @@
-"""How `create` and the container's first process talk until execve ends the conversation.
+"""Step 11 of 13: what `create` and the container's first process say to each other, until execve ends it.
 
       create (parent)                              init (child)
       ------------------------------ fork ------------------------------
-      puts the child into its cgroup
+      moves it into its cgroup, unless
+      clone3(2) has put it there
       "placed"      ------------------------------>  await_placement
-                                                     makes or joins namespaces
+                                                     enter_namespaces
                     <------------------------------  "namespaced"
-      runs the hooks that want namespaces
       "go on"       ------------------------------>  await_hooks
-                                                     mounts ... drops privileges
+                                                     mounts ... gives privileges up
                     <------------------------------  "ready"
       writes state.json: created
-                                                     waits on exec.fifo for `start`
-                    <--------- end of file --------  execve closes the pipe
+                                                     await_start, on exec.fifo
+                    <--------- end of file --------  execute: execve(2) closes the pipe
 
-At any point the child may send a report instead: one JSON line that becomes an exception on the parent's side.
-An execve that fails is reported the same way.  (CPython's subprocess finds out about a failed exec like this.)
+Between "namespaced" and "go on" the specification runs prestart and createRuntime hooks.  plan.py refuses a
+config.json that has any, so nothing happens there.
 
-Where other processes are in the pid namespace already, it is entered last, by one more fork, and what appears there
-must not hold a pipe of ours.  Its last words are left on a page of memory instead, which execve takes away:
+At any point the child may send a report instead: one JSON line that becomes an exception on the parent's side.  An
+execve that fails is reported the same way: both pipes are close-on-exec, so the parent reads either a report or the
+end of the file, and needs no other sign of success.  (CPython's subprocess finds out about a failed exec like this.)
 
-      execute (parent)                  the child                    its sibling, in the pid namespace
-      ---------------- fork -----------------
-                     ...  as above  ...
-                    <---- "ready" ----  closes its pipes
-                                        ------------- clone(CLONE_PARENT) ---------------
-                    <----- exit ------  waits (vfork)                execve, or last words
-
-What stands on the page is not believed further than an error message: a container that may trace could write there.
+See      pipe(2), open(2) "O_CLOEXEC"; runc libcontainer/sync.go; runtime-spec runtime.md "Lifecycle"
+By hand  strace -f -e trace=read,write minirun-oci run -b BUNDLE x 2>&1 | grep -E 'placed|namespaced|go on|ready'
+Left out what is said when a process joins a container: joining.py
+Next     runtime/init.py
 """
 
 from __future__ import annotations
@@ -38,32 +35,38 @@ import time
 
 from minirun import jsontext
 from minirun.errors import InitError, MinirunError, ProgramNotFound, ProgramNotInvocable
-from minirun.linux import trace
+from minirun.linux import cgroup_files, cgroup_processes, trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from minirun.linux.memory import SharedMemory
-
 NEVER = float("inf")
 _ERRORS = {"not found": ProgramNotFound, "not invocable": ProgramNotInvocable, "error": MinirunError}
+
+
+class Created:
+    """A process that is ready to start: its pid, and the pipe that will tell whether execve worked."""
+
+    def __init__(self, pid: int, sync: Sync) -> None:
+        self.pid = pid
+        self.sync = sync
 
 
 class Sync:
     """Two pipes, of which each side keeps one end each: call `in_parent` or `in_child` after the fork.
 
-    `until` is when the parent stops waiting, on the clock of time.monotonic().
+    `deadline` is when the parent stops waiting, on the clock of time.monotonic().
     """
 
-    def __init__(self, until: float = NEVER) -> None:
+    def __init__(self, deadline: float = NEVER) -> None:
         self._parent_reads, self._child_writes = os.pipe()
         self._child_reads, self._parent_writes = os.pipe()
         self._received = b""
-        self.until = until
-        self.last_words: SharedMemory | None = (
-            None  # in the place of the pipes, once the child has closed its own
-        )
+        self.deadline = deadline
+
+    # Each side closes the other's ends: while anybody holds the writing end of a pipe, its reader never sees the
+    # end of the file, and the death of the other side would go unnoticed.
 
     def in_parent(self) -> None:
         os.close(self._child_reads)
@@ -74,13 +77,13 @@ class Sync:
         os.close(self._parent_writes)
 
     def close(self) -> None:
-        """The parent's last word."""
+        """The end of the conversation, on the parent's side."""
         os.close(self._parent_reads)
         os.close(self._parent_writes)
 
     # ---- the parent's side
 
-    def tell(self, word: str) -> None:
+    def send(self, word: str) -> None:
         """Answer the child.  A child that died will be noticed by the next `expect`."""
         try:
             os.write(self._parent_writes, word.encode() + b"\n")
@@ -89,7 +92,7 @@ class Sync:
 
     def expect(self, word: str) -> None:
         """Wait for `word`.  Raises what the child reports, or MinirunError when it died or takes too long."""
-        line = self._read_line(self._parent_reads, self.until)
+        line = self._read_line(self._parent_reads, self.deadline)
         if line == word:
             return
         if line.startswith("{"):
@@ -98,40 +101,29 @@ class Sync:
 
     def expect_exec(self) -> None:
         """Wait until execve has closed the child's end.  Raises its report if execve failed."""
-        line = self._read_line(self._parent_reads, self.until)
+        line = self._read_line(self._parent_reads, self.deadline)
         if line:
             raise_report(line)
 
     # ---- the child's side
 
-    def say(self, word: str) -> None:
+    def notify(self, word: str) -> None:
         os.write(self._child_writes, word.encode() + b"\n")
 
-    def hear(self, word: str) -> None:
+    def wait_for(self, word: str) -> None:
         """Wait for the parent's `word`.  Raises EOFError when the parent is gone."""
         if self._read_line(self._child_reads) != word:
             raise EOFError("the parent went away")
 
     def report(self, **report: object) -> None:
-        """Tell the parent what went wrong; nobody listening is no reason to stay."""
-        line = jsontext.dumps(report).encode()
-        if self.last_words:
-            return self.last_words.write(line)
+        """Say what went wrong; nobody listening is no reason to stay."""
+        self._write_report(jsontext.dumps(report).encode() + b"\n")
+
+    def _write_report(self, line: bytes) -> None:
         try:
-            os.write(self._child_writes, line + b"\n")
+            os.write(self._child_writes, line)
         except BrokenPipeError:
             pass
-
-    def descriptors(self) -> set[int]:
-        """The child's ends."""
-        return {self._child_reads, self._child_writes}
-
-    def leave(self, last_words: SharedMemory) -> None:
-        """The child's last word through the pipes; what it still has to report is left on that page."""
-        self.say("ready")
-        os.close(self._child_reads)
-        os.close(self._child_writes)
-        self.last_words = last_words
 
     def parent_is_gone(self) -> bool:
         """Whether the parent's end is closed (it never writes while this is asked)."""
@@ -143,10 +135,12 @@ class Sync:
         finally:
             os.set_blocking(self._child_reads, True)
 
-    def _read_line(self, fd: int, until: float = NEVER) -> str:
+    # ---- both
+
+    def _read_line(self, fd: int, deadline: float = NEVER) -> str:
         while b"\n" not in self._received:
-            if until != NEVER:
-                _await_readable(fd, until)
+            if deadline != NEVER:
+                _await_readable(fd, deadline)
             chunk = os.read(fd, 4096)
             if not chunk:
                 break
@@ -155,11 +149,21 @@ class Sync:
         return line.decode()
 
 
-def _await_readable(fd: int, until: float) -> None:
+def _await_readable(fd: int, deadline: float) -> None:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
         raise TooLate()
+
+
+def await_ready(sync: Sync, pid: int, cgroup: str) -> None:
+    """The parent's half of the conversation, up to "ready".  Raises what the child reports."""
+    if cgroup_files.path_of(pid) != cgroup:
+        cgroup_processes.add(cgroup, pid)
+    sync.send("placed")
+    sync.expect("namespaced")
+    sync.send("go on")
+    sync.expect("ready")
 
 
 class TooLate(MinirunError):
@@ -181,9 +185,8 @@ def raise_report(line: str, *, trusted: bool = True) -> NoReturn:
         report = {str(key): _plain(str(value)) for key, value in jsontext.loads(line).items()}
         kind, message, hint = report["kind"], report.get("message", ""), report.get("hint", "")
         if kind == "call":
-            error: Exception = InitError(
-                report["step"], report["call"], int(report["errno"]), report["path"], hint
-            )
+            number = int(report["errno"])
+            error: Exception = InitError(report["step"], report["call"], number, report["path"], hint)
         else:
             cancelled = kind == "cancelled" and trusted
             error = trace.Cancelled(message) if cancelled else _ERRORS[kind](message, hint)

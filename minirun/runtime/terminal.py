@@ -22,11 +22,13 @@ TIOCGPTPEER = 0x5441  # ioctl_tty(2): open the slave without looking its path up
 TIOCSPTLCK = 0x40045431
 
 
-def open_pair(root_fd: int) -> tuple[int, int]:
+def open_pair(root_fd: int, rows_and_columns: tuple[int, int] | None = None) -> tuple[int, int]:
     """(master, slave) of a new terminal on the devpts inside the root."""
     master = inroot.open_in_root(root_fd, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
     fcntl.ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
     slave = fcntl.ioctl(master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    if rows_and_columns:
+        set_size(slave, *rows_and_columns)
     return master, slave
 
 
@@ -39,14 +41,15 @@ def bind_console(root_fd: int, slave: int) -> None:
         syscalls.mount(source, target, None, MS_BIND, path="/dev/console", origin="/dev/pts/0", why=why)
 
 
-def send_master(sock: socket.socket, master: int) -> None:
-    """Hand the master to the other end of `sock`.  The data says what it is; receivers ignore it."""
+def hand_over(sock: socket.socket, master: int) -> None:
+    """Send the master to the other end of `sock`, and close it here.  The data says what it is; receivers ignore it."""
     rights = array.array("i", [master])
     sock.sendmsg([b"/dev/ptmx"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    os.close(master)
 
 
 def receive_master(sock: socket.socket) -> int:
-    """The descriptor that `send_master` sent.  Raises EOFError when the sender went away first."""
+    """The descriptor that `hand_over` sent.  Raises EOFError when the sender went away first."""
     _data, fds, _flags, _address = socket.recv_fds(sock, 64, 1)
     if not fds:
         raise EOFError("no terminal came")

@@ -20,7 +20,7 @@ from minirun.runtime import rootfs
 seal = rootfs._mask
 def mask(root_fd, path, null):
     if path == "/proc/keys":
-        return rootfs._mount_on(root_fd, "/dev/null", path, None, rootfs.MS_BIND, None, "")
+        return rootfs.mount_on(root_fd, "/dev/null", path, None, rootfs.MS_BIND, None, "")
     seal(root_fd, path, null)
 rootfs._mask = mask"""
 

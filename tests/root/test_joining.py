@@ -21,11 +21,11 @@ Start = Callable[..., Container]
 
 # the fork into the pid namespace comes first, as it once did
 EARLY = """
-from minirun.runtime import init
-beside = (init.enter_pid_namespace, init.lead_session)
-rest = [step for step in init.{steps} if step not in beside]
-at = rest.index(init.{after}) + 1
-init.{steps} = (*rest[:at], *beside, *rest[at:])
+from minirun.runtime import init, joining
+beside = (joining.enter_pid_namespace, joining.lead_session)
+rest = [step for step in joining.{steps} if step not in beside]
+at = rest.index({after}) + 1
+joining.{steps} = (*rest[:at], *beside, *rest[at:])
 """
 
 
@@ -72,7 +72,7 @@ def test_nor_does_a_health_probe(start: Start, watched) -> None:
 
 def test_an_exec_that_forked_first_would_show_every_capability(minirun: Minirun, watched) -> None:
     """Without the cure the attempt works: whoever stops that process is root of the host."""
-    patch = EARLY.format(steps="EXEC", after="join_container")
+    patch = EARLY.format(steps="EXEC", after="joining.join_container")
     without = WithoutCure(minirun.root, minirun.state, patch)
     container = watched(partial(containers.start, without), "--cap-add", "SYS_PTRACE")
     for _ in range(5):
@@ -111,7 +111,7 @@ def test_nor_does_a_container_that_joins_a_pid_namespace(start: Start, watched, 
 
 def test_which_otherwise_would_show_the_host(start: Start, watched, oci: Oci, bundle) -> None:
     container = watched(start, "--cap-add", "SYS_PTRACE")
-    without = Oci(oci.root, EARLY.format(steps="CREATE_BESIDE", after="await_hooks"))
+    without = Oci(oci.root, EARLY.format(steps="CREATE_BESIDE", after="init.await_hooks"))
     without.detached("create", "--bundle", bundle("true", change=partial(joins, container)), "x")
     (seen,) = eventually(lambda: sightings(container))
     assert seen["host"] == "1"

@@ -17,7 +17,7 @@ Start = Callable[..., Container]
 QUICK = 6  # seconds: far less than a shim that never answers
 
 # the same with less patience, so that the test need not have so much
-IMPATIENT = "from minirun.runtime import container; container.EXEC_SECONDS = 1.0"
+IMPATIENT = "from minirun.runtime import joining; joining.JOIN_SECONDS = 1.0"
 
 
 def is_alive(pid: int) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from minirun.errors import MinirunError, ProgramNotInvocable
 from minirun.linux import syscalls
-from minirun.runtime import init, process
+from minirun.runtime import init, joining, process
 from minirun.runtime.sync import Sync
 
 
@@ -77,3 +77,11 @@ def test_a_step_after_a_failed_one_is_not_made(steps, tmp_path):
 def test_a_child_whose_steps_end_has_failed(steps):
     """The last step is an execve that does not return; one that does must not look like success."""
     assert steps(lambda _plan, _sync: None) == 1
+
+
+def test_who_joins_gives_up_the_same_privileges_in_the_same_order():
+    names = [step.__name__ for step in init.PRIVILEGES]
+    assert [step.__name__ for step in joining.PRIVILEGES] == names
+    create = [step.__name__ for step in init.CREATE]
+    beside = [step.__name__ for step in joining.CREATE_BESIDE]
+    assert [name for name in beside if name not in ("enter_pid_namespace", "lead_session")] == create

@@ -82,11 +82,16 @@ def talk(child):
 
 def test_words_go_both_ways():
     sync, pid = talk(
-        lambda sync: (sync.hear("placed"), sync.say("namespaced"), sync.hear("go on"), sync.say("ready"))
+        lambda sync: (
+            sync.wait_for("placed"),
+            sync.notify("namespaced"),
+            sync.wait_for("go on"),
+            sync.notify("ready"),
+        )
     )
-    sync.tell("placed")
+    sync.send("placed")
     sync.expect("namespaced")
-    sync.tell("go on")
+    sync.send("go on")
     sync.expect("ready")
     sync.expect_exec()
     sync.close()
@@ -121,7 +126,7 @@ def test_a_child_that_dies_without_a_word_is_noticed():
     sync, pid = talk(lambda sync: os._exit(9))
     with pytest.raises(MinirunError, match="ended before"):
         sync.expect("ready")
-    sync.tell("placed")  # nobody listens: no SIGPIPE, no error
+    sync.send("placed")  # nobody listens: no SIGPIPE, no error
     sync.close()
     assert process.exit_code(os.waitpid(pid, 0)[1]) == 9
 

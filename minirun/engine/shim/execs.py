@@ -9,7 +9,7 @@ in front may leave (ctrl-p ctrl-q) and the program goes on.
 An EXEC message is {"args": [...], "env": [...], "user": "", "workdir": "", "tty": bool, "interactive": bool,
 "privileged": bool, "detach": bool, "rows": n, "columns": n}.
 
-See  unix(7) "SCM_RIGHTS"; runtime/container.py `execute`
+See  unix(7) "SCM_RIGHTS"; runtime/joining.py
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minirun.engine.shim.child import Child
 from minirun.engine.shim.loop import Part
 from minirun.engine.shim.streams import Streams
 from minirun.linux import capabilities
-from minirun.runtime import container, process
+from minirun.runtime import joining, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,6 +142,6 @@ def _execute(
     given: stdio.Stdio | None,
     console: socket.socket | None,
 ) -> int:
-    created = container.execute(paths.state, record["id"], spec, stdio=given, console=console)
+    created = joining.execute(paths.state, record["id"], spec, stdio=given, console=console)
     created.sync.close()
     return created.pid

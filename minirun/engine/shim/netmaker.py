@@ -94,7 +94,7 @@ def _make(order: dict[str, Any], home: int) -> dict[str, object]:
     try:
         if home < 0:
             home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-            process.join(
+            process.join_namespace(
                 f"/proc/{os.getppid()}/ns/mnt", CLONE_NEWNS, why="what is mounted here is the shim's"
             )
         paths = Paths(order["root"], order["state"])

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import RunState
     from minirun.engine.shim.netmaker import Maker
-    from minirun.runtime.container import Created
+    from minirun.runtime.sync import Created
 
 
 def main(client: socket.socket, expect_network: bool = False) -> int:
@@ -79,7 +79,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
 
 def _leave_caller(client: socket.socket) -> None:
     """Become a process of its own: no terminal, no streams of the caller, only its trace and this socket."""
-    process.settle({client.fileno(), *trace.descriptors()}, "minirun:shim")
+    process.daemonize({client.fileno(), *trace.descriptors()}, "minirun:shim")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
@@ -105,7 +105,7 @@ def claim(paths: Paths, container_id: str) -> Held:
         lock = _lock(paths, record["id"], record["name"])
         listener = channel.listen(f"{paths.run(container_id)}/shim.sock")
     record.update({"restart_count": 0, "stopped_by_hand": False, "kept": False})
-    process.call_itself("minirun:shim", f"minirun:shim {record['name']}")
+    process.set_title("minirun:shim", f"minirun:shim {record['name']}")
     return Held(paths, record, lock, listener)
 
 

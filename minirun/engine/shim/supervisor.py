@@ -270,7 +270,7 @@ class Supervisor:
         if not self.record["state"]["pid"]:
             raise ConflictError(f"Container {self.record['id']} is not running")
         with contextlib.suppress(ConflictError):  # it has just ended
-            container.kill(self.paths.state, self.id, number, everybody=number == signals.SIGKILL)
+            container.kill(self.paths.state, self.id, number, all_processes=number == signals.SIGKILL)
 
     def stop(self, number: int, keep: bool = False, by_hand: bool = True) -> None:
         self.stopping = True
@@ -319,7 +319,7 @@ class Supervisor:
                 raise UsageError(f"the shim cannot change {key} to that")
         self.record.update(fields)  # type: ignore[typeddict-item]
         records.write(self.paths, self.record)
-        process.call_itself("minirun:shim", f"minirun:shim {self.record['name']}")
+        process.set_title("minirun:shim", f"minirun:shim {self.record['name']}")
 
     def require_running(self, verb: str) -> None:
         status, name = self.record["state"]["status"], self.record["name"]

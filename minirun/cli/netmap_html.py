@@ -28,7 +28,7 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
-from minirun.cli import netmap as words
+from minirun.cli import netmap_words as words
 from minirun.engine.diagnose.snapshot import FAMILIES
 from minirun.printable import printable
 

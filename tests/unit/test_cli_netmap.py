@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 
-from minirun.cli import netmap as words
 from minirun.cli import netmap_html, netmap_text
+from minirun.cli import netmap_words as words
 from minirun.cli.layers_text import Pen
+from minirun.cli.netmap import map_command
 from minirun.engine.diagnose import netmap
 from minirun.engine.diagnose.findings import Remark
 from minirun.engine.diagnose.netmap import Drawn, Lonely, Map, Member
@@ -338,7 +339,7 @@ def test_a_page_of_nothing_at_all() -> None:
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
     monkeypatch.setattr(netmap, "gather", lambda paths, names: whole(drawn(member())))
-    return CliRunner().invoke(words.map_command, arguments, obj=Paths("/nowhere"))
+    return CliRunner().invoke(map_command, arguments, obj=Paths("/nowhere"))
 
 
 def test_a_pipe_gets_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:

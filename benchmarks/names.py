@@ -27,8 +27,8 @@ UNDER_WAY, BURST_SECONDS = 32, 1.5
 SERVER = """
 import socket, sys
 sys.path.insert(0, sys.argv[1])
-from minirun.network import nameloop
-nameloop.serve(sys.argv[2], "bench", *([socket.socket(fileno=int(fd))] for fd in sys.argv[3:]))
+from minirun.network import nameserver_loop
+nameserver_loop.serve(sys.argv[2], "bench", *([socket.socket(fileno=int(fd))] for fd in sys.argv[3:]))
 """
 
 

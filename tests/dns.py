@@ -23,12 +23,12 @@ PATIENT_CLIENT_SECONDS = 10
 # Sockets come as descriptors, as a parent would hand them on.
 PROGRAM = """
 import socket, sys
-from minirun.network import nameloop, nameserver
+from minirun.network import nameserver_loop, nameserver
 directory, resolv_conf, port, tick, udp, tcp, prelude = sys.argv[1:]
 exec(prelude)
-settings = nameloop.Settings(resolv_conf, int(port), float(tick), grace_seconds=0.05)
+settings = nameserver_loop.Settings(resolv_conf, int(port), float(tick), grace_seconds=0.05)
 udp, tcp = ([socket.socket(fileno=int(word)) for word in words.split()] for words in (udp, tcp))
-nameloop.serve(directory, "backend", udp, tcp, settings)
+nameserver_loop.serve(directory, "backend", udp, tcp, settings)
 """
 
 

@@ -1,4 +1,4 @@
-"""`minirun network map`: networks, cables, addresses, rules and published ports, for looking.
+"""`minirun network map`: networks, veths, addresses, rules and published ports, for looking.
 
 Two forms of the same picture: for a terminal, and as one page for a browser.
 
@@ -42,4 +42,4 @@ def map_command(paths: Paths, as_html: bool, path: str, names: tuple[str, ...]) 
         from minirun.cli import netmap_text
         from minirun.cli.layers_text import Pen
 
-        write_lines(netmap_text.told(found, Pen(sys.stdout, plain=bool(path))), path)
+        write_lines(netmap_text.render(found, Pen(sys.stdout, plain=bool(path))), path)

@@ -10,7 +10,7 @@ The picture is SVG, drawn here from above to below and from left to right:
     │ │ out: masqueraded     in: 0.0.0.0:8080/tcp → web          │  │
     │ └┬─────────────────────────────────────────────────────────┘  │
     │  │ ┌─ band of a network ─────────────────────────────────────┐│
-    │  ├─┤ what it is   ┃── cable ── [web]      ── cable ── [api]  ││
+    │  ├─┤ what it is   ┃── veth ─── [web]      ── veth ─── [api]  ││
     │  │ └──────────────┺ its bridge ──────────────────────────────┘│
 
 Elements are made as a tree, so whatever a name has in it is text; a Content-Security-Policy allows the style alone.
@@ -49,7 +49,7 @@ _WIDTH, _EDGE = 1200, 24
 _TRUNK = 64
 _BAND, _BAND_WIDTH = 100, 1200 - 100 - 24 - 16
 _BUS, _BUS_WIDTH = 400, 12
-_CABLE = 128  # from the bus to a box, or from one box to the next
+_VETH = 128  # from the bus to a box, or from one box to the next
 _BOX, _LONG_BOX = 238, 604  # wide; the long one where a network has one column
 _LINE, _PAD, _GAP = 16, 10, 14
 _LETTER, _SMALL = 7.3, 6.4
@@ -132,9 +132,9 @@ def _path(kind: str, path: str) -> Element:
     return _e("path", {"d": path, "class": kind})
 
 
-def _group(kind: str, told: str, *content: Element, **attributes: str) -> Element:
-    """Parts that belong together, and what is told of them when the pointer rests there."""
-    return _e("g", {"class": kind, **attributes}, *([_e("title", {}, told)] if told else []), *content)
+def _group(kind: str, tooltip: str, *content: Element, **attributes: str) -> Element:
+    """Parts that belong together, and what is shown when the pointer rests there."""
+    return _e("g", {"class": kind, **attributes}, *([_e("title", {}, tooltip)] if tooltip else []), *content)
 
 
 def _badge(x: float, y: float) -> Element:
@@ -199,7 +199,7 @@ def _world() -> list[Element]:
 
 def _trunk(whole: Map, top: float, foot: float) -> list[Element]:
     """From the world through the host down to the last network that is joined to it."""
-    if not whole.ways_out:
+    if not whole.default_routes:
         return [_path("trunk", f"M {_TRUNK} {top + 30} V {foot:g}")]
     return [_path("trunk", f"M {_TRUNK} 60 V {foot:g}")]
 
@@ -211,7 +211,7 @@ def _host(whole: Map, y: float) -> _Part:
     for link in whole.links[:4]:
         elements.append(_interface(link, whole, x, y))
         x += 260
-    if not whole.ways_out:
+    if not whole.default_routes:
         elements.append(_text(_TRUNK, y - 36, "bad", "no default route: nothing leads out"))
     forwards = f"forwards {words.forwarding(whole)}"
     elements.append(_text(_WIDTH - 36, y + 24, "quiet", forwards, end=True))
@@ -301,14 +301,14 @@ def _band(network: Drawn, whole: Map, number: int, y: float) -> _Part:
     kind = "band internal" if network.internal else "band"
     bus = _rect(_BUS, y + 16, _BUS_WIDTH, height - 32, "bridge" if network.there else "nobridge", 5)
     joined = [] if network.internal else [_path("trunk", f"M {_TRUNK} {y + _TITLE_AT} H {_BAND}")]
-    told = f"network {network.name}\nbridge {network.bridge}{'' if network.there else ': missing'}"
+    tooltip = f"network {network.name}\nbridge {network.bridge}{'' if network.there else ': missing'}"
     group = _group(
         f"n{number % _HUES}",
         "",
         _rect(_BAND, y, _BAND_WIDTH, height, kind, 10),
         *joined,
         *about.elements,
-        _group("", told, bus),
+        _group("", tooltip, bus),
         *members.elements,
     )
     return _Part([group], height)
@@ -333,7 +333,7 @@ def _about(network: Drawn, whole: Map, y: float) -> _Part:
 
 
 def _members(network: Drawn, whole: Map, y: float) -> _Part:
-    """The containers, in one column of wide boxes or in two, each with its cable."""
+    """The containers, in one column of wide boxes or in two, each with its veth."""
     columns = 1 if len(network.members) <= _ONE_COLUMN else 2
     width = _LONG_BOX if columns == 1 else _BOX
     elements: list[Element] = []
@@ -342,9 +342,9 @@ def _members(network: Drawn, whole: Map, y: float) -> _Part:
         row = network.members[first : first + columns]
         height = max(_height(member, width) for member in row)
         for column, member in enumerate(row):
-            x = _BUS + _BUS_WIDTH + _CABLE + column * (width + _CABLE)
+            x = _BUS + _BUS_WIDTH + _VETH + column * (width + _VETH)
             elements += [
-                _cable(member, x, y, height, column),
+                _veth(member, x, y, height, column),
                 _box(member, network, whole, x, y, width, height),
             ]
         y += height + _GAP
@@ -376,7 +376,9 @@ def _box(
 ) -> Element:
     """A container: its network namespace."""
     bad = words.marked(whole, network.name, member.name)
-    kind = "space" + (" wrong" if bad else "") + (" again" if member.others and not member.way_out else "")
+    kind = (
+        "space" + (" wrong" if bad else "") + (" again" if member.others and not member.default_route else "")
+    )
     image = words.image(member.image)
     room = width - 2 * _PAD - (22 if bad else 0)
     name = _fit(member.name, room - 60 if image else room, 8.6)
@@ -392,29 +394,29 @@ def _box(
         elements.append(_text(x + _PAD, y + _PAD + 29 + number * _LINE, style, shown))
     if bad:
         elements.append(_badge(x + width - 15, y + 16))
-    return _group("member", _told(member), *elements, id=_anchor(network, member))
+    return _group("member", _tooltip(member), *elements, id=_anchor(network, member))
 
 
-def _told(member: Member) -> str:
+def _tooltip(member: Member) -> str:
     """All there is to say of a container, a line each."""
     ports = (f"published: {row.outside} to {row.inside}" for row in words.rows(member.ports))
-    cable = f"cable {member.interface} to {member.inside}{f': {member.broken}' if member.broken else ''}"
-    way = "its way out" if member.way_out else ""
-    parts = (member.name, member.addresses[0], *words.notes(member), member.mac, cable, way, *ports)
+    veth = f"veth {member.interface} to {member.inside}{f': {member.broken}' if member.broken else ''}"
+    way = "its way out" if member.default_route else ""
+    parts = (member.name, member.addresses[0], *words.notes(member), member.mac, veth, way, *ports)
     return "\n".join(filter(None, parts))
 
 
-def _cable(member: Member, x: float, y: float, height: float, column: int) -> Element:
+def _veth(member: Member, x: float, y: float, height: float, column: int) -> Element:
     """From the bus to the box at `x`; to one of the second column in the gap below the first."""
     middle, bus = y + min(height / 2, 34), _BUS + _BUS_WIDTH
-    start = x - _CABLE
+    start = x - _VETH
     path = f"M {bus} {middle:g} H {x}"
     if column:
         gap = y + height + _GAP / 2
         turn = start + 14
         path = f"M {bus} {gap:g} H {turn} Q {turn + 8} {gap:g} {turn + 8} {gap - 8:g} V {middle + 8:g}"
         path += f" Q {turn + 8} {middle:g} {turn + 16} {middle:g} H {x}"
-    kind = "cable broken" if member.broken else "cable wayout" if member.way_out else "cable"
+    kind = "veth broken" if member.broken else "veth default" if member.default_route else "veth"
     at = y + height + _GAP / 2 if column else middle
     label = start + (26 if column else 10)
     inside = _fit(member.inside, 60, _SMALL)
@@ -427,22 +429,22 @@ def _cable(member: Member, x: float, y: float, height: float, column: int) -> El
     if member.broken:
         parts.append(_path("cross", f"M {x - 20} {middle - 6:g} l 12 12 m 0 -12 l -12 12"))
         parts.append(_text(label, middle + 14, "small bad", member.broken))
-    elif member.way_out:
+    elif member.default_route:
         parts.append(_path("tip", f"M {bus + 7} {at:g} l 10 -5 v 10 z"))
-    return _group("", _told_cable(member), *parts)
+    return _group("", _veth_tooltip(member), *parts)
 
 
-def _told_cable(member: Member) -> str:
-    state = member.broken or ("the container's way out" if member.way_out else "whole")
+def _veth_tooltip(member: Member) -> str:
+    state = member.broken or ("the container's way out" if member.default_route else "whole")
     return f"veth pair {member.interface} to {member.inside} of {member.name}: {state}"
 
 
 def _legend(y: float) -> _Part:
     x: float = _BAND + 4
     samples = [
-        ("cable wayout", "a cable (veth pair), the container's way out"),
-        ("cable", "a cable"),
-        ("cable broken", "a broken one"),
+        ("veth default", "a veth pair, the container's way out"),
+        ("veth", "a veth pair"),
+        ("veth broken", "a broken one"),
     ]
     elements: list[Element] = []
     for kind, text in samples:
@@ -473,13 +475,13 @@ def _tables(whole: Map) -> Iterator[Element]:
             facts += [words.name_server(network), *words.rules(network, whole)]
             yield _e("p", {}, "; ".join(facts))
             yield _table_of(
-                ["container", "addresses", "hardware address", "cable", "namespace", "and"],
+                ["container", "addresses", "hardware address", "veth", "namespace", "and"],
                 [_cells(member) for member in network.members],
             )
     unused = [network for network in whole.networks if not network.members]
     yield from _list("No containers, so no bridge", [_unused(network) for network in unused])
-    lonely = [f"{one.name} ({words.image(one.image)}) {words.how(one)}" for one in whole.lonely]
-    yield from _list("On no network", lonely)
+    unattached = [f"{one.name} ({words.image(one.image)}) {words.how(one)}" for one in whole.unattached]
+    yield from _list("On no network", unattached)
     drops = [f"{words.counted(drop.counter)}: {words.dropped(drop)}" for drop in whole.drops]
     yield from _list("Dropped so far", drops)
 
@@ -489,8 +491,8 @@ def _unused(network: Drawn) -> str:
 
 
 def _cells(member: Member) -> list[str]:
-    way = ", its way out" if member.way_out else ""
-    cable = f"{member.interface} to {member.inside}{f', {member.broken}' if member.broken else way}"
+    way = ", its way out" if member.default_route else ""
+    veth = f"{member.interface} to {member.inside}{f', {member.broken}' if member.broken else way}"
     ports = [f"published: {row.outside} to {row.inside}" for row in words.rows(member.ports)]
     spaces = [note for note in words.notes(member) if note.startswith("pid ")]
     rest = [note for note in words.notes(member) if note not in (*member.addresses, *spaces)]
@@ -498,7 +500,7 @@ def _cells(member: Member) -> list[str]:
         member.name,
         ", ".join(member.addresses),
         member.mac,
-        cable,
+        veth,
         ", ".join(spaces),
         ", ".join([*rest, *ports]),
     ]

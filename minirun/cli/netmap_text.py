@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from minirun.engine.diagnose.netmap import Drawn, Map, Member
 
 _WIDEST = 100  # columns
-_WHOLE, _WAY_OUT, _BROKEN = "════", "◄═══", "═╳══"
+_WHOLE, _DEFAULT_ROUTE, _BROKEN = "════", "◄═══", "═╳══"
 _GOOD, _LOOK, _BAD = ADDED, CHANGED, REMOVED  # the pen's colours: green, yellow, red
 _NARROWEST_NAME, _WIDEST_NAME = 8, 28
 _LENGTH_OF_MAC = 17
@@ -41,7 +41,7 @@ _MARK = "!"
 class Columns(NamedTuple):
     """How wide each is, in all networks alike."""
 
-    cable: int
+    veth: int
     inside: int
     name: int
     address: int
@@ -49,7 +49,7 @@ class Columns(NamedTuple):
     whole: int
 
 
-def told(whole: Map, pen: Pen) -> Iterator[str]:
+def render(whole: Map, pen: Pen) -> Iterator[str]:
     """The map line by line."""
     width = min(pen.width, _WIDEST)
     columns = _columns(whole, width)
@@ -62,7 +62,7 @@ def told(whole: Map, pen: Pen) -> Iterator[str]:
     for number, network in enumerate(used):
         yield from _network(network, whole, pen, columns, last=number >= joined - 1)
     yield from _unused(whole, pen, width)
-    yield from _lonely(whole, pen, width)
+    yield from _unattached(whole, pen, width)
     yield from _dropped(whole, pen)
     yield from _remarks(whole, pen, width)
     if used:
@@ -72,7 +72,7 @@ def told(whole: Map, pen: Pen) -> Iterator[str]:
 
 def _columns(whole: Map, width: int) -> Columns:
     members = [member for network in whole.networks for member in network.members]
-    cable, inside, address, name = (
+    veth, inside, address, name = (
         max((len(text) for text in texts), default=0)
         for texts in (
             [member.interface for member in members],
@@ -81,10 +81,10 @@ def _columns(whole: Map, width: int) -> Columns:
             [member.name for member in members],
         )
     )
-    rest = width - (5 + cable + 1 + len(_WHOLE) + 1 + inside + 2) - (2 + address) - 3  # 3: the mark
+    rest = width - (5 + veth + 1 + len(_WHOLE) + 1 + inside + 2) - (2 + address) - 3  # 3: the mark
     roomy = rest - (2 + _LENGTH_OF_MAC) >= _NARROWEST_NAME
     rest -= 2 + _LENGTH_OF_MAC if roomy else 0
-    return Columns(cable, inside, _between(name, min(rest, _WIDEST_NAME)), address, roomy, width)
+    return Columns(veth, inside, _between(name, min(rest, _WIDEST_NAME)), address, roomy, width)
 
 
 # ---- outside ------------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def _host(whole: Map, pen: Pen, width: int, trunk: str) -> Iterator[str]:
         start = "├─" if way and trunk != " " else f"{trunk} "
         yield f"{start} {pen('title', f'{link.name:{longest}}')}  {first}"
         yield from (f"{trunk}  {'':{longest}}  {line}" for line in more)
-    if not whole.ways_out:
+    if not whole.default_routes:
         yield f"{trunk}  {pen(_LOOK, 'the host has no default route: nothing leads out')}"
     yield f"{trunk}  {pen('quiet', f'the host forwards: {words.forwarding(whole)}')}"
 
@@ -169,18 +169,18 @@ def _member(
         *([pen("quiet", member.mac)] if columns.mac else []),
         mark,
     ]
-    yield f"{trunk} {'└' if last else '├'}─ {_cable(member, pen, columns)}  {'  '.join(parts)}".rstrip()
-    indent = f"{trunk} {' ' if last else '│'}  {'':{columns.cable + columns.inside + len(_WHOLE) + 4}}"
+    yield f"{trunk} {'└' if last else '├'}─ {_veth(member, pen, columns)}  {'  '.join(parts)}".rstrip()
+    indent = f"{trunk} {' ' if last else '│'}  {'':{columns.veth + columns.inside + len(_WHOLE) + 4}}"
     notes = [*([] if columns.mac else [member.mac]), *words.notes(member)]
     yield from _wrapped(", ".join(notes), indent, columns.whole, pen)
 
 
-def _cable(member: Member, pen: Pen, columns: Columns) -> str:
-    drawn, style = (_WAY_OUT, _GOOD) if member.way_out else (_WHOLE, "")
+def _veth(member: Member, pen: Pen, columns: Columns) -> str:
+    drawn, style = (_DEFAULT_ROUTE, _GOOD) if member.default_route else (_WHOLE, "")
     if member.broken:
         drawn, style = _BROKEN, _BAD
-    cable = pen(_BAD if member.broken else "", f"{member.interface:{columns.cable}}")
-    return f"{cable} {pen(style, drawn)} {member.inside:{columns.inside}}"
+    veth = pen(_BAD if member.broken else "", f"{member.interface:{columns.veth}}")
+    return f"{veth} {pen(style, drawn)} {member.inside:{columns.inside}}"
 
 
 # ---- the rest -----------------------------------------------------------------------------------------------------
@@ -195,8 +195,8 @@ def _unused(whole: Map, pen: Pen, width: int) -> Iterator[str]:
     yield from _listed("no containers: no bridge", lines, pen, width)
 
 
-def _lonely(whole: Map, pen: Pen, width: int) -> Iterator[str]:
-    lines = [[one.name, words.image(one.image), words.how(one)] for one in whole.lonely]
+def _unattached(whole: Map, pen: Pen, width: int) -> Iterator[str]:
+    lines = [[one.name, words.image(one.image), words.how(one)] for one in whole.unattached]
     yield from _listed("on no network", lines, pen, width)
 
 
@@ -232,7 +232,7 @@ def _remarks(whole: Map, pen: Pen, width: int) -> Iterator[str]:
 
 
 def _legend(whole: Map) -> str:
-    signs = [f"{_WAY_OUT} cable, the container's way out", f"{_WHOLE} cable", f"{_BROKEN} broken"]
+    signs = [f"{_DEFAULT_ROUTE} veth, the container's way out", f"{_WHOLE} veth", f"{_BROKEN} broken"]
     if whole.remarks:
         signs.append(f"{_MARK} see above")
     return "   ".join(signs)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.engine.diagnose.findings import Remark
-    from minirun.engine.diagnose.netmap import Drawn, Lonely, Map, Member
+    from minirun.engine.diagnose.netmap import Drawn, Map, Member, Unattached
     from minirun.engine.diagnose.snapshot import Counter, Drop, Published
 
 
@@ -103,13 +103,18 @@ def rules(network: Drawn, whole: Map) -> list[str]:
     return [
         f"out: masqueraded as {own}" if own else "out: masqueraded, but the host has no default route",
         "in: answers, and what is published; other networks are outside, too",
-        *([f"let through by {' and '.join(map(_iptables, network.gates))}"] if network.gates else []),
+        *_let_through(network),
     ]
+
+
+def _let_through(network: Drawn) -> Iterator[str]:
+    if network.foreign_firewalls:
+        yield f"let through by {' and '.join(map(_iptables, network.foreign_firewalls))}"
 
 
 def leading_addresses(whole: Map) -> list[str]:
     """The host's addresses on the interfaces that lead out."""
-    names = {name for name, _ in whole.ways_out}
+    names = {name for name, _ in whole.default_routes}
     links = [link for link in whole.links if link.name in names]
     return [address.partition("/")[0] for link in links for address in link.addresses]
 
@@ -135,7 +140,7 @@ def gateways(network: Drawn) -> list[str]:
 
 def ways(whole: Map, name: str) -> str:
     """What leads out by one of the host's interfaces."""
-    by = [gateway for link, gateway in whole.ways_out if link == name]
+    by = [gateway for link, gateway in whole.default_routes if link == name]
     if not by:
         return ""
     return f"default route by {', '.join(filter(None, by))}" if any(by) else "default route"
@@ -163,7 +168,7 @@ def image(reference: str) -> str:
     return printable(familiar(reference)) if reference else ""
 
 
-def how(container: Lonely) -> str:
+def how(container: Unattached) -> str:
     """Which network a container has that is on none."""
     kind, _, name = container.how.partition(":")
     if kind == "container":

@@ -53,14 +53,14 @@ def warn(options: RunOptions) -> None:
 
 def apply(words: Mapping[str, Any], options: RunOptions) -> None:
     """The words of `run` and `create` about networks into the options."""
-    options["network"], options["plugs"] = attachments.all_of(
+    options["network"], options["attachments"] = attachments.all_of(
         words["network"],
         aliases=words["network_alias"],
         ipv4=words["ip"] or "",
         ipv6=words["ip6"] or "",
         mac=words["mac_address"] or "",
     )
-    options["ports"] = [wish for text in words["publish"] for wish in ports.parse(text)]
+    options["ports"] = [request for text in words["publish"] for request in ports.parse(text)]
     options["publish_all"] = words["publish_all"]
     options["exposed"] = [port for text in words["expose"] for port in ports.parse_exposed(text)]
     options["dns"] = [attachments.nameserver(text) for text in words["dns"]]

@@ -1,6 +1,6 @@
 """`minirun network why`: a packet's way, with a mark at each hop.
 
-See      teach/packetway.py, where it is walked; docs/networks.md
+See      teach/packet_path.py, where it is walked; docs/networks.md
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from minirun.cli import format
 from minirun.cli.printing import draw, say
 from minirun.errors import UsageError
 from minirun.printable import printable
-from minirun.teach import hops, packetway
+from minirun.teach import packet_path, path_checks
 
 if TYPE_CHECKING:
     from minirun.paths import Paths
-    from minirun.teach.hops import Hop
+    from minirun.teach.path_checks import Hop
 
-_MARKS = {hops.OK: ("✓", "green"), hops.FAIL: ("✗", "red"), hops.NONE: ("–", "bright_black")}
+_MARKS = {
+    path_checks.OK: ("✓", "green"),
+    path_checks.FAIL: ("✗", "red"),
+    path_checks.NONE: ("–", "bright_black"),
+}
 _HEADINGS = {"Hop": "HOP", "Status": "STATUS", "Found": "FOUND", "Advice": "ADVICE"}
 _NAME = 12  # columns
 _INDENT = " " * (_NAME + 3)
@@ -46,7 +50,7 @@ def why_command(paths: Paths, form: str, words: tuple[str, ...]) -> int:
     if len(words) > 2:
         raise UsageError("a way has two ends", "minirun network why [CONTAINER] TARGET:PORT")
     found = []
-    for hop in packetway.walk(paths, words):
+    for hop in packet_path.walk(paths, words):
         found.append(hop)
         if not form:
             draw("\n".join(_lines(hop)))  # one at a time: some take a moment
@@ -54,8 +58,8 @@ def why_command(paths: Paths, form: str, words: tuple[str, ...]) -> int:
         for line in format.lines(map(_row, found), form, _HEADINGS, list(_HEADINGS)):
             say(line)
     else:
-        say(f"\n{hops.verdict(found)}")
-    return int(hops.failed(found) is not None)
+        say(f"\n{path_checks.verdict(found)}")
+    return int(path_checks.failed(found) is not None)
 
 
 def _row(hop: Hop) -> format.Row:

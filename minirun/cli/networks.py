@@ -107,7 +107,7 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterator[dict[str
     if bad := set(wanted.get("type", ())) - set(_KINDS):
         raise UsageError(f"invalid filter: 'type={bad.pop()}'", "there are builtin and custom")
     dangling = {filters.boolean(text) for text in wanted.get("dangling", ())}
-    for facts in inspect_network.everything(session):
+    for facts in inspect_network.all_networks(session):
         builtin = facts["Name"] in networks.PREDEFINED
         tests = [
             not dangling or (not builtin and not facts["Containers"]) in dangling,
@@ -199,14 +199,14 @@ def connect_command(
         )
     record = containers.find(session, container)
     networks.repair(session)
-    if network in ledger.LONELY:
+    if network in ledger.UNATTACHED:
         raise ConflictError(
             f"container {record['name']} cannot be connected to {network}: that is no network"
         )
-    plug = attachments.attachment(
+    attachment = attachments.attachment(
         network, aliases=words["alias"], ipv4=words["ip"] or "", ipv6=words["ip6"] or ""
     )
-    networks.connect(session, ledger.find(session, network), record, plug)
+    networks.connect(session, ledger.find(session, network), record, attachment)
 
 
 @click.command("disconnect")

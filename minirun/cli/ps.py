@@ -80,7 +80,7 @@ def ps_command(
         say("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), end="")
         return
     size = size or ".Size" in form
-    places = networks.all_places(session)
+    places = networks.all_endpoints(session)
     rows = (
         row(one, places.get(one["id"], []), whole=no_trunc) | (_size(session, one) if size else {"Size": ""})
         for one in shown
@@ -123,7 +123,7 @@ def networks_of(record: Record) -> list[str]:
     """The names of its networks; none and host count as such here."""
     if networks.is_shared(record):
         return []
-    return [plug["network"] for plug in record["plugs"]] or [record["network"]]
+    return [attachment["network"] for attachment in record["attachments"]] or [record["network"]]
 
 
 def _ports(record: Record, places: list[tuple[Network, Endpoint]]) -> str:
@@ -275,7 +275,7 @@ def _by_port(name: str) -> Callable[[Session, list[str]], Test]:
 
     def test(session: Session, values: list[str]) -> Test:
         wanted = {port for value in values for port in parse_exposed(value)}
-        places = networks.all_places(session)
+        places = networks.all_endpoints(session)
 
         def matches(record: Record) -> bool:
             held = networks.published(places.get(record["id"], []))

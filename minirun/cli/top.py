@@ -78,7 +78,7 @@ def port_command(session: Session, container: str, port: str) -> None:
     asked = f"{number}/{protocol or 'tcp'}"
     found = [
         (f"{held['container_port']}/{held['protocol']}", show_address(held["host_ip"], held["host_port"]))
-        for held in networks.published(networks.places(session, record["id"]))
+        for held in networks.published(networks.endpoints_of(session, record["id"]))
     ]
     for inner, outer in sorted(found):
         if not port:

@@ -56,7 +56,7 @@ def write(paths: Paths, record: Record, rootfs: str) -> None:
         record["hostname"] = host["hostname"]
         etc_directory = paths.container(host["id"])
     else:
-        etc.write(directory, record, networks.places(paths, record["id"]))
+        etc.write(directory, record, networks.endpoints_of(paths, record["id"]))
     network = networks.namespace(paths, record)
     files.write_json(f"{directory}/config.json", configure(record, etc_directory, rootfs, network))
 

@@ -97,7 +97,7 @@ def make_record(options: RunOptions, image: Image, network: str) -> Record:
         "hostname": options["hostname"] or (os.uname().nodename if network == "host" else container_id[:12]),
         "mounts": [],
         "network": network,
-        "plugs": options["plugs"],
+        "attachments": options["attachments"],
         # cut to what this host can give: config.json may not ask for more (capabilities(7), bounding set)
         "capabilities": capabilities.effective_set(
             options["cap_add"], options["cap_drop"], options["privileged"]
@@ -110,7 +110,7 @@ def make_record(options: RunOptions, image: Image, network: str) -> Record:
 
 def exposed(options: RunOptions, config: dict[str, Any]) -> list[str]:
     """What can be reached by neighbours, and is published by -P: the image's EXPOSE, --expose, and what -p names."""
-    named = [f"{wish['container_port']}/{wish['protocol']}" for wish in options["ports"]]
+    named = [f"{port['container_port']}/{port['protocol']}" for port in options["ports"]]
     of_image = [port if "/" in port else f"{port}/tcp" for port in config.get("ExposedPorts") or {}]
     return list(dict.fromkeys([*of_image, *options["exposed"], *named]))
 

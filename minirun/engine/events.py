@@ -50,7 +50,7 @@ def of_container(paths: Paths, record: Record, action: str, **attributes: str) -
 
 def of_networks(paths: Paths, record: Record, action: str) -> None:
     """`connect` and `disconnect`: the networks a container runs with."""
-    names = [plug["network"] for plug in record["plugs"]] or [record["network"]]
+    names = [attachment["network"] for attachment in record["attachments"]] or [record["network"]]
     for name in names if not record["network"].startswith("container:") else ():
         kind = {"none": "null", "host": "host"}.get(name, "bridge")
         emit(paths, "network", action, name, {"container": record["id"], "name": name, "type": kind})

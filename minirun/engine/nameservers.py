@@ -3,7 +3,7 @@
 It is nobody's child: it outlives the process that begins it, a shim's or a command of a moment.  And it must
 keep nothing of theirs: a shim's mount namespace held open would hold a container's tree.
 
-Next     network/nameloop.py
+Next     network/nameserver_loop.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import socket
 
     from minirun.network.ledger import Network
-    from minirun.network.nameprocess import Serve
+    from minirun.network.nameserver_process import Serve
     from minirun.paths import Paths
 
 
@@ -32,10 +32,10 @@ def starter(home: int = -1) -> Serve:
     ) -> None:
         def server() -> int:
             keep = {lock, *(sock.fileno() for sock in (*udp, *tcp))}
-            _settle(home, keep, network["name"])
-            from minirun.network import nameloop
+            _detach(home, keep, network["name"])
+            from minirun.network import nameserver_loop
 
-            nameloop.serve(paths.networks, network["name"], udp, tcp)
+            nameserver_loop.serve(paths.networks, network["name"], udp, tcp)
             return 0
 
         def between() -> int:  # it ends at once, and so its child is nobody's
@@ -49,7 +49,7 @@ def starter(home: int = -1) -> Serve:
     return serve
 
 
-def _settle(home: int, keep: set[int], name: str) -> None:
+def _detach(home: int, keep: set[int], name: str) -> None:
     """Become a process of its own, in the host's mount namespace, with nothing open but `keep`."""
     trace.stop()
     if home >= 0:

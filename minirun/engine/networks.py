@@ -16,7 +16,7 @@ import socket
 from minirun import files
 from minirun.engine import control, etc, events, nameservers, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
-from minirun.network import addresses, bridge, ledger, nameprocess, netlink, ports
+from minirun.network import addresses, bridge, ledger, nameserver_process, netlink, ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record, RunOptions
     from minirun.network.addresses import Subnet
-    from minirun.network.bridge import Guest
-    from minirun.network.ledger import Endpoint, Network, Plug, Pool, Port
+    from minirun.network.bridge import Sandbox
+    from minirun.network.ledger import Attachment, Endpoint, Network, Pool, Port
     from minirun.paths import Paths
 
 PREDEFINED = ("bridge", "host", "none")
@@ -39,7 +39,7 @@ _INTERFACE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 
 def has_own(record: Record) -> bool:
     """Whether a network namespace is made for it, and put on networks."""
-    return record["network"] not in ledger.LONELY and not is_shared(record)
+    return record["network"] not in ledger.UNATTACHED and not is_shared(record)
 
 
 def is_shared(record: Record) -> bool:
@@ -62,26 +62,26 @@ def namespace(paths: Paths, record: Record) -> str:
     if is_shared(record):
         host = host_of(paths, record)
         return "host" if host["network"] == "host" else f"/proc/{host['state']['pid']}/ns/net"
-    if record["network"] in ledger.LONELY:
+    if record["network"] in ledger.UNATTACHED:
         return "host" if record["network"] == "host" else ""
     return f"{paths.run(record['id'])}/netns"
 
 
-def places(paths: Paths, container_id: str) -> list[tuple[Network, Endpoint]]:
+def endpoints_of(paths: Paths, container_id: str) -> list[tuple[Network, Endpoint]]:
     """The networks a container is on now, its way out first."""
-    return places_among(ledger.everything(paths), container_id)
+    return endpoints_among(ledger.read_all(paths), container_id)
 
 
-def places_among(ledgered: list[Network], container_id: str) -> list[tuple[Network, Endpoint]]:
+def endpoints_among(ledgered: list[Network], container_id: str) -> list[tuple[Network, Endpoint]]:
     """The same, from what was read before."""
-    found = ledger.holders(ledgered, container_id)
+    found = ledger.endpoints_of(ledgered, container_id)
     return sorted(found, key=lambda place: (not place[1]["gateway"], place[1]["inside"]))
 
 
-def all_places(paths: Paths) -> dict[str, list[tuple[Network, Endpoint]]]:
+def all_endpoints(paths: Paths) -> dict[str, list[tuple[Network, Endpoint]]]:
     """The same of all containers."""
     found: dict[str, list[tuple[Network, Endpoint]]] = {}
-    for network in ledger.everything(paths):
+    for network in ledger.read_all(paths):
         for container_id, endpoint in network["endpoints"].items():
             found.setdefault(container_id, []).append((network, endpoint))
     return found
@@ -94,22 +94,23 @@ def published(own: list[tuple[Network, Endpoint]]) -> list[Port]:
 
 def reserve(paths: Paths, record: Record) -> ports.Reservation:
     """Take the host's ports that the container publishes.  Raises ConflictError naming who has one."""
-    wishes = [*record["options"]["ports"]]
+    requests = [*record["options"]["ports"]]
     if record["options"]["publish_all"]:
-        wishes += ports.of_exposed(record["exposed"])
-    outer = _way_out(paths, record)
-    if not wishes or outer is None:
+        requests += ports.of_exposed(record["exposed"])
+    outer = _gateway_network(paths, record)
+    if not requests or outer is None:
         return ports.Reservation()
-    return ports.reserve(wishes, ledger.everything(paths), v6=len(outer["pools"]) > 1)
+    return ports.reserve(requests, ledger.read_all(paths), v6=len(outer["pools"]) > 1)
 
 
-def _way_out(paths: Paths, record: Record) -> Network | None:
+def _gateway_network(paths: Paths, record: Record) -> Network | None:
     """The network by which the container will be reached: the first that is not internal."""
-    found = [ledger.find(paths, plug["network"]) for plug in record["plugs"]] if has_own(record) else []
+    wanted = record["attachments"] if has_own(record) else []
+    found = [ledger.find(paths, attachment["network"]) for attachment in wanted]
     return next((network for network in found if not network["internal"]), None)
 
 
-def guest(paths: Paths, record: Record, held: list[Port]) -> Guest:
+def sandbox(paths: Paths, record: Record, held: list[Port]) -> Sandbox:
     return {
         "id": record["id"],
         "name": record["name"],
@@ -125,15 +126,15 @@ def resolve(paths: Paths, options: RunOptions) -> str:
 
     Raises NotFoundError, UsageError.
     """
-    for plug in options["plugs"]:
-        _check_plug(ledger.find(paths, plug["network"]), plug)
+    for attachment in options["attachments"]:
+        _check_attachment(ledger.find(paths, attachment["network"]), attachment)
     kind, colon, name = options["network"].partition(":")
     return f"{kind}:{records.find(paths, name)['id']}" if colon else kind
 
 
-def _check_plug(network: Network, plug: Plug) -> None:
+def _check_attachment(network: Network, attachment: Attachment) -> None:
     for number, key in enumerate(("ipv4", "ipv6")):
-        asked = plug[key]  # type: ignore[literal-required]
+        asked = attachment[key]  # type: ignore[literal-required]
         if not asked:
             continue
         if number >= len(network["pools"]):
@@ -186,7 +187,7 @@ def create(
     )
     given = [_parse_pool(text) for text in subnets]
     with ledger.lock():
-        networks = ledger.everything(paths)
+        networks = ledger.read_all(paths)
         if name in PREDEFINED:
             raise ConflictError(
                 f"operation is not permitted on predefined {name} network", "choose another name"
@@ -198,8 +199,8 @@ def create(
                 f"another network has the bridge {made['bridge']}", "choose another name for it"
             )
         made["pools"] = _pools(networks, given, ipv6=ipv6)
-        _place(made["pools"], "gateway", gateways)
-        _place(made["pools"], "ip_range", ranges)
+        _set_in_pool(made["pools"], "gateway", gateways)
+        _set_in_pool(made["pools"], "ip_range", ranges)
         ledger.write(paths, made, durable=True)
     events.of_one_network(paths, made, "create")
     return made
@@ -294,7 +295,7 @@ def _host_routes(family: int) -> list[Subnet]:
         return links.routes(sock, family)
 
 
-def _place(pools: list[Pool], key: str, texts: Iterable[str]) -> None:
+def _set_in_pool(pools: list[Pool], key: str, texts: Iterable[str]) -> None:
     """--gateway and --ip-range, each into the pool it lies in."""
     for text in texts:
         option = f"--{key.replace('_', '-')}"
@@ -333,28 +334,30 @@ def remove(paths: Paths, text: str) -> None:
 # ---- connect, disconnect --------------------------------------------------------------------------------------------
 
 
-def connect(paths: Paths, network: Network, record: Record, plug: Plug) -> None:
+def connect(paths: Paths, network: Network, record: Record, attachment: Attachment) -> None:
     """Put a container on one network more: now if it runs, else when it starts.  Raises ConflictError, UsageError."""
     _require_own(record, "connected to")
-    _check_plug(network, plug)
-    plug["network"] = network["name"]
-    if network["name"] == ledger.DEFAULT and (plug["aliases"] or plug["ipv4"] or plug["ipv6"]):
+    _check_attachment(network, attachment)
+    attachment["network"] = network["name"]
+    if network["name"] == ledger.DEFAULT and (
+        attachment["aliases"] or attachment["ipv4"] or attachment["ipv6"]
+    ):
         raise UsageError("aliases and addresses can be chosen on user defined networks only, not on bridge")
-    with _alone(paths, record):
+    with _locked(paths, record):
         record = records.read(paths, record["id"])
-        if any(one["network"] == network["name"] for one in record["plugs"]):
+        if any(one["network"] == network["name"] for one in record["attachments"]):
             raise ConflictError(
                 f"endpoint with name {record['name']} already exists in network {network['name']}",
                 f"minirun network disconnect {network['name']} {record['name']} takes it off",
             )
-        before = record["plugs"]
-        control.change(paths, record, {"plugs": [*before, plug]})
+        before = record["attachments"]
+        control.change(paths, record, {"attachments": [*before, attachment]})
         if not records.is_up(record):
             return
         try:
-            _join(paths, record, plug)
+            _join(paths, record, attachment)
         except BaseException:
-            control.change(paths, record, {"plugs": before})
+            control.change(paths, record, {"attachments": before})
             raise
     events.of_one_network(paths, network, "connect", container=record["id"])
 
@@ -362,18 +365,20 @@ def connect(paths: Paths, network: Network, record: Record, plug: Plug) -> None:
 def disconnect(paths: Paths, network: Network, record: Record) -> None:
     """Take a container off a network.  Raises ConflictError when it is not on it."""
     _require_own(record, "disconnected from")
-    with _alone(paths, record):
+    with _locked(paths, record):
         record = records.read(paths, record["id"])
-        rest = [plug for plug in record["plugs"] if plug["network"] != network["name"]]
-        if len(rest) == len(record["plugs"]) and record["id"] not in network["endpoints"]:
+        rest = [
+            attachment for attachment in record["attachments"] if attachment["network"] != network["name"]
+        ]
+        if len(rest) == len(record["attachments"]) and record["id"] not in network["endpoints"]:
             raise ConflictError(
                 f"container {record['id']} is not connected to network {network['name']}",
                 f"minirun inspect {record['name']} shows its networks",
             )
-        control.change(paths, record, {"plugs": rest})
+        control.change(paths, record, {"attachments": rest})
         if not records.is_up(record):
             return
-        _part(paths, record, network["name"])
+        _leave(paths, record, network["name"])
     events.of_one_network(paths, network, "disconnect", container=record["id"])
 
 
@@ -390,7 +395,7 @@ def _require_own(record: Record, what: str) -> None:
     )
 
 
-def _alone(paths: Paths, record: Record) -> files.locked:
+def _locked(paths: Paths, record: Record) -> files.locked:
     """Nobody else changes this container's networks meanwhile; the kernel lets go when we are killed."""
     return files.locked(f"{paths.container(record['id'])}/networks.lock")
 
@@ -399,49 +404,51 @@ def _netns(record: Record) -> str:
     return f"/proc/{record['state']['pid']}/ns/net"
 
 
-def _join(paths: Paths, record: Record, plug: Plug) -> None:
-    own = places(paths, record["id"])
+def _join(paths: Paths, record: Record, attachment: Attachment) -> None:
+    own = endpoints_of(paths, record["id"])
     held = control.request(paths, record, "ports")
     try:
-        bridge.connect(paths, guest(paths, record, held), plug, _netns(record), nameservers.starter())
+        bridge.connect(paths, sandbox(paths, record, held), attachment, _netns(record), nameservers.starter())
     except BaseException:
         with contextlib.suppress(MinirunError, OSError):  # then its entry stays, and the next command does it
-            bridge.disconnect(paths, record["id"], plug["network"], _netns(record))
+            bridge.disconnect(paths, record["id"], attachment["network"], _netns(record))
         raise
-    _tell(paths, record, own)
+    _rewrite_etc(paths, record, own)
 
 
-def _part(paths: Paths, record: Record, name: str) -> None:
-    own = places(paths, record["id"])
+def _leave(paths: Paths, record: Record, name: str) -> None:
+    own = endpoints_of(paths, record["id"])
     bridge.disconnect(paths, record["id"], name, _netns(record))
-    _tell(paths, record, own)
+    _rewrite_etc(paths, record, own)
 
 
-def _tell(paths: Paths, record: Record, before: list[tuple[Network, Endpoint]]) -> None:
+def _rewrite_etc(paths: Paths, record: Record, before: list[tuple[Network, Endpoint]]) -> None:
     """The container's /etc/hosts and resolv.conf follow."""
-    etc.rewrite(paths.container(record["id"]), record, before, places(paths, record["id"]))
+    etc.rewrite(paths.container(record["id"]), record, before, endpoints_of(paths, record["id"]))
 
 
 def repair_names(paths: Paths) -> None:
     """Begin name servers that were killed."""
-    if any(_is_dumb(paths, network) for network in ledger.everything(paths)):
+    if any(_lacks_name_server(paths, network) for network in ledger.read_all(paths)):
         with contextlib.suppress(MinirunError, OSError):  # the next one tries again
             bridge.repair(paths, nameservers.starter())
 
 
 def repair_for(paths: Paths, found: list[Record]) -> None:
     """`repair`, if the ledger does not agree with these records, which are all there are: a look that costs little."""
-    ledgered = ledger.everything(paths)
+    ledgered = ledger.read_all(paths)
     up = {record["id"]: record for record in found if records.is_up(record)}
-    lost = any(_disagree(ledgered, record) for record in up.values() if has_own(record))
-    if lost or any(_is_dumb(paths, network) or _has_dead(network, up) for network in ledgered):
+    lost = any(_differs(ledgered, record) for record in up.values() if has_own(record))
+    if lost or any(_lacks_name_server(paths, network) or _has_dead(network, up) for network in ledgered):
         with contextlib.suppress(MinirunError, OSError):  # the next one tries again
             repair(paths)
 
 
-def _is_dumb(paths: Paths, network: Network) -> bool:
+def _lacks_name_server(paths: Paths, network: Network) -> bool:
     """Whether it should have a name server and has not."""
-    return bool(network["endpoints"] and network["dns_port"]) and not nameprocess.is_running(paths, network)
+    return bool(network["endpoints"] and network["dns_port"]) and not nameserver_process.is_running(
+        paths, network
+    )
 
 
 def _has_dead(network: Network, up: dict[str, Record]) -> bool:
@@ -457,32 +464,33 @@ def repair(paths: Paths) -> None:
     if not os.path.isdir(paths.networks):
         return
     bridge.repair(paths, nameservers.starter())
-    ledgered = ledger.everything(paths)
+    ledgered = ledger.read_all(paths)
     for record in records.list_all(paths):
-        if records.is_up(record) and has_own(record) and _disagree(ledgered, record):
-            with _alone(paths, record), contextlib.suppress(MinirunError, OSError):  # it ends at this moment
-                _agree(paths, records.read(paths, record["id"]))
+        if records.is_up(record) and has_own(record) and _differs(ledgered, record):
+            with _locked(paths, record), contextlib.suppress(MinirunError, OSError):  # it ends at this moment
+                _reconcile(paths, records.read(paths, record["id"]))
 
 
-def _disagree(ledgered: list[Network], record: Record) -> bool:
+def _differs(ledgered: list[Network], record: Record) -> bool:
     own = {
-        network["name"]: endpoint["joining"] for network, endpoint in ledger.holders(ledgered, record["id"])
+        network["name"]: endpoint["joining"]
+        for network, endpoint in ledger.endpoints_of(ledgered, record["id"])
     }
-    return set(own) != {plug["network"] for plug in record["plugs"]} or any(own.values())
+    return set(own) != {attachment["network"] for attachment in record["attachments"]} or any(own.values())
 
 
-def _agree(paths: Paths, record: Record) -> None:
+def _reconcile(paths: Paths, record: Record) -> None:
     if not records.is_up(record) or not records.has_shim(paths, record["id"]):
         return
-    done = {network["name"]: endpoint for network, endpoint in places(paths, record["id"])}
-    names = {plug["network"] for plug in record["plugs"]}
+    done = {network["name"]: endpoint for network, endpoint in endpoints_of(paths, record["id"])}
+    names = {attachment["network"] for attachment in record["attachments"]}
     for name in done:
         if name not in names:
-            _part(paths, record, name)
-    for plug in record["plugs"]:
-        if plug["network"] not in done or done[plug["network"]]["joining"]:
+            _leave(paths, record, name)
+    for attachment in record["attachments"]:
+        if attachment["network"] not in done or done[attachment["network"]]["joining"]:
             with contextlib.suppress(NotFoundError):
-                _join(paths, record, plug)
+                _join(paths, record, attachment)
 
 
 def rename(paths: Paths, record: Record, name: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-from minirun.network.ledger import Plug
-from minirun.network.ports import Wish
+from minirun.network.ledger import Attachment
+from minirun.network.ports import PortRequest
 from minirun.runtime.config import Rlimit
 
 
@@ -101,8 +101,8 @@ class RunOptions(TypedDict):
     image_volumes: bool  # whether the image's VOLUMEs are made
     readonly: bool
     network: str  # none, host, container:X, or the name of the first network
-    plugs: list[Plug]
-    ports: list[Wish]  # -p
+    attachments: list[Attachment]
+    ports: list[PortRequest]  # -p
     publish_all: bool  # -P
     exposed: list[str]  # "80/tcp"
     dns: list[str]
@@ -154,7 +154,9 @@ class Record(TypedDict):
     hostname: str
     mounts: list[MountPoint]  # of the options, of other containers, of the image
     network: str  # none, host, container:ID, or the name of the first network
-    plugs: list[Plug]  # the networks it wants to be on: `network connect` and `disconnect` change that
+    attachments: list[
+        Attachment
+    ]  # to the networks it wants to be on: `network connect` and `disconnect` change them
     capabilities: list[str]  # what is left of those that this host can give
     restart_count: int
     stopped_by_hand: bool

@@ -149,7 +149,7 @@ def link_local(mac: str) -> str:
 
 
 def veth_name(address: str) -> str:
-    """The host's end of the cable to `address`: unique on the host as addresses are, and short enough.
+    """The host's end of the veth to `address`: unique on the host as addresses are, and short enough.
 
     >>> veth_name("172.17.0.2")
     'vethac110002'

@@ -18,7 +18,7 @@ Everything that changes more than one container's own is done under one lock, le
 See      bridge(8), veth(4), features.md section 5
 By hand  `minirun run --explain=sh` writes it down with the addresses of a real run
 Left out net.ipv4.ip_forward stays 1 once it was set: nobody can know who has come to rely on it since
-Next     removal.py, upkeep.py and firewall.py, then names: nameprocess.py
+Next     removal.py, tables.py and firewall.py, then names: nameserver_process.py
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from minirun.network import (
     addresses,
     conntrack,
     firewall,
-    gates,
+    foreign_firewalls,
     ledger,
-    nameprocess,
+    nameserver_process,
     namespace,
     netlink,
     removal,
-    upkeep,
+    tables,
 )
 
 TYPE_CHECKING = False
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypedDict
 
-    from minirun.network.ledger import Endpoint, Network, Plug, Port
-    from minirun.network.nameprocess import Serve
+    from minirun.network.ledger import Attachment, Endpoint, Network, Port
+    from minirun.network.nameserver_process import Serve
     from minirun.paths import Paths
 
-    class Guest(TypedDict):
+    class Sandbox(TypedDict):
         """The container, as far as networks are concerned."""
 
         id: str
@@ -69,7 +69,7 @@ _IPV6_FORWARDING = "/proc/sys/net/ipv6/conf/all/forwarding"
 
 
 def attach(
-    paths: Paths, guest: Guest, plugs: list[Plug], netns_path: str, serve: Serve | None = None
+    paths: Paths, sandbox: Sandbox, attachments: list[Attachment], netns_path: str, serve: Serve | None = None
 ) -> list[Endpoint]:
     """Put a new network namespace, pinned at `netns_path`, on networks.  Doing it again repairs what is there.
 
@@ -80,13 +80,17 @@ def attach(
     """
     with _explained():
         namespace.pin(netns_path)
-        return [_connect(paths, guest, plug, netns_path, serve) for plug in plugs] or _lonely(netns_path)
+        if not attachments:
+            _loopback_only(netns_path)
+        return [_connect(paths, sandbox, attachment, netns_path, serve) for attachment in attachments]
 
 
-def connect(paths: Paths, guest: Guest, plug: Plug, netns_path: str, serve: Serve | None = None) -> Endpoint:
+def connect(
+    paths: Paths, sandbox: Sandbox, attachment: Attachment, netns_path: str, serve: Serve | None = None
+) -> Endpoint:
     """Put a container that runs on one network more; half done by somebody who was killed, it is completed."""
     with _explained():
-        return _connect(paths, guest, plug, netns_path, serve)
+        return _connect(paths, sandbox, attachment, netns_path, serve)
 
 
 def detach(paths: Paths, container_id: str, netns_path: str) -> None:
@@ -98,7 +102,7 @@ def detach(paths: Paths, container_id: str, netns_path: str) -> None:
         try:
             with ledger.lock() as lock:
                 removal.leave(
-                    paths, container_id, [network["name"] for network in ledger.everything(paths)], lock
+                    paths, container_id, [network["name"] for network in ledger.read_all(paths)], lock
                 )
         finally:
             namespace.unpin(netns_path)
@@ -109,20 +113,20 @@ def disconnect(paths: Paths, container_id: str, name: str, netns_path: str) -> N
     with _explained():
         with ledger.lock() as lock:
             removal.leave(paths, container_id, [name], lock)
-            networks = ledger.everything(paths)
-            own = list(ledger.holders(networks, container_id))
+            networks = ledger.read_all(paths)
+            own = list(ledger.endpoints_of(networks, container_id))
             promoted = _promote(paths, own, lock)
         if promoted:
             network, endpoint = promoted
-            _set_way_out(netns_path, network, endpoint)
+            _set_default_routes(netns_path, network, endpoint)
             _remember_joined(paths, network["name"], container_id)
 
 
 def rename(paths: Paths, container_id: str, name: str) -> None:
     """The container has another name: so it has for its neighbours, and in the table's comments."""
     with _explained(), ledger.lock() as lock:
-        networks = ledger.everything(paths)
-        own = list(ledger.holders(networks, container_id))
+        networks = ledger.read_all(paths)
+        own = list(ledger.endpoints_of(networks, container_id))
         for network, endpoint in own:
             before = list(firewall.of_endpoint(network, endpoint))
             endpoint["name"] = name
@@ -130,22 +134,22 @@ def rename(paths: Paths, container_id: str, name: str) -> None:
             ledger.write(paths, network)
             table = ledger.names(paths.root)[1]
             text = firewall.deleting(table, before) + firewall.adding(table, after)
-            upkeep.change(paths, text, lock, why="the comments name the container")
+            tables.change(paths, text, lock, why="the comments name the container")
 
 
 def repair(paths: Paths, serve: Serve) -> None:
     """What agrees with the ledger again afterwards: who is dead goes, and what nobody uses.  The tables are made anew
     if somebody has flushed them, and the name servers that were killed begin anew."""
     with _explained(), ledger.lock() as lock:
-        removal.strike_dead(paths, lock, spared="")
-        everything = ledger.everything(paths)
+        removal.remove_dead(paths, lock, spared="")
+        everything = ledger.read_all(paths)
         with contextlib.closing(netlink.open_socket()) as sock:
             removal.remove_unused(paths, sock, everything)
         networks = [network for network in everything if network["endpoints"]]
         if not networks:
-            upkeep.remove_unused(paths, lock)
+            tables.remove_unused(paths, lock)
         elif not firewall.has_rules(ledger.names(paths.root)[1], lock):
-            _let_through(paths, networks, upkeep.say_all_anew(paths, lock, networks))
+            _let_through(paths, networks, tables.say_all_anew(paths, lock, networks))
         for network in networks:
             if network["dns_port"] and netlink.exists(network["bridge"]):
                 with _name_server(paths, network, serve, lock) as begin:
@@ -154,11 +158,11 @@ def repair(paths: Paths, serve: Serve) -> None:
 
 def remove(paths: Paths, network: Network) -> None:
     """A network that nobody is on goes, for those who hold the lock: what may be left of it, then its ledger."""
-    nameprocess.stop(paths, network["name"])
+    nameserver_process.stop(paths, network["name"])
     with _explained(), contextlib.closing(netlink.open_socket()) as sock:
-        removal.remove_unused(paths, sock, ledger.everything(paths))
+        removal.remove_unused(paths, sock, ledger.read_all(paths))
     why = "the network's page of the ledger: with it the network is no more"
-    for path in (nameprocess.lock_path(paths, network["name"]), ledger.path(paths, network["name"])):
+    for path in (nameserver_process.lock_path(paths, network["name"]), ledger.path(paths, network["name"])):
         with syscalls.tolerating(errno.ENOENT):
             syscalls.unlink(path, why=why)
 
@@ -166,48 +170,49 @@ def remove(paths: Paths, network: Network) -> None:
 # ---- coming: step by step ---------------------------------------------------------------------------------------
 
 
-def _lonely(netns_path: str) -> list[Endpoint]:
+def _loopback_only(netns_path: str) -> None:
     """On no network at all: only the loopback."""
     from minirun.network import links
 
     with namespace.inside(netns_path), contextlib.closing(netlink.open_socket()) as sock:
         links.link_up(sock, "lo", why="127.0.0.1 answers", prefix=f"nsenter --net={netns_path} ")
-    return []
 
 
-def _connect(paths: Paths, guest: Guest, plug: Plug, netns_path: str, serve: Serve | None) -> Endpoint:
+def _connect(
+    paths: Paths, sandbox: Sandbox, attachment: Attachment, netns_path: str, serve: Serve | None
+) -> Endpoint:
     from minirun.network import links  # here, not above: 25 ms that `detach` and its callers do not need
 
     with contextlib.closing(netlink.open_socket()) as sock:
         with ledger.lock() as lock:
-            network = ledger.find(paths, plug["network"])
-            removal.strike_dead(paths, lock, spared=guest["id"])
+            network = ledger.find(paths, attachment["network"])
+            removal.remove_dead(paths, lock, spared=sandbox["id"])
             network = ledger.read(paths, network["name"])
             if not network["endpoints"] and netlink.exists(network["bridge"]):
-                removal.remove_unused(paths, sock, ledger.everything(paths))
+                removal.remove_unused(paths, sock, ledger.read_all(paths))
             fresh = not netlink.exists(network["bridge"])
             if fresh:
-                others = [one for one in ledger.everything(paths) if one["name"] != network["name"]]
-                _settle_subnet(network, links.routes(sock), others)
-            endpoint = _reserve(paths, network, guest, plug)
+                others = [one for one in ledger.read_all(paths) if one["name"] != network["name"]]
+                _ensure_subnet(network, links.routes(sock), others)
+            endpoint = _reserve(paths, network, sandbox, attachment)
             if not ledger.is_alive(endpoint):
-                raise MinirunError(f"the shim of container {guest['name']} was killed")
+                raise MinirunError(f"the shim of container {sandbox['name']} was killed")
             _raise_bridge(paths, sock, network, endpoint, serve, lock, fresh=fresh)
         links.add_veth(
             sock,
             endpoint["interface"],
             network["bridge"],
-            ledger.mark(paths.root, network["bridge"]),
+            ledger.link_group(paths.root, network["bridge"]),
             netns_path,
             endpoint["inside"],
             endpoint["mac"],
-            why=f"a cable: one end a port of the bridge, the other the container's {endpoint['inside']}",
+            why=f"a veth pair: one end a port of the bridge, the other the container's {endpoint['inside']}",
         )
         _open_port(sock, endpoint)
     _configure_inside(netns_path, network, endpoint)
     if endpoint["gateway"]:
         conntrack.forget(endpoint["ports"])
-    _remember_joined(paths, network["name"], guest["id"])
+    _remember_joined(paths, network["name"], sandbox["id"])
     return endpoint
 
 
@@ -219,10 +224,12 @@ def _open_port(sock: socket.socket, endpoint: Endpoint) -> None:
     if endpoint["ports"]:
         why += "; the container may reach itself by what it publishes"
     links.open_port(sock, endpoint["interface"], why, hairpin=bool(endpoint["ports"]))
-    netlink.add_station(sock, endpoint["interface"], endpoint["mac"], why="here the container is, and stays")
+    netlink.add_fdb_entry(
+        sock, endpoint["interface"], endpoint["mac"], why="here the container is, and stays"
+    )
 
 
-def _settle_subnet(network: Network, routes: list[addresses.Subnet], others: list[Network]) -> None:
+def _ensure_subnet(network: Network, routes: list[addresses.Subnet], others: list[Network]) -> None:
     """The default network takes another subnet than last time if somebody has that by now; others cannot."""
     pool = network["pools"][0] if network["pools"] else None
     old = addresses.parse_subnet(pool["subnet"]) if pool else None
@@ -243,37 +250,37 @@ def _settle_subnet(network: Network, routes: list[addresses.Subnet], others: lis
     ]
 
 
-def _reserve(paths: Paths, network: Network, guest: Guest, plug: Plug) -> Endpoint:
+def _reserve(paths: Paths, network: Network, sandbox: Sandbox, attachment: Attachment) -> Endpoint:
     """The place the container has already, or a new one; written down before it is used."""
-    networks = ledger.everything(paths)
-    mine = network["endpoints"].get(guest["id"])
+    networks = ledger.read_all(paths)
+    mine = network["endpoints"].get(sandbox["id"])
     if mine and _fits(network, mine):
         return mine
     own = [
         endpoint
-        for other, endpoint in ledger.holders(networks, guest["id"])
+        for other, endpoint in ledger.endpoints_of(networks, sandbox["id"])
         if other["name"] != network["name"]
     ]
     chosen = [
-        _address(network, number, plug[key], guest["id"])  # type: ignore[literal-required]
+        _address(network, number, attachment[key], sandbox["id"])  # type: ignore[literal-required]
         for number, key in enumerate(("ipv4", "ipv6"))
         if number < len(network["pools"])
     ]
     endpoint: Endpoint = {
         "id": os.urandom(32).hex(),
-        "name": guest["name"],
-        "run": guest["run"],
-        "aliases": [*plug["aliases"], *guest["names"]],
-        "nameservers": guest["nameservers"],
+        "name": sandbox["name"],
+        "run": sandbox["run"],
+        "aliases": [*attachment["aliases"], *sandbox["names"]],
+        "nameservers": sandbox["nameservers"],
         "addresses": chosen,
-        "mac": plug["mac"] or addresses.mac_address(chosen[0]),
+        "mac": attachment["mac"] or addresses.mac_address(chosen[0]),
         "interface": addresses.veth_name(chosen[0]),
         "inside": _free_name({endpoint["inside"] for endpoint in own}),
         "gateway": not network["internal"] and not any(endpoint["gateway"] for endpoint in own),
-        "ports": guest["ports"],
+        "ports": sandbox["ports"],
         "joining": True,
     }
-    network["endpoints"][guest["id"]] = endpoint
+    network["endpoints"][sandbox["id"]] = endpoint
     ledger.write(paths, network)
     return endpoint
 
@@ -331,23 +338,23 @@ def _raise_bridge(
     nft and the name server's sockets come first: nft works while the links are made.
     """
     if fresh:
-        nameprocess.stop_for(paths, network)  # one that is left over hears a bridge that is gone
+        nameserver_process.stop_for(paths, network)  # one that is left over hears a bridge that is gone
     with _name_server(paths, network, serve, lock, apply=False) as begin_names:
-        started = upkeep.begin_change(paths, network, endpoint, lock, fresh=fresh)
+        started = tables.begin_change(paths, network, endpoint, lock, fresh=fresh)
         try:
-            _make_bridge(sock, network, ledger.mark(paths.root, network["bridge"]), fresh=fresh)
+            _make_bridge(sock, network, ledger.link_group(paths.root, network["bridge"]), fresh=fresh)
             _let_forward(network)
             if endpoint["ports"]:
                 _let_localhost_in(sock, network)
             begin_names()
         finally:
-            said = upkeep.finish_change(paths, started, lock)
+            said = tables.finish_change(paths, started, lock)
     _let_through(paths, [network], said)
 
 
 def _let_through(paths: Paths, networks: list[Network], chains: str) -> None:
     for network in networks:
-        if gates.open_for(network, chains):
+        if foreign_firewalls.allow(network, chains):
             ledger.write(paths, network)
 
 
@@ -407,15 +414,15 @@ def _configure_inside(netns_path: str, network: Network, endpoint: Endpoint) -> 
         if len(endpoint["addresses"]) == 1:
             _write(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "1", why="this network has no IPv6")
         links.link_up(sock, "lo", why="127.0.0.1 answers", prefix=prefix)
-        links.link_up(sock, name, why="the container's end of the cable", prefix=prefix)
+        links.link_up(sock, name, why="the container's end of the veth", prefix=prefix)
         for pool, address in zip(network["pools"], endpoint["addresses"], strict=True):
             length = addresses.parse_subnet(pool["subnet"])[1]
             links.set_address(sock, name, address, length, why="the container's address", prefix=prefix)
     if endpoint["gateway"]:
-        _set_way_out(netns_path, network, endpoint)
+        _set_default_routes(netns_path, network, endpoint)
 
 
-def _set_way_out(netns_path: str, network: Network, endpoint: Endpoint) -> None:
+def _set_default_routes(netns_path: str, network: Network, endpoint: Endpoint) -> None:
     from minirun.network import links
 
     prefix = f"nsenter --net={netns_path} "
@@ -448,7 +455,7 @@ def _promote(paths: Paths, own: list[tuple[Network, Endpoint]], lock: int) -> tu
     ledger.write(paths, network)
     elements = firewall.of_endpoint(network, endpoint)
     text = firewall.adding(ledger.names(paths.root)[1], elements)
-    upkeep.change(paths, text, lock, why="its ports are published on this network now")
+    tables.change(paths, text, lock, why="its ports are published on this network now")
     return network, endpoint
 
 
@@ -463,17 +470,17 @@ def _name_server(
 
     `apply`: its port is put into the table here, else the caller does that.
     """
-    if serve is None or network["name"] == ledger.DEFAULT or nameprocess.is_running(paths, network):
+    if serve is None or network["name"] == ledger.DEFAULT or nameserver_process.is_running(paths, network):
         yield lambda: None
         return
     table = ledger.names(paths.root)[1]
     before = list(firewall.of_network(network)) if apply else []
-    prepared = nameprocess.Preparation(paths, network)
+    prepared = nameserver_process.Preparation(paths, network)
     try:
         ledger.write(paths, network)
         if apply:
             text = firewall.deleting(table, before) + firewall.adding(table, firewall.of_network(network))
-            said = upkeep.change(paths, text, lock, why="the network's name server listens elsewhere now")
+            said = tables.change(paths, text, lock, why="the network's name server listens elsewhere now")
             _let_through(paths, [network], said)
         yield lambda: prepared.begin(network, serve)
     finally:

@@ -7,7 +7,7 @@ Where that fails, because somebody has flushed the table or a crash has left it 
 anew: what is in the ledger is what should be in the kernel.
 
 `accept` in our table ends only our table's say.  Where another program's forward chain drops by policy, it still
-drops: see gates.py.
+drops: see foreign_firewalls.py.
 
 See      table.nft; nft(8); https://wiki.nftables.org/wiki-nftables/index.php/Configuring_chains
 By hand  nft list table inet minirun; nft list table bridge minirun
@@ -61,17 +61,17 @@ def of_network(network: Network) -> Iterator[Element]:
 
 def of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
     """The elements of one container on a network: its addresses, and the ports published there."""
-    cable, name = f'"{endpoint["interface"]}"', endpoint["name"]
+    veth, name = f'"{endpoint["interface"]}"', endpoint["name"]
     mac = endpoint["mac"]
-    yield "bridge", "cables", cable, "", name
-    yield "bridge", "macs", f"{cable} . {mac}", "", name
+    yield "bridge", "veths", veth, "", name
+    yield "bridge", "macs", f"{veth} . {mac}", "", name
     own = endpoint["addresses"]
     if any(map(addresses.is_v6, own)):
         own = [*own, addresses.link_local(mac)]
     for address in own:
-        yield "bridge", f"owners{_suffix(address)}", f"{cable} . {mac} . {address}", "", name
+        yield "bridge", f"owners{_suffix(address)}", f"{veth} . {mac} . {address}", "", name
         if addresses.is_v6(address):
-            yield "bridge", "targets6", f"{cable} . {addresses.to_number(address):#034x}", "", name
+            yield "bridge", "targets6", f"{veth} . {addresses.to_number(address):#034x}", "", name
     if endpoint["gateway"] and not network["internal"]:
         yield from _published(endpoint)
 

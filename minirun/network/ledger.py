@@ -1,7 +1,7 @@
 """The ledger: networks/NAME.json under --root, what each network is, and which container holds which address on it.
 
 An address is written there before anything is made and struck out after all is gone, so whatever a crash leaves behind
-has an entry that leads to it.  What the kernel has (bridges, cables, the sets of the table) and what the name servers
+has an entry that leads to it.  What the kernel has (bridges, veths, the sets of the table) and what the name servers
 answer is made from the ledger alone.
 
 One lock serves all of minirun on the machine, not one each --root: two trees choosing a subnet at the same moment would
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         host_port: int
         container_port: int
 
-    class Plug(TypedDict):
+    class Attachment(TypedDict):
         """What a container wants of one network; all but the network may be empty."""
 
         network: str
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         nameservers: list[str]  # --dns: whom the network's name server asks for this container
         addresses: list[str]  # IPv4, then perhaps IPv6
         mac: str
-        interface: str  # the host's end of the cable
+        interface: str  # the host's end of the veth
         inside: str  # the container's: eth0
         gateway: bool  # the container's default route goes this way, and its ports are published here
         ports: list[Port]
@@ -78,13 +78,13 @@ if TYPE_CHECKING:
         bridge: str
         pools: list[Pool]  # IPv4, then perhaps IPv6
         dns_port: int  # where its name server listens; 0: it has none
-        gates: list[str]  # others' firewalls that were opened for it, see gates.py
+        foreign_firewalls: list[str]  # others' firewalls that were opened for it, see foreign_firewalls.py
         endpoints: dict[str, Endpoint]
 
 
 LOCK = "/run/lock/minirun-network.lock"
 DEFAULT = "bridge"  # the network of those who ask for none: it has no names
-LONELY = ("none", "host")  # what is no network that one can be on with others
+UNATTACHED = ("none", "host")  # what is no network that one can be on with others
 
 
 def lock() -> files.locked:
@@ -105,7 +105,7 @@ def names(root: str) -> tuple[str, str]:
     return f"minirun-{mark}", f"minirun-{mark}"
 
 
-def plug(network: str) -> Plug:
+def attachment(network: str) -> Attachment:
     """A network, and nothing else wanted of it."""
     return {"network": network, "aliases": [], "ipv4": "", "ipv6": "", "mac": ""}
 
@@ -127,7 +127,7 @@ def unused(network_id: str, name: str, bridge: str) -> Network:
         "bridge": bridge,
         "pools": [],
         "dns_port": 0,
-        "gates": [],
+        "foreign_firewalls": [],
         "endpoints": {},
     }
 
@@ -146,7 +146,7 @@ def read(paths: Paths, name: str) -> Network:
     return network
 
 
-def everything(paths: Paths) -> list[Network]:
+def read_all(paths: Paths) -> list[Network]:
     """All networks, the default one first, then by name; one whose file is damaged is passed over."""
     try:
         found = sorted(
@@ -160,7 +160,7 @@ def everything(paths: Paths) -> list[Network]:
 
 def find(paths: Paths, text: str) -> Network:
     """The network that `text` names: a name, an id, or the beginning of one id.  Raises NotFoundError, UsageError."""
-    networks = everything(paths)
+    networks = read_all(paths)
     for network in networks:
         if text in (network["name"], network["id"]):
             return network
@@ -182,7 +182,7 @@ def _write(where: str, text: str, durable: bool) -> None:
     files.write_whole(where, text.encode() + b"\n", durable=durable)
 
 
-def mark(root: str, bridge: str) -> int:
+def link_group(root: str, bridge: str) -> int:
     """The number that all interfaces of one network carry as their group, the bridge and its ports.
 
     By it they can go in one request, and be known for ours when nothing names them any more: another --root has
@@ -200,7 +200,7 @@ def is_alive(endpoint: Endpoint) -> bool:
     return os.path.isdir(endpoint["run"]) and (not os.path.exists(lock) or files.is_locked(lock))
 
 
-def holders(networks: list[Network], container_id: str) -> Iterator[tuple[Network, Endpoint]]:
+def endpoints_of(networks: list[Network], container_id: str) -> Iterator[tuple[Network, Endpoint]]:
     """The networks that a container is on."""
     for network in networks:
         if container_id in network["endpoints"]:

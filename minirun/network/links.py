@@ -113,7 +113,7 @@ def add_veth(
 
 
 def open_port(sock: socket.socket, name: str, why: str, *, hairpin: bool) -> None:
-    """Bring a bridge's port up that neither learns nor is flooded: frames come to it by netlink.add_station() alone.
+    """Bring a bridge's port up that neither learns nor is flooded: frames come to it by netlink.add_fdb_entry() alone.
 
     Learning has to be off, for the bridge learns from frames to 01:80:c2:00:00:0x (STP, LLDP) before any rule of
     nftables sees them: whoever sends one from a neighbour's address would have the neighbour's traffic.  Without

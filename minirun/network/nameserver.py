@@ -3,7 +3,7 @@
 Who asks is known by the source address alone, which a container cannot choose: the address belongs to an
 endpoint of this server's network, the endpoint to a container, and the container sees the names of every
 network it is on.  An address that is nobody's is told nothing.  What is no name of those networks is somebody
-else's to answer: the result is then a Forward, for nameloop.py to send on.
+else's to answer: the result is then a Forward, for nameserver_loop.py to send on.
 
     answer(query, client, names, udp)
         None      no reply at all: it was none of a query, and replying to replies can go on for ever

@@ -1,7 +1,7 @@
 """One netlink request at a time: send it, wait for the kernel's answer, raise what it says.
 
 Three messages are packed here by hand.  Two are all that `detach` needs: taking a container's network away then
-costs no import of pyroute2.  The third, add_station's, would be the only one of its module there.  All others are in
+costs no import of pyroute2.  The third, add_fdb_entry's, would be the only one of its module there.  All others are in
 links.py.
 
 See      netlink(7), rtnetlink(7), linux/rtnetlink.h
@@ -80,7 +80,7 @@ def dump(sock: socket.socket, message: bytes) -> list[bytes]:
             answer = answer[(length + 3) & ~3 :]
 
 
-def add_station(sock: socket.socket, port: str, mac: str, why: str) -> None:
+def add_fdb_entry(sock: socket.socket, port: str, mac: str, why: str) -> None:
     """Have the bridge that the interface `port` is a port of send what is for `mac` there, whatever else it hears.
 
     `sticky`: not even a port that learns can take the address away.

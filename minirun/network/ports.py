@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from minirun.network.ledger import Network, Port
 
-    class Wish(TypedDict):
+    class PortRequest(TypedDict):
         """What `-p` asks for, one for each port of the container."""
 
         host_ip: str  # "": every address
@@ -39,7 +39,7 @@ _TRIES = 20  # for a random port that is free for both families
 # ---- words ------------------------------------------------------------------------------------------------------
 
 
-def parse(text: str) -> list[Wish]:
+def parse(text: str) -> list[PortRequest]:
     """`-p [IP:][HOST[-END]:]CONTAINER[-END][/PROTOCOL]`.  Raises UsageError quoting the bad part."""
     rest, protocol = _protocol(text)
     host_ip, rest = _host_ip(text, rest)
@@ -50,18 +50,18 @@ def parse(text: str) -> list[Wish]:
         )
     targets = port_range(container, "containerPort", least=1)
     if not host:
-        return [_wish(host_ip, [0], target, protocol) for target in targets]
+        return [_request(host_ip, [0], target, protocol) for target in targets]
     sources = port_range(host, "hostPort", least=0)
     if len(targets) == 1:
-        return [_wish(host_ip, sources, targets[0], protocol)]
+        return [_request(host_ip, sources, targets[0], protocol)]
     if len(sources) != len(targets):
         raise UsageError(f"invalid ranges specified for container and host Ports: {container} and {host}")
     return [
-        _wish(host_ip, [source], target, protocol) for source, target in zip(sources, targets, strict=True)
+        _request(host_ip, [source], target, protocol) for source, target in zip(sources, targets, strict=True)
     ]
 
 
-def _wish(host_ip: str, host_ports: list[int], container_port: int, protocol: str) -> Wish:
+def _request(host_ip: str, host_ports: list[int], container_port: int, protocol: str) -> PortRequest:
     return {
         "host_ip": host_ip,
         "host_ports": host_ports,
@@ -115,11 +115,11 @@ def parse_exposed(text: str) -> list[str]:
     return [f"{number}/{protocol}" for number in port_range(rest, "port in --expose", least=1)]
 
 
-def of_exposed(exposed: Iterable[str]) -> Iterator[Wish]:
+def of_exposed(exposed: Iterable[str]) -> Iterator[PortRequest]:
     """`-P`: a random port of the host for each that the image or --expose names."""
     for text in exposed:
         number, _, protocol = text.partition("/")
-        yield _wish("", [0], int(number), protocol or "tcp")
+        yield _request("", [0], int(number), protocol or "tcp")
 
 
 # ---- sockets ----------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class Reservation:
         self.ports, self.sockets = [], []
 
 
-def reserve(wishes: Iterable[Wish], networks: list[Network], *, v6: bool) -> Reservation:
+def reserve(requests: Iterable[PortRequest], networks: list[Network], *, v6: bool) -> Reservation:
     """Take the ports asked for, all or none; `v6`: the container has an address of that kind.
 
     `networks` tell the name of a container that has one already.  Raises ConflictError naming who has the port,
@@ -146,37 +146,37 @@ def reserve(wishes: Iterable[Wish], networks: list[Network], *, v6: bool) -> Res
     """
     made = Reservation()
     try:
-        for wish in wishes:
-            _reserve_one(made, wish, networks, v6=v6)
+        for request in requests:
+            _reserve_one(made, request, networks, v6=v6)
     except BaseException:
         made.close()
         raise
     return made
 
 
-def _reserve_one(made: Reservation, wish: Wish, networks: list[Network], *, v6: bool) -> None:
-    host_ips = [wish["host_ip"]] if wish["host_ip"] else [ANY4, *([ANY6] if v6 else [])]
+def _reserve_one(made: Reservation, request: PortRequest, networks: list[Network], *, v6: bool) -> None:
+    host_ips = [request["host_ip"]] if request["host_ip"] else [ANY4, *([ANY6] if v6 else [])]
     if addresses.is_v6(host_ips[0]) and not v6:
         raise UsageError(
             f"cannot publish at [{host_ips[0]}]: the container's network has no IPv6",
             "minirun network create --ipv6 makes one that has",
         )
-    candidates = wish["host_ports"] if wish["host_ports"] != [0] else [0] * _TRIES
+    candidates = request["host_ports"] if request["host_ports"] != [0] else [0] * _TRIES
     for number, candidate in enumerate(candidates):
         try:
-            sockets = _bind_all(wish["protocol"], host_ips, candidate)
+            sockets = _bind_all(request["protocol"], host_ips, candidate)
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE or number == len(candidates) - 1:
-                raise _refusal(error, wish["protocol"], host_ips[0], candidate, networks) from None
+                raise _refusal(error, request["protocol"], host_ips[0], candidate, networks) from None
     made.sockets += sockets
     for host_ip, sock in zip(host_ips, sockets, strict=True):
         made.ports.append(
             {
-                "protocol": wish["protocol"],
+                "protocol": request["protocol"],
                 "host_ip": host_ip,
                 "host_port": sock.getsockname()[1],
-                "container_port": wish["container_port"],
+                "container_port": request["container_port"],
             }
         )
 

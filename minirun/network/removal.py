@@ -14,7 +14,15 @@ from __future__ import annotations
 import contextlib
 
 from minirun.errors import MinirunError, NotFoundError
-from minirun.network import addresses, conntrack, firewall, gates, ledger, nameprocess, netlink, upkeep
+from minirun.network import (
+    conntrack,
+    firewall,
+    foreign_firewalls,
+    ledger,
+    nameserver_process,
+    netlink,
+    tables,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +43,10 @@ def leave(paths: Paths, container_id: str, names: list[str], lock: int) -> None:
                     each.callback(_leave_one, paths, network, container_id, lock)
 
 
-def strike_dead(paths: Paths, lock: int, spared: str) -> None:
+def remove_dead(paths: Paths, lock: int, spared: str) -> None:
     """Take off those whom nobody looks after: their shims were killed, or the machine was rebooted, or something went
     wrong at their end.  What cannot be taken off now is tried by the next one."""
-    for network in ledger.everything(paths):
+    for network in ledger.read_all(paths):
         for container_id, endpoint in list(network["endpoints"].items()):
             if container_id != spared and not ledger.is_alive(endpoint):
                 with contextlib.suppress(MinirunError, OSError):
@@ -50,13 +58,13 @@ def remove_unused(paths: Paths, sock: socket.socket, networks: list[Network]) ->
     used = {network["bridge"]: network for network in networks if network["endpoints"]}
     there = netlink.groups(sock)
     for name, group in there.items():
-        if name not in used and group == ledger.mark(paths.root, name):
+        if name not in used and group == ledger.link_group(paths.root, name):
             netlink.delete_group(sock, group, why="left over: no container uses this bridge")
     for bridge, network in used.items():
         known = {bridge, *(endpoint["interface"] for endpoint in network["endpoints"].values())}
         for name, group in there.items():
-            if name not in known and group == ledger.mark(paths.root, bridge):
-                netlink.delete_link(sock, name, why="left over: this cable is no container's")
+            if name not in known and group == ledger.link_group(paths.root, bridge):
+                netlink.delete_link(sock, name, why="left over: this veth is no container's")
 
 
 def _leave_one(paths: Paths, network: Network, container_id: str, lock: int) -> None:
@@ -69,31 +77,30 @@ def _leave_one(paths: Paths, network: Network, container_id: str, lock: int) -> 
     with contextlib.ExitStack() as acts:  # the last one first, each whatever becomes of the others
         if endpoint["gateway"]:
             acts.callback(conntrack.forget, endpoint["ports"])
-        acts.callback(_unplug, paths, network, endpoint, elements, lock)
+        acts.callback(_disconnect, paths, network, endpoint, elements, lock)
         if not network["endpoints"]:
-            acts.callback(gates.close_for, network)
-            acts.callback(nameprocess.stop_for, paths, network)
+            acts.callback(foreign_firewalls.disallow, network)
+            acts.callback(nameserver_process.stop_for, paths, network)
     ledger.write(paths, network)
 
 
-def _unplug(paths: Paths, network: Network, endpoint: Endpoint, elements: list[Element], lock: int) -> None:
+def _disconnect(
+    paths: Paths, network: Network, endpoint: Endpoint, elements: list[Element], lock: int
+) -> None:
     """Its interface, and what the tables have of it: nft works while the interface goes."""
     started = None
     try:
-        started = upkeep.begin_removal(paths, elements, lock, spared=network)
+        started = tables.begin_removal(paths, elements, lock, spared=network)
     finally:
         try:
             _delete_links(paths, network, endpoint)
         finally:
-            upkeep.finish_removal(paths, started, lock, network)
+            tables.finish_removal(paths, started, lock, network)
 
 
 def _delete_links(paths: Paths, network: Network, endpoint: Endpoint) -> None:
     with contextlib.closing(netlink.open_socket()) as sock:
         if network["endpoints"]:
-            return netlink.delete_link(sock, endpoint["interface"], why="both ends of the cable go")
-        why = "no container is left: the bridge goes, and all its cables"
-        netlink.delete_group(sock, ledger.mark(paths.root, network["bridge"]), why=why)
-        if netlink.exists(network["bridge"]):  # an older minirun made it: its numbers were the subnets'
-            subnet = addresses.parse_subnet(network["pools"][0]["subnet"])
-            netlink.delete_group(sock, subnet[0] & 0x7FFFFFFF, why=why)
+            return netlink.delete_link(sock, endpoint["interface"], why="both ends of the veth go")
+        why = "no container is left: the bridge goes, and all its veths"
+        netlink.delete_group(sock, ledger.link_group(paths.root, network["bridge"]), why=why)

@@ -260,7 +260,7 @@ class Script:
 
 
 class Network:
-    """Bridges, cables and tables as those of the run, under other names and, if need be, in other subnets.
+    """Bridges, veths and tables as those of the run, under other names and, if need be, in other subnets.
 
     The run may have found a bridge or the tables made already.  The script makes its own in any case: minirun takes
     them away with their last container, and does not know of this one.
@@ -270,11 +270,11 @@ class Network:
         self.acts = made
         self.texts = [str(act.args[0]) for act in made if act.call in ("netlink", "nft")]
         self.table = self._find(r"(?:table|element) (?:inet|bridge) (\S+)")
-        cables = r"ip link add (\S+) group (\d+) master (\S+)"
-        found = [match.groups() for text in self.texts if (match := re.search(cables, text))]
+        veths = r"ip link add (\S+) group (\d+) master (\S+)"
+        found = [match.groups() for text in self.texts if (match := re.search(veths, text))]
         self.links = [
-            Link(number or "", cable, group, bridge, self._prefix(bridge))
-            for number, (cable, group, bridge) in enumerate(found)
+            Link(number or "", veth, group, bridge, self._prefix(bridge))
+            for number, (veth, group, bridge) in enumerate(found)
         ]
 
     def _find(self, pattern: str) -> str:
@@ -303,7 +303,7 @@ class Network:
 
     def put_away(self) -> Iterator[str]:
         for link in self.links:
-            yield f'ip link delete "{link.cable}" 2> /dev/null || true'
+            yield f'ip link delete "{link.veth}" 2> /dev/null || true'
             yield f'ip link delete "{link.bridge}" 2> /dev/null || true'
         if self.links:
             yield 'nft delete table inet "$TABLE" 2> /dev/null || true'
@@ -346,17 +346,17 @@ class Network:
 
 
 class Link:
-    """One bridge with one cable, and the shell variables that stand for them."""
+    """One bridge with one veth, and the shell variables that stand for them."""
 
-    def __init__(self, number: object, cable: str, group: str, bridge: str, prefix: str) -> None:
-        self.old_cable, self.old_group, self.old_bridge, self.prefix = cable, group, bridge, prefix
-        self.bridge, self.cable = f"$BRIDGE{number}", f"$CABLE{number}"
+    def __init__(self, number: object, veth: str, group: str, bridge: str, prefix: str) -> None:
+        self.old_veth, self.old_group, self.old_bridge, self.prefix = veth, group, bridge, prefix
+        self.bridge, self.veth = f"$BRIDGE{number}", f"$VETH{number}"
         self.group, self.net, self.number = f"$GROUP{number}", f"$NET{number}", number
 
     def rename(self, text: str) -> str:
         text = re.sub(rf"\bgroup {self.old_group}\b", f"group {self.group}", text)
         text = text.replace(f"/conf/{self.old_bridge}/", f"/conf/{self.bridge}/")
-        for old, new in ((self.old_cable, self.cable), (self.old_bridge, self.bridge)):
+        for old, new in ((self.old_veth, self.veth), (self.old_bridge, self.bridge)):
             text = re.sub(rf"(?<![\w/$-]){re.escape(old)}(?![\w-])", new, text)
         if not self.prefix:
             return text
@@ -368,12 +368,12 @@ class Link:
         others = f"$(seq {int(last) + 1 if int(last) < end else 1} {end})"
         number = self.number
         yield from (
-            f"BRIDGE{number}=shbr$${number} CABLE{number}=shve$${number} GROUP{number}=$${number}",
+            f"BRIDGE{number}=shbr$${number} VETH{number}=shve$${number} GROUP{number}=$${number}",
             f"for last in {last} {others}; do   # the first subnet that this host has no route to",
             f"    NET{number}={upper + '.' if upper else ''}$last",
             f'    ip route show table all | grep -q "\\(^\\|[^0-9.]\\){self.net}\\." || break',
             "done",
-            f"export BRIDGE{number} CABLE{number} TABLE GROUP{number} NET{number}",
+            f"export BRIDGE{number} VETH{number} TABLE GROUP{number} NET{number}",
         )
 
 

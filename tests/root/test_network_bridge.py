@@ -52,7 +52,7 @@ class Host:
         os.makedirs(self.paths.run(name), exist_ok=True)
         return f"{self.paths.run(name)}/netns"
 
-    def guest(self, name: str) -> dict:
+    def sandbox(self, name: str) -> dict:
         return {
             "id": name,
             "name": name,
@@ -64,7 +64,9 @@ class Host:
 
     def attach(self, name: str) -> dict:
         """On the default network; the address and what belongs to it, as the tests below look at it."""
-        (found,) = networks.attach(self.paths, self.guest(name), [ledger.plug("bridge")], self.netns(name))
+        (found,) = networks.attach(
+            self.paths, self.sandbox(name), [ledger.attachment("bridge")], self.netns(name)
+        )
         pool = ledger.read(self.paths, "bridge")["pools"][0]
         return {
             "ip_address": found["addresses"][0],
@@ -88,7 +90,7 @@ class Host:
             paths = Paths({self.paths.root!r}, {self.paths.state!r})
             if {fault!r}: trace.start(-1, fault={fault!r})
             if {verb!r} == "attach":
-                bridge.attach(paths, {self.guest(name)!r}, [ledger.plug("bridge")], {self.netns(name)!r})
+                bridge.attach(paths, {self.sandbox(name)!r}, [ledger.attachment("bridge")], {self.netns(name)!r})
             else:
                 bridge.detach(paths, {name!r}, {self.netns(name)!r})
             print("done", flush=True)
@@ -348,7 +350,7 @@ def test_a_detach_that_is_killed_can_be_done_again(host, act):
     assert host.table not in tables()
 
 
-def test_a_dead_shim_takes_namespace_and_cable_along(host):
+def test_a_dead_shim_takes_namespace_and_veth_along(host):
     child = host.child("attach", "one", wait=True)
     assert child.stdout.readline() == "done\n"
     interface = interface_of(host, "one")

@@ -54,8 +54,8 @@ def test_the_map_has_what_ip_and_nft_have(minirun: Minirun, pair) -> None:
     text = told(minirun)
     for container, name in ((web, "shop"), (web, "vault"), (db, "vault")):
         bridge, place = network(minirun, name)["bridge"], network(minirun, name)["endpoints"][container.id]
-        cables = {link["ifname"] for link in ip("link", "show", "master", bridge)}
-        assert place["interface"] in cables
+        veths = {link["ifname"] for link in ip("link", "show", "master", bridge)}
+        assert place["interface"] in veths
         assert re.search(rf"{place['interface']} .*{place['inside']} .*{place['addresses'][0]} ", text)
         assert f"pid {container.pid} in {os.readlink(container.proc('ns/net'))}" in " ".join(text.split())
     listed = run(
@@ -74,14 +74,14 @@ def test_the_map_of_one_network_and_the_page(minirun: Minirun, pair, tmp_path: P
     assert "network nope not found" in minirun("network", "map", "nope").stderr
 
 
-def test_a_cable_and_a_name_server_that_are_gone_are_marked(minirun: Minirun, pair) -> None:
+def test_a_veth_and_a_name_server_that_are_gone_are_marked(minirun: Minirun, pair) -> None:
     _, db = pair
-    cable = network(minirun, "vault")["endpoints"][db.id]["interface"]
-    run("ip", "link", "delete", cable, check=True)
+    veth = network(minirun, "vault")["endpoints"][db.id]["interface"]
+    run("ip", "link", "delete", veth, check=True)
     os.kill(int((minirun.root / "networks" / "vault.lock").read_text()), 9)
     text = told(minirun)
-    assert f"{cable} ═╳══ eth0" in text
-    assert f"! vault, db: its cable {cable} is missing\n      try: minirun restart db" in text
+    assert f"{veth} ═╳══ eth0" in text
+    assert f"! vault, db: its veth {veth} is missing\n      try: minirun restart db" in text
     assert "! vault: its name server is dead: names are not found\n      try: minirun network ls" in text
 
 
@@ -108,7 +108,7 @@ def follow(minirun: Minirun, text: str) -> None:
         "add rule bridge TABLE prerouting accept",
         "flush map inet TABLE published_at4",
         "flush set inet TABLE bridges",
-        "flush set bridge TABLE cables",
+        "flush set bridge TABLE veths",
     ],
 )
 def test_what_is_advised_for_the_tables_helps(minirun: Minirun, pair, verb: str) -> None:
@@ -119,7 +119,7 @@ def test_what_is_advised_for_the_tables_helps(minirun: Minirun, pair, verb: str)
     assert not remarks(told(minirun))
 
 
-def test_what_is_advised_for_a_cable_helps(minirun: Minirun, pair) -> None:
+def test_what_is_advised_for_a_veth_helps(minirun: Minirun, pair) -> None:
     _, db = pair
     run("ip", "link", "delete", network(minirun, "vault")["endpoints"][db.id]["interface"], check=True)
     follow(minirun, told(minirun))
@@ -129,16 +129,16 @@ def test_what_is_advised_for_a_cable_helps(minirun: Minirun, pair) -> None:
 @pytest.mark.parametrize(
     "verb",
     [
-        "ip link set CABLE nomaster",
-        "ip link set CABLE type bridge_slave learning on",
-        "ip link set CABLE type bridge_slave flood on",
-        "bridge fdb delete MAC dev CABLE master",
+        "ip link set VETH nomaster",
+        "ip link set VETH type bridge_slave learning on",
+        "ip link set VETH type bridge_slave flood on",
+        "bridge fdb delete MAC dev VETH master",
     ],
 )
 def test_what_is_advised_for_a_port_helps(minirun: Minirun, pair, verb: str) -> None:
     web, _ = pair
     place = network(minirun, "shop")["endpoints"][web.id]
-    run(*verb.replace("CABLE", place["interface"]).replace("MAC", place["mac"]).split(), check=True)
+    run(*verb.replace("VETH", place["interface"]).replace("MAC", place["mac"]).split(), check=True)
     text = told(minirun)
     assert remarks(text)
     follow(minirun, text)

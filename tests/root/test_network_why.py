@@ -18,7 +18,7 @@ from tests.containers import eventually
 from tests.netlab import ElsewhereMinirun, Machine, Servers
 from tests.support import Minirun, Result, run
 
-PUBLISHED = ["published", "running", "listening", "address", "cable", "rule", "forwarding", "route", "probe"]
+PUBLISHED = ["published", "running", "listening", "address", "veth", "rule", "forwarding", "route", "probe"]
 ACROSS = [
     "running",
     "running",
@@ -27,11 +27,11 @@ ACROSS = [
     "listening",
     "address",
     "address",
-    "cable",
+    "veth",
     "forwarding",
     "probe",
 ]
-OUT = ["running", "name", "way out", "address", "cable", "masquerade", "forwarding", "route", "probe"]
+OUT = ["running", "name", "way out", "address", "veth", "masquerade", "forwarding", "route", "probe"]
 
 
 @dataclass
@@ -241,13 +241,13 @@ def test_what_is_advised_for_the_table_repairs_it(lab, verb):
     assert lab.why("host:8080").code == 0
 
 
-def test_a_cable_that_is_down(lab):
+def test_a_veth_that_is_down(lab):
     lab.web()
     link = next(name for name in links(lab) if name.startswith("veth"))
     lab.inside("ip", "link", "set", link, "down")
     walk = lab.why("host:8080")
-    assert walk.failed == ["cable", "probe"]
-    assert walk["cable"]["Advice"] == f"ip link set {link} up"
+    assert walk.failed == ["veth", "probe"]
+    assert walk["veth"]["Advice"] == f"ip link set {link} up"
 
 
 def links(lab: Lab) -> list[str]:

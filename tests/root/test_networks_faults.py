@@ -197,7 +197,7 @@ def port(bridge: str) -> str:
 
 def stray(root: str, name: str) -> str:
     """A bridge as a --root would make it, which no ledger knows."""
-    mark = str(ledger.mark(root, name))
+    mark = str(ledger.link_group(root, name))
     run("ip", "link", "add", name, "group", mark, "type", "bridge", check=True)
     run("ip", "link", "add", port(name), "group", mark, "master", name, "type", "veth", check=True)
     return name

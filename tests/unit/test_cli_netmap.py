@@ -18,7 +18,7 @@ from minirun.cli.layers_text import Pen
 from minirun.cli.netmap import map_command
 from minirun.engine.diagnose import netmap
 from minirun.engine.diagnose.findings import Remark
-from minirun.engine.diagnose.netmap import Drawn, Lonely, Map, Member
+from minirun.engine.diagnose.netmap import Drawn, Map, Member, Unattached
 from minirun.engine.diagnose.snapshot import Counter, Drop, Link, Published
 from minirun.errors import MinirunError
 from minirun.paths import Paths
@@ -38,7 +38,7 @@ def member(number: int = 2, **others: Any) -> Member:
         inside="eth0",
         addresses=[f"172.18.0.{number}"],
         mac=f"02:42:ac:12:00:{number:02x}",
-        way_out=True,
+        default_route=True,
         aliases=[],
         broken="",
         others=[],
@@ -59,7 +59,7 @@ def drawn(*members: Member, **others: Any) -> Drawn:
         gateways=["172.18.0.1"],
         dns_port=4000,
         dns_pid=77,
-        gates=[],
+        foreign_firewalls=[],
         members=[*members],
     )
     return facts._replace(**others)
@@ -68,12 +68,12 @@ def drawn(*members: Member, **others: Any) -> Drawn:
 def whole(*networks: Drawn, **others: Any) -> Map:
     facts = Map(
         links=[Link("eth0", True, "", "", "", ["192.0.2.10/24"])],
-        ways_out=[("eth0", "192.0.2.1")],
+        default_routes=[("eth0", "192.0.2.1")],
         forwarding={4: True, 6: False},
         table="minirun",
         families=["inet", "bridge"],
         networks=[*networks],
-        lonely=[],
+        unattached=[],
         drops=[],
         remarks=[],
     )
@@ -88,7 +88,7 @@ def port(host_port: int = 8080, container_port: int = 80, **others: Any) -> Publ
 def text(found: Map, width: int = 100) -> list[str]:
     pen = Pen(io.StringIO())
     pen.width = width
-    return list(netmap_text.told(found, pen))
+    return list(netmap_text.render(found, pen))
 
 
 def joined(found: Map, width: int = 100) -> str:
@@ -101,7 +101,7 @@ def joined(found: Map, width: int = 100) -> str:
 def test_the_picture() -> None:
     web = member(2, name="web", ports=[port()])
     api = member(3, name="api", others=[("vault", "eth1")])
-    vault = drawn(member(4, name="api", inside="eth1", way_out=False), name="vault", internal=True)
+    vault = drawn(member(4, name="api", inside="eth1", default_route=False), name="vault", internal=True)
     assert text(whole(drawn(web, api), vault)) == [
         "the world outside",
         "│",
@@ -126,16 +126,19 @@ def test_the_picture() -> None:
         "  └─ vethac120004 ════ eth1  api  172.18.0.4  02:42:ac:12:00:04",
         "                             busybox, pid 1004 in net:[4]",
         "",
-        "◄═══ cable, the container's way out   ════ cable   ═╳══ broken",
+        "◄═══ veth, the container's way out   ════ veth   ═╳══ broken",
     ]
 
 
 def test_what_is_on_no_network_and_what_has_no_container() -> None:
-    lonely = [Lonely("h", "busybox", "running", "host"), Lonely("s", "busybox", "running", "container:web")]
-    told = text(whole(drawn(), lonely=lonely))
-    assert "  shop  172.18.0.0/16" in told
-    assert "  h  busybox  is in the host's own" in told
-    assert "  s  busybox  shares the network of web" in told
+    unattached = [
+        Unattached("h", "busybox", "running", "host"),
+        Unattached("s", "busybox", "running", "container:web"),
+    ]
+    drawn_text = text(whole(drawn(), unattached=unattached))
+    assert "  shop  172.18.0.0/16" in drawn_text
+    assert "  h  busybox  is in the host's own" in drawn_text
+    assert "  s  busybox  shares the network of web" in drawn_text
 
 
 def test_what_was_dropped_is_named_by_the_rule() -> None:
@@ -144,19 +147,19 @@ def test_what_was_dropped_is_named_by_the_rule() -> None:
 
 
 def test_what_does_not_agree_is_marked_there_and_told_below() -> None:
-    remark = Remark("shop", "c2", "its cable is missing", "minirun restart c2")
-    told = joined(whole(drawn(member(2, broken="missing"), member(3)), remarks=[remark]))
-    assert "vethac120002 ═╳══ eth0  c2  172.18.0.2  02:42:ac:12:00:02  !" in told
-    assert "172.18.0.3  02:42:ac:12:00:03\n" in told
+    remark = Remark("shop", "c2", "its veth is missing", "minirun restart c2")
+    drawn_text = joined(whole(drawn(member(2, broken="missing"), member(3)), remarks=[remark]))
+    assert "vethac120002 ═╳══ eth0  c2  172.18.0.2  02:42:ac:12:00:02  !" in drawn_text
+    assert "172.18.0.3  02:42:ac:12:00:03\n" in drawn_text
     assert (
-        "1 thing is not as it should be\n  ! shop, c2: its cable is missing\n      try: minirun restart c2"
-        in told
+        "1 thing is not as it should be\n  ! shop, c2: its veth is missing\n      try: minirun restart c2"
+        in drawn_text
     )
 
 
 def test_a_port_that_the_table_has_not() -> None:
-    told = text(whole(drawn(member(ports=[port(counter=None)]))))
-    assert any(line.endswith("! not in the table") for line in told)
+    drawn_text = text(whole(drawn(member(ports=[port(counter=None)]))))
+    assert any(line.endswith("! not in the table") for line in drawn_text)
 
 
 def test_a_missing_table_is_said_of_the_network() -> None:
@@ -164,13 +167,13 @@ def test_a_missing_table_is_said_of_the_network() -> None:
 
 
 def test_a_missing_bridge_and_a_dead_name_server() -> None:
-    told = joined(whole(drawn(member(), there=False, dns_pid=0)))
-    assert "no bridge mr-111111111111" in told
-    assert "names: nobody answers" in told
+    drawn_text = joined(whole(drawn(member(), there=False, dns_pid=0)))
+    assert "no bridge mr-111111111111" in drawn_text
+    assert "names: nobody answers" in drawn_text
 
 
 def test_a_host_without_a_way_out() -> None:
-    assert "no default route: nothing leads out" in joined(whole(drawn(member()), ways_out=[]))
+    assert "no default route: nothing leads out" in joined(whole(drawn(member()), default_routes=[]))
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
@@ -187,22 +190,22 @@ def test_no_line_is_wider_than_the_terminal_or_100(width: int) -> None:
 
 
 def test_columns_are_aligned_whatever_the_names() -> None:
-    told = text(whole(drawn(member(2, name="a"), member(3, name="b" * 60), member(4, name="c" * 20))))
-    lines = [line for line in told if "◄═══ eth0" in line]
+    drawn_text = text(whole(drawn(member(2, name="a"), member(3, name="b" * 60), member(4, name="c" * 20))))
+    lines = [line for line in drawn_text if "◄═══ eth0" in line]
     assert len({line.index("172.18.") for line in lines}) == 1
     assert "b…" in lines[1]
 
 
 def test_a_hundred_containers_take_two_lines_each() -> None:
-    told = text(whole(drawn(*(member(number) for number in range(2, 102)))))
-    first = next(number for number, line in enumerate(told) if "◄═══ eth0" in line)
-    assert told[first + 200] == ""
+    drawn_text = text(whole(drawn(*(member(number) for number in range(2, 102)))))
+    first = next(number for number, line in enumerate(drawn_text) if "◄═══ eth0" in line)
+    assert drawn_text[first + 200] == ""
 
 
 def test_what_would_steer_the_terminal_is_shown() -> None:
-    told = joined(whole(drawn(member(image=HOSTILE))))
-    assert "\x1b" not in told
-    assert "\\x1b[31m" in told
+    drawn_text = joined(whole(drawn(member(image=HOSTILE))))
+    assert "\x1b" not in drawn_text
+    assert "\\x1b[31m" in drawn_text
 
 
 # ---- words --------------------------------------------------------------------------------------------------------
@@ -278,10 +281,10 @@ def test_the_page_is_well_formed() -> None:
 def test_the_picture_has_a_box_for_each_container_and_tells_of_it() -> None:
     boxes = [part for part in picture(page()).iter() if "member" in part.get("class", "").split()]
     assert len(boxes) == 42
-    told = "".join(boxes[0].itertext())
-    assert "web" in told
-    assert "172.18.0.2" in told
-    assert "published: 0.0.0.0:8080/tcp to 172.18.0.2:80" in told
+    drawn_text = "".join(boxes[0].itertext())
+    assert "web" in drawn_text
+    assert "172.18.0.2" in drawn_text
+    assert "published: 0.0.0.0:8080/tcp to 172.18.0.2:80" in drawn_text
 
 
 def test_nothing_reaches_out_of_the_picture() -> None:
@@ -331,7 +334,7 @@ def test_the_policy_allows_this_style_only() -> None:
 
 
 def test_a_page_of_nothing_at_all() -> None:
-    assert Page(netmap_html.page(whole(links=[], ways_out=[], families=[]))).open == []
+    assert Page(netmap_html.page(whole(links=[], default_routes=[], families=[]))).open == []
 
 
 # ---- the command --------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def network(name: str = "backend", **changes) -> ledger.Network:
     ]
     return {
         "id": "a" * 64, "name": name, "created": "", "internal": False, "labels": {}, "options": {},
-        "bridge": "mr-aaaaaaaaaaaa", "pools": pools, "dns_port": 40000, "gates": [],
+        "bridge": "mr-aaaaaaaaaaaa", "pools": pools, "dns_port": 40000, "foreign_firewalls": [],
         "endpoints": {"c" * 64: endpoint}, **changes,
     }  # fmt: skip
 

@@ -247,7 +247,7 @@ def _make_links() -> None:
         links.add_bridge(sock, "minirun0", "02:00:00:00:00:01", 0, "")
         links.add_veth(sock, "veth0", "minirun0", 0, "/proc/self/ns/net", "eth0", "02:00:00:00:00:02", "")
         links.open_port(sock, "veth0", "", hairpin=True)
-        netlink.add_station(sock, "veth0", "02:00:00:00:00:02", "")
+        netlink.add_fdb_entry(sock, "veth0", "02:00:00:00:00:02", "")
 
 
 def nftables() -> Check:
@@ -280,7 +280,7 @@ def forwarding(value: str) -> Check:
 def others_forward(bridges: list[str]) -> Check:
     """Whether somebody else's chain drops by its policy and knows nothing of ours: our table cannot overrule it.
 
-    iptables' own are no trouble: network/gates.py lets our networks through there.
+    iptables' own are no trouble: network/foreign_firewalls.py lets our networks through there.
     """
     rules = routes.ruleset()
     for bridge in bridges:
@@ -294,7 +294,7 @@ def others_forward(bridges: list[str]) -> Check:
 
 def _open_bridges(paths: Paths) -> list[str]:
     """Those of networks that lead out; the default one's first."""
-    return [network["bridge"] for network in ledger.everything(paths) if not network["internal"]]
+    return [network["bridge"] for network in ledger.read_all(paths) if not network["internal"]]
 
 
 def bridged(value: str) -> Check:

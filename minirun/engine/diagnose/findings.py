@@ -1,7 +1,7 @@
 """What does not agree between ledger, records and kernel, and what to do about each: the remarks under the map.
 
 Whatever somebody has deleted, flushed, moved or killed is remarked on.  An advice is a command that can be typed as it
-stands, where one helps; test_network_map.py types those about tables and cables.
+stands, where one helps; test_network_map.py types those about tables and veths.
 
 See      snapshot.py for what is looked at; network/firewall.py for what has to be in the tables
 By hand  nft -s list table inet minirun, beside minirun/network/table.nft
@@ -155,7 +155,7 @@ def _place(element: Element) -> Key:
 
 
 def _missing(elements: Iterable[Element], kernel: Kernel) -> str:
-    """Which sets lack something, of the tables that are there: `cables, macs`."""
+    """Which sets lack something, of the tables that are there: `veths, macs`."""
     tables = kernel.tables
     lacking = {
         element[1]
@@ -225,30 +225,30 @@ def _of_member(
     if inside is None:
         yield Remark(*about, f"its process {record['state']['pid']} is gone", "minirun ps")
         return
-    yield from (Remark(*about, *said) for said in _of_cable(network, endpoint, inside, kernel))
+    yield from (Remark(*about, *said) for said in _of_veth(network, endpoint, inside, kernel))
     yield from (Remark(*about, *said) for said in _of_elements(network, endpoint, kernel))
     if endpoint["joining"]:
         yield Remark(*about, "it is half connected: whoever did it was killed", "minirun network ls")
 
 
-def _of_cable(
+def _of_veth(
     network: Network, endpoint: Endpoint, inside: Inside, kernel: Kernel
 ) -> Iterator[tuple[str, str]]:
-    cable, bridge = endpoint["interface"], network["bridge"]
+    veth, bridge = endpoint["interface"], network["bridge"]
     broken = snapshot.broken(network, endpoint, kernel)
     if broken == "missing":
-        yield f"its cable {cable} is missing", f"minirun restart {endpoint['name']}"
+        yield f"its veth {veth} is missing", f"minirun restart {endpoint['name']}"
         return
     if broken == "down":
-        yield f"its cable {cable} is down", f"ip link set {cable} up"
+        yield f"its veth {veth} is down", f"ip link set {veth} up"
     elif broken == "unknown to the bridge":
-        yield f"{bridge} does not know that it is at {cable}", snapshot.adding_station(endpoint)
+        yield f"{bridge} does not know that it is at {veth}", snapshot.fdb_command(endpoint)
     elif broken and bridge in kernel.links:
-        yield f"its cable {cable} is no port of {bridge}", snapshot.plugging_in(network, endpoint)
-    if kernel.links[cable].learns and broken != "not plugged in":
+        yield f"its veth {veth} is no port of {bridge}", snapshot.set_master_command(network, endpoint)
+    if kernel.links[veth].learns and broken != "not plugged in":
         yield (
-            f"its cable {cable} learns: it could take, or hear, what is for its neighbours",
-            snapshot.closing_port(endpoint),
+            f"its veth {veth} learns: it could take, or hear, what is for its neighbours",
+            snapshot.isolate_command(endpoint),
         )
     for text in _inside_wrongs(network, endpoint, inside):
         yield text, f"minirun restart {endpoint['name']}"
@@ -295,10 +295,10 @@ def _of_records(ledgered: list[Network], found: Iterable[Record], kernel: Kernel
 
 
 def _misplaced(ledgered: list[Network], record: Record) -> Iterator[Remark]:
-    names = {network["name"] for network, _ in ledger.holders(ledgered, record["id"])}
-    for plug in record["plugs"]:
-        if plug["network"] not in names:
+    names = {network["name"] for network, _ in ledger.endpoints_of(ledgered, record["id"])}
+    for attachment in record["attachments"]:
+        if attachment["network"] not in names:
             text = "it should be on this network and is not"
-            yield Remark(plug["network"], record["name"], text, "minirun network ls")
-    for name in sorted(names - {plug["network"] for plug in record["plugs"]}):
+            yield Remark(attachment["network"], record["name"], text, "minirun network ls")
+    for name in sorted(names - {attachment["network"] for attachment in record["attachments"]}):
         yield Remark(name, record["name"], "it should not be on this network", "minirun network ls")

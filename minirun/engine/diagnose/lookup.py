@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from minirun.engine.diagnose import routes
 from minirun.errors import MinirunError
 from minirun.linux import inroot
-from minirun.network import addresses, ledger, resolve
+from minirun.network import addresses, ledger
+from minirun.network import resolve as resolv_conf
 
 if TYPE_CHECKING:
     from minirun.engine.diagnose.routes import Scene
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from minirun.network.ledger import Network
 
 TIMEOUT_SECONDS = 2.0
-DEAD = "dead"  # Told.state: the name server of its network does not run
+DEAD = "dead"  # Resolution.state: the name server of its network does not run
 NAMELESS = "nameless"  # it is on the default network alone, which has no names
 SILENT = "silent"  # nobody answers
 UNKNOWN = "unknown"  # whoever was asked does not know
@@ -32,7 +33,7 @@ KNOWN = "known"
 LITERAL = "literal"  # it is an address
 
 
-class Told(NamedTuple):
+class Resolution(NamedTuple):
     """The answer."""
 
     name: str
@@ -41,35 +42,35 @@ class Told(NamedTuple):
     how: str  # who said what
 
 
-def told(seen: Scene, kernel: Kernel, asking: Record, name: str) -> Told:
+def resolve(seen: Scene, kernel: Kernel, asking: Record, name: str) -> Resolution:
     """What a running container gets to know about a name."""
     if routes.is_address(name):
-        return Told(name, LITERAL, name, "an address needs no name server")
+        return Resolution(name, LITERAL, name, "an address needs no name server")
     pid = asking["state"]["pid"]
     if found := in_hosts(etc(pid, "hosts"), name):
-        return Told(name, KNOWN, found[0], f"its /etc/hosts says {found[0]}")
-    server = next(iter(resolve.nameservers(etc(pid, "resolv.conf"))), "")
+        return Resolution(name, KNOWN, found[0], f"its /etc/hosts says {found[0]}")
+    server = next(iter(resolv_conf.nameservers(etc(pid, "resolv.conf"))), "")
     if not server or not routes.is_address(server):
-        return Told(name, UNKNOWN, "", "its /etc/resolv.conf names no server")
+        return Resolution(name, UNKNOWN, "", "its /etc/resolv.conf names no server")
     network = network_of(seen, server)
     if network and network["name"] not in kernel.name_servers:
         how = f"the name server of network {network['name']}, asked at {server}, is dead"
-        return Told(name, DEAD, "", how)
+        return Resolution(name, DEAD, "", how)
     return _answered(seen, asking, name, server, nameless=network is None)
 
 
-def _answered(seen: Scene, asking: Record, name: str, server: str, *, nameless: bool) -> Told:
-    from minirun.network import question  # with dnslib
+def _answered(seen: Scene, asking: Record, name: str, server: str, *, nameless: bool) -> Resolution:
+    from minirun.network import nameserver_query  # with dnslib
 
     if nameless and routes.named(seen, name):
-        return Told(
+        return Resolution(
             name, NAMELESS, "", f"{server} is no server of ours: the network {ledger.DEFAULT} has no names"
         )
     with routes.standing_in(asking["state"]["pid"]):
-        answer = question.ask(server, name, "A", TIMEOUT_SECONDS)
+        answer = nameserver_query.ask(server, name, "A", TIMEOUT_SECONDS)
     if answer.problem:
-        return Told(name, UNKNOWN if answer.heard else SILENT, "", answer.problem)
-    return Told(name, KNOWN, answer.addresses[0], f"{server} says {', '.join(answer.addresses)}")
+        return Resolution(name, UNKNOWN if answer.heard else SILENT, "", answer.problem)
+    return Resolution(name, KNOWN, answer.addresses[0], f"{server} says {', '.join(answer.addresses)}")
 
 
 def network_of(seen: Scene, server: str) -> Network | None:

@@ -38,13 +38,13 @@ class Member(NamedTuple):
     status: str
     pid: int
     netns: str
-    interface: str  # the host's end of the cable
+    interface: str  # the host's end of the veth
     inside: str  # the container's
     addresses: list[str]
     mac: str
-    way_out: bool
+    default_route: bool
     aliases: list[str]
-    broken: str  # what is wrong with the cable, in a word or two; "" for nothing
+    broken: str  # what is wrong with the veth, in a word or two; "" for nothing
     others: list[tuple[str, str]]  # its places elsewhere: network, interface inside
     sharers: list[str]  # containers that live in its network namespace
     ports: list[Published]
@@ -62,11 +62,11 @@ class Drawn(NamedTuple):
     gateways: list[str]
     dns_port: int  # 0: it has no name server
     dns_pid: int  # 0: that does not run
-    gates: list[str]  # families in which iptables was opened for it
+    foreign_firewalls: list[str]  # families in which iptables was opened for it
     members: list[Member]
 
 
-class Lonely(NamedTuple):
+class Unattached(NamedTuple):
     """A container that is on no network of its own."""
 
     name: str
@@ -77,12 +77,12 @@ class Lonely(NamedTuple):
 
 class Map(NamedTuple):
     links: list[Link]  # the host's own, with addresses
-    ways_out: list[tuple[str, str]]
+    default_routes: list[tuple[str, str]]
     forwarding: dict[int, bool]
     table: str
     families: list[str]  # of its tables that are there
     networks: list[Drawn]
-    lonely: list[Lonely]
+    unattached: list[Unattached]
     drops: list[Drop]
     remarks: list[Remark]
 
@@ -90,14 +90,14 @@ class Map(NamedTuple):
 def gather(paths: Paths, names: Iterable[str] = ()) -> Map:
     """The map of all networks, or of those named.  Raises NotFoundError, UsageError."""
     chosen = {_find(paths, name)["name"] for name in names}
-    ledgered, found = ledger.everything(paths), records.list_all(paths)
+    ledgered, found = ledger.read_all(paths), records.list_all(paths)
     table = ledger.names(paths.root)[1]
     whole = compare(table, ledgered, found, snapshot.look(paths, table, ledgered, found))
     return only(whole, chosen) if chosen else whole
 
 
 def _find(paths: Paths, text: str) -> Network:
-    if text in ledger.LONELY:
+    if text in ledger.UNATTACHED:
         raise UsageError(
             f"{text} is no network with a bridge", "without a name, its containers are shown at the end"
         )
@@ -108,7 +108,7 @@ def only(whole: Map, names: set[str]) -> Map:
     """Some of its networks, and what concerns them."""
     return whole._replace(
         networks=[network for network in whole.networks if network.name in names],
-        lonely=[],
+        unattached=[],
         remarks=[remark for remark in whole.remarks if remark.network in ("", *names)],
     )
 
@@ -121,12 +121,12 @@ def compare(table: str, ledgered: list[Network], found: list[Record], kernel: Ke
     known = {record["id"]: record for record in found}
     return Map(
         links=_own_links(ledgered, kernel),
-        ways_out=kernel.ways_out,
+        default_routes=kernel.default_routes,
         forwarding=kernel.forwarding,
         table=table,
         families=kernel.tables.families,
         networks=[_drawn(network, ledgered, known, kernel) for network in ledgered],
-        lonely=[_lonely(record, known) for record in found if _is_lonely(record)],
+        unattached=[_unattached(record, known) for record in found if _is_unattached(record)],
         drops=kernel.tables.drops,
         remarks=list(findings.remarks(table, ledgered, known, kernel)),
     )
@@ -135,7 +135,7 @@ def compare(table: str, ledgered: list[Network], found: list[Record], kernel: Ke
 def _own_links(ledgered: list[Network], kernel: Kernel) -> list[Link]:
     """The host's interfaces that are up and have addresses, without ours; those that lead out first."""
     bridges = {network["bridge"] for network in ledgered}
-    leading = {name for name, _ in kernel.ways_out}
+    leading = {name for name, _ in kernel.default_routes}
     own = [
         link
         for link in kernel.links.values()
@@ -159,7 +159,7 @@ def _drawn(network: Network, ledgered: list[Network], known: dict[str, Record], 
         gateways=[pool["gateway"] for pool in network["pools"]],
         dns_port=network["dns_port"],
         dns_pid=kernel.name_servers.get(network["name"], 0),
-        gates=network["gates"],
+        foreign_firewalls=network["foreign_firewalls"],
         members=sorted(members, key=lambda member: addresses.to_number(member.addresses[0])),
     )
 
@@ -173,7 +173,7 @@ def _member(
     kernel: Kernel,
 ) -> Member:
     record = known.get(holder)
-    own = ledger.holders(ledgered, holder)
+    own = ledger.endpoints_of(ledgered, holder)
     return Member(
         id=holder,
         name=endpoint["name"],
@@ -185,7 +185,7 @@ def _member(
         inside=endpoint["inside"],
         addresses=endpoint["addresses"],
         mac=endpoint["mac"],
-        way_out=endpoint["gateway"],
+        default_route=endpoint["gateway"],
         aliases=endpoint["aliases"],
         broken=snapshot.broken(network, endpoint, kernel),
         others=[(one["name"], place["inside"]) for one, place in own if one["name"] != network["name"]],
@@ -200,13 +200,13 @@ def _shares(record: Record, holder: str) -> bool:
     return records.is_up(record) and record["network"] == f"container:{holder}"
 
 
-def _is_lonely(record: Record) -> bool:
+def _is_unattached(record: Record) -> bool:
     return records.is_up(record) and not networks.has_own(record)
 
 
-def _lonely(record: Record, known: dict[str, Record]) -> Lonely:
+def _unattached(record: Record, known: dict[str, Record]) -> Unattached:
     how = record["network"]
     if networks.is_shared(record):
         host = known.get(how.removeprefix("container:"))
         how = f"container:{host['name']}" if host else how
-    return Lonely(record["name"], record["image"], record["state"]["status"], how)
+    return Unattached(record["name"], record["image"], record["state"]["status"], how)

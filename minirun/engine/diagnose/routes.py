@@ -1,7 +1,7 @@
 """What `network why` looks at, beyond what snapshot.py knows: routes, others' chains, and a probe.
 
-Here is only looked, judged is in teach/hops.py.  Nothing is changed or repaired.  What has to be seen from within a
-container is seen from its network namespace alone: never from its mounts, where somebody else's files are.
+Here is only looked, judged is in teach/path_checks.py.  Nothing is changed or repaired.  What has to be seen from
+within a container is seen from its network namespace alone: never from its mounts, where somebody else's files are.
 
 See      snapshot.py, and lookup.py for names; ip-route(8), nft(8), tcp(7)
 By hand  ip route get 172.17.0.2; nft list ruleset; nsenter --net=/proc/PID/ns/net ip route get 192.0.2.1
@@ -68,7 +68,7 @@ class Probe(NamedTuple):
 
 def scene(paths: Paths) -> Scene:
     """As the files have it: unlike other commands, this one repairs nothing before it looks."""
-    return Scene(paths, ledger.names(paths.root)[1], ledger.everything(paths), records.list_all(paths))
+    return Scene(paths, ledger.names(paths.root)[1], ledger.read_all(paths), records.list_all(paths))
 
 
 def look(seen: Scene, involved: Iterable[Record]) -> snapshot.Kernel:
@@ -90,9 +90,9 @@ def host_of(seen: Scene, record: Record) -> Record:
     return record_of(seen, record["network"].removeprefix("container:")) or record
 
 
-def places(seen: Scene, record: Record) -> list[Place]:
+def endpoints_of(seen: Scene, record: Record) -> list[Place]:
     """The networks that a container is on now, its way out first."""
-    return networks.places_among(seen.networks, host_of(seen, record)["id"])
+    return networks.endpoints_among(seen.networks, host_of(seen, record)["id"])
 
 
 def publications(seen: Scene) -> Iterator[Publication]:
@@ -133,7 +133,7 @@ def named(seen: Scene, name: str, asking: Record | None = None) -> Record | None
 
 def alias_of(seen: Scene, asking: Record, name: str) -> Record | None:
     """The container that `asking` knows by this name on a network of theirs."""
-    for network, _ in places(seen, asking):
+    for network, _ in endpoints_of(seen, asking):
         if network["name"] != ledger.DEFAULT:
             for holder, endpoint in network["endpoints"].items():
                 if name in endpoint["aliases"] or name == f"{endpoint['name']}.{network['name']}":
@@ -184,9 +184,9 @@ def route_to(address: str, pid: int = 0) -> Route:
     return route_of(json.loads(done.stdout))
 
 
-def route_of(told: list[dict[str, Any]]) -> Route:
+def route_of(listed: list[dict[str, Any]]) -> Route:
     """From what `ip -j route get` prints."""
-    found = told[0] if told else {}
+    found = listed[0] if listed else {}
     return Route(found.get("dev", ""), found.get("gateway", ""), "" if found.get("dev") else "no route")
 
 
@@ -205,17 +205,17 @@ def ruleset() -> list[dict[str, Any]]:
     return found
 
 
-def dropping_of(told: list[dict[str, Any]], bridge: str, address: str) -> list[str]:
+def dropping_of(listed: list[dict[str, Any]], bridge: str, address: str) -> list[str]:
     """The same of what `ruleset` has found, for the family of `address`.
 
-    A table that has our bridge in a rule has been told about it: by gates.py, or by whoever took doctor's advice.
+    A table that has our bridge in a rule has been told about it: by foreign_firewalls.py, or as doctor advises.
     """
     families = ("ip6", "inet") if addresses.is_v6(address) else ("ip", "inet")
-    things = [thing for item in told for kind, thing in item.items() if kind in ("rule", "set", "map")]
+    things = [thing for item in listed for kind, thing in item.items() if kind in ("rule", "set", "map")]
     knowing = {_table(thing) for thing in things if _names(thing, bridge)}
     return [
         f"{' '.join(_table(chain))} {chain['name']}"
-        for chain in (item["chain"] for item in told if "chain" in item)
+        for chain in (item["chain"] for item in listed if "chain" in item)
         if chain.get("hook") == "forward"
         and chain.get("policy") == "drop"
         and chain["family"] in families
@@ -235,7 +235,7 @@ def _names(thing: dict[str, Any], bridge: str) -> bool:
 
 def host_addresses(kernel: snapshot.Kernel) -> list[str]:
     """The host's own addresses, those by which it is found from outside first."""
-    leading = {name for name, _ in kernel.ways_out}
+    leading = {name for name, _ in kernel.default_routes}
     links = sorted(kernel.links.values(), key=lambda link: link.name not in leading)
     return [address.partition("/")[0] for link in links for address in link.addresses]
 

@@ -21,7 +21,7 @@ from minirun import files
 from minirun.engine import records
 from minirun.engine.view import host
 from minirun.errors import UnsupportedError
-from minirun.network import firewall, nameprocess, namespace
+from minirun.network import firewall, nameserver_process, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,8 +85,8 @@ class Inside(NamedTuple):
 
 class Kernel(NamedTuple):
     links: dict[str, Link]
-    stations: dict[str, list[str]]  # by port: the hardware addresses that a bridge has there, for good
-    ways_out: list[tuple[str, str]]  # default routes: interface, gateway or ""
+    fdb: dict[str, list[str]]  # by port: the hardware addresses that a bridge has there, for good
+    default_routes: list[tuple[str, str]]  # default routes: interface, gateway or ""
     forwarding: dict[int, bool]  # {4: True, 6: False}
     tables: Tables
     insides: dict[str, Inside]  # by container; one that has no process is not there
@@ -104,8 +104,8 @@ def look(paths: Paths, table: str, ledgered: list[Network], found: list[Record])
     insides = {holder: _look_inside(pids[holder]) for holder in sorted(held & pids.keys())}
     return Kernel(
         links=links_of(_ip("-d", "address")),
-        stations=stations_of(_printed("bridge", "fdb", "show")),
-        ways_out=[*_ways_out("-4"), *_ways_out("-6")],
+        fdb=fdb_of(_printed("bridge", "fdb", "show")),
+        default_routes=[*_default_routes("-4"), *_default_routes("-6")],
         forwarding={version: host.sysctl(name) == "1" for version, name in _FORWARDING.items()},
         tables=_look_at_tables(table),
         insides={holder: inside for holder, inside in insides.items() if inside},
@@ -127,36 +127,36 @@ def _printed(program: str, *words: str) -> Any:
     return json.loads(done.stdout or "[]") if done.returncode == 0 else []
 
 
-def _ways_out(family: str) -> Iterator[tuple[str, str]]:
+def _default_routes(family: str) -> Iterator[tuple[str, str]]:
     for route in _ip(family, "route", "show", "default"):
         for hop in route.get("nexthops") or [route]:
             if "dev" in hop:
                 yield hop["dev"], hop.get("gateway", "")
 
 
-def links_of(told: list[dict[str, Any]]) -> dict[str, Link]:
+def links_of(listed: list[dict[str, Any]]) -> dict[str, Link]:
     """From what `ip -j -d address` prints."""
-    return {link["ifname"]: _link(link) for link in told if "ifname" in link}
+    return {link["ifname"]: _link(link) for link in listed if "ifname" in link}
 
 
-def stations_of(told: list[dict[str, Any]]) -> dict[str, list[str]]:
+def fdb_of(listed: list[dict[str, Any]]) -> dict[str, list[str]]:
     """From what `bridge -j fdb show` prints."""
     found: dict[str, list[str]] = {}
-    for entry in told:
+    for entry in listed:
         if entry.get("state") == "static" and "ifname" in entry:
             found.setdefault(entry["ifname"], []).append(entry["mac"])
     return found
 
 
-def _link(told: dict[str, Any]) -> Link:
-    port = told.get("linkinfo", {}).get("info_slave_data", {})
-    own = [place for place in told.get("addr_info", ()) if place.get("scope") != "link"]
+def _link(listed: dict[str, Any]) -> Link:
+    port = listed.get("linkinfo", {}).get("info_slave_data", {})
+    own = [place for place in listed.get("addr_info", ()) if place.get("scope") != "link"]
     return Link(
-        name=told["ifname"],
-        up="UP" in told["flags"],
-        kind=told.get("linkinfo", {}).get("info_kind", ""),
-        master=told.get("master", ""),
-        mac=told.get("address", ""),
+        name=listed["ifname"],
+        up="UP" in listed["flags"],
+        kind=listed.get("linkinfo", {}).get("info_kind", ""),
+        master=listed.get("master", ""),
+        mac=listed.get("address", ""),
         addresses=[f"{place['local']}/{place['prefixlen']}" for place in own],
         learns=bool(port.get("learning") or port.get("flood")),
     )
@@ -165,7 +165,7 @@ def _link(told: dict[str, Any]) -> Link:
 def _look_inside(pid: int) -> Inside | None:
     """None when the process has gone.  Raises OSError for those who may not look."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError), namespace.inside(_netns(pid)):
-        routes = list(_ways_out("-4"))
+        routes = list(_default_routes("-4"))
         return Inside(links_of(_ip("-d", "address")), routes[0][0] if routes else "")
     return None
 
@@ -182,8 +182,8 @@ def _netns(pid: int) -> str:
 
 def _name_servers(paths: Paths, ledgered: list[Network]) -> Iterator[tuple[str, int]]:
     for network in ledgered:
-        if network["endpoints"] and network["dns_port"] and nameprocess.is_running(paths, network):
-            pid = files.text(nameprocess.lock_path(paths, network["name"])).strip()
+        if network["endpoints"] and network["dns_port"] and nameserver_process.is_running(paths, network):
+            pid = files.text(nameserver_process.lock_path(paths, network["name"])).strip()
             yield network["name"], int(pid) if pid.isdecimal() else 0
 
 
@@ -229,22 +229,22 @@ def _drops(rule: dict[str, Any]) -> Iterator[Drop]:
         yield Drop(rule["family"], rule["chain"], rule.get("comment", ""), found)
 
 
-def _element(told: Any) -> tuple[str, str, Counter | None]:
+def _element(listed: Any) -> tuple[str, str, Counter | None]:
     """One element: itself, in a map to what it leads, and its counter."""
-    key, value = told if isinstance(told, list) else (told, "")
+    key, value = listed if isinstance(listed, list) else (listed, "")
     about = key.get("elem", {}) if isinstance(key, dict) else {}
     counter = about.get("counter")
     counted = Counter(counter["packets"], counter["bytes"]) if counter else None
     return _key(about.get("val", key)), _key(value), counted
 
 
-def _key(told: Any) -> str:
+def _key(listed: Any) -> str:
     """As `Element` has it: `tcp . 8080`, `172.17.0.0/16`."""
-    if isinstance(told, dict) and "concat" in told:
-        return " . ".join(map(_key, told["concat"]))
-    if isinstance(told, dict) and "prefix" in told:
-        return f"{told['prefix']['addr']}/{told['prefix']['len']}"
-    return plain(str(told))
+    if isinstance(listed, dict) and "concat" in listed:
+        return " . ".join(map(_key, listed["concat"]))
+    if isinstance(listed, dict) and "prefix" in listed:
+        return f"{listed['prefix']['addr']}/{listed['prefix']['len']}"
+    return plain(str(listed))
 
 
 def plain(text: str) -> str:
@@ -285,7 +285,7 @@ def published(network: Network, endpoint: Endpoint, kernel: Kernel) -> Iterator[
 
 
 def broken(network: Network, endpoint: Endpoint, kernel: Kernel) -> str:
-    """What is wrong with the host's end of a cable, in a word or two; "" for nothing."""
+    """What is wrong with the host's end of a veth, in a word or two; "" for nothing."""
     link = kernel.links.get(endpoint["interface"])
     if link is None:
         return "missing"
@@ -293,24 +293,24 @@ def broken(network: Network, endpoint: Endpoint, kernel: Kernel) -> str:
         return "down"
     if link.master != network["bridge"]:
         return "not plugged in"
-    return "" if endpoint["mac"] in kernel.stations.get(link.name, ()) else "unknown to the bridge"
+    return "" if endpoint["mac"] in kernel.fdb.get(link.name, ()) else "unknown to the bridge"
 
 
-def closing_port(endpoint: Endpoint) -> str:
+def isolate_command(endpoint: Endpoint) -> str:
     """The command after which a port does not learn."""
     hairpin = " hairpin on" if endpoint["ports"] else ""
     return f"ip link set {endpoint['interface']} type bridge_slave learning off flood off{hairpin}"
 
 
-def adding_station(endpoint: Endpoint) -> str:
+def fdb_command(endpoint: Endpoint) -> str:
     """The command after which the bridge knows where the container is."""
     return f"bridge fdb replace {endpoint['mac']} dev {endpoint['interface']} master static sticky"
 
 
-def plugging_in(network: Network, endpoint: Endpoint) -> str:
-    """The commands that make a cable a port again: one that comes to a bridge learns, and is not known there."""
+def set_master_command(network: Network, endpoint: Endpoint) -> str:
+    """The commands that make a veth a port again: one that comes to a bridge learns, and is not known there."""
     plugged = f"ip link set {endpoint['interface']} master {network['bridge']}"
-    return "; ".join([plugged, closing_port(endpoint), adding_station(endpoint)])
+    return "; ".join([plugged, isolate_command(endpoint), fdb_command(endpoint)])
 
 
 def lacking(network: Network, wanted: list[str], link: Link) -> list[str]:

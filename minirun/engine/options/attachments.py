@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from minirun.engine.record_types import RunOptions
-    from minirun.network.ledger import Plug
+    from minirun.network.ledger import Attachment
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _ALIAS = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?")
@@ -55,11 +55,11 @@ def mode(text: str) -> str:
     return text
 
 
-def plug(text: str) -> Plug:
+def parse(text: str) -> Attachment:
     """`--network NAME` or `name=NAME,alias=A,ip=...,ip6=...,mac-address=...`."""
     if "=" not in text:
-        return ledger.plug(mode(text))
-    made = ledger.plug("")
+        return ledger.attachment(mode(text))
+    made = ledger.attachment("")
     for word in text.split(","):
         key, equals, value = word.partition("=")
         if key == "name":
@@ -75,7 +75,7 @@ def plug(text: str) -> Plug:
     return made
 
 
-def _set(into: Plug, key: str, value: str) -> None:
+def _set(into: Attachment, key: str, value: str) -> None:
     if value:
         check = {"ipv4": ipv4, "ipv6": ipv6, "mac": mac}[key]
         into[key] = check(value)  # type: ignore[literal-required]
@@ -88,61 +88,61 @@ def all_of(
     ipv4: str = "",
     ipv6: str = "",
     mac: str = "",
-) -> tuple[str, list[Plug]]:
+) -> tuple[str, list[Attachment]]:
     """What several `--network` say: the mode a container is in, and its attachments, none where there can be none.
 
     The keywords are about the first network.  Raises UsageError.
     """
-    plugs = [plug(text) for text in networks] or [plug("bridge")]
-    first = plugs[0]
+    attachments = [parse(text) for text in networks] or [parse("bridge")]
+    first = attachments[0]
     first["aliases"] += [alias(text) for text in aliases]
     for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
         _set(first, key, text)
-    if _is_lonely(first["network"]) and all(one == first for one in plugs):
-        plugs = plugs[:1]  # the same thing said twice
-    _check_plugs(plugs)
+    if _is_unattached(first["network"]) and all(one == first for one in attachments):
+        attachments = attachments[:1]  # the same thing said twice
+    _check_attachments(attachments)
     if mac and first["network"].startswith("container:"):
         raise UsageError("conflicting options: mac-address and the network mode", _OTHERS)
-    return first["network"], [] if _is_lonely(first["network"]) else plugs
+    return first["network"], [] if _is_unattached(first["network"]) else attachments
 
 
 def attachment(
     network: str, *, aliases: Iterable[str] = (), ipv4: str = "", ipv6: str = "", mac: str = ""
-) -> Plug:
+) -> Attachment:
     """How a container is to be on one network.  Raises UsageError."""
-    made = ledger.plug(network)
+    made = ledger.attachment(network)
     made["aliases"] = [alias(text) for text in aliases]
     for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
         _set(made, key, text)
     return made
 
 
-def _is_lonely(network: str) -> bool:
-    return network in ledger.LONELY or network.startswith("container:")
+def _is_unattached(network: str) -> bool:
+    return network in ledger.UNATTACHED or network.startswith("container:")
 
 
 def check(options: RunOptions) -> None:
     """What does not go together, whatever networks there are.  Raises UsageError."""
-    _check_plugs(options["plugs"])
+    _check_attachments(options["attachments"])
     if options["network"].startswith("container:"):
         _check_shared(options)
 
 
-def _check_plugs(plugs: Sequence[Plug]) -> None:
-    for one in plugs:
-        if _is_lonely(one["network"]) and len(plugs) > 1:
+def _check_attachments(attachments: Sequence[Attachment]) -> None:
+    for one in attachments:
+        if _is_unattached(one["network"]) and len(attachments) > 1:
             raise UsageError(
                 f"conflicting options: --network {one['network']} goes with no other network",
                 "give the networks without it, or it alone",
             )
         named = one["ipv4"] or one["ipv6"] or one["aliases"]
-        if named and (one["network"] == "bridge" or _is_lonely(one["network"])):
+        if named and (one["network"] == "bridge" or _is_unattached(one["network"])):
             what = "network-scoped alias" if one["aliases"] else "user specified IP address"
             raise UsageError(
                 f"{what} is supported on user defined networks only, not on {one['network']}",
                 "minirun network create NAME, then --network NAME",
             )
-    names = [one["network"] for one in plugs]
+    names = [one["network"] for one in attachments]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise UsageError(f'network "{twice}" is specified multiple times')
 

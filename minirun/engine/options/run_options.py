@@ -58,7 +58,7 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
         "image_volumes": True,
         "readonly": False,
         "network": "bridge",
-        "plugs": [ledger.plug("bridge")],
+        "attachments": [ledger.attachment("bridge")],
         "ports": [],
         "publish_all": False,
         "exposed": [],

@@ -54,8 +54,8 @@ class Maker:
         order = {
             "root": paths.root,
             "state": paths.state,
-            "guest": networks.guest(paths, record, held),
-            "plugs": record["plugs"],
+            "sandbox": networks.sandbox(paths, record, held),
+            "attachments": record["attachments"],
             "namespace": networks.namespace(paths, record),
         }
         channel.send_json(self.sock, channel.ORDER, order)
@@ -99,7 +99,7 @@ def _make(order: dict[str, Any], home: int) -> dict[str, object]:
             )
         paths = Paths(order["root"], order["state"])
         serve = nameservers.starter(home)
-        bridge.attach(paths, order["guest"], order["plugs"], order["namespace"], serve)
+        bridge.attach(paths, order["sandbox"], order["attachments"], order["namespace"], serve)
         return {}
     except (MinirunError, OSError) as error:
         return {"error": str(error), "hint": getattr(error, "hint", "")}

@@ -6,7 +6,7 @@ A request (REQUEST, answered with ANSWER or FAILED) is one of
     {"do": "stop", "number": n, "keep": bool}     the same, and then no restart policy acts; keep: nor does --rm;
                                                   "by_hand": false: `system restore` is to start it again
     {"do": "pause"}, {"do": "unpause"}            freeze the cgroup, and thaw it
-    {"do": "change", "fields": {...}}             remember something else: name, options, plugs
+    {"do": "change", "fields": {...}}             remember something else: name, options, attachments
     {"do": "resize", "rows": n, "columns": n}     the program's terminal
     {"do": "execs"}                               -> the ids of the processes of `exec`
     {"do": "ports"}                               -> the ports of the host that are held for it, for `network connect`

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 0.005  # between two tries
 # what others may have the record say, as JSON has it
-CHANGEABLE = {"name": str, "options": dict, "plugs": list}
+CHANGEABLE = {"name": str, "options": dict, "attachments": list}
 FAREWELL_SECONDS = 5.0  # how long an onlooker who is behind may take to hear the end
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.engine.record_types import Record
-    from minirun.network.ledger import Endpoint, Network, Plug, Port
-    from minirun.network.ports import Wish
+    from minirun.network.ledger import Attachment, Endpoint, Network, Port
+    from minirun.network.ports import PortRequest
     from minirun.paths import Paths
 
     Facts = dict[str, Any]
@@ -32,16 +32,16 @@ NO_TIME = "0001-01-01T00:00:00Z"  # Go's zero time
 # ---- networks -----------------------------------------------------------------------------------------------------
 
 
-def everything(paths: Paths) -> list[Facts]:
+def all_networks(paths: Paths) -> list[Facts]:
     """All networks as `network inspect` shows them; host and none, which are no networks, among them."""
-    real = [network(one) for one in ledger.everything(paths)]
-    lonely = [_lonely(paths, name) for name in ledger.LONELY]
-    return sorted([*real, *lonely], key=lambda facts: str(facts["Name"]))
+    real = [network(one) for one in ledger.read_all(paths)]
+    predefined = [_predefined(paths, name) for name in ledger.UNATTACHED]
+    return sorted([*real, *predefined], key=lambda facts: str(facts["Name"]))
 
 
 def find(paths: Paths, text: str) -> Facts:
     """One of them by name or id.  Raises NotFoundError."""
-    for facts in (_lonely(paths, name) for name in ledger.LONELY):
+    for facts in (_predefined(paths, name) for name in ledger.UNATTACHED):
         if text in (facts["Name"], facts["Id"]):
             return facts
     return network(ledger.find(paths, text))
@@ -74,7 +74,7 @@ def _same(name: str, network_id: str, driver: str) -> Facts:
     }
 
 
-def _lonely(paths: Paths, name: str) -> Facts:
+def _predefined(paths: Paths, name: str) -> Facts:
     driver = {"none": "null"}.get(name, name)
     return {
         **_same(name, ledger.predefined_id(paths, name), driver),
@@ -112,7 +112,7 @@ def _member(one: Network, endpoint: Endpoint) -> Facts:
 
 def settings(paths: Paths, record: Record) -> Facts:
     """NetworkSettings: each network by its name, and the first once more without, as in Docker's first years."""
-    places = networks.places(paths, record["id"])
+    places = networks.endpoints_of(paths, record["id"])
     pinned = f"{paths.run(record['id'])}/netns"
     first = next(
         (_endpoint(one, place) for one, place in places if one["name"] == ledger.DEFAULT), _endpoint()
@@ -131,23 +131,25 @@ def _networks(paths: Paths, record: Record, places: Places) -> Facts:
             return {}
         facts = _named(_endpoint(), ledger.predefined_id(paths, record["network"]), None)
         return {record["network"]: facts}
-    wishes = {plug["network"]: plug for plug in record["plugs"]}
+    wanted = {attachment["network"]: attachment for attachment in record["attachments"]}
     found = {
-        one["name"]: _named(_endpoint(one, place), one["id"], wishes.get(one["name"]))
+        one["name"]: _named(_endpoint(one, place), one["id"], wanted.get(one["name"]))
         for one, place in places
     }
-    absent = {name: _named(_endpoint(), "", plug) for name, plug in wishes.items() if name not in found}
+    absent = {
+        name: _named(_endpoint(), "", attachment) for name, attachment in wanted.items() if name not in found
+    }
     for name, facts in {**found, **absent}.items():
         if name != ledger.DEFAULT:
             facts["Aliases"] = [*(facts["Aliases"] or []), record["id"][:12]]
     return {**found, **absent}
 
 
-def _named(endpoint: Facts, network_id: str, plug: Plug | None) -> Facts:
-    asked = {"IPv4Address": plug["ipv4"], "IPv6Address": plug["ipv6"]} if plug else {}
+def _named(endpoint: Facts, network_id: str, attachment: Attachment | None) -> Facts:
+    asked = {"IPv4Address": attachment["ipv4"], "IPv6Address": attachment["ipv6"]} if attachment else {}
     asked = {name: value for name, value in asked.items() if value}
     return {
-        "Aliases": list(plug["aliases"]) or None if plug else None,
+        "Aliases": list(attachment["aliases"]) or None if attachment else None,
         "Links": None,
         "NetworkID": network_id,
         "IPAMConfig": asked or None,
@@ -192,14 +194,14 @@ def _ports(record: Record, held: list[Port]) -> Facts:
     return exposed
 
 
-def bindings(wishes: Iterable[Wish]) -> Facts:
+def bindings(requests: Iterable[PortRequest]) -> Facts:
     """HostConfig.PortBindings: what `-p` asked for."""
     found: Facts = {}
-    for wish in wishes:
-        first, last = wish["host_ports"][0], wish["host_ports"][-1]
+    for request in requests:
+        first, last = request["host_ports"][0], request["host_ports"][-1]
         host_port = "" if not first else str(first) if first == last else f"{first}-{last}"
-        binding = {"HostIp": wish["host_ip"], "HostPort": host_port}
-        found.setdefault(f"{wish['container_port']}/{wish['protocol']}", []).append(binding)
+        binding = {"HostIp": request["host_ip"], "HostPort": host_port}
+        found.setdefault(f"{request['container_port']}/{request['protocol']}", []).append(binding)
     return dict(sorted(found.items()))
 
 

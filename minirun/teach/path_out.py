@@ -1,8 +1,8 @@
 """The way out: from a container to this host, or through it to elsewhere.
 
-    a program ── name ── eth0 ── cable ── bridge ── masquerade ── forwarding ── the host's own route
+    a program ── name ── eth0 ── veth ── bridge ── masquerade ── forwarding ── the host's own route
 
-See      packetway.py
+See      packet_path.py
 """
 
 from __future__ import annotations
@@ -11,57 +11,57 @@ from typing import TYPE_CHECKING
 
 from minirun.engine.diagnose import lookup, routes
 from minirun.network import addresses, ledger
-from minirun.teach import hops, way_in
-from minirun.teach.hops import FAIL, NONE, OK, Hop
-from minirun.teach.way_in import Attempt
+from minirun.teach import path_checks, path_in
+from minirun.teach.path_checks import FAIL, NONE, OK, Hop
+from minirun.teach.path_in import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minirun.engine.diagnose.lookup import Told
+    from minirun.engine.diagnose.lookup import Resolution
     from minirun.engine.diagnose.routes import Place, Route, Scene
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Network
-    from minirun.teach.hops import Target
+    from minirun.teach.path_checks import Target
 
 UNANSWERED = {  # why nobody answers a question for a name, and what to do
     lookup.DEAD: "minirun network ls begins it anew",
-    lookup.SILENT: "questions go by the same cable as everything else: see below",
+    lookup.SILENT: "questions go by the same veth as everything else: see below",
 }
 
 
 def outward(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
     """To a name or an address that no container has."""
-    own = routes.places(seen, asking)
-    if target.name == hops.THIS_HOST:
+    own = routes.endpoints_of(seen, asking)
+    if target.name == path_checks.THIS_HOST:
         gateway = own[0][0]["pools"][0]["gateway"]
         yield Hop("name", NONE, f"the host is the gateway, {gateway}")
         yield from at_the_host(seen, asking, target, gateway)
         return
     kernel = routes.look(seen, [routes.host_of(seen, asking)])
-    told = lookup.told(seen, kernel, asking, target.name)
-    yield name_hop(told, own)
-    if told.state == lookup.SILENT:
+    resolution = lookup.resolve(seen, kernel, asking, target.name)
+    yield name_hop(resolution, own)
+    if resolution.state == lookup.SILENT:
         yield from _as_the_question(seen, kernel, asking, own[0])
-    if not told.address:
+    if not resolution.address:
         return
-    if routes.is_own(told.address, kernel):
-        yield from at_the_host(seen, asking, target, told.address)
+    if routes.is_own(resolution.address, kernel):
+        yield from at_the_host(seen, asking, target, resolution.address)
     else:
-        yield from _through_the_host(seen, kernel, asking, target, told.address)
+        yield from _through_the_host(seen, kernel, asking, target, resolution.address)
 
 
 def _as_the_question(seen: Scene, kernel: Kernel, asking: Record, place: Place) -> Iterator[Hop]:
     """The hops that a question for a name and a packet have in common."""
     inside = kernel.insides.get(routes.host_of(seen, asking)["id"])
-    yield hops.address(*place, inside, way_back=False)
-    yield hops.cable(place[0], [place[1]], kernel)
+    yield path_checks.address(*place, inside, way_back=False)
+    yield path_checks.veth(place[0], [place[1]], kernel)
 
 
 def at_the_host(seen: Scene, asking: Record, target: Target, address: str) -> Iterator[Hop]:
     """A port that a container publishes, or a program of the host."""
-    own = routes.places(seen, asking)
+    own = routes.endpoints_of(seen, asking)
     network, endpoint = own[0]
     if addresses.is_loopback(address):
         found = f"{address} is {asking['name']}'s own loopback, not the host's"
@@ -75,20 +75,20 @@ def at_the_host(seen: Scene, asking: Record, target: Target, address: str) -> It
     if closed := internal(asking["name"], own):
         yield closed
         return
-    if way_in.published_at(routes.publications(seen), target, address):
-        yield from way_in.to_host(seen, target, address, asking)
+    if path_in.published_at(routes.publications(seen), target, address):
+        yield from path_in.to_host(seen, target, address, asking)
         return
     kernel = routes.look(seen, [routes.host_of(seen, asking)])
-    yield way_in.listening("this host", "self", target, address, "ask for host:{}")
-    yield hops.cable(network, [endpoint], kernel)
+    yield path_in.listening("this host", "self", target, address, "ask for host:{}")
+    yield path_checks.veth(network, [endpoint], kernel)
     pid = asking["state"]["pid"]
-    yield way_in.probe(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
+    yield path_in.probe(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
 
 
 def _through_the_host(
     seen: Scene, kernel: Kernel, asking: Record, target: Target, address: str
 ) -> Iterator[Hop]:
-    own, name, pid = routes.places(seen, asking), asking["name"], asking["state"]["pid"]
+    own, name, pid = routes.endpoints_of(seen, asking), asking["name"], asking["state"]["pid"]
     if closed := internal(name, own):
         yield closed
         return
@@ -97,32 +97,32 @@ def _through_the_host(
         return
     network, endpoint = next((place for place in own if place[1]["gateway"]), own[0])
     inside = kernel.insides.get(routes.host_of(seen, asking)["id"])
-    yield hops.address(network, endpoint, inside, way_back=True)
-    yield hops.cable(network, [endpoint], kernel)
-    yield hops.masquerade(network, kernel.tables, seen.table, name)
+    yield path_checks.address(network, endpoint, inside, way_back=True)
+    yield path_checks.veth(network, [endpoint], kernel)
+    yield path_checks.masquerade(network, kernel.tables, seen.table, name)
     yield _forwarding(kernel, network, address)
-    yield hops.onward(address, routes.route_to(address), network["bridge"])
+    yield path_checks.onward(address, routes.route_to(address), network["bridge"])
     if target.protocol == "udp":
-        yield Hop(hops.PROBE, NONE, "not tried: a datagram that is not answered would tell nothing")
+        yield Hop(path_checks.PROBE, NONE, "not tried: a datagram that is not answered would tell nothing")
         return
-    yield way_in.probe(seen, kernel, Attempt(name, pid, target, address, network["bridge"]))
+    yield path_in.probe(seen, kernel, Attempt(name, pid, target, address, network["bridge"]))
 
 
 def _forwarding(kernel: Kernel, network: Network, address: str) -> Hop:
     droppers = routes.dropping_chains(network["bridge"], address)
-    return hops.forwarding(kernel, address, droppers, network["bridge"])
+    return path_checks.forwarding(kernel, address, droppers, network["bridge"])
 
 
 # ---- judged -------------------------------------------------------------------------------------------------------
 
 
-def name_hop(told: Told, own: list[Place]) -> Hop:
+def name_hop(resolution: Resolution, own: list[Place]) -> Hop:
     """What became of a name that is no container's; `own` are the places of the container that asks."""
-    found = f"{told.name}: {told.how}"
-    if told.address:
-        return Hop("name", NONE if told.state == lookup.LITERAL else OK, found)
-    if told.state in UNANSWERED:
-        return Hop("name", FAIL, found, UNANSWERED[told.state])
+    found = f"{resolution.name}: {resolution.how}"
+    if resolution.address:
+        return Hop("name", NONE if resolution.state == lookup.LITERAL else OK, found)
+    if resolution.state in UNANSWERED:
+        return Hop("name", FAIL, found, UNANSWERED[resolution.state])
     if all(network["name"] == ledger.DEFAULT for network, _ in own):
         advice = (
             "no container has this name, nor does the name server that was asked know it: --dns names another"

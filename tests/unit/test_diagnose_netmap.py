@@ -44,7 +44,7 @@ def network(**others: Any) -> Any:
         "bridge": "mr-111111111111",
         "pools": [{"subnet": "172.18.0.0/16", "gateway": "172.18.0.1", "ip_range": "", "given": False}],
         "dns_port": 4000,
-        "gates": [],
+        "foreign_firewalls": [],
         "endpoints": {WEB: endpoint("web", 2, ports=[PORT]), API: endpoint("api", 3)},
         **others,
     }
@@ -55,14 +55,14 @@ PUBLISHED = ("inet", "published4", "tcp . 8080")
 
 
 def record(id: str, name: str, network: str = "shop", status: str = "running") -> Any:
-    plugs = [] if network in ("none", "host") or ":" in network else [{"network": network}]
+    attachments = [] if network in ("none", "host") or ":" in network else [{"network": network}]
     state = {"status": status, "pid": 100}
     return {
         "id": id,
         "name": name,
         "image": "docker.io/library/busybox:latest",
         "network": network,
-        "plugs": plugs,
+        "attachments": attachments,
         "state": state,
     }
 
@@ -103,8 +103,8 @@ def kernel(one: Any, **others: Any) -> Kernel:
     ]
     made = Kernel(
         links={found.name: found for found in links},
-        stations={place["interface"]: [place["mac"]] for place in one["endpoints"].values()},
-        ways_out=[("eth0", "192.0.2.1")],
+        fdb={place["interface"]: [place["mac"]] for place in one["endpoints"].values()},
+        default_routes=[("eth0", "192.0.2.1")],
         forwarding={4: True, 6: False},
         tables=tables(one),
         insides={holder: inside(place) for holder, place in one["endpoints"].items()},
@@ -141,7 +141,7 @@ def test_what_agrees_is_not_remarked_on() -> None:
 def test_a_member_is_what_the_ledger_and_its_record_say() -> None:
     (drawn,) = compare(network(), kernel(network())).networks
     web = drawn.members[0]
-    assert (web.name, web.addresses, web.interface, web.way_out) == (
+    assert (web.name, web.addresses, web.interface, web.default_route) == (
         "web",
         ["172.18.0.2"],
         "vethac120002",
@@ -176,14 +176,14 @@ def test_a_container_on_two_networks_is_under_both_and_says_so() -> None:
     assert [one.members[0].others for one in whole.networks] == [[("vault", "eth1")], [("shop", "eth0")]]
 
 
-def test_containers_without_a_network_are_lonely() -> None:
+def test_containers_without_a_network_are_unattached() -> None:
     found = [
         record("c", "hosty", "host"),
         record("d", "old", "none", "exited"),
         record("e", "side", f"container:{WEB}"),
     ]
-    lonely = compare(network(), kernel(network()), [*RECORDS, *found]).lonely
-    assert [(one.name, one.how) for one in lonely] == [("hosty", "host"), ("side", "container:web")]
+    unattached = compare(network(), kernel(network()), [*RECORDS, *found]).unattached
+    assert [(one.name, one.how) for one in unattached] == [("hosty", "host"), ("side", "container:web")]
 
 
 def test_only_some_networks() -> None:
@@ -217,26 +217,26 @@ def test_a_bridge_without_the_gateways_address() -> None:
 @pytest.mark.parametrize(
     ("facts", "broken", "text"),
     [
-        ({"up": False}, "down", "its cable vethac120002 is down"),
-        ({"master": ""}, "not plugged in", "its cable vethac120002 is no port of mr-111111111111"),
+        ({"up": False}, "down", "its veth vethac120002 is down"),
+        ({"master": ""}, "not plugged in", "its veth vethac120002 is no port of mr-111111111111"),
         (
             {"learns": True},
             "",
-            "its cable vethac120002 learns: it could take, or hear, what is for its neighbours",
+            "its veth vethac120002 learns: it could take, or hear, what is for its neighbours",
         ),
     ],
 )
-def test_a_cable_that_is_not_as_it_should_be(facts: Any, broken: str, text: str) -> None:
+def test_a_veth_that_is_not_as_it_should_be(facts: Any, broken: str, text: str) -> None:
     known = kernel(network())
     known = known._replace(links=changed(known, "vethac120002", **facts))
     assert remarks(network(), known) == [("web", text)]
     assert compare(network(), known).networks[0].members[0].broken == broken
 
 
-def test_a_cable_that_is_missing() -> None:
+def test_a_veth_that_is_missing() -> None:
     known = kernel(network())
     known = known._replace(links=without(known, "vethac120002"))
-    assert remarks(network(), known) == [("web", "its cable vethac120002 is missing")]
+    assert remarks(network(), known) == [("web", "its veth vethac120002 is missing")]
 
 
 def test_a_port_of_the_bridge_that_is_nobodys() -> None:
@@ -317,8 +317,8 @@ def test_a_published_port_that_leads_elsewhere() -> None:
 
 def test_elements_of_a_container_that_are_missing() -> None:
     known = kernel(network())
-    del known.tables.elements["bridge", "cables", "vethac120003"]
-    assert remarks(network(), known) == [("api", "the tables lack it, in cables")]
+    del known.tables.elements["bridge", "veths", "vethac120003"]
+    assert remarks(network(), known) == [("api", "the tables lack it, in veths")]
 
 
 def test_elements_that_are_for_nobody() -> None:

@@ -1,10 +1,10 @@
 """The way across: from a container to another one.
 
-    a program ── name ── eth0 ── cable ── bridge ── cable ── eth0 ── a program that listens
+    a program ── name ── eth0 ── veth ── bridge ── veth ── eth0 ── a program that listens
 
 Frames within one network do not leave its bridge, so no rule of ours is asked but those against false senders.
 
-See      packetway.py
+See      packet_path.py
 Left out IPv6, unless an address of it is asked for
 """
 
@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 from minirun.engine.diagnose import lookup, routes
 from minirun.engine.view import host
 from minirun.network import ledger
-from minirun.teach import hops, way_in, way_out
-from minirun.teach.hops import FAIL, NONE, OK, Hop
-from minirun.teach.way_in import Attempt
+from minirun.teach import path_checks, path_in, path_out
+from minirun.teach.path_checks import FAIL, NONE, OK, Hop
+from minirun.teach.path_in import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minirun.engine.diagnose.lookup import Told
+    from minirun.engine.diagnose.lookup import Resolution
     from minirun.engine.diagnose.routes import Place, Scene
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Endpoint, Network
-    from minirun.teach.hops import Target
+    from minirun.teach.path_checks import Target
 
     Common = tuple[Network, Endpoint, Endpoint]  # a network that two are on, and the places of both
 
@@ -36,17 +36,17 @@ _BRIDGED = "net/bridge/bridge-nf-call-iptables"
 
 def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
     """To another container, to this host, or elsewhere."""
-    yield (hop := way_in.running(asking))
+    yield (hop := path_in.running(asking))
     if hop.status == FAIL:
         return
-    other = None if target.name == hops.THIS_HOST else routes.named(seen, target.name, asking)
-    if not routes.places(seen, asking):
-        yield from _from_placeless(seen, asking, other, target)
+    other = None if target.name == path_checks.THIS_HOST else routes.named(seen, target.name, asking)
+    if not routes.endpoints_of(seen, asking):
+        yield from _from_unattached(seen, asking, other, target)
         return
     if other is None:
-        yield from way_out.outward(seen, asking, target)
+        yield from path_out.outward(seen, asking, target)
         return
-    yield (hop := way_in.running(other))
+    yield (hop := path_in.running(other))
     if hop.status == FAIL:
         return
     if routes.netns_of(asking["state"]["pid"]) == routes.netns_of(other["state"]["pid"]):
@@ -55,19 +55,21 @@ def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]
         yield from _to_other(seen, asking, other, target)
 
 
-def _from_placeless(seen: Scene, asking: Record, other: Record | None, target: Target) -> Iterator[Hop]:
+def _from_unattached(seen: Scene, asking: Record, other: Record | None, target: Target) -> Iterator[Hop]:
     """--network host is this host; --network none is nowhere."""
     if routes.host_of(seen, asking)["network"] != "host":
-        yield hops.lonely(asking)
+        yield path_checks.unattached(asking)
         return
     yield Hop("network", NONE, f"{asking['name']} has the host's network: what it sends, the host sends")
     if other is not None:
-        yield from way_in.to_container(seen, other, target)
-    elif target.name == hops.THIS_HOST:
-        yield from way_in.to_host(seen, target, "")
+        yield from path_in.to_container(seen, other, target)
+    elif target.name == path_checks.THIS_HOST:
+        yield from path_in.to_host(seen, target, "")
     else:
         yield Hop(
-            hops.PROBE, NONE, f"not tried: nothing of minirun's is on the host's own way to {target.name}"
+            path_checks.PROBE,
+            NONE,
+            f"not tried: nothing of minirun's is on the host's own way to {target.name}",
         )
 
 
@@ -75,19 +77,19 @@ def _within_one(seen: Scene, asking: Record, other: Record, target: Target) -> I
     found = f"{asking['name']} and {other['name']} live in one network namespace: its 127.0.0.1 is both's"
     yield Hop("network", OK, found)
     pid, local = asking["state"]["pid"], "127.0.0.1"
-    yield way_in.listening(other["name"], pid, target, local, f"ask for {local}:{{}}")
-    yield way_in.probe(seen, routes.look(seen, []), Attempt(asking["name"], pid, target, local, "lo"))
+    yield path_in.listening(other["name"], pid, target, local, f"ask for {local}:{{}}")
+    yield path_in.probe(seen, routes.look(seen, []), Attempt(asking["name"], pid, target, local, "lo"))
 
 
 def _to_other(seen: Scene, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
-    ours, theirs = routes.places(seen, asking), routes.places(seen, other)
+    ours, theirs = routes.endpoints_of(seen, asking), routes.endpoints_of(seen, other)
     if not theirs and routes.host_of(seen, other)["network"] == "host":
         gateway = ours[0][0]["pools"][0]["gateway"]
         found = f"{other['name']} has the host's network, so it is asked for at the gateway, {gateway}"
         yield Hop("network", NONE, found)
-        yield from way_out.at_the_host(seen, asking, target, gateway)
+        yield from path_out.at_the_host(seen, asking, target, gateway)
     elif not theirs:
-        yield hops.lonely(other)
+        yield path_checks.unattached(other)
     else:
         yield (hop := network_hop((asking["name"], other["name"]), ours, theirs))
         if hop.status == OK:
@@ -97,29 +99,31 @@ def _to_other(seen: Scene, asking: Record, other: Record, target: Target) -> Ite
 def _between(seen: Scene, pair: tuple[Record, Record], common: list[Common], target: Target) -> Iterator[Hop]:
     asking, other = pair
     kernel = routes.look(seen, [routes.host_of(seen, record) for record in pair])
-    told = lookup.told(seen, kernel, asking, called(other, target.name))
-    yield name_hop(other["name"], told, common)
-    network, mine, theirs = next((one for one in common if told.address in one[2]["addresses"]), common[0])
-    address = told.address if told.address in theirs["addresses"] else theirs["addresses"][0]
+    resolution = lookup.resolve(seen, kernel, asking, called(other, target.name))
+    yield name_hop(other["name"], resolution, common)
+    network, mine, theirs = next(
+        (one for one in common if resolution.address in one[2]["addresses"]), common[0]
+    )
+    address = resolution.address if resolution.address in theirs["addresses"] else theirs["addresses"][0]
     pid = asking["state"]["pid"]
-    yield way_in.listening(
+    yield path_in.listening(
         other["name"], other["state"]["pid"], target, address, f"ask for {target.name}:{{}}"
     )
     yield from _side_by_side(seen, kernel, pair, (network, mine, theirs))
-    yield way_in.probe(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
+    yield path_in.probe(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
 
 
 def _side_by_side(seen: Scene, kernel: Kernel, pair: tuple[Record, Record], common: Common) -> Iterator[Hop]:
     network, *endpoints = common
     for record, endpoint in zip(pair, endpoints, strict=True):
         inside = kernel.insides.get(routes.host_of(seen, record)["id"])
-        yield hops.address(network, endpoint, inside, way_back=False)
-    yield hops.cable(network, endpoints, kernel)
+        yield path_checks.address(network, endpoint, inside, way_back=False)
+    yield path_checks.veth(network, endpoints, kernel)
     if host.sysctl(_BRIDGED) != "1":
         yield Hop("forwarding", NONE, "frames within a network stay on its bridge")
         return
     droppers = routes.dropping_chains(network["bridge"], endpoints[1]["addresses"][0])
-    yield hops.bridged(droppers, network["bridge"])
+    yield path_checks.bridged(droppers, network["bridge"])
 
 
 def called(other: Record, text: str) -> str:
@@ -158,17 +162,17 @@ def _joining(names: tuple[str, str], ours: list[Place], theirs: list[Place]) -> 
     return ours[0][0]["name"], names[1]
 
 
-def name_hop(other: str, told: Told, common: list[Common]) -> Hop:
+def name_hop(other: str, resolution: Resolution, common: list[Common]) -> Hop:
     """Whether what a container is told about a name is where the other container is."""
     own = [address for _, _, place in common for address in place["addresses"]]
-    found = f"{told.name}: {told.how}"
-    if told.address in own:
-        return Hop("name", NONE if told.state == lookup.LITERAL else OK, found)
-    if told.address:
+    found = f"{resolution.name}: {resolution.how}"
+    if resolution.address in own:
+        return Hop("name", NONE if resolution.state == lookup.LITERAL else OK, found)
+    if resolution.address:
         found = f"{found}, and {other} has {', '.join(own)}"
         return Hop("name", FAIL, found, "somebody else has that name, or has written it into /etc/hosts")
-    if told.state in way_out.UNANSWERED:
-        return Hop("name", FAIL, found, way_out.UNANSWERED[told.state])
+    if resolution.state in path_out.UNANSWERED:
+        return Hop("name", FAIL, found, path_out.UNANSWERED[resolution.state])
     if all(network["name"] == ledger.DEFAULT for network, _, _ in common):
         advice = f"minirun network create NET and connect both, or use the address {own[0]}"
         return Hop("name", FAIL, found, advice)

@@ -25,25 +25,25 @@ def taken(**words: object) -> dict:
 def test_who_says_nothing_is_on_the_default_network() -> None:
     options = taken()
     assert options["network"] == "bridge"
-    assert [plug["network"] for plug in options["plugs"]] == ["bridge"]
+    assert [attachment["network"] for attachment in options["attachments"]] == ["bridge"]
 
 
 def test_several_networks_keep_their_order_and_the_first_is_the_mode() -> None:
     options = taken(network=("shop", "back"), network_alias=("www",), ip="10.0.0.9")
     assert options["network"] == "shop"
-    assert options["plugs"][0] == {
+    assert options["attachments"][0] == {
         "network": "shop",
         "aliases": ["www"],
         "ipv4": "10.0.0.9",
         "ipv6": "",
         "mac": "",
     }
-    assert options["plugs"][1]["network"] == "back"
+    assert options["attachments"][1]["network"] == "back"
 
 
 def test_a_network_can_be_spelt_out() -> None:
     words = "name=shop,alias=www,alias=api,ip=10.0.0.9,ip6=FD00::9,mac-address=02-42-AC-11-00-09"
-    assert attachments.plug(words) == {
+    assert attachments.parse(words) == {
         "network": "shop",
         "aliases": ["www", "api"],
         "ipv4": "10.0.0.9",
@@ -55,7 +55,7 @@ def test_a_network_can_be_spelt_out() -> None:
 @pytest.mark.parametrize("network", ["none", "host", "container:one"])
 def test_some_modes_are_no_network(network: str) -> None:
     options = taken(network=(network,))
-    assert (options["network"], options["plugs"]) == (network, [])
+    assert (options["network"], options["attachments"]) == (network, [])
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """The way in: from outside, or from the host itself, to a container.
 
-    this host:8080 ── rule ── bridge ── cable ── eth0 ── a program that listens
+    this host:8080 ── rule ── bridge ── veth ── eth0 ── a program that listens
 
 Where nobody publishes the port, the walk says who comes nearest to it.
 
-See      packetway.py
+See      packet_path.py
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from minirun.engine import networks, records
 from minirun.engine.diagnose import routes
 from minirun.network import addresses, firewall, listeners
 from minirun.network.ports import show_address
-from minirun.teach import hops
-from minirun.teach.hops import FAIL, NONE, OK, Hop, Target
+from minirun.teach import path_checks
+from minirun.teach.path_checks import FAIL, NONE, OK, Hop, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,13 +42,13 @@ class Attempt(NamedTuple):
 
 def running(record: Record) -> Hop:
     """Look whether a container is there to send or to hear anything, and judge."""
-    return hops.running(record, alive=routes.has_process(record))
+    return path_checks.running(record, alive=routes.has_process(record))
 
 
 def listening(name: str, pid: int | str, target: Target, address: str, instead: str) -> Hop:
     """Look who listens in the namespace of a process, and judge."""
     sockets = listeners.of_process(pid)
-    return hops.listening(name, sockets, listeners.owners(sockets), target, address, instead)
+    return path_checks.listening(name, sockets, listeners.owners(sockets), target, address, instead)
 
 
 def probe(seen: Scene, kernel: Kernel, attempt: Attempt) -> Hop:
@@ -57,9 +57,9 @@ def probe(seen: Scene, kernel: Kernel, attempt: Attempt) -> Hop:
     found = routes.probe(target.protocol, attempt.address, target.port, attempt.pid)
     drops = []
     if not found.reached:
-        drops = hops.increase(kernel.tables.drops, routes.look(seen, []).tables.drops)
+        drops = path_checks.increase(kernel.tables.drops, routes.look(seen, []).tables.drops)
     where = show_address(attempt.address, target.port)
-    return hops.probe(attempt.sender, where, found, drops, attempt.bridge)
+    return path_checks.probe(attempt.sender, where, found, drops, attempt.bridge)
 
 
 # ---- to a published port ------------------------------------------------------------------------------------------
@@ -149,16 +149,16 @@ def _arrive(seen: Scene, arrival: Arrival) -> Iterator[Hop]:
     instead = f"publish that: -p {attempt.target.port}:{{}}"
     yield listening(record["name"], record["state"]["pid"], arrival.inner, arrival.own, instead)
     inside = kernel.insides.get(record["id"])
-    yield hops.address(network, endpoint, inside, way_back=_is_from_outside(attempt))
-    yield hops.cable(network, [endpoint], kernel)
-    yield (rule := hops.rule(arrival.publication, kernel.tables, seen.table))
+    yield path_checks.address(network, endpoint, inside, way_back=_is_from_outside(attempt))
+    yield path_checks.veth(network, [endpoint], kernel)
+    yield (rule := path_checks.rule(arrival.publication, kernel.tables, seen.table))
     yield _passing_on(arrival, kernel)
-    yield hops.route(network, arrival.own, routes.route_to(arrival.own))
+    yield path_checks.route(network, arrival.own, routes.route_to(arrival.own))
     if rule.status == FAIL:
         why = (
             "not tried: without the rule, only the socket that keeps the port for the container would answer"
         )
-        yield Hop(hops.PROBE, NONE, why)
+        yield Hop(path_checks.PROBE, NONE, why)
         return
     yield probe(seen, kernel, attempt)
 
@@ -172,8 +172,8 @@ def _passing_on(arrival: Arrival, kernel: Kernel) -> Hop:
     """What lets packets of others through, or of the host's own loopback."""
     bridge, address = arrival.attempt.bridge, arrival.attempt.address
     if addresses.is_loopback(address):
-        return hops.localhost(bridge, address)
-    return hops.forwarding(kernel, arrival.own, routes.dropping_chains(bridge, arrival.own), bridge)
+        return path_checks.localhost(bridge, address)
+    return path_checks.forwarding(kernel, arrival.own, routes.dropping_chains(bridge, arrival.own), bridge)
 
 
 # ---- nobody publishes it ------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def _of_host_network(
     yield (hop := running(record))
     if hop.status == FAIL:
         return
-    yield hops.listening(record["name"], *here, target, address, "ask for {}")
+    yield path_checks.listening(record["name"], *here, target, address, "ask for {}")
     yield probe(seen, kernel, Attempt("this host", 0, target, address, "any"))
 
 
@@ -228,8 +228,8 @@ def _meant(seen: Scene, target: Target, address: str) -> tuple[str, str]:
     if elsewhere:
         return f"; {words_of(elsewhere)} only", _other_address(elsewhere, address)
     for record in seen.records:
-        if _wishes(record, target):
-            return _wish_words(record)
+        if _requests(record, target):
+            return _request_words(record)
     for one in routes.publications(seen):
         if target.is_at(one.port["container_port"], one.port["protocol"]):
             return f"; but {words_of(one)}", f"ask for port {one.port['host_port']}"
@@ -245,14 +245,14 @@ def _other_address(one: Publication, address: str) -> str:
     return f"ask at {show_address(host_ip, port['host_port'])}, or {again}"
 
 
-def _wishes(record: Record, target: Target) -> bool:
+def _requests(record: Record, target: Target) -> bool:
     return any(
-        target.port in wish["host_ports"] and wish["protocol"] == target.protocol
-        for wish in record["options"]["ports"]
+        target.port in request["host_ports"] and request["protocol"] == target.protocol
+        for request in record["options"]["ports"]
     )
 
 
-def _wish_words(record: Record) -> tuple[str, str]:
+def _request_words(record: Record) -> tuple[str, str]:
     name = record["name"]
     if records.is_up(record):
         advice = f"minirun network connect bridge {name}, and minirun restart {name}"
@@ -283,30 +283,30 @@ def to_container(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
     yield (hop := running(record))
     if hop.status == FAIL:
         return
-    own = routes.places(seen, record)
+    own = routes.endpoints_of(seen, record)
     if not own:
-        yield from _to_placeless(seen, record, target)
+        yield from _to_unattached(seen, record, target)
         return
-    network, endpoint = place_with(own, target.name)
+    network, endpoint = endpoint_with(own, target.name)
     address = target.name if target.name in endpoint["addresses"] else endpoint["addresses"][0]
     host = routes.host_of(seen, record)
     kernel = routes.look(seen, [host])
     yield listening(record["name"], record["state"]["pid"], target, address, f"ask for {address}:{{}}")
-    yield hops.address(network, endpoint, kernel.insides.get(host["id"]), way_back=False)
-    yield hops.cable(network, [endpoint], kernel)
-    yield hops.route(network, address, routes.route_to(address))
+    yield path_checks.address(network, endpoint, kernel.insides.get(host["id"]), way_back=False)
+    yield path_checks.veth(network, [endpoint], kernel)
+    yield path_checks.route(network, address, routes.route_to(address))
     yield probe(seen, kernel, Attempt("this host", 0, target, address, network["bridge"]))
 
 
-def place_with(own: list[Place], address: str) -> Place:
+def endpoint_with(own: list[Place], address: str) -> Place:
     """The place that has the address; the way out if none has."""
     return next((place for place in own if address in place[1]["addresses"]), own[0])
 
 
-def _to_placeless(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
+def _to_unattached(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
     """A container that no network leads to."""
     if routes.host_of(seen, record)["network"] == "host":
         yield Hop("network", NONE, f"{record['name']} has the host's network")
         yield from to_host(seen, target, "")
         return
-    yield hops.lonely(record)
+    yield path_checks.unattached(record)

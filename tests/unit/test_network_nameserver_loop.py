@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from dnslib import EDNS0, QTYPE, RCODE, RR, TXT, DNSQuestion, DNSRecord
 
-from minirun.network import nameloop
-from minirun.network.nameloop import Resolvers, Settings
+from minirun.network import nameserver_loop
+from minirun.network.nameserver_loop import Resolvers, Settings
 from tests.dns import (
     HERE,
     PATIENT_CLIENT_SECONDS,
@@ -148,7 +148,7 @@ def test_a_client_that_has_no_more_to_ask_gets_its_reply(served: Served):
 
 def test_a_connection_without_queries_ends(tmp_path: Path):
     write_backend(tmp_path)
-    served = Served(tmp_path, prelude="nameloop._IDLE_SECONDS = 0.1")
+    served = Served(tmp_path, prelude="nameserver_loop._IDLE_SECONDS = 0.1")
     with served.connect() as sock:
         sock.sendall(b"\0")
         assert sock.recv(1) == b""
@@ -157,7 +157,7 @@ def test_a_connection_without_queries_ends(tmp_path: Path):
 
 def test_a_connection_whose_client_does_not_read_ends(tmp_path: Path):
     write_backend(tmp_path)
-    served = Served(tmp_path, prelude="nameloop._IDLE_SECONDS = 0.1")
+    served = Served(tmp_path, prelude="nameserver_loop._IDLE_SECONDS = 0.1")
     with served.connect() as sock:
         eventually(lambda: hangs_up(sock))
     assert served.end() == ""
@@ -212,7 +212,7 @@ def test_it_serves_ipv6(tmp_path: Path):
 
 def test_connections_have_a_limit_and_come_back(served: Served):
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(served.connect()) for _ in range(nameloop._MOST_CONNECTIONS)]
+        held = [stack.enter_context(served.connect()) for _ in range(nameserver_loop._MOST_CONNECTIONS)]
         send(held[-1], query("web"))
         assert data(receive(held[-1])) == [HERE]
         with served.connect() as sock:
@@ -346,7 +346,7 @@ def test_what_is_under_way_has_a_limit(tmp_path: Path, resolver: FakeResolver):
     resolver.reset()
     resolver.behave = lambda asked: []
     write_backend(tmp_path)
-    served = Served(tmp_path, resolver.port, prelude="nameloop._MOST_FORWARDED = 3")
+    served = Served(tmp_path, resolver.port, prelude="nameserver_loop._MOST_FORWARDED = 3")
     served.resolv_conf.write_text(f"nameserver {HERE}\n")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(3):
@@ -424,5 +424,5 @@ def test_descriptors_are_allowed_up_to_the_hard_limit(monkeypatch: pytest.Monkey
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 500))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
-    nameloop._allow_descriptors()
+    nameserver_loop._allow_descriptors()
     assert asked == [(500, 500)]

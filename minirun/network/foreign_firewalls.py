@@ -40,35 +40,35 @@ _FIREWALLD = "firewalld"
 _DOCKERS = ("docker0", "br-+")  # Docker's own bridges
 
 
-def open_for(network: Network, chains: str) -> bool:
+def allow(network: Network, chains: str) -> bool:
     """Put our rules where others drop; `chains` is nft's answer to QUESTION.  Whether the ledger is to remember more.
 
     Rules of before that are not right any more, as those for a name server's last port, go.
     """
     families = ("ip", "ip6") if len(network["pools"]) > 1 else ("ip",)
-    before = list(network["gates"])
+    before = list(network["foreign_firewalls"])
     for family in families:
         rules = list(_rules(network, family, _dropping(family, chains), chains))
         there = list(_ours(network, family)) if rules else []
         if {f"-A {rule}" for rule in rules} != set(there):
             lines = [*_deleting(there), *(f"-I {rule}" for rule in reversed(rules))]
             _restore(family, lines, why="somebody else's firewall drops what it does not know")
-            network["gates"] = [*dict.fromkeys([*network["gates"], family])]
-    if "table inet firewalld" in chains and _FIREWALLD not in network["gates"]:
+            network["foreign_firewalls"] = [*dict.fromkeys([*network["foreign_firewalls"], family])]
+    if "table inet firewalld" in chains and _FIREWALLD not in network["foreign_firewalls"]:
         _tell_firewalld("add", network, why="firewalld rejects what comes by an interface it does not know")
-        network["gates"].append(_FIREWALLD)
-    return network["gates"] != before
+        network["foreign_firewalls"].append(_FIREWALLD)
+    return network["foreign_firewalls"] != before
 
 
-def close_for(network: Network) -> None:
+def disallow(network: Network) -> None:
     """Take them out again."""
-    for family in network["gates"]:
+    for family in network["foreign_firewalls"]:
         if family == _FIREWALLD:
             _tell_firewalld("remove", network, why="the network has gone")
             continue
         if rules := _deleting(_ours(network, family)):
             _restore(family, rules, why="the network has gone, and its ways through with it")
-    network["gates"] = []
+    network["foreign_firewalls"] = []
 
 
 def _dropping(family: str, chains: str) -> set[str]:

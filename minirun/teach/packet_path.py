@@ -1,14 +1,14 @@
 """`network why`: the way of a packet, hop by hop, until it arrives or is lost.
 
-    to a port of this host   published - running - listening - address - cable - rule - forwarding - route - probe
-    container to container   running - network - name - listening - address - cable - forwarding - probe
-    container to elsewhere   running - name - way out - address - cable - masquerade - forwarding - route - probe
+    to a port of this host   published - running - listening - address - veth - rule - forwarding - route - probe
+    container to container   running - network - name - listening - address - veth - forwarding - probe
+    container to elsewhere   running - name - way out - address - veth - masquerade - forwarding - route - probe
 
 A walk looks as it goes and tells each hop at once.  It ends early where nothing further can be looked at, and goes on
 where more may be wrong.  The probe at the end is the only packet that is sent, apart from a question for the name.
 
-See      way_in.py, way_across.py, way_out.py for the ways; hops.py for what is judged, engine/diagnose/ for what is
-         looked at
+See      path_in.py, path_between.py, path_out.py for the ways; path_checks.py for what is judged,
+         engine/diagnose/ for what is looked at
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from minirun.engine import records
 from minirun.engine.diagnose import routes
 from minirun.errors import NotFoundError, UsageError
 from minirun.network import ports
-from minirun.teach import hops, way_across, way_in
-from minirun.teach.hops import FAIL, Target
+from minirun.teach import path_between, path_checks, path_in
+from minirun.teach.path_checks import FAIL, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from minirun.paths import Paths
-    from minirun.teach.hops import Hop
+    from minirun.teach.path_checks import Hop
 
-_MEANT = {"": hops.THIS_HOST, "localhost": "127.0.0.1"}
+_MEANT = {"": path_checks.THIS_HOST, "localhost": "127.0.0.1"}
 
 
 def parse(text: str) -> Target:
@@ -63,21 +63,21 @@ def walk(paths: Paths, words: tuple[str, ...]) -> Iterator[Hop]:
     asking = records.find(paths, words[0]) if len(words) > 1 else None
     seen = routes.scene(paths)
     if asking is not None:
-        return _brief(way_across.from_container(seen, asking, target))
-    if target.name == hops.THIS_HOST:
-        return _brief(way_in.to_host(seen, target, ""))
+        return _brief(path_between.from_container(seen, asking, target))
+    if target.name == path_checks.THIS_HOST:
+        return _brief(path_in.to_host(seen, target, ""))
     record = routes.named(seen, target.name)
     if record is not None:
-        return _brief(way_in.to_container(seen, record, target))
+        return _brief(path_in.to_container(seen, record, target))
     if not routes.is_address(target.name):
         hint = f"host:{target.port} is this host; from a container: minirun network why CONTAINER NAME:PORT"
         raise NotFoundError(f"No such container: {target.name}", hint)
-    return _brief(way_in.to_host(seen, target, target.name))
+    return _brief(path_in.to_host(seen, target, target.name))
 
 
 def _brief(way: Iterable[Hop]) -> Iterator[Hop]:
     """A probe that fails after another hop has failed needs no advice of its own."""
     lost = False
     for hop in way:
-        yield hop._replace(advice="") if lost and hop.name == hops.PROBE else hop
+        yield hop._replace(advice="") if lost and hop.name == path_checks.PROBE else hop
         lost = lost or hop.status == FAIL

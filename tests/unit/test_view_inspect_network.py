@@ -27,11 +27,11 @@ def test_ports_in_dockers_words(exposed: list[str], held: list[dict], words: str
 
 
 def test_bindings_are_what_was_asked_for() -> None:
-    wishes = [
+    requests = [
         {"host_ip": "", "host_ports": [0], "container_port": 81, "protocol": "tcp"},
         {"host_ip": "127.0.0.1", "host_ports": [8000, 8001], "container_port": 80, "protocol": "tcp"},
     ]
-    assert inspect_network.bindings(wishes) == {
+    assert inspect_network.bindings(requests) == {
         "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8000-8001"}],
         "81/tcp": [{"HostIp": "", "HostPort": ""}],
     }

@@ -10,7 +10,7 @@ By hand  nft list ruleset; nft monitor
 from __future__ import annotations
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.network import firewall, gates, ledger
+from minirun.network import firewall, foreign_firewalls, ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def begin_change(
 ) -> tuple[int, int]:
     """Start nft on what a container adds; all of it when there was nothing before."""
     table = ledger.names(paths.root)[1]
-    networks = [other for other in ledger.everything(paths) if other["name"] != network["name"]]
+    networks = [other for other in ledger.read_all(paths) if other["name"] != network["name"]]
     if not any(other["endpoints"] for other in networks) and (fresh or len(network["endpoints"]) == 1):
         why = "the rules, and in their sets who there is: only what is published comes in, nobody speaks for another"
-        return firewall.begin(firewall.all_of(table, [network]), lock, why, gates.QUESTION)
+        return firewall.begin(firewall.all_of(table, [network]), lock, why, foreign_firewalls.QUESTION)
     elements: list[Element] = [*firewall.of_network(network), *firewall.of_endpoint(network, endpoint)]
     why = "what the rules have to know of the network and the container"
-    return firewall.begin(firewall.adding(table, elements), lock, why, gates.QUESTION)
+    return firewall.begin(firewall.adding(table, elements), lock, why, foreign_firewalls.QUESTION)
 
 
 def finish_change(paths: Paths, started: tuple[int, int], lock: int) -> str:
@@ -40,19 +40,19 @@ def finish_change(paths: Paths, started: tuple[int, int], lock: int) -> str:
     except UnsupportedError:
         raise
     except MinirunError:
-        return say_all_anew(paths, lock, ledger.everything(paths))
+        return say_all_anew(paths, lock, ledger.read_all(paths))
 
 
 def say_all_anew(paths: Paths, lock: int, networks: list[Network]) -> str:
     """Make both tables as `networks` say, which are all there are, whatever they are now."""
     text = firewall.all_of(ledger.names(paths.root)[1], networks)
     why = "somebody has changed the tables: all is said anew"
-    return firewall.finish(firewall.begin(text, lock, why, gates.QUESTION))
+    return firewall.finish(firewall.begin(text, lock, why, foreign_firewalls.QUESTION))
 
 
 def change(paths: Paths, text: str, lock: int, why: str) -> str:
-    """One script and its end; returns what gates.py asks."""
-    return finish_change(paths, firewall.begin(text, lock, why, gates.QUESTION), lock)
+    """One script and its end; returns what foreign_firewalls.py asks."""
+    return finish_change(paths, firewall.begin(text, lock, why, foreign_firewalls.QUESTION), lock)
 
 
 def remove_unused(paths: Paths, lock: int) -> None:
@@ -72,7 +72,7 @@ def begin_removal(
 ) -> tuple[int, int] | None:
     """Start nft on taking elements out; on the tables themselves if nobody else is left.  None without nft."""
     table = ledger.names(paths.root)[1]
-    others = [network for network in ledger.everything(paths) if network["name"] != spared["name"]]
+    others = [network for network in ledger.read_all(paths) if network["name"] != spared["name"]]
     try:
         if not spared["endpoints"] and not any(network["endpoints"] for network in others):
             return firewall.begin(firewall.removal(table), lock, why="no container is left to translate for")
@@ -90,7 +90,7 @@ def finish_removal(paths: Paths, started: tuple[int, int] | None, lock: int, net
     except UnsupportedError:
         return
     except MinirunError:
-        others = [other for other in ledger.everything(paths) if other["name"] != network["name"]]
+        others = [other for other in ledger.read_all(paths) if other["name"] != network["name"]]
         if not any(other["endpoints"] for other in (*others, network)):
             raise
         say_all_anew(paths, lock, [*others, network])

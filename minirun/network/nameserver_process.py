@@ -7,7 +7,7 @@ container that publishes port 53.
 
 While it lives it holds the lock on networks/NAME.lock, where its pid is written.
 
-See      nameloop.py for what it does, nameserver.py for what it answers
+See      nameserver_loop.py for what it does, nameserver.py for what it answers
 By hand  ps ax | grep minirun:names
 """
 

@@ -3,7 +3,7 @@
 Nothing here looks at the machine: facts are plain data from engine/diagnose/ and listeners.py, so the tests of
 this file need no kernel.  A hop that does not let it on says what to do, in one line.
 
-See      packetway.py for the order
+See      packet_path.py for the order
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def running(record: Record, *, alive: bool) -> Hop:
     return Hop("running", FAIL, f"{name} {ended}", f"minirun start {name}")
 
 
-def lonely(record: Record) -> Hop:
+def unattached(record: Record) -> Hop:
     """Of --network none."""
     found = f"{record['name']} is on no network: it reaches nothing, and nothing reaches it"
     return Hop("network", FAIL, found, "make it anew without --network none")
@@ -149,7 +149,7 @@ def _program(listener: Listener, owners: dict[int, Owner]) -> str:
 
 
 def address(network: Network, endpoint: Endpoint, inside: Inside | None, *, way_back: bool) -> Hop:
-    """The container's end of the cable; `way_back`: its answers leave the subnet."""
+    """The container's end of the veth; `way_back`: its answers leave the subnet."""
     name, own = endpoint["inside"], endpoint["addresses"]
     link = inside.links.get(name) if inside else None
     problem = _wrong_inside(network, endpoint, link)
@@ -180,34 +180,34 @@ def _wrong_inside(network: Network, endpoint: Endpoint, link: Link | None) -> st
 # ---- the host's part ----------------------------------------------------------------------------------------------
 
 
-def cable(network: Network, endpoints: list[Endpoint], kernel: Kernel) -> Hop:
-    """The host's ends of the cables, and the bridge that they are ports of."""
+def veth(network: Network, endpoints: list[Endpoint], kernel: Kernel) -> Hop:
+    """The host's ends of the veths, and the bridge that they are ports of."""
     bridge = kernel.links.get(network["bridge"])
     for endpoint in endpoints:
-        if problem := _wrong_cable(network, endpoint, kernel):
-            return Hop("cable", FAIL, *problem)
+        if problem := _wrong_veth(network, endpoint, kernel):
+            return Hop("veth", FAIL, *problem)
     if problem := _wrong_bridge(network, bridge, endpoints[0]["name"]):
-        return Hop("cable", FAIL, *problem)
+        return Hop("veth", FAIL, *problem)
     ends = " and ".join(endpoint["interface"] for endpoint in endpoints)
     ports = "is up, a port" if len(endpoints) == 1 else "are up, ports"
     gateway = network["pools"][0]["gateway"]
-    return Hop("cable", OK, f"{ends} {ports} of the bridge {network['bridge']}, {gateway}")
+    return Hop("veth", OK, f"{ends} {ports} of the bridge {network['bridge']}, {gateway}")
 
 
-def _wrong_cable(network: Network, endpoint: Endpoint, kernel: Kernel) -> tuple[str, str] | None:
+def _wrong_veth(network: Network, endpoint: Endpoint, kernel: Kernel) -> tuple[str, str] | None:
     name, bridge = endpoint["interface"], network["bridge"]
-    said = f"{name}, the cable to {endpoint['name']}, is"
+    said = f"{name}, the veth to {endpoint['name']}, is"
     broken = snapshot.broken(network, endpoint, kernel)
     if broken == "missing":
         return f"{said} missing", f"minirun restart {endpoint['name']}"
     if broken == "down":
         return f"{said} down", f"ip link set {name} up"
     if broken == "unknown to the bridge":
-        return f"the bridge {bridge} does not know {endpoint['mac']} at {name}", snapshot.adding_station(
+        return f"the bridge {bridge} does not know {endpoint['mac']} at {name}", snapshot.fdb_command(
             endpoint
         )
     return (
-        (f"{said} no port of the bridge {bridge}", snapshot.plugging_in(network, endpoint))
+        (f"{said} no port of the bridge {bridge}", snapshot.set_master_command(network, endpoint))
         if broken
         else None
     )

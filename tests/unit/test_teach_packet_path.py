@@ -8,14 +8,14 @@ import pytest
 
 from minirun.engine.diagnose import lookup, routes
 from minirun.engine.diagnose.findings import expected_rules
-from minirun.engine.diagnose.lookup import Told
+from minirun.engine.diagnose.lookup import Resolution
 from minirun.engine.diagnose.routes import Probe, Publication, Route
 from minirun.engine.diagnose.snapshot import Counter, Drop, Inside, Kernel, Link, Tables
 from minirun.errors import UsageError
 from minirun.network import listeners
 from minirun.network.listeners import Listener, Owner
-from minirun.teach import hops, packetway, way_across, way_in, way_out
-from minirun.teach.hops import FAIL, NONE, OK, Hop, Target
+from minirun.teach import packet_path, path_between, path_checks, path_in, path_out
+from minirun.teach.path_checks import FAIL, NONE, OK, Hop, Target
 
 TABLE = "minirun"
 TCP = """\
@@ -77,12 +77,12 @@ def tables_without(chain: str) -> Tables:
 def kernel(*links: Link, **more: Any) -> Kernel:
     known = {one.name: one for one in links}
     nothing = Kernel(**{name: {} for name in Kernel._fields})
-    whole = {"links": known, "forwarding": {4: True, 6: True}, "tables": tables(), "stations": STATIONS}
+    whole = {"links": known, "forwarding": {4: True, 6: True}, "tables": tables(), "fdb": FDB}
     return nothing._replace(**{**whole, **more})
 
 
 WEB = endpoint("web", "172.17.0.2")
-STATIONS = {WEB["interface"]: [WEB["mac"]]}
+FDB = {WEB["interface"]: [WEB["mac"]]}
 ETH0 = link("eth0", "172.17.0.2/16", mac="02:42:ac:11:00:02")
 VETH = link("veth2", master="minirun0")
 BRIDGE = link("minirun0", "172.17.0.1/16")
@@ -103,7 +103,7 @@ BRIDGE = link("minirun0", "172.17.0.1/16")
     ],
 )
 def test_a_target_is_read(text, target):
-    assert packetway.parse(text) == target
+    assert packet_path.parse(text) == target
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_target_is_read(text, target):
 )
 def test_a_target_that_is_none_is_refused(text, said):
     with pytest.raises(UsageError, match=said):
-        packetway.parse(text)
+        packet_path.parse(text)
 
 
 # ---- sockets ------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_what_a_socket_hears(own, v6_only, address, heard):
 
 def listening(*sockets: Listener, port: int = 80) -> Hop:
     owners = {1: Owner(12, "httpd")}
-    return hops.listening(
+    return path_checks.listening(
         "web", list(sockets), owners, Target("web", port, "tcp"), "172.17.0.2", "ask for {}"
     )
 
@@ -235,16 +235,16 @@ def test_where_nothing_listens_at_all_the_log_may_tell():
 )
 def test_a_container_that_does_not_run_is_helped(status, advice):
     record: Any = {"name": "web", "state": {"status": status, "pid": 7, "exit_code": 1}}
-    assert hops.running(record, alive=True).advice == advice
+    assert path_checks.running(record, alive=True).advice == advice
 
 
 def test_a_container_whose_process_is_gone_does_not_run():
     record: Any = {"name": "web", "state": {"status": "running", "pid": 7, "exit_code": 0}}
-    assert hops.running(record, alive=False).status == FAIL
+    assert path_checks.running(record, alive=False).status == FAIL
 
 
 def address_hop(inside: Inside | None, *, way_back: bool = True) -> Hop:
-    return hops.address(network(), WEB, inside, way_back=way_back)
+    return path_checks.address(network(), WEB, inside, way_back=way_back)
 
 
 def test_an_interface_that_is_as_it_should_be():
@@ -274,8 +274,8 @@ def test_for_neighbours_no_default_route_is_needed():
 # ---- the host's part ----------------------------------------------------------------------------------------------
 
 
-def test_a_cable_in_its_bridge():
-    assert hops.cable(network(), [WEB], kernel(VETH, BRIDGE)).status == OK
+def test_a_veth_in_its_bridge():
+    assert path_checks.veth(network(), [WEB], kernel(VETH, BRIDGE)).status == OK
 
 
 @pytest.mark.parametrize(
@@ -298,20 +298,20 @@ def test_a_cable_in_its_bridge():
         ),
     ],
 )
-def test_what_is_wrong_with_a_cable_is_said(links, said, advice):
-    hop = hops.cable(network(), [WEB], kernel(*links))
+def test_what_is_wrong_with_a_veth_is_said(links, said, advice):
+    hop = path_checks.veth(network(), [WEB], kernel(*links))
     assert (hop.status, hop.advice) == (FAIL, advice)
     assert said in hop.found
 
 
 def test_a_bridge_that_does_not_know_where_a_container_is_is_told():
-    hop = hops.cable(network(), [WEB], kernel(VETH, BRIDGE, stations={}))
+    hop = path_checks.veth(network(), [WEB], kernel(VETH, BRIDGE, fdb={}))
     assert hop.found == "the bridge minirun0 does not know 02:42:ac:11:00:02 at veth2"
     assert hop.advice == "bridge fdb replace 02:42:ac:11:00:02 dev veth2 master static sticky"
 
 
 def test_a_rule_that_leads_there_is_shown_with_its_counter():
-    hop = hops.rule(published(), tables({"tcp . 8080": "172.17.0.2 . 80"}), TABLE)
+    hop = path_checks.rule(published(), tables({"tcp . 8080": "172.17.0.2 . 80"}), TABLE)
     assert (hop.status, hop.found) == (
         OK,
         "map published4 leads 8080/tcp to 172.17.0.2:80; 3 connections came this way",
@@ -319,12 +319,12 @@ def test_a_rule_that_leads_there_is_shown_with_its_counter():
 
 
 def test_a_rule_for_one_address_is_looked_for_in_its_own_map():
-    hop = hops.rule(published("192.0.2.2"), tables(), TABLE)
+    hop = path_checks.rule(published("192.0.2.2"), tables(), TABLE)
     assert "map published_at4 of table inet minirun has no 192.0.2.2 . tcp . 8080" in hop.found
 
 
 def test_a_rule_that_leads_elsewhere_fails():
-    hop = hops.rule(published(), tables({"tcp . 8080": "172.17.0.9 . 80"}), TABLE)
+    hop = path_checks.rule(published(), tables({"tcp . 8080": "172.17.0.9 . 80"}), TABLE)
     assert (hop.status, "172.17.0.9:80, not to 172.17.0.2:80" in hop.found) == (FAIL, True)
 
 
@@ -339,27 +339,27 @@ def test_a_rule_that_leads_elsewhere_fails():
     ],
 )
 def test_what_is_wrong_with_the_table_is_said(found, said, advice):
-    hop = hops.rule(published(), found, TABLE)
+    hop = path_checks.rule(published(), found, TABLE)
     assert (hop.status, hop.advice) == (FAIL, advice)
     assert said in hop.found
 
 
 def test_masquerading_needs_the_subnet_in_its_set():
     found = tables()._replace(elements={("inet", "subnets4", "172.17.0.0/16"): ("", None)})
-    assert hops.masquerade(network(), found, TABLE, "web").status == OK
-    assert hops.masquerade(network(), tables(), TABLE, "web").status == FAIL
+    assert path_checks.masquerade(network(), found, TABLE, "web").status == OK
+    assert path_checks.masquerade(network(), tables(), TABLE, "web").status == FAIL
 
 
 def test_forwarding_is_needed_of_the_same_family():
     only4 = kernel(forwarding={4: True, 6: False})
-    assert hops.forwarding(only4, "172.17.0.2", [], "minirun0").status == OK
-    hop = hops.forwarding(only4, "fd00::2", [], "minirun0")
+    assert path_checks.forwarding(only4, "172.17.0.2", [], "minirun0").status == OK
+    hop = path_checks.forwarding(only4, "fd00::2", [], "minirun0")
     assert (hop.status, hop.advice) == (FAIL, "sysctl -w net.ipv6.conf.all.forwarding=1")
 
 
 def test_iptables_and_others_have_commands_of_their_own():
-    iptables = hops.forwarding(kernel(), "172.17.0.2", ["ip filter FORWARD"], "minirun0")
-    other = hops.forwarding(kernel(), "172.17.0.2", ["inet lan fw"], "minirun0")
+    iptables = path_checks.forwarding(kernel(), "172.17.0.2", ["ip filter FORWARD"], "minirun0")
+    other = path_checks.forwarding(kernel(), "172.17.0.2", ["inet lan fw"], "minirun0")
     assert iptables.advice.startswith("iptables -I FORWARD -i minirun0")
     assert other.advice.startswith("nft insert rule inet lan fw iifname")
 
@@ -373,7 +373,7 @@ def test_iptables_and_others_have_commands_of_their_own():
     ],
 )
 def test_the_hosts_route_goes_by_the_bridge(route, status):
-    assert hops.route(network(), "172.17.0.2", route).status == status
+    assert path_checks.route(network(), "172.17.0.2", route).status == status
 
 
 def chain(table: str, policy: str = "drop", family: str = "inet", hook: str = "forward") -> dict[str, Any]:
@@ -386,7 +386,7 @@ def rule_of(table: str, interface: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("told", "found"),
+    ("resolution", "found"),
     [
         ([chain("lan")], ["inet lan fw"]),
         ([chain("lan"), rule_of("lan", "eth1")], ["inet lan fw"]),
@@ -398,8 +398,8 @@ def rule_of(table: str, interface: str) -> dict[str, Any]:
         ([chain("lan", family="ip6")], []),
     ],
 )
-def test_whose_chain_drops_what_is_forwarded(told, found):
-    assert routes.dropping_of(told, "minirun0", "172.17.0.2") == found
+def test_whose_chain_drops_what_is_forwarded(resolution, found):
+    assert routes.dropping_of(resolution, "minirun0", "172.17.0.2") == found
 
 
 def test_a_route_is_read():
@@ -415,18 +415,18 @@ def test_a_route_is_read():
 
 def test_a_port_published_everywhere_is_found_at_every_address():
     known = [published("127.0.0.1"), published()]
-    assert way_in.published_at(known, Target("", 8080, "tcp"), "") == known[1]
-    assert way_in.published_at(known[1:], Target("", 8080, "tcp"), "198.51.100.1") == known[1]
+    assert path_in.published_at(known, Target("", 8080, "tcp"), "") == known[1]
+    assert path_in.published_at(known[1:], Target("", 8080, "tcp"), "198.51.100.1") == known[1]
 
 
 def test_a_port_published_at_one_address_is_not_found_at_another():
-    assert way_in.published_at([published("127.0.0.1")], Target("", 8080, "tcp"), "198.51.100.1") is None
-    assert way_in.published_at([published()], Target("", 8080, "tcp"), "::1") is None
+    assert path_in.published_at([published("127.0.0.1")], Target("", 8080, "tcp"), "198.51.100.1") is None
+    assert path_in.published_at([published()], Target("", 8080, "tcp"), "::1") is None
 
 
 def test_another_port_or_protocol_is_another():
-    assert way_in.published_at([published()], Target("", 80, "tcp"), "") is None
-    assert way_in.published_at([published()], Target("", 8080, "udp"), "") is None
+    assert path_in.published_at([published()], Target("", 80, "tcp"), "") is None
+    assert path_in.published_at([published()], Target("", 8080, "udp"), "") is None
 
 
 # ---- networks and names -------------------------------------------------------------------------------------------
@@ -439,8 +439,8 @@ def place(name: str, subnet: str, own: str, container: str = "x") -> Any:
 def test_a_common_network_is_rather_one_with_names():
     ours = [place("bridge", "172.17", "172.17.0.2"), place("lab", "172.18", "172.18.0.2")]
     theirs = [place("bridge", "172.17", "172.17.0.3"), place("lab", "172.18", "172.18.0.3")]
-    assert [one[0]["name"] for one in way_across.shared(ours, theirs)] == ["lab", "bridge"]
-    assert way_across.network_hop(("app", "db"), ours, theirs).status == OK
+    assert [one[0]["name"] for one in path_between.shared(ours, theirs)] == ["lab", "bridge"]
+    assert path_between.network_hop(("app", "db"), ours, theirs).status == OK
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ def test_a_common_network_is_rather_one_with_names():
 )
 def test_without_a_common_network_the_command_is_given(ours, theirs, advice):
     own, other = [place(ours, "172.18", "172.18.0.2")], [place(theirs, "172.19", "172.19.0.2")]
-    hop = way_across.network_hop(("app", "db"), own, other)
+    hop = path_between.network_hop(("app", "db"), own, other)
     assert (hop.status, hop.advice) == (FAIL, advice)
 
 
@@ -462,22 +462,24 @@ def common(name: str = "lab") -> Any:
 
 
 @pytest.mark.parametrize(
-    ("told", "status"),
+    ("resolution", "status"),
     [
-        (Told("db", lookup.KNOWN, "172.18.0.3", "172.18.0.1 says so"), OK),
-        (Told("172.18.0.3", lookup.LITERAL, "172.18.0.3", "an address"), NONE),
-        (Told("db", lookup.KNOWN, "192.0.2.9", "its /etc/hosts says so"), FAIL),
-        (Told("db", lookup.DEAD, "", "is dead"), FAIL),
-        (Told("db", lookup.UNKNOWN, "", "172.18.0.1 says NXDOMAIN"), FAIL),
+        (Resolution("db", lookup.KNOWN, "172.18.0.3", "172.18.0.1 says so"), OK),
+        (Resolution("172.18.0.3", lookup.LITERAL, "172.18.0.3", "an address"), NONE),
+        (Resolution("db", lookup.KNOWN, "192.0.2.9", "its /etc/hosts says so"), FAIL),
+        (Resolution("db", lookup.DEAD, "", "is dead"), FAIL),
+        (Resolution("db", lookup.UNKNOWN, "", "172.18.0.1 says NXDOMAIN"), FAIL),
     ],
 )
-def test_a_name_has_to_lead_to_the_container(told, status):
-    assert way_across.name_hop("db", told, common()).status == status
+def test_a_name_has_to_lead_to_the_container(resolution, status):
+    assert path_between.name_hop("db", resolution, common()).status == status
 
 
 def test_on_the_default_network_the_address_is_given():
-    told = Told("db", lookup.NAMELESS, "", "no names")
-    assert way_across.name_hop("db", told, common("bridge")).advice.endswith("use the address 172.18.0.3")
+    resolution = Resolution("db", lookup.NAMELESS, "", "no names")
+    assert path_between.name_hop("db", resolution, common("bridge")).advice.endswith(
+        "use the address 172.18.0.3"
+    )
 
 
 def test_a_hosts_file_is_read_as_the_resolver_reads_it():
@@ -492,10 +494,10 @@ def test_a_hosts_file_may_hold_anything():
 
 def test_internal_networks_have_no_way_out():
     closed = (network("vault", internal=True), endpoint("safe", "172.19.0.2"))
-    hop = way_out.internal("safe", [closed])
+    hop = path_out.internal("safe", [closed])
     assert hop is not None
     assert hop.advice == "minirun network connect bridge safe"
-    assert way_out.internal("safe", [closed, place("lab", "172.18", "172.18.0.2")]) is None
+    assert path_out.internal("safe", [closed, place("lab", "172.18", "172.18.0.2")]) is None
 
 
 # ---- the end ------------------------------------------------------------------------------------------------------
@@ -507,9 +509,9 @@ def test_rules_that_drop_during_a_probe_are_named():
         Drop("bridge", "prerouting", "not its address", Counter(4, 0)),
         Drop("inet", "forward", "", Counter(2, 0)),
     ]
-    grown = hops.increase(before, after)
+    grown = path_checks.increase(before, after)
     assert grown == [("the inet table's chain forward", 2)]
-    hop = hops.probe("app", "172.18.0.3:80", Probe(False, "no answer"), grown, "minirun0")
+    hop = path_checks.probe("app", "172.18.0.3:80", Probe(False, "no answer"), grown, "minirun0")
     assert hop.found.endswith("meanwhile the inet table's chain forward has dropped 2")
 
 
@@ -518,20 +520,22 @@ def walked(*statuses: str) -> list[Hop]:
 
 
 def test_a_way_without_a_failed_hop_is_free():
-    assert hops.verdict(walked(OK, NONE, OK)) == "The way is free."
+    assert path_checks.verdict(walked(OK, NONE, OK)) == "The way is free."
 
 
 def test_the_first_failed_hop_is_the_end_and_others_are_named():
-    assert hops.verdict(walked(OK, FAIL, OK, FAIL)) == "The way ends at hop 2, hop2.  Look at hop4, too."
+    assert (
+        path_checks.verdict(walked(OK, FAIL, OK, FAIL)) == "The way ends at hop 2, hop2.  Look at hop4, too."
+    )
 
 
 def test_a_probe_that_got_through_is_mentioned():
-    assert hops.verdict([*walked(FAIL), Hop(hops.PROBE, OK, "")]).endswith(
+    assert path_checks.verdict([*walked(FAIL), Hop(path_checks.PROBE, OK, "")]).endswith(
         "The probe got through all the same."
     )
 
 
 def test_after_a_failed_hop_the_probe_has_no_advice():
-    way = [Hop("cable", FAIL, "", "up"), Hop(hops.PROBE, FAIL, "", "tcpdump")]
-    assert [hop.advice for hop in packetway._brief(way)] == ["up", ""]
-    assert [hop.advice for hop in packetway._brief(way[1:])] == ["tcpdump"]
+    way = [Hop("veth", FAIL, "", "up"), Hop(path_checks.PROBE, FAIL, "", "tcpdump")]
+    assert [hop.advice for hop in packet_path._brief(way)] == ["up", ""]
+    assert [hop.advice for hop in packet_path._brief(way[1:])] == ["tcpdump"]

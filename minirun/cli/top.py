@@ -5,16 +5,14 @@ See  ps(1); Docker's `top`: the host's ps, of which the container's processes ar
 
 from __future__ import annotations
 
-import subprocess
-
 import click
 
 from minirun.cli import format
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers, networks, records
-from minirun.errors import ConflictError, MinirunError, NotFoundError, UnsupportedError, UsageError
-from minirun.linux import cgroup_processes
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.linux import cgroup_processes, programs
 from minirun.network.ports import show_address
 
 TYPE_CHECKING = False
@@ -38,14 +36,10 @@ def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -
 
 def _ps(options: tuple[str, ...]) -> str:
     """What the host's ps prints.  Raises MinirunError with its first words when it refuses."""
-    try:
-        done = subprocess.run(["ps", *options], capture_output=True, text=True, errors="replace")
-    except FileNotFoundError:
-        raise UnsupportedError("ps is not installed", "apt-get install procps") from None
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise MinirunError(f"ps: {said[0] if said else f'exit {done.returncode}'}")
-    return done.stdout
+    result = programs.run(["ps", *options])
+    if result.code:
+        raise MinirunError(f"ps: {result.reason}")
+    return result.output
 
 
 def rows(text: str, pids: Collection[int]) -> Iterator[list[str]]:

@@ -16,7 +16,7 @@ import socket
 from minirun import files
 from minirun.engine import control, etc, events, nameservers, records
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
-from minirun.network import addresses, bridge, ledger, nameserver_process, netlink, ports
+from minirun.network import addresses, bridge, ledger, nameserver_process, netlink, ports, transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record, RunOptions
     from minirun.network.addresses import Subnet
-    from minirun.network.bridge import Sandbox
     from minirun.network.ledger import Attachment, Endpoint, Network, Pool, Port
+    from minirun.network.sandbox import Sandbox
     from minirun.paths import Paths
 
 PREDEFINED = ("bridge", "host", "none")
@@ -319,7 +319,7 @@ def remove(paths: Paths, text: str) -> None:
     """Raises ConflictError while a container is on it, and for those that always are; NotFoundError."""
     if text in PREDEFINED or ledger.find(paths, text)["name"] == ledger.DEFAULT:
         raise ConflictError(f"{text} is a pre-defined network and cannot be removed")
-    with ledger.lock():
+    with transaction.begin(paths) as change:
         network = ledger.find(paths, text)
         users = [endpoint["name"] for endpoint in network["endpoints"].values()]
         if users:
@@ -327,7 +327,7 @@ def remove(paths: Paths, text: str) -> None:
                 f"error while removing network: network {network['name']} has active endpoints: {', '.join(users)}",
                 "stop these containers, or `minirun network disconnect` them",
             )
-        bridge.remove(paths, network)
+        bridge.remove(change, network)
     events.of_one_network(paths, network, "destroy")
 
 

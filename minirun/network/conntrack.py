@@ -70,4 +70,4 @@ def _delete(sock: socket.socket, family: int, one: bytes) -> None:
 
 def _message(kind: int, flags: int, family: int, attributes: bytes = b"") -> bytes:
     body = struct.pack("=BBH", family, 0, 0) + attributes
-    return netlink.HEADER.pack(netlink.HEADER.size + len(body), kind, flags, 1, 0) + body
+    return netlink.HEADER.pack(netlink.HEADER.size + len(body), kind, flags, 0, 0) + body

@@ -4,7 +4,7 @@ The rules never change; they stand in table.nft.  What changes is the content of
 bridge, each container's address, each published port, with the name of whom it is for as its comment.  A container
 that comes adds its elements and one that goes deletes them, each in one transaction of nft(8): all of it or none.
 Where that fails, because somebody has flushed the table or a crash has left it behind, `all_of` says everything
-anew: what is in the ledger is what should be in the kernel.
+anew: what is in the ledger is what should be in the kernel.  Here is only text; tables.py has nft read it.
 
 `accept` in our table ends only our table's say.  Where another program's forward chain drops by policy, it still
 drops: see foreign_firewalls.py.
@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import os
 
-from minirun.errors import MinirunError, UnsupportedError, none_left
-from minirun.linux import trace
 from minirun.network import addresses
 
 TYPE_CHECKING = False
@@ -136,89 +134,4 @@ def removal(table: str) -> str:
     """The script that deletes both tables; the `add` is for the case that they are gone already."""
     return "".join(
         f"{verb} table {family} {table}\n" for family in ("inet", "bridge") for verb in ("add", "delete")
-    )
-
-
-# ---- running nft ------------------------------------------------------------------------------------------------
-
-
-def begin(text: str, lock: int, why: str, question: str = "") -> tuple[int, int]:
-    """Start nft on the script `text` and return at once, with what `finish` needs.
-
-    `question` are commands that only print: `finish` returns what.
-
-    nft inherits `lock`, the descriptor of a flock(2): when we are killed, whoever waits for the lock waits for nft
-    as well, and does not find a table that appears a moment after it was deleted.
-
-    os.posix_spawn rather than subprocess: importing that would take longer than nft itself (5 ms).
-    Raises UnsupportedError when nft is not installed.
-    """
-    program = find("nft")
-    if text:
-        trace.announce("nft", [text], why)
-        trace.before("nft")
-    script = os.memfd_create("nft", os.MFD_CLOEXEC)  # a pipe would hold no more than 64 KiB before nft reads
-    errors, stderr = os.pipe()
-    try:
-        os.write(script, (text + question).encode())
-        os.lseek(script, 0, os.SEEK_SET)
-        actions = [
-            (os.POSIX_SPAWN_DUP2, *pair) for pair in ((script, 0), (stderr, 1), (stderr, 2), (lock, 3))
-        ]
-        pid = os.posix_spawn(program, ["nft", "-f", "-"], os.environ, file_actions=actions)
-    except BaseException as error:
-        os.close(errors)
-        raise (none_left("processes") if isinstance(error, BlockingIOError) else error) from None
-    finally:
-        os.close(script)
-        os.close(stderr)
-    return pid, errors
-
-
-def finish(started: tuple[int, int]) -> str:
-    """Wait for what `begin` started; returns what it printed.
-
-    Raises MinirunError with nft's first words; UnsupportedError when the kernel has no nftables for IP."""
-    pid, errors = started
-    with open(errors, "rb") as file:
-        said = file.read().decode(errors="replace").strip()
-    _, status = os.waitpid(pid, 0)
-    if not status:
-        return said
-    reason = said.splitlines()[0] if said else f"ended with status {os.waitstatus_to_exitcode(status)}"
-    if "Operation not supported" in said:
-        raise UnsupportedError(
-            f"this kernel has no nftables for IP: nft: {reason}",
-            "networks need CONFIG_NF_TABLES_INET and _BRIDGE; --network host and --network none do not",
-        )
-    raise MinirunError(f"nft: {reason}", "modprobe -a nf_tables nft_ct nft_masq nft_nat nft_fib_inet")
-
-
-def has_rules(table: str, lock: int) -> bool:
-    """Whether the last rules of both tables are there: `nft flush table` takes rules away and leaves the sets."""
-    why = "whether somebody has flushed the tables"
-    # one nft for each: listing a second table in one script finds nothing of it
-    started = [
-        (begin("", lock, why, f"list chain {family} {table} {chain}\n"), f'comment "{comment}"')
-        for family, (chain, comment) in LAST_RULES.items()
-    ]
-    found = [_says(one, comment) for one, comment in started]  # each has to be waited for
-    return all(found)
-
-
-def _says(started: tuple[int, int], words: str) -> bool:
-    try:
-        return words in finish(started)
-    except MinirunError:
-        return False
-
-
-def find(program: str) -> str:
-    """The path of a program that root can run.  Raises UnsupportedError when it is not installed."""
-    for directory in (*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"):
-        path = f"{directory}/{program}"
-        if directory and os.access(path, os.X_OK):
-            return path
-    raise UnsupportedError(
-        f"{program} is not installed", "apt-get install nftables, or use --network host or none"
     )

@@ -20,20 +20,18 @@ By hand  iptables -S DOCKER-USER; iptables -S FORWARD; firewall-cmd --zone=trust
 from __future__ import annotations
 
 import contextlib
-import os
 
 from minirun import files
-from minirun.errors import MinirunError, none_left
-from minirun.linux import trace
-from minirun.network import firewall
+from minirun.errors import MinirunError
+from minirun.linux import programs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from minirun.network.ledger import Network
 
-QUESTION = "list chains\n"  # at the end of a script for nft: what others have
+QUERY = "list chains\n"  # at the end of a script for nft: what others have
 _PROGRAMS = {"ip": "iptables", "ip6": "ip6tables"}
 _LEGACY = {"ip": "/proc/net/ip_tables_names", "ip6": "/proc/net/ip6_tables_names"}
 _FIREWALLD = "firewalld"
@@ -41,7 +39,7 @@ _DOCKERS = ("docker0", "br-+")  # Docker's own bridges
 
 
 def allow(network: Network, chains: str) -> bool:
-    """Put our rules where others drop; `chains` is nft's answer to QUESTION.  Whether the ledger is to remember more.
+    """Put our rules where others drop; `chains` is nft's answer to QUERY.  Whether the ledger is to remember more.
 
     Rules of before that are not right any more, as those for a name server's last port, go.
     """
@@ -55,7 +53,7 @@ def allow(network: Network, chains: str) -> bool:
             _restore(family, lines, why="somebody else's firewall drops what it does not know")
             network["foreign_firewalls"] = [*dict.fromkeys([*network["foreign_firewalls"], family])]
     if "table inet firewalld" in chains and _FIREWALLD not in network["foreign_firewalls"]:
-        _tell_firewalld("add", network, why="firewalld rejects what comes by an interface it does not know")
+        _firewalld("add", network, why="firewalld rejects what comes by an interface it does not know")
         network["foreign_firewalls"].append(_FIREWALLD)
     return network["foreign_firewalls"] != before
 
@@ -64,7 +62,7 @@ def disallow(network: Network) -> None:
     """Take them out again."""
     for family in network["foreign_firewalls"]:
         if family == _FIREWALLD:
-            _tell_firewalld("remove", network, why="the network has gone")
+            _firewalld("remove", network, why="the network has gone")
             continue
         if rules := _deleting(_ours(network, family)):
             _restore(family, rules, why="the network has gone, and its ways through with it")
@@ -105,13 +103,11 @@ def _rules(network: Network, family: str, dropping: set[str], chains: str) -> It
             yield f"INPUT -i {bridge} {port} {mark} -j ACCEPT"
 
 
-def _tell_firewalld(verb: str, network: Network, why: str) -> None:
+def _firewalld(verb: str, network: Network, why: str) -> None:
     """Put the bridge into the zone of those who are trusted, or take it out: our own table still has its say."""
     words = ["firewall-cmd", "--zone=trusted", f"--{verb}-interface={network['bridge']}"]
-    trace.announce("iptables", [" ".join(words), ""], why)
-    trace.before("iptables")
     with contextlib.suppress(MinirunError) if verb == "remove" else contextlib.nullcontext():
-        _run(words, "")
+        _run(words, act="iptables", shown=[" ".join(words), ""], why=why)
 
 
 def _mark(network: Network) -> str:
@@ -132,35 +128,19 @@ def _legacy(family: str) -> list[str]:
 
 def _present(family: str) -> list[str]:
     """The rules of the filter table, as `iptables -S` prints them."""
-    return _run([_PROGRAMS[family], "-w", "-S"], "").splitlines()
+    return _run([_PROGRAMS[family], "-w", "-S"]).splitlines()
 
 
 def _restore(family: str, rules: list[str], why: str) -> None:
     """All of them or none."""
     text = "".join(f"{line}\n" for line in ("*filter", *rules, "COMMIT"))
     program = f"{_PROGRAMS[family]}-restore"
-    trace.announce("iptables", [program, text], why)
-    trace.before("iptables")
-    _run([program, "--wait", "--noflush"], text)
+    _run([program, "--wait", "--noflush"], text, act="iptables", shown=[program, text], why=why)
 
 
-def _run(words: list[str], text: str) -> str:
-    """What a program prints that reads `text`.  Raises MinirunError with its words."""
-    stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    reader, writer = os.pipe()
-    try:
-        os.write(stdin, text.encode())
-        os.lseek(stdin, 0, os.SEEK_SET)
-        actions = [(os.POSIX_SPAWN_DUP2, *pair) for pair in ((stdin, 0), (writer, 1), (writer, 2))]
-        pid = os.posix_spawn(firewall.find(words[0]), words, os.environ, file_actions=actions)
-    except BlockingIOError:
-        os.close(reader)
-        raise none_left("processes") from None
-    finally:
-        os.close(stdin)
-        os.close(writer)
-    with open(reader, encoding="utf-8", errors="replace") as file:
-        said = file.read()
-    if os.waitpid(pid, 0)[1]:
-        raise MinirunError(f"{words[0]}: {said.strip().splitlines()[0] if said.strip() else 'failed'}")
-    return said
+def _run(words: list[str], text: str = "", *, act: str = "", shown: Sequence[str] = (), why: str = "") -> str:
+    """What a program prints.  Raises MinirunError with its words."""
+    result = programs.run(words, text, act=act, shown=shown, why=why)
+    if result.code:
+        raise MinirunError(f"{words[0]}: {result.reason}")
+    return result.output

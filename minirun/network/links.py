@@ -222,7 +222,6 @@ def _send(sock: socket.socket, message: Any, kind: int, flags: int, command: str
 def _encode(message: Any, kind: int, flags: int) -> bytes:
     message["header"]["type"] = kind
     message["header"]["flags"] = flags
-    message["header"]["sequence_number"] = 1
     message.reset()
     message.encode()
     return bytes(message.data)

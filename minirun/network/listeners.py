@@ -13,11 +13,12 @@ import contextlib
 import os
 import re
 import socket
-import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from minirun import files
+from minirun.errors import UnsupportedError
+from minirun.linux import programs
 from minirun.network import addresses, firewall, namespace
 
 if TYPE_CHECKING:
@@ -91,9 +92,8 @@ def parse_v6_only(text: str) -> set[int]:
 
 def _v6_only(pid: int | str) -> set[int]:
     """None where ss is missing: then :: counts as both families, as it does by default."""
-    with contextlib.suppress(OSError), namespace.inside(f"/proc/{pid}/ns/net"):
-        done = subprocess.run(["ss", "-6Hlntue"], capture_output=True, text=True, check=False)
-        return parse_v6_only(done.stdout)
+    with contextlib.suppress(OSError, UnsupportedError), namespace.inside(f"/proc/{pid}/ns/net"):
+        return parse_v6_only(programs.run(["ss", "-6Hlntue"]).output)
     return set()
 
 

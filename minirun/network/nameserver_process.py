@@ -57,7 +57,7 @@ class Preparation:
         self.udp, self.tcp = _open_sockets([pool["gateway"] for pool in network["pools"]])
         network["dns_port"] = self.udp[0].getsockname()[1]
 
-    def begin(self, network: Network, serve: Serve) -> None:
+    def start(self, network: Network, serve: Serve) -> None:
         """Have `serve` run it in a process of its own.  The bridge has to be there."""
         for sock in (*self.udp, *self.tcp):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, network["bridge"].encode())

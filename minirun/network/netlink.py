@@ -10,6 +10,7 @@ See      netlink(7), rtnetlink(7), linux/rtnetlink.h
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import socket
 import struct
@@ -36,6 +37,8 @@ _NUD_NOARP = 0x40  # it does not age
 _NTF_MASTER, _NTF_STICKY = 0x04, 0x40
 NESTED = 0x8000  # of an attribute's type: there are attributes in it
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+_SEQUENCE_OFFSET = 8
+_sequence = itertools.count(1)
 
 
 def open_socket(protocol: int = socket.NETLINK_ROUTE) -> socket.socket:
@@ -54,8 +57,41 @@ def request(sock: socket.socket, message: bytes, command: str, why: str) -> None
 
 
 def _exchange(sock: socket.socket, message: bytes) -> None:
-    sock.send(message)
-    _raise_error(sock.recv(65536))
+    _raise_error(next(_answers(sock, _send(sock, message), 1 << 16)))
+
+
+def dump(sock: socket.socket, message: bytes) -> list[bytes]:
+    """Send a message with NLM_F_DUMP; all the messages that answer, each with its header."""
+    messages: list[bytes] = []
+    for answer in _answers(sock, _send(sock, message), 1 << 20):
+        _raise_error(answer)
+        if HEADER.unpack_from(answer)[1] == _NLMSG_DONE:
+            break
+        messages.append(answer)
+    return messages
+
+
+def _send(sock: socket.socket, message: bytes) -> int:
+    """Returns the number that the message got: the kernel's answers have the same."""
+    sequence = next(_sequence)
+    numbered = bytearray(message)
+    struct.pack_into("=I", numbered, _SEQUENCE_OFFSET, sequence)
+    sock.send(numbered)
+    return sequence
+
+
+def _answers(sock: socket.socket, sequence: int, size: int) -> Iterator[bytes]:
+    """The messages that answer the request of this number, without end; `size` is the most that comes in one read.
+
+    Others are passed over: an exchange that was interrupted has left its answer in the socket.
+    """
+    while True:
+        received = sock.recv(size)
+        while received:
+            length, _, _, number, _ = HEADER.unpack_from(received)
+            if number == sequence:
+                yield received[:length]
+            received = received[(length + 3) & ~3 :]
 
 
 def _raise_error(answer: bytes) -> None:
@@ -63,21 +99,6 @@ def _raise_error(answer: bytes) -> None:
         (code,) = struct.unpack_from("=i", answer, HEADER.size)
         if code:
             raise OSError(-code, os.strerror(-code))
-
-
-def dump(sock: socket.socket, message: bytes) -> list[bytes]:
-    """Send a message with NLM_F_DUMP; all the messages that answer, each with its header."""
-    sock.send(message)
-    messages: list[bytes] = []
-    while True:
-        answer = sock.recv(1 << 20)
-        while answer:
-            length, kind = HEADER.unpack_from(answer)[:2]
-            _raise_error(answer)
-            if kind == _NLMSG_DONE:
-                return messages
-            messages.append(answer[:length])
-            answer = answer[(length + 3) & ~3 :]
 
 
 def add_fdb_entry(sock: socket.socket, port: str, mac: str, why: str) -> None:
@@ -94,7 +115,7 @@ def add_fdb_entry(sock: socket.socket, port: str, mac: str, why: str) -> None:
 
 
 def _message(kind: int, flags: int, body: bytes) -> bytes:
-    return HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_ACK | flags, 1, 0) + body
+    return HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_ACK | flags, 0, 0) + body
 
 
 def exists(interface: str) -> bool:
@@ -112,7 +133,7 @@ def groups(sock: socket.socket) -> dict[str, int]:
     body = _IFINFOMSG.pack(0, 0, 0, 0, 0) + skip
     size = HEADER.size + len(body)
     found = {}
-    for answer in dump(sock, HEADER.pack(size, _RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body):
+    for answer in dump(sock, HEADER.pack(size, _RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body):
         said = dict(attributes(answer[HEADER.size + _IFINFOMSG.size :]))
         name = said.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
         found[name] = int.from_bytes(said.get(_IFLA_GROUP, b""), sys.byteorder)

@@ -249,7 +249,7 @@ def _container_with(networks: list[Network], protocol: str, host_ip: str, port: 
 
 def _process_with(protocol: str, port: int) -> str:
     """`nginx (pid 12)`; a shim, which may be of another --root, by its container's name."""
-    from minirun.network import listeners  # with re and subprocess, which a shim has no use for
+    from minirun.network import listeners  # with re, which a shim has no use for
 
     owner = listeners.owner_of_port(protocol, port)
     if owner is None:

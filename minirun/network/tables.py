@@ -1,96 +1,120 @@
-"""The tables follow the ledger: one transaction for each container that comes or goes.
+"""The tables follow the ledger: one transaction of nft(8) for each container that comes or goes.
 
 It says only what is new or old.  Where nft cannot do that, because somebody has flushed or changed the tables, they are
-made anew with all that the ledger has.  nft works beside us: what begins here is finished when the links are made.
+made anew with all that the ledger has.  nft works beside us: what is started here is waited for when the links are
+made.
 
-See      firewall.py for what is said
+See      firewall.py for what is said, nft.py for how
 By hand  nft list ruleset; nft monitor
 """
 
 from __future__ import annotations
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.network import firewall, foreign_firewalls, ledger
+from minirun.network import firewall, foreign_firewalls, ledger, nft
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from minirun.linux.programs import Running
     from minirun.network.firewall import Element
     from minirun.network.ledger import Endpoint, Network
-    from minirun.paths import Paths
+    from minirun.network.transaction import Transaction
 
 
-def begin_change(
-    paths: Paths, network: Network, endpoint: Endpoint, lock: int, *, fresh: bool
-) -> tuple[int, int]:
-    """Start nft on what a container adds; all of it when there was nothing before."""
-    table = ledger.names(paths.root)[1]
-    networks = [other for other in ledger.read_all(paths) if other["name"] != network["name"]]
-    if not any(other["endpoints"] for other in networks) and (fresh or len(network["endpoints"]) == 1):
+def start_adding(change: Transaction, network: Network, endpoint: Endpoint, *, fresh: bool) -> Running:
+    """Start nft on what a container adds; on all of it when there was nothing before."""
+    others = _others(change, network)
+    if not any(other["endpoints"] for other in others) and (fresh or len(network["endpoints"]) == 1):
         why = "the rules, and in their sets who there is: only what is published comes in, nobody speaks for another"
-        return firewall.begin(firewall.all_of(table, [network]), lock, why, foreign_firewalls.QUESTION)
+        script = firewall.all_of(change.table, [network])
+        return nft.start(script, change.lock, why, foreign_firewalls.QUERY)
     elements: list[Element] = [*firewall.of_network(network), *firewall.of_endpoint(network, endpoint)]
     why = "what the rules have to know of the network and the container"
-    return firewall.begin(firewall.adding(table, elements), lock, why, foreign_firewalls.QUESTION)
+    return nft.start(firewall.adding(change.table, elements), change.lock, why, foreign_firewalls.QUERY)
 
 
-def finish_change(paths: Paths, started: tuple[int, int], lock: int) -> str:
-    """What nft says.  When it cannot add to what is there, the tables are made anew."""
+def wait_added(change: Transaction, running: Running) -> str:
+    """What nft says to foreign_firewalls.QUERY.  When it cannot add to what is there, the tables are made anew."""
     try:
-        return firewall.finish(started)
+        return nft.wait(running)
     except UnsupportedError:
         raise
     except MinirunError:
-        return say_all_anew(paths, lock, ledger.read_all(paths))
+        return rebuild(change, ledger.read_all(change.paths))
 
 
-def say_all_anew(paths: Paths, lock: int, networks: list[Network]) -> str:
-    """Make both tables as `networks` say, which are all there are, whatever they are now."""
-    text = firewall.all_of(ledger.names(paths.root)[1], networks)
+def apply(change: Transaction, script: str, why: str) -> str:
+    """Add or delete elements, and wait for it; returns what `wait_added` does."""
+    return wait_added(change, nft.start(script, change.lock, why, foreign_firewalls.QUERY))
+
+
+def rebuild(change: Transaction, networks: list[Network]) -> str:
+    """Make both tables as `networks` say, which are all there are, whatever they are now; returns what `apply` does."""
     why = "somebody has changed the tables: all is said anew"
-    return firewall.finish(firewall.begin(text, lock, why, foreign_firewalls.QUESTION))
+    return nft.run(firewall.all_of(change.table, networks), change.lock, why, foreign_firewalls.QUERY)
 
 
-def change(paths: Paths, text: str, lock: int, why: str) -> str:
-    """One script and its end; returns what foreign_firewalls.py asks."""
-    return finish_change(paths, firewall.begin(text, lock, why, foreign_firewalls.QUESTION), lock)
+def are_whole(change: Transaction) -> bool:
+    """Whether the last rules of both tables are there: `nft flush table` takes rules away and leaves the sets."""
+    why = "whether somebody has flushed the tables"
+    # one nft for each: listing a second table in one script finds nothing of it
+    started = [
+        (
+            nft.start("", change.lock, why, f"list chain {family} {change.table} {chain}\n"),
+            f'comment "{comment}"',
+        )
+        for family, (chain, comment) in firewall.LAST_RULES.items()
+    ]
+    found = [_prints(running, comment) for running, comment in started]  # each has to be waited for
+    return all(found)
 
 
-def remove_unused(paths: Paths, lock: int) -> None:
-    """Delete the tables, which no container uses, if they are there."""
-    table = ledger.names(paths.root)[1]
+def _prints(running: Running, words: str) -> bool:
     try:
-        listed = firewall.finish(firewall.begin("", lock, "whether tables are left", "list tables\n"))
-        if any(line.split()[-1:] == [table] for line in listed.splitlines()):
+        return words in nft.wait(running)
+    except MinirunError:
+        return False
+
+
+def remove_unused(change: Transaction) -> None:
+    """Delete the tables, which no container uses, if they are there."""
+    try:
+        listed = nft.run("", change.lock, "whether tables are left", "list tables\n")
+        if any(line.split()[-1:] == [change.table] for line in listed.splitlines()):
             why = "left over: no container is there to translate for"
-            firewall.finish(firewall.begin(firewall.removal(table), lock, why))
+            nft.run(firewall.removal(change.table), change.lock, why)
     except UnsupportedError:
         return  # without nft nothing was made
 
 
-def begin_removal(
-    paths: Paths, elements: list[Element], lock: int, spared: Network
-) -> tuple[int, int] | None:
-    """Start nft on taking elements out; on the tables themselves if nobody else is left.  None without nft."""
-    table = ledger.names(paths.root)[1]
-    others = [network for network in ledger.read_all(paths) if network["name"] != spared["name"]]
+def start_removing(change: Transaction, elements: list[Element], network: Network) -> Running | None:
+    """Start nft on taking elements of a network out; on the tables themselves if nobody is left.  None without nft."""
     try:
-        if not spared["endpoints"] and not any(network["endpoints"] for network in others):
-            return firewall.begin(firewall.removal(table), lock, why="no container is left to translate for")
-        return firewall.begin(firewall.deleting(table, elements), lock, why="what was about this container")
+        if not any(one["endpoints"] for one in (network, *_others(change, network))):
+            why = "no container is left to translate for"
+            return nft.start(firewall.removal(change.table), change.lock, why)
+        return nft.start(
+            firewall.deleting(change.table, elements), change.lock, "what was about this container"
+        )
     except UnsupportedError:
         return None
 
 
-def finish_removal(paths: Paths, started: tuple[int, int] | None, lock: int, network: Network) -> None:
+def wait_removed(change: Transaction, running: Running | None, network: Network) -> None:
     """Without nftables there is nothing to delete; a table that somebody has changed is made anew."""
-    if started is None:
+    if running is None:
         return
     try:
-        firewall.finish(started)
+        nft.wait(running)
     except UnsupportedError:
         return
     except MinirunError:
-        others = [other for other in ledger.read_all(paths) if other["name"] != network["name"]]
-        if not any(other["endpoints"] for other in (*others, network)):
+        left = [*_others(change, network), network]
+        if not any(one["endpoints"] for one in left):
             raise
-        say_all_anew(paths, lock, [*others, network])
+        rebuild(change, left)
+
+
+def _others(change: Transaction, network: Network) -> list[Network]:
+    """All networks but this one, whose page of the ledger may be behind what is in our hands."""
+    return [other for other in ledger.read_all(change.paths) if other["name"] != network["name"]]

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.linux import trace
-from minirun.network import firewall, ledger
+from minirun.linux import programs, trace
+from minirun.network import firewall, ledger, nft
 from tests.support import CHECKOUT, run
 
 
@@ -109,9 +109,9 @@ def test_the_longest_script_is_told_whole():
 
 
 def test_a_missing_nft_is_said_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(firewall.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(programs.os, "access", lambda path, mode: False)
     with pytest.raises(UnsupportedError, match="nft is not installed") as caught:
-        firewall.begin("", 0, why="")
+        nft.start("", 0, why="")
     assert "nftables" in caught.value.hint
 
 
@@ -129,7 +129,7 @@ def test_what_nft_says_becomes_one_sentence(tmp_path, monkeypatch, said, error, 
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(error, match=message) as caught:
-        firewall.finish(firewall.begin("", 0, why=""))
+        nft.run("", 0, why="")
     assert caught.value.hint
 
 

@@ -29,7 +29,7 @@ from minirun.linux import (
     seccomp,
     syscalls,
 )
-from minirun.network import firewall, ledger
+from minirun.network import firewall, ledger, nft
 from minirun.runtime import process
 
 TYPE_CHECKING = False
@@ -261,8 +261,7 @@ def nftables() -> Check:
 
 def _load_table() -> None:
     syscalls.unshare(constants.CLONE_NEWNET)
-    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    firewall.finish(firewall.begin(firewall.all_of("minirun", []), null, ""))
+    nft.run(firewall.all_of("minirun", []), lock=-1, why="")
 
 
 def forwarding(value: str) -> Check:

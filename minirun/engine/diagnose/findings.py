@@ -100,7 +100,7 @@ def _of_tables(table: str, used: list[Network], kernel: Kernel) -> Iterator[Rema
 def tables_anew(family: str, table: str, tables: Tables) -> str:
     """What makes the tables anew when there is something wrong with one of them.
 
-    The commands of `network` see by its last rule whether it is whole (firewall.has_rules): if that is not gone, the
+    The commands of `network` see by its last rule whether it is whole (tables.are_whole): if that is not gone, the
     table has to go first.
     """
     chain, _ = firewall.LAST_RULES[family]

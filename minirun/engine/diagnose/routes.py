@@ -14,15 +14,15 @@ import json
 import os
 import re
 import socket
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minirun import files
 from minirun.engine import networks, records
 from minirun.engine.diagnose import snapshot
-from minirun.errors import NotFoundError
-from minirun.network import addresses, firewall, ledger, namespace, ports
+from minirun.errors import NotFoundError, UnsupportedError
+from minirun.linux import programs
+from minirun.network import addresses, ledger, namespace, nft, ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -176,12 +176,10 @@ def standing_in(pid: int) -> Iterator[None]:
 def route_to(address: str, pid: int = 0) -> Route:
     """The way that a packet to `address` would take, from our namespace or from that of a process."""
     with standing_in(pid):
-        words = [firewall.find("ip"), "-j", "route", "get", address]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no route"]
-        return Route("", "", said[0].removeprefix("RTNETLINK answers: "))
-    return route_of(json.loads(done.stdout))
+        result = programs.run(["ip", "-j", "route", "get", address])
+    if result.code:
+        return Route("", "", result.reason.removeprefix("RTNETLINK answers: "))
+    return route_of(json.loads(result.output))
 
 
 def route_of(listed: list[dict[str, Any]]) -> Route:
@@ -198,10 +196,10 @@ def dropping_chains(bridge: str, address: str) -> list[str]:
 def ruleset() -> list[dict[str, Any]]:
     """Everybody's tables, as `nft -j list ruleset` prints them; nothing where it cannot."""
     try:
-        done = subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, text=True, check=False)
-    except OSError:
+        result = nft.list_json("ruleset")
+    except UnsupportedError:
         return []
-    found: list[dict[str, Any]] = json.loads(done.stdout or '{"nftables": []}')["nftables"]
+    found: list[dict[str, Any]] = json.loads(result.output or '{"nftables": []}')["nftables"]
     return found
 
 

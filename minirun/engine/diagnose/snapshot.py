@@ -14,14 +14,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minirun import files
 from minirun.engine import records
 from minirun.engine.view import host
 from minirun.errors import UnsupportedError
-from minirun.network import firewall, nameserver_process, namespace
+from minirun.linux import programs
+from minirun.network import firewall, nameserver_process, namespace, nft
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,11 +120,8 @@ def _ip(*words: str) -> Any:
 
 def _printed(program: str, *words: str) -> Any:
     """What `ip -j` prints; nothing where it fails: a kernel without IPv6 has no routes of it."""
-    try:
-        done = subprocess.run([program, "-j", *words], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise UnsupportedError(f"{program} is not installed", "apt-get install iproute2") from None
-    return json.loads(done.stdout or "[]") if done.returncode == 0 else []
+    result = programs.run([program, "-j", *words])
+    return [] if result.code else json.loads(result.output or "[]")
 
 
 def _default_routes(family: str) -> Iterator[tuple[str, str]]:
@@ -190,17 +187,15 @@ def _name_servers(paths: Paths, ledgered: list[Network]) -> Iterator[tuple[str, 
 def _look_at_tables(table: str) -> Tables:
     listed: dict[str, Any] = {}
     problem = ""
-    try:
-        program = firewall.find("nft")
-    except UnsupportedError as error:
-        return tables_of({}, error.message)
     for family in FAMILIES:
-        words = [program, "-j", "list", "table", family, table]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            listed[family] = json.loads(done.stdout)["nftables"]
-        elif "No such file" not in done.stderr:  # how nft says that there is no such table
-            problem = f"nft: {(done.stderr.splitlines() or ['failed'])[0]}"
+        try:
+            result = nft.list_json("table", family, table)
+        except UnsupportedError as error:
+            return tables_of({}, error.message)
+        if result.code == 0:
+            listed[family] = json.loads(result.output)["nftables"]
+        elif "No such file" not in result.errors:  # how nft says that there is no such table
+            problem = f"nft: {result.reason}"
     return tables_of(listed, problem)
 
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.engine.view.layers import ADDED, CHANGED, REMOVED
 from minirun.cli import netmap_words as words
+from minirun.engine.view.layers import ADDED, CHANGED, REMOVED
 from minirun.printable import printable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 from minirun.cli import filters, format, pruning, stopping, units
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
-from minirun.engine import containers, networks, prune
+from minirun.engine import containers, network_repair, networks, prune
 from minirun.engine.options import attachments
 from minirun.engine.options import run_options as parse
 from minirun.engine.view import inspect_network
@@ -94,7 +94,7 @@ def ls_command(session: Session, quiet: bool, no_trunc: bool, words: tuple[str, 
     """List networks."""
     known = ("dangling", "driver", "id", "label", "name", "scope", "type")
     containers.all_containers(session)  # what a killed shim has left is put away first
-    networks.repair(session)
+    network_repair.repair(session)
     rows = (_row(facts, whole=no_trunc) for facts in _chosen(session, filters.parse(words, known)))
     if quiet and not form:
         form = "{{.ID}}"
@@ -150,7 +150,7 @@ def inspect_command(session: Session, form: str, verbose: bool, names: tuple[str
     from minirun.cli import inspecting
 
     containers.all_containers(session)
-    networks.repair(session)
+    network_repair.repair(session)
     return inspecting.show(names, form, lambda name: inspect_network.find(session, name))
 
 
@@ -161,7 +161,7 @@ def inspect_command(session: Session, form: str, verbose: bool, names: tuple[str
 def rm_command(session: Session, force: bool, names: tuple[str, ...]) -> int:
     """Remove one or more networks; not those that a running container uses."""
     containers.all_containers(session)
-    networks.repair(session)
+    network_repair.repair(session)
     return stopping.for_each(
         names, lambda name: networks.remove(session, name), fine=NotFoundError if force else None
     )
@@ -198,7 +198,7 @@ def connect_command(
             "--link is not there", "containers of a network find each other by name; --alias adds one"
         )
     record = containers.find(session, container)
-    networks.repair(session)
+    network_repair.repair(session)
     if network in ledger.UNATTACHED:
         raise ConflictError(
             f"container {record['name']} cannot be connected to {network}: that is no network"
@@ -217,5 +217,5 @@ def connect_command(
 def disconnect_command(session: Session, force: bool, network: str, container: str) -> None:
     """Disconnect a container from a network."""
     record = containers.find(session, container)
-    networks.repair(session)
+    network_repair.repair(session)
     networks.disconnect(session, ledger.find(session, network), record)

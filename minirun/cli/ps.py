@@ -13,7 +13,7 @@ import click
 from minirun.cli import filters, format, units
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import containers, networks
+from minirun.engine import containers, sandbox
 from minirun.engine.view import inspect_network, sizes
 from minirun.errors import NotFoundError, UsageError
 from minirun.network.ports import parse_exposed
@@ -80,7 +80,7 @@ def ps_command(
         say("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), end="")
         return
     size = size or ".Size" in form
-    places = networks.all_endpoints(session)
+    places = sandbox.all_endpoints(session)
     rows = (
         row(one, places.get(one["id"], []), whole=no_trunc) | (_size(session, one) if size else {"Size": ""})
         for one in shown
@@ -121,7 +121,7 @@ def quoted(text: str) -> str:
 
 def networks_of(record: Record) -> list[str]:
     """The names of its networks; none and host count as such here."""
-    if networks.is_shared(record):
+    if sandbox.is_shared(record):
         return []
     return [attachment["network"] for attachment in record["attachments"]] or [record["network"]]
 
@@ -129,7 +129,7 @@ def networks_of(record: Record) -> list[str]:
 def _ports(record: Record, places: list[tuple[Network, Endpoint]]) -> str:
     if not places:
         return ""
-    return inspect_network.port_words(record["exposed"], networks.published(places))
+    return inspect_network.port_words(record["exposed"], sandbox.published(places))
 
 
 def _shortened(source: str) -> str:
@@ -275,10 +275,10 @@ def _by_port(name: str) -> Callable[[Session, list[str]], Test]:
 
     def test(session: Session, values: list[str]) -> Test:
         wanted = {port for value in values for port in parse_exposed(value)}
-        places = networks.all_endpoints(session)
+        places = sandbox.all_endpoints(session)
 
         def matches(record: Record) -> bool:
-            held = networks.published(places.get(record["id"], []))
+            held = sandbox.published(places.get(record["id"], []))
             public = {f"{port['host_port']}/{port['protocol']}" for port in held}
             return bool(wanted & (public if name == "publish" else set(record["exposed"])))
 

@@ -15,7 +15,7 @@ from minirun.cli import cidfile, container_options, netoptions, progress, stoppi
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers as engine
-from minirun.engine import control, create, networks
+from minirun.engine import control, create, sandbox
 from minirun.engine.shim.spawn import spawn
 from minirun.errors import ConflictError, UsageError
 
@@ -73,7 +73,7 @@ def _start_in_front(session: Session, record: Record, interactive: bool, keys: b
         return _attach(session, record, interactive, keys, signals=True)
     interactive = interactive and record["options"]["interactive"]
     require_terminal(record, interactive)
-    shim = spawn(expect_network=networks.has_own(record))
+    shim = spawn(expect_network=sandbox.has_own(record))
     size = front.own_size() if record["options"]["tty"] else (0, 0)
     create.order(session, record, shim, size, ["stdout", "stderr"], once=True)
     end = front.attach(shim.sock, interactive=interactive, tty=record["options"]["tty"], keys=keys)

@@ -10,7 +10,7 @@ import click
 from minirun.cli import format
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import containers, networks, records
+from minirun.engine import containers, records, sandbox
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import cgroup_processes, programs
 from minirun.network.ports import show_address
@@ -72,7 +72,7 @@ def port_command(session: Session, container: str, port: str) -> None:
     asked = f"{number}/{protocol or 'tcp'}"
     found = [
         (f"{held['container_port']}/{held['protocol']}", show_address(held["host_ip"], held["host_port"]))
-        for held in networks.published(networks.endpoints_of(session, record["id"]))
+        for held in sandbox.published(sandbox.endpoints_of(session, record["id"]))
     ]
     for inner, outer in sorted(found):
         if not port:

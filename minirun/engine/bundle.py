@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 
 from minirun import files
-from minirun.engine import etc, host_devices, networks, users, volumes
+from minirun.engine import etc, host_devices, sandbox, users, volumes
 from minirun.engine.options import mounts
 from minirun.errors import UnsupportedError
 from minirun.linux import inroot, seccomp
@@ -51,13 +51,13 @@ def write(paths: Paths, record: Record, rootfs: str) -> None:
     """
     directory = paths.container(record["id"])
     etc_directory = directory
-    if networks.is_shared(record):
-        host = networks.host_of(paths, record)
+    if sandbox.is_shared(record):
+        host = sandbox.host_of(paths, record)
         record["hostname"] = host["hostname"]
         etc_directory = paths.container(host["id"])
     else:
-        etc.write(directory, record, networks.endpoints_of(paths, record["id"]))
-    network = networks.namespace(paths, record)
+        etc.write(directory, record, sandbox.endpoints_of(paths, record["id"]))
+    network = sandbox.namespace(paths, record)
     files.write_json(f"{directory}/config.json", configure(record, etc_directory, rootfs, network))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from minirun.engine import networks, records, volumes
+from minirun.engine import records, sandbox, volumes
 from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import remove_tree
 from minirun.linux import cgroup_processes, cgroups, syscalls, trace
@@ -38,8 +38,8 @@ def release(paths: Paths, record: Record) -> None:
     try:
         _release_processes(paths, container_id)
     finally:
-        if networks.has_own(record):
-            bridge.detach(paths, container_id, networks.namespace(paths, record))
+        if sandbox.has_own(record):
+            bridge.detach(paths, container_id, sandbox.namespace(paths, record))
 
 
 def _release_processes(paths: Paths, container_id: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.engine import cleanup, control, events, networks, records
+from minirun.engine import cleanup, control, events, network_repair, networks, records, sandbox
 from minirun.engine.restart import stop_seconds
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
@@ -25,7 +25,7 @@ _DEATH_SECONDS = 10.0  # that a shim may take to put things away after its conta
 
 def find(paths: Paths, text: str) -> Record:
     """The container `text` names, as it truly is.  Raises NotFoundError."""
-    networks.repair_names(paths)
+    network_repair.repair_names(paths)
     record = cleanup.reconcile(paths, records.find(paths, text))
     if cleanup.is_removed(paths, record):
         raise NotFoundError(f"No such container: {text}")
@@ -36,7 +36,7 @@ def all_containers(paths: Paths) -> list[Record]:
     """All records as they truly are, newest first."""
     cleanup.clear(paths)
     found = [cleanup.reconcile(paths, record) for record in reversed(records.list_all(paths))]
-    networks.repair_for(paths, found)
+    network_repair.repair_for(paths, found)
     return [record for record in found if not cleanup.is_removed(paths, record)]
 
 
@@ -54,7 +54,7 @@ def start(paths: Paths, record: Record) -> None:
         raise ConflictError("cannot start a paused container, try unpause instead")
     if is_under_way(record):
         return
-    shim = spawn.spawn(expect_network=networks.has_own(record))
+    shim = spawn.spawn(expect_network=sandbox.has_own(record))
     with shim.sock:
         create.order(paths, record, shim, (0, 0), [], once=False)
         create.wait_until_running(shim)

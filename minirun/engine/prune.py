@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.engine import containers, events, networks, volumes
+from minirun.engine import containers, events, network_repair, networks, volumes
 from minirun.engine.view import sizes
 from minirun.errors import ConflictError, NotFoundError
 from minirun.network import ledger
@@ -76,9 +76,9 @@ def unused_volumes(paths: Paths, wanted: Wanted | None = None, *, every: bool = 
 def unused_networks(paths: Paths, wanted: Wanted | None = None) -> Pruned:
     """Remove networks that no running container uses."""
     containers.all_containers(paths)  # what a killed shim has left is put away first
-    networks.repair(paths)
+    network_repair.repair(paths)
     gone: list[str] = []
-    for network in ledger.everything(paths):
+    for network in ledger.list_all(paths):
         if network["name"] in networks.PREDEFINED:
             continue
         if wanted and not wanted(network["created"], network["labels"]):

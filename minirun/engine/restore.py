@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from minirun.engine import cleanup, containers, control, create, networks, records, restart
+from minirun.engine import cleanup, containers, control, create, records, restart, sandbox
 from minirun.engine.shim import spawn
 from minirun.errors import MinirunError
 from minirun.linux import signals
@@ -36,7 +36,7 @@ def restore(paths: Paths, report: Report) -> None:
     for record in _wanted(paths):
         if len(under_way) == AT_ONCE:
             _await(*under_way.pop(0), report)
-        shim = spawn.spawn(expect_network=networks.has_own(record))
+        shim = spawn.spawn(expect_network=sandbox.has_own(record))
         create.order(paths, record, shim, (0, 0), [], once=False)
         under_way.append((record, shim))
     for record, shim in under_way:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.engine import networks, records
+from minirun.engine import records, sandbox
 from minirun.engine.diagnose import routes
 from minirun.network import addresses, firewall, listeners
 from minirun.network.ports import show_address
@@ -263,7 +263,7 @@ def _request_words(record: Record) -> tuple[str, str]:
 def _listener_inside(seen: Scene, target: Target) -> tuple[str, str]:
     """A container that listens at the port and publishes nothing of it."""
     for record in seen.records:
-        if not records.is_up(record) or not networks.has_own(record):
+        if not records.is_up(record) or not sandbox.has_own(record):
             continue
         sockets = listeners.of_process(record["state"]["pid"])
         if any(target.is_at(one.port, one.protocol) for one in sockets):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.engine import networks, records
+from minirun.engine import records, sandbox
 from minirun.engine.diagnose import snapshot
 from minirun.network import firewall, ledger
 
@@ -287,10 +287,10 @@ def _of_elements(network: Network, endpoint: Endpoint, kernel: Kernel) -> Iterat
 def _of_records(ledgered: list[Network], found: Iterable[Record], kernel: Kernel) -> Iterator[Remark]:
     """Containers that run and are not where their record says."""
     for record in filter(records.is_up, found):
-        if networks.is_shared(record) and not snapshot.lives_with(record, kernel):
+        if sandbox.is_shared(record) and not snapshot.lives_with(record, kernel):
             text = "the container whose network it shares has ended since; it is in the old one"
             yield Remark("", record["name"], text, f"minirun restart {record['name']}")
-        if networks.has_own(record):
+        if sandbox.has_own(record):
             yield from _misplaced(ledgered, record)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.engine import networks, records
+from minirun.engine import records, sandbox
 from minirun.engine.diagnose import findings, snapshot
 from minirun.errors import UsageError
 from minirun.network import addresses, ledger
@@ -201,12 +201,12 @@ def _shares(record: Record, holder: str) -> bool:
 
 
 def _is_unattached(record: Record) -> bool:
-    return records.is_up(record) and not networks.has_own(record)
+    return records.is_up(record) and not sandbox.has_own(record)
 
 
 def _unattached(record: Record, known: dict[str, Record]) -> Unattached:
     how = record["network"]
-    if networks.is_shared(record):
+    if sandbox.is_shared(record):
         host = known.get(how.removeprefix("container:"))
         how = f"container:{host['name']}" if host else how
     return Unattached(record["name"], record["image"], record["state"]["status"], how)

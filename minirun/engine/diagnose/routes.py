@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minirun import files
-from minirun.engine import networks, records
+from minirun.engine import records, sandbox
 from minirun.engine.diagnose import snapshot
 from minirun.errors import NotFoundError, UnsupportedError
 from minirun.linux import programs
@@ -85,14 +85,14 @@ def record_of(seen: Scene, container_id: str) -> Record | None:
 
 def host_of(seen: Scene, record: Record) -> Record:
     """The container in whose network namespace this one lives: mostly itself."""
-    if not networks.is_shared(record):
+    if not sandbox.is_shared(record):
         return record
     return record_of(seen, record["network"].removeprefix("container:")) or record
 
 
 def endpoints_of(seen: Scene, record: Record) -> list[Place]:
     """The networks that a container is on now, its way out first."""
-    return networks.endpoints_among(seen.networks, host_of(seen, record)["id"])
+    return sandbox.endpoints_among(seen.networks, host_of(seen, record)["id"])
 
 
 def publications(seen: Scene) -> Iterator[Publication]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from minirun import jsontext
-from minirun.engine import channel, nameservers, networks
+from minirun.engine import channel, nameservers, sandbox
 from minirun.errors import MinirunError
 from minirun.linux import signals, trace
 from minirun.linux.constants import CLONE_NEWNS
@@ -54,9 +54,9 @@ class Maker:
         order = {
             "root": paths.root,
             "state": paths.state,
-            "sandbox": networks.sandbox(paths, record, held),
+            "sandbox": sandbox.describe(paths, record, held),
             "attachments": record["attachments"],
-            "namespace": networks.namespace(paths, record),
+            "namespace": sandbox.namespace(paths, record),
         }
         channel.send_json(self.sock, channel.ORDER, order)
 

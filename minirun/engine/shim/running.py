@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 
-from minirun.engine import networks
+from minirun.engine import sandbox
 from minirun.engine.shim.streams import Input, Streams
 from minirun.linux import syscalls
 from minirun.linux.constants import MNT_DETACH
@@ -49,7 +49,7 @@ class Held:
         """
         options = self.record["options"]
         if not self.reservation.ports and (options["ports"] or options["publish_all"]):
-            self.reservation = networks.reserve(self.paths, self.record)
+            self.reservation = sandbox.reserve_ports(self.paths, self.record)
         return self.reservation.ports
 
     def release(self) -> None:

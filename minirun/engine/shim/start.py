@@ -22,7 +22,7 @@ import os
 import signal
 
 from minirun import files, jsontext
-from minirun.engine import bundle, channel, cleanup, networks, overlay, records, volumes
+from minirun.engine import bundle, channel, cleanup, overlay, records, sandbox, volumes
 from minirun.engine.logs import writer
 from minirun.engine.shim import netmaker, stdio
 from minirun.engine.shim.running import Held, Running
@@ -162,7 +162,7 @@ def _own_mounts() -> int:
 def _order_network(running: Running, maker: Maker | None) -> Maker | None:
     """Have a short-lived child make the network beside us, if there is one to make; returns it then."""
     record = running.held.record
-    if networks.has_own(record):
+    if sandbox.has_own(record):
         trace.step("network", "made before the container exists; the runtime joins it by its path")
         maker = maker or netmaker.Maker(running.home)
         maker.order(running.held.paths, record, running.held.reservation.ports)

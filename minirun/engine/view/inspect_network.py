@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import networks
+from minirun.engine import sandbox
 from minirun.network import addresses, ledger
 
 TYPE_CHECKING = False
@@ -112,22 +112,22 @@ def _member(one: Network, endpoint: Endpoint) -> Facts:
 
 def settings(paths: Paths, record: Record) -> Facts:
     """NetworkSettings: each network by its name, and the first once more without, as in Docker's first years."""
-    places = networks.endpoints_of(paths, record["id"])
+    places = sandbox.endpoints_of(paths, record["id"])
     pinned = f"{paths.run(record['id'])}/netns"
     first = next(
         (_endpoint(one, place) for one, place in places if one["name"] == ledger.DEFAULT), _endpoint()
     )
     return {
         "SandboxKey": pinned if os.path.exists(pinned) else "",
-        "Ports": _ports(record, networks.published(places)) if places else {},
+        "Ports": _ports(record, sandbox.published(places)) if places else {},
         **first,
         "Networks": _networks(paths, record, places),
     }
 
 
 def _networks(paths: Paths, record: Record, places: Places) -> Facts:
-    if not networks.has_own(record):
-        if networks.is_shared(record):
+    if not sandbox.has_own(record):
+        if sandbox.is_shared(record):
             return {}
         facts = _named(_endpoint(), ledger.predefined_id(paths, record["network"]), None)
         return {record["network"]: facts}

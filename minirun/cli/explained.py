@@ -22,7 +22,7 @@ from minirun.linux import trace
 from minirun.teach import jsonlines, narrate
 from minirun.teach.events import Register
 from minirun.teach.names import Names
-from minirun.teach.reader import Reader, Teller
+from minirun.teach.reader import Observer, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def run(
     with _output(
         explain
     ) as out:  # after the fork: a shim that held standard output open would outlive its readers
-        return _run(shim, start, listening, _teller(explain, out, names), detach=detach)
+        return _run(shim, start, listening, _observer(explain, out, names), detach=detach)
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def _output(explain: str | None) -> Iterator[TextIO]:
         yield out
 
 
-def _teller(explain: str | None, out: TextIO, names: Names) -> Teller:
+def _observer(explain: str | None, out: TextIO, names: Names) -> Observer:
     words = "minirun " + shlex.join(sys.argv[1:])
     if explain == "json":
         return jsonlines.Writer(out)
@@ -93,7 +93,7 @@ class _Silent:
     def __init__(self, names: Names) -> None:
         self.names = names
 
-    def take(self, event: Step | Act) -> None:
+    def notify(self, event: Step | Act) -> None:
         self.names.learn(repr(getattr(event, "args", "")))
 
     def finish(self) -> None:
@@ -114,11 +114,11 @@ class _Listening:
         replies = self.questions.fileno() if stops else -1
         trace.start(self.theirs.fileno(), replies, stops, os.environ.get("MINIRUN_FAULT", ""))
 
-    def begin(self, shim: Shim, teller: Teller) -> Reader:
+    def start_reading(self, shim: Shim, observer: Observer) -> Reader:
         """Start reading.  Only now, for a process with threads must not fork."""
         register = Register(os.getpid(), shim.pid)
         ask = self.prompt.ask if self.prompt else lambda _step: b"c"
-        reader = Reader(self.ours, register, teller, ask, self.answers.fileno())
+        reader = Reader(self.ours, register, observer, ask, self.answers.fileno())
         reader.start()
         return reader
 
@@ -133,11 +133,11 @@ def _run(
     shim: Shim,
     start: Callable[[Shim, Callable[[], None]], int],
     listening: _Listening,
-    teller: Teller,
+    observer: Observer,
     *,
     detach: bool,
 ) -> int:
-    reader = listening.begin(shim, teller)
+    reader = listening.start_reading(shim, observer)
     left = False  # whether the container goes on without us
     try:
         code = start(shim, reader.catch_up)

@@ -1,1 +1,1 @@
-"""The default bridge: links, addresses, masquerade, resolv.conf."""
+"""Networks of containers: namespaces, bridges and veth pairs, nftables, published ports, names."""

@@ -1,1 +1,1 @@
-"""Uses of the trace: narrate a run, write it as a shell script, stop it at a step."""
+"""For looking: a run narrated, written as a shell script or stopped at a step, by its trace; and a packet's path."""

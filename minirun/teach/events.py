@@ -53,17 +53,17 @@ class Register:
     def __init__(self, cli: int, shim: int) -> None:
         self.roles = {cli: "cli", shim: "shim"}
         self.count = 0
-        self.begin = -1.0
+        self.began = -1.0
 
-    def take(self, message: bytes, pid: int) -> Step | Act:
+    def event(self, message: bytes, pid: int) -> Step | Act:
         """The event of one message, in the order of their arrival.
 
         `pid` is the sender's as the kernel tells it: in its own pid namespace init knows itself only as 1.
         """
         raw = json.loads(message)
         self.count += 1
-        self.begin = raw["time"] if self.begin < 0 else self.begin
-        common = (self.count, round(raw["time"] - self.begin, 6), pid, self._role(pid, raw))
+        self.began = raw["time"] if self.began < 0 else self.began
+        common = (self.count, round(raw["time"] - self.began, 6), pid, self._role(pid, raw))
         why = " ".join(raw.get("why", "").split())
         if "step" in raw:
             return Step(*common, raw["step"], why, raw.get("stopped", False))

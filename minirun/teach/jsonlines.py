@@ -24,7 +24,7 @@ class Writer:
     def __init__(self, out: TextIO) -> None:
         self.out = out
 
-    def take(self, event: Step | Act) -> None:
+    def notify(self, event: Step | Act) -> None:
         self.out.write(json.dumps(_as_object(event)) + "\n")
 
     def finish(self) -> None:

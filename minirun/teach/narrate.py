@@ -50,7 +50,7 @@ class Narrator:
         self.names = names
         self.ink = _COLOURS if colour else _PLAIN
         self.steps: dict[int, Step] = {}  # pid -> the step it is in
-        self.told: dict[int, str] = {}  # pid -> the step last told of it
+        self.narrated: dict[int, str] = {}  # pid -> the step last told of it
         self.heading = (0, "")  # (pid, phase) of the heading above
         self.kind: tuple[object, ...] = ()  # what the acts in `group` have in common
         self.group: list[Act] = []
@@ -60,25 +60,25 @@ class Narrator:
             "Every kernel act of this run, what a person would type for it, its manual page, and why.", "why"
         )
 
-    def take(self, event: Step | Act) -> None:
+    def notify(self, event: Step | Act) -> None:
         """Tell one event, now or as soon as it has its place."""
         if _runs_beside(event):
             self.held.append(event)
             return
         if _ends_holding(event):
             self.release()
-        self._tell(event)
+        self._narrate(event)
 
     def release(self) -> None:
         """Tell what was held back."""
         held, self.held = self.held, []
         for event in held:
-            self._tell(event)
+            self._narrate(event)
         self.flush()
 
-    def _tell(self, event: Step | Act) -> None:
+    def _narrate(self, event: Step | Act) -> None:
         if isinstance(event, Step):
-            self._begin(event)
+            self._step(event)
             return
         if self.names.learn(repr(event.args)):
             self.flush()
@@ -91,11 +91,11 @@ class Narrator:
         if event.call == "execve":
             self.flush()
 
-    def _begin(self, step: Step) -> None:
+    def _step(self, step: Step) -> None:
         """A new step.  The one before is told, too, when there was nothing to tell of it."""
         self.flush()
         before = self.steps.get(step.pid)
-        if before and self.told.get(step.pid) != before.name:
+        if before and self.narrated.get(step.pid) != before.name:
             self._head(before.pid, before.role, before.name)
             self.line(" " * _INDENT + "No kernel act in this run.", "why")
         self.steps[step.pid] = step
@@ -129,8 +129,8 @@ class Narrator:
         if self.heading == (pid, phase):
             return
         self.heading = (pid, phase)
-        again = self.told.get(pid) == phase
-        self.told[pid] = phase
+        again = self.narrated.get(pid) == phase
+        self.narrated[pid] = phase
         step = self.steps.get(pid)
         left = f"{role:<5}── {phase or 'begin'}{', continued' if again else ''} "
         right = f" pid {pid} ──"

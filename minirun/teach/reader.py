@@ -24,16 +24,16 @@ _LARGEST = 1 << 20  # bytes of one message
 _PATIENCE_SECONDS = 5.0
 
 
-class Teller(Protocol):
+class Observer(Protocol):
     """Somebody who wants the events."""
 
-    def take(self, event: Step | Act) -> None: ...
+    def notify(self, event: Step | Act) -> None: ...
 
     def finish(self) -> None: ...
 
 
 class Reader(threading.Thread):
-    """Passes each event to `teller`; asks `ask` at a stop and hands its answer, one byte, to the process that waits.
+    """Passes each event to `observer`; asks `ask` at a stop and hands its answer, one byte, to the process that waits.
 
     From execve to `finish` events are kept back: meanwhile the program has the screen.
     """
@@ -42,12 +42,12 @@ class Reader(threading.Thread):
         self,
         events: socket.socket,
         register: Register,
-        teller: Teller,
+        observer: Observer,
         ask: Callable[[Step], bytes],
         replies: int,
     ) -> None:
         super().__init__(name="trace", daemon=True)
-        self.events, self.register, self.teller = events, register, teller
+        self.events, self.register, self.observer = events, register, observer
         self.ask, self.replies = ask, replies
         self.at_execve = threading.Event()
         self.kept: list[Step | Act] = []
@@ -55,7 +55,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         while received := self._receive():
-            self._pass_on(self.register.take(*received))
+            self._pass_on(self.register.event(*received))
         self.at_execve.set()
 
     def _receive(self) -> tuple[bytes, int] | None:
@@ -73,7 +73,7 @@ class Reader(threading.Thread):
         if self.at_execve.is_set():
             self.kept.append(event)
             return
-        self._tell(event)
+        self._notify(event)
         if isinstance(event, Step) and event.stopped:
             os.write(self.replies, self._answer(event))
         elif isinstance(event, Act) and event.call == "execve":
@@ -85,10 +85,10 @@ class Reader(threading.Thread):
         except OSError:  # nobody to ask any more: the terminal is gone, or the pipe is closed
             return b"q"
 
-    def _tell(self, event: Step | Act) -> None:
+    def _notify(self, event: Step | Act) -> None:
         if self.broken is None:
             try:
-                self.teller.take(event)
+                self.observer.notify(event)
             except Exception as error:  # told at the end; until then the socket has to be emptied
                 self.broken = error
 
@@ -103,8 +103,8 @@ class Reader(threading.Thread):
                 self.events.shutdown(2)
         self.join(_PATIENCE_SECONDS)
         for event in self.kept:
-            self._tell(event)
+            self._notify(event)
         if self.broken is None:
-            self.teller.finish()
+            self.observer.finish()
         elif not isinstance(self.broken, BrokenPipeError):
             raise self.broken

@@ -48,7 +48,7 @@ class Writer:
         self.acts: list[Act] = []
         self.whys: dict[str, str] = {}
 
-    def take(self, event: Step | Act) -> None:
+    def notify(self, event: Step | Act) -> None:
         if isinstance(event, Step):
             self.whys[event.name] = event.why
             return
@@ -132,7 +132,7 @@ class Script:
             yield from self._heading("network")
             yield from self.network.commands(self.names)
         # the copy into a new volume grows beside it, and is moved; here it is made in its place
-        yield from self._told([act for act in self._of("shim", "overlay") if act.call != "rename"])
+        yield from self._section([act for act in self._of("shim", "overlay") if act.call != "rename"])
         yield from self._heading("bundle")
         for act in self._of("shim", "bundle"):
             yield from self._write(act)
@@ -184,10 +184,10 @@ class Script:
     def _inside(self) -> Iterator[str]:
         """PID 1 in its namespaces, to the end."""
         for phase in ("set_kernel_knobs", "set_names", "detach_mounts", "mount_filesystems", "make_devices"):
-            yield from self._told(self._of("init", phase))
+            yield from self._section(self._of("init", phase))
         yield from self._terminal()
-        yield from self._told(self._of("init", "seal_paths"))
-        yield from self._told([act for act in self._of("init", "set_limits") if act.call == "prlimit64"])
+        yield from self._section(self._of("init", "seal_paths"))
+        yield from self._section([act for act in self._of("init", "set_limits") if act.call == "prlimit64"])
         yield from self._pivot()
         yield from self._privileges()
 
@@ -236,7 +236,7 @@ class Script:
         yield f"# ---- {phase} ".ljust(_WIDTH, "-")
         yield from _comment(self.whys.get(phase, ""))
 
-    def _told(self, made: list[Act]) -> Iterator[str]:
+    def _section(self, made: list[Act]) -> Iterator[str]:
         """The commands of one step, under its heading."""
         if made:
             yield from self._heading(made[0].phase)

@@ -39,7 +39,7 @@ def narrated(*events: Act | Step, colour: bool = False) -> str:
     out = io.StringIO()
     narrator = Narrator(out, Names(Paths("/root", "/run")), "minirun run x", colour)
     for event in events:
-        narrator.take(event)
+        narrator.notify(event)
     narrator.finish()
     return out.getvalue()
 

@@ -35,7 +35,7 @@ from minirun.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minirun.engine.diagnose.netmap import Drawn, Map, Member
+    from minirun.engine.diagnose.netmap import Map, MapEndpoint, MapNetwork
     from minirun.engine.diagnose.snapshot import Link
 
     Element = ElementTree.Element
@@ -285,7 +285,7 @@ def _port_rows(whole: Map, x: float, y: float) -> _Part:
     return _Part(elements, len(found) * 22)
 
 
-def _anchor(network: Drawn, member: Member) -> str:
+def _anchor(network: MapNetwork, member: MapEndpoint) -> str:
     return f"{network.name}.{member.name}"
 
 
@@ -294,7 +294,7 @@ def _anchor(network: Drawn, member: Member) -> str:
 _TITLE_AT = 26.0  # below the band's upper edge; there the trunk joins it
 
 
-def _band(network: Drawn, whole: Map, number: int, y: float) -> _Part:
+def _band(network: MapNetwork, whole: Map, number: int, y: float) -> _Part:
     about = _about(network, whole, y)
     members = _members(network, whole, y + 16)
     height = max(about.height, members.height + 32)
@@ -314,7 +314,7 @@ def _band(network: Drawn, whole: Map, number: int, y: float) -> _Part:
     return _Part([group], height)
 
 
-def _about(network: Drawn, whole: Map, y: float) -> _Part:
+def _about(network: MapNetwork, whole: Map, y: float) -> _Part:
     """What a network is, in words beside its bridge."""
     x, width = _BAND + 18, _BUS - _BAND - 36
     lines = [("mono" if network.there else "mono bad", network.bridge)]
@@ -332,7 +332,7 @@ def _about(network: Drawn, whole: Map, y: float) -> _Part:
     return _Part(elements, 56 + len(lines) * 17 + 8)
 
 
-def _members(network: Drawn, whole: Map, y: float) -> _Part:
+def _members(network: MapNetwork, whole: Map, y: float) -> _Part:
     """The containers, in one column of wide boxes or in two, each with its veth."""
     columns = 1 if len(network.members) <= _ONE_COLUMN else 2
     width = _LONG_BOX if columns == 1 else _BOX
@@ -351,7 +351,7 @@ def _members(network: Drawn, whole: Map, y: float) -> _Part:
     return _Part(elements, y - start - _GAP)
 
 
-def _lines(member: Member, width: float) -> list[tuple[str, str]]:
+def _lines(member: MapEndpoint, width: float) -> list[tuple[str, str]]:
     """What stands in a container's box below its name: class, text."""
     image = words.image(member.image)
     lines = [("mono", ", ".join(member.addresses))] if width > _BOX else []
@@ -367,12 +367,12 @@ def _lines(member: Member, width: float) -> list[tuple[str, str]]:
     return lines
 
 
-def _height(member: Member, width: float) -> float:
+def _height(member: MapEndpoint, width: float) -> float:
     return 2 * _PAD + 14 + _LINE * len(_lines(member, width))
 
 
 def _box(
-    member: Member, network: Drawn, whole: Map, x: float, y: float, width: float, height: float
+    member: MapEndpoint, network: MapNetwork, whole: Map, x: float, y: float, width: float, height: float
 ) -> Element:
     """A container: its network namespace."""
     bad = words.marked(whole, network.name, member.name)
@@ -397,7 +397,7 @@ def _box(
     return _group("member", _tooltip(member), *elements, id=_anchor(network, member))
 
 
-def _tooltip(member: Member) -> str:
+def _tooltip(member: MapEndpoint) -> str:
     """All there is to say of a container, a line each."""
     ports = (f"published: {row.outside} to {row.inside}" for row in words.rows(member.ports))
     veth = f"veth {member.interface} to {member.inside}{f': {member.broken}' if member.broken else ''}"
@@ -406,7 +406,7 @@ def _tooltip(member: Member) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _veth(member: Member, x: float, y: float, height: float, column: int) -> Element:
+def _veth(member: MapEndpoint, x: float, y: float, height: float, column: int) -> Element:
     """From the bus to the box at `x`; to one of the second column in the gap below the first."""
     middle, bus = y + min(height / 2, 34), _BUS + _BUS_WIDTH
     start = x - _VETH
@@ -434,7 +434,7 @@ def _veth(member: Member, x: float, y: float, height: float, column: int) -> Ele
     return _group("", _veth_tooltip(member), *parts)
 
 
-def _veth_tooltip(member: Member) -> str:
+def _veth_tooltip(member: MapEndpoint) -> str:
     state = member.broken or ("the container's way out" if member.default_route else "whole")
     return f"veth pair {member.interface} to {member.inside} of {member.name}: {state}"
 
@@ -486,11 +486,11 @@ def _tables(whole: Map) -> Iterator[Element]:
     yield from _list("Dropped so far", drops)
 
 
-def _unused(network: Drawn) -> str:
+def _unused(network: MapNetwork) -> str:
     return f"{network.name}  {', '.join(network.subnets)}"
 
 
-def _cells(member: Member) -> list[str]:
+def _cells(member: MapEndpoint) -> list[str]:
     way = ", its way out" if member.default_route else ""
     veth = f"{member.interface} to {member.inside}{f', {member.broken}' if member.broken else way}"
     ports = [f"published: {row.outside} to {row.inside}" for row in words.rows(member.ports)]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from minirun.cli.layers_text import Pen
-    from minirun.engine.diagnose.netmap import Drawn, Map, Member
+    from minirun.engine.diagnose.netmap import Map, MapEndpoint, MapNetwork
 
 _WIDEST = 100  # columns
 _WHOLE, _DEFAULT_ROUTE, _BROKEN = "════", "◄═══", "═╳══"
@@ -132,7 +132,7 @@ def _between(wanted: int, room: int) -> int:
 # ---- a network ----------------------------------------------------------------------------------------------------
 
 
-def _network(network: Drawn, whole: Map, pen: Pen, columns: Columns, *, last: bool) -> Iterator[str]:
+def _network(network: MapNetwork, whole: Map, pen: Pen, columns: Columns, *, last: bool) -> Iterator[str]:
     """`last`: nothing below is joined to the outside, so the trunk ends here."""
     trunk = " " if last else "│"
     above = trunk if network.internal else "│"
@@ -145,20 +145,20 @@ def _network(network: Drawn, whole: Map, pen: Pen, columns: Columns, *, last: bo
         yield from _member(member, network, whole, pen, columns, trunk)
 
 
-def _title(network: Drawn, whole: Map, pen: Pen) -> str:
+def _title(network: MapNetwork, whole: Map, pen: Pen) -> str:
     bridge = f"bridge {network.bridge}" if network.there else pen(_BAD, f"no bridge {network.bridge}")
     count = words.several(len(network.members), "container")
     mark = f" {pen(_LOOK, _MARK)}" if words.marked(whole, network.name) else ""
     return f"{pen('title', words.cut(printable(network.name), _WIDEST_NAME))} ── {bridge}, {count}{mark}"
 
 
-def _facts(network: Drawn, whole: Map, pen: Pen) -> Iterator[str]:
+def _facts(network: MapNetwork, whole: Map, pen: Pen) -> Iterator[str]:
     yield f"gateway {', '.join(words.gateways(network))}; {words.name_server(network)}"
     yield from words.rules(network, whole)
 
 
 def _member(
-    member: Member, network: Drawn, whole: Map, pen: Pen, columns: Columns, trunk: str
+    member: MapEndpoint, network: MapNetwork, whole: Map, pen: Pen, columns: Columns, trunk: str
 ) -> Iterator[str]:
     last = member is network.members[-1]
     name = words.cut(printable(member.name), columns.name)
@@ -175,7 +175,7 @@ def _member(
     yield from _wrapped(", ".join(notes), indent, columns.whole, pen)
 
 
-def _veth(member: Member, pen: Pen, columns: Columns) -> str:
+def _veth(member: MapEndpoint, pen: Pen, columns: Columns) -> str:
     drawn, style = (_DEFAULT_ROUTE, _GOOD) if member.default_route else (_WHOLE, "")
     if member.broken:
         drawn, style = _BROKEN, _BAD

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.engine.diagnose.findings import Remark
-    from minirun.engine.diagnose.netmap import Drawn, Map, Member, Unattached
+    from minirun.engine.diagnose.netmap import Map, MapEndpoint, MapNetwork, Unattached
     from minirun.engine.diagnose.snapshot import Counter, Drop, Published
 
 
@@ -29,12 +29,12 @@ class Row(NamedTuple):
     counter: Counter | None  # None: the table does not know it
 
 
-def used(whole: Map) -> list[Drawn]:
+def used(whole: Map) -> list[MapNetwork]:
     """The networks that have containers, those that lead out first."""
     return sorted((one for one in whole.networks if one.members), key=lambda one: one.internal)
 
 
-def published(whole: Map) -> Iterator[tuple[Drawn, Member, Row]]:
+def published(whole: Map) -> Iterator[tuple[MapNetwork, MapEndpoint, Row]]:
     """All published ports, and whose they are."""
     for network in whole.networks:
         for member in network.members:
@@ -93,7 +93,7 @@ def several(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def rules(network: Drawn, whole: Map) -> list[str]:
+def rules(network: MapNetwork, whole: Map) -> list[str]:
     """What the rules come to for one network."""
     if "inet" not in whole.families:
         return ["its rules are missing: nothing is translated, nothing is kept apart"]
@@ -107,7 +107,7 @@ def rules(network: Drawn, whole: Map) -> list[str]:
     ]
 
 
-def _let_through(network: Drawn) -> Iterator[str]:
+def _let_through(network: MapNetwork) -> Iterator[str]:
     if network.foreign_firewalls:
         yield f"let through by {' and '.join(map(_iptables, network.foreign_firewalls))}"
 
@@ -123,7 +123,7 @@ def _iptables(family: str) -> str:
     return "ip6tables" if family == "ip6" else "iptables"
 
 
-def name_server(network: Drawn) -> str:
+def name_server(network: MapNetwork) -> str:
     """Who answers questions for names."""
     if not network.dns_port:
         return "names: not on this network"
@@ -132,7 +132,7 @@ def name_server(network: Drawn) -> str:
     return f"names: process {network.dns_pid} answers at port {network.dns_port}"
 
 
-def gateways(network: Drawn) -> list[str]:
+def gateways(network: MapNetwork) -> list[str]:
     """The host's own addresses on a network, with prefix lengths."""
     lengths = [subnet.partition("/")[2] for subnet in network.subnets]
     return [f"{gateway}/{length}" for gateway, length in zip(network.gateways, lengths, strict=True)]
@@ -150,7 +150,7 @@ def forwarding(whole: Map) -> str:
     return ", ".join(f"IPv{version} {'on' if on else 'off'}" for version, on in whole.forwarding.items())
 
 
-def notes(member: Member) -> Iterator[str]:
+def notes(member: MapEndpoint) -> Iterator[str]:
     """What is said of a container beside its first address."""
     if member.image:
         yield image(member.image)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.engine.diagnose.lookup import Resolution
-    from minirun.engine.diagnose.routes import Place, Scene
+    from minirun.engine.diagnose.routes import NetworkEndpoint, Scene
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Endpoint, Network
@@ -134,7 +134,7 @@ def called(other: Record, text: str) -> str:
 # ---- judged -------------------------------------------------------------------------------------------------------
 
 
-def shared(ours: list[Place], theirs: list[Place]) -> list[Common]:
+def shared(ours: list[NetworkEndpoint], theirs: list[NetworkEndpoint]) -> list[Common]:
     """The networks that two are on, those with names first."""
     found = [
         (network, mine, endpoint)
@@ -145,7 +145,7 @@ def shared(ours: list[Place], theirs: list[Place]) -> list[Common]:
     return sorted(found, key=lambda one: one[0]["name"] == ledger.DEFAULT)
 
 
-def network_hop(names: tuple[str, str], ours: list[Place], theirs: list[Place]) -> Hop:
+def network_hop(names: tuple[str, str], ours: list[NetworkEndpoint], theirs: list[NetworkEndpoint]) -> Hop:
     """Whether two containers have a network in common; `names` are theirs."""
     if common := shared(ours, theirs):
         return Hop("network", OK, f"{' and '.join(names)} are on {common[0][0]['name']}")
@@ -154,7 +154,9 @@ def network_hop(names: tuple[str, str], ours: list[Place], theirs: list[Place]) 
     return Hop("network", FAIL, found, f"minirun network connect {' '.join(_joining(names, ours, theirs))}")
 
 
-def _joining(names: tuple[str, str], ours: list[Place], theirs: list[Place]) -> tuple[str, str]:
+def _joining(
+    names: tuple[str, str], ours: list[NetworkEndpoint], theirs: list[NetworkEndpoint]
+) -> tuple[str, str]:
     """The network to connect to, and who: rather one that has names, and rather the one who asks."""
     for network, _ in theirs:
         if network["name"] != ledger.DEFAULT:

@@ -21,7 +21,7 @@ from minirun.teach.path_checks import FAIL, NONE, OK, Hop, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from minirun.engine.diagnose.routes import Place, Publication, Scene
+    from minirun.engine.diagnose.routes import NetworkEndpoint, Publication, Scene
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.listeners import Listener, Owner
@@ -298,7 +298,7 @@ def to_container(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
     yield probe(seen, kernel, Attempt("this host", 0, target, address, network["bridge"]))
 
 
-def endpoint_with(own: list[Place], address: str) -> Place:
+def endpoint_with(own: list[NetworkEndpoint], address: str) -> NetworkEndpoint:
     """The place that has the address; the way out if none has."""
     return next((place for place in own if address in place[1]["addresses"]), own[0])
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.engine.diagnose.lookup import Resolution
-    from minirun.engine.diagnose.routes import Place, Route, Scene
+    from minirun.engine.diagnose.routes import NetworkEndpoint, Route, Scene
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Network
@@ -52,7 +52,7 @@ def outward(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
         yield from _through_the_host(seen, kernel, asking, target, resolution.address)
 
 
-def _as_the_question(seen: Scene, kernel: Kernel, asking: Record, place: Place) -> Iterator[Hop]:
+def _as_the_question(seen: Scene, kernel: Kernel, asking: Record, place: NetworkEndpoint) -> Iterator[Hop]:
     """The hops that a question for a name and a packet have in common."""
     inside = kernel.insides.get(routes.host_of(seen, asking)["id"])
     yield path_checks.address(*place, inside, way_back=False)
@@ -116,7 +116,7 @@ def _forwarding(kernel: Kernel, network: Network, address: str) -> Hop:
 # ---- judged -------------------------------------------------------------------------------------------------------
 
 
-def name_hop(resolution: Resolution, own: list[Place]) -> Hop:
+def name_hop(resolution: Resolution, own: list[NetworkEndpoint]) -> Hop:
     """What became of a name that is no container's; `own` are the places of the container that asks."""
     found = f"{resolution.name}: {resolution.how}"
     if resolution.address:
@@ -132,7 +132,7 @@ def name_hop(resolution: Resolution, own: list[Place]) -> Hop:
     return Hop("name", FAIL, found, advice)
 
 
-def internal(name: str, own: list[Place]) -> Hop | None:
+def internal(name: str, own: list[NetworkEndpoint]) -> Hop | None:
     """The hop of a container that is on internal networks alone."""
     if not all(network["internal"] for network, _ in own):
         return None

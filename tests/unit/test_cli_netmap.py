@@ -18,7 +18,7 @@ from minirun.cli.layers_text import Pen
 from minirun.cli.netmap import map_command
 from minirun.engine.diagnose import netmap
 from minirun.engine.diagnose.findings import Remark
-from minirun.engine.diagnose.netmap import Drawn, Map, Member, Unattached
+from minirun.engine.diagnose.netmap import Map, MapEndpoint, MapNetwork, Unattached
 from minirun.engine.diagnose.snapshot import Counter, Drop, Link, Published
 from minirun.errors import MinirunError
 from minirun.paths import Paths
@@ -26,8 +26,8 @@ from minirun.paths import Paths
 HOSTILE = "x</text><script>alert(1)</script>\x1b[31m"
 
 
-def member(number: int = 2, **others: Any) -> Member:
-    facts = Member(
+def member(number: int = 2, **others: Any) -> MapEndpoint:
+    facts = MapEndpoint(
         id=f"{number:064x}",
         name=f"c{number}",
         image="docker.io/library/busybox:latest",
@@ -48,8 +48,8 @@ def member(number: int = 2, **others: Any) -> Member:
     return facts._replace(**others)
 
 
-def drawn(*members: Member, **others: Any) -> Drawn:
-    facts = Drawn(
+def drawn(*members: MapEndpoint, **others: Any) -> MapNetwork:
+    facts = MapNetwork(
         id="1" * 64,
         name="shop",
         bridge="mr-111111111111",
@@ -65,7 +65,7 @@ def drawn(*members: Member, **others: Any) -> Drawn:
     return facts._replace(**others)
 
 
-def whole(*networks: Drawn, **others: Any) -> Map:
+def whole(*networks: MapNetwork, **others: Any) -> Map:
     facts = Map(
         links=[Link("eth0", True, "", "", "", ["192.0.2.10/24"])],
         default_routes=[("eth0", "192.0.2.1")],

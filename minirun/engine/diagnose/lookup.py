@@ -66,7 +66,7 @@ def _answered(seen: Scene, asking: Record, name: str, server: str, *, nameless: 
         return Resolution(
             name, NAMELESS, "", f"{server} is no server of ours: the network {ledger.DEFAULT} has no names"
         )
-    with routes.standing_in(asking["state"]["pid"]):
+    with routes.inside_namespace(asking["state"]["pid"]):
         answer = nameserver_query.ask(server, name, "A", TIMEOUT_SECONDS)
     if answer.problem:
         return Resolution(name, UNKNOWN if answer.heard else SILENT, "", answer.problem)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # ---- the map ------------------------------------------------------------------------------------------------------
 
 
-class Member(NamedTuple):
+class MapEndpoint(NamedTuple):
     """A container's place on a network."""
 
     id: str
@@ -50,7 +50,7 @@ class Member(NamedTuple):
     ports: list[Published]
 
 
-class Drawn(NamedTuple):
+class MapNetwork(NamedTuple):
     """A network."""
 
     id: str
@@ -63,7 +63,7 @@ class Drawn(NamedTuple):
     dns_port: int  # 0: it has no name server
     dns_pid: int  # 0: that does not run
     foreign_firewalls: list[str]  # families in which iptables was opened for it
-    members: list[Member]
+    members: list[MapEndpoint]
 
 
 class Unattached(NamedTuple):
@@ -81,7 +81,7 @@ class Map(NamedTuple):
     forwarding: dict[int, bool]
     table: str
     families: list[str]  # of its tables that are there
-    networks: list[Drawn]
+    networks: list[MapNetwork]
     unattached: list[Unattached]
     drops: list[Drop]
     remarks: list[Remark]
@@ -144,12 +144,12 @@ def _own_links(ledgered: list[Network], kernel: Kernel) -> list[Link]:
     return sorted(own, key=lambda link: link.name not in leading)
 
 
-def _drawn(network: Network, ledgered: list[Network], known: dict[str, Record], kernel: Kernel) -> Drawn:
+def _drawn(network: Network, ledgered: list[Network], known: dict[str, Record], kernel: Kernel) -> MapNetwork:
     members = [
         _member(network, holder, endpoint, ledgered, known, kernel)
         for holder, endpoint in network["endpoints"].items()
     ]
-    return Drawn(
+    return MapNetwork(
         id=network["id"],
         name=network["name"],
         bridge=network["bridge"],
@@ -171,10 +171,10 @@ def _member(
     ledgered: list[Network],
     known: dict[str, Record],
     kernel: Kernel,
-) -> Member:
+) -> MapEndpoint:
     record = known.get(holder)
     own = ledger.endpoints_of(ledgered, holder)
-    return Member(
+    return MapEndpoint(
         id=holder,
         name=endpoint["name"],
         image=record["image"] if record else "",

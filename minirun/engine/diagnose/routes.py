@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from minirun.network.ledger import Endpoint, Network, Port
     from minirun.paths import Paths
 
-    Place = tuple[Network, Endpoint]
+    NetworkEndpoint = tuple[Network, Endpoint]
 
 TCP_SECONDS = 2.0
 UDP_SECONDS = 0.3  # an ICMP message that refuses comes at once
@@ -90,7 +90,7 @@ def host_of(seen: Scene, record: Record) -> Record:
     return record_of(seen, record["network"].removeprefix("container:")) or record
 
 
-def endpoints_of(seen: Scene, record: Record) -> list[Place]:
+def endpoints_of(seen: Scene, record: Record) -> list[NetworkEndpoint]:
     """The networks that a container is on now, its way out first."""
     return sandbox.endpoints_among(seen.networks, host_of(seen, record)["id"])
 
@@ -164,7 +164,7 @@ def netns_of(pid: int) -> str:
 
 
 @contextlib.contextmanager
-def standing_in(pid: int) -> Iterator[None]:
+def inside_namespace(pid: int) -> Iterator[None]:
     """In the network namespace of a process for a with block; 0 is no process: where we are."""
     if not pid:
         yield
@@ -175,7 +175,7 @@ def standing_in(pid: int) -> Iterator[None]:
 
 def route_to(address: str, pid: int = 0) -> Route:
     """The way that a packet to `address` would take, from our namespace or from that of a process."""
-    with standing_in(pid):
+    with inside_namespace(pid):
         result = programs.run(["ip", "-j", "route", "get", address])
     if result.code:
         return Route("", "", result.reason.removeprefix("RTNETLINK answers: "))
@@ -261,7 +261,7 @@ def is_own(address: str, kernel: snapshot.Kernel) -> bool:
 def probe(protocol: str, address: str, port: int, pid: int = 0) -> Probe:
     """Try it, from our namespace or from that of a process."""
     family = socket.AF_INET6 if addresses.is_v6(address) else socket.AF_INET
-    with standing_in(pid), socket.socket(family, ports.PROTOCOLS[protocol]) as sock:
+    with inside_namespace(pid), socket.socket(family, ports.PROTOCOLS[protocol]) as sock:
         begun = time.monotonic()
         try:
             return _tcp(sock, address, port, begun) if protocol == "tcp" else _udp(sock, address, port)

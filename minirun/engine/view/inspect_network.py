@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
     Facts = dict[str, Any]
-    Places = list[tuple[Network, Endpoint]]
+    NetworkEndpoints = list[tuple[Network, Endpoint]]
 
 NO_TIME = "0001-01-01T00:00:00Z"  # Go's zero time
 
@@ -125,7 +125,7 @@ def settings(paths: Paths, record: Record) -> Facts:
     }
 
 
-def _networks(paths: Paths, record: Record, places: Places) -> Facts:
+def _networks(paths: Paths, record: Record, places: NetworkEndpoints) -> Facts:
     if not sandbox.has_own(record):
         if sandbox.is_shared(record):
             return {}

@@ -72,7 +72,7 @@ def configure(record: Record, etc_directory: str, rootfs: str, network: str) -> 
         "root": {"path": rootfs, "readonly": record["options"]["readonly"]},
         "hostname": record["hostname"],
         "mounts": list(_mounts(record, etc_directory)),
-        # For whoever finds the container with another tool: `runc list` and the like know ids alone.
+        # state.json has them, too: whoever finds the container by its id alone learns whose it is.
         "annotations": {
             "io.minirun.name": record["name"],
             "io.minirun.image": record["image"],

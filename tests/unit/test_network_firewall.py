@@ -1,4 +1,4 @@
-"""Names of the bridge and the table, the script of the table, and what the modules load."""
+"""Names of the bridge and the table, the scripts for nft, and what the modules load."""
 
 from __future__ import annotations
 

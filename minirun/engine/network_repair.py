@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 def repair_names(paths: Paths) -> None:
     """Begin name servers that were killed."""
-    if any(_lacks_name_server(paths, network) for network in ledger.read_all(paths)):
+    if any(_lacks_name_server(paths, network) for network in ledger.list_all(paths)):
         with contextlib.suppress(MinirunError, OSError):  # the next one tries again
             bridge.repair(paths, nameservers.starter())
 
 
 def repair_for(paths: Paths, found: list[Record]) -> None:
     """`repair`, if the ledger does not agree with these records, which are all there are: a look that costs little."""
-    ledgered = ledger.read_all(paths)
+    ledgered = ledger.list_all(paths)
     up = {record["id"]: record for record in found if records.is_up(record)}
     lost = any(_differs(ledgered, record) for record in up.values() if sandbox.has_own(record))
     if lost or any(_lacks_name_server(paths, network) or _has_dead(network, up) for network in ledgered):
@@ -61,7 +61,7 @@ def repair(paths: Paths) -> None:
     if not os.path.isdir(paths.networks):
         return
     bridge.repair(paths, nameservers.starter())
-    ledgered = ledger.read_all(paths)
+    ledgered = ledger.list_all(paths)
     for record in records.list_all(paths):
         if records.is_up(record) and sandbox.has_own(record) and _differs(ledgered, record):
             # suppressed: it may end at this moment

@@ -58,7 +58,7 @@ def create(
     )
     given = [pools.parse_subnet(text) for text in subnets]
     with ledger.lock():
-        networks = ledger.read_all(paths)
+        networks = ledger.list_all(paths)
         if name in PREDEFINED:
             raise ConflictError(
                 f"operation is not permitted on predefined {name} network", "choose another name"

@@ -52,7 +52,7 @@ def namespace(paths: Paths, record: Record) -> str:
 
 def endpoints_of(paths: Paths, container_id: str) -> list[tuple[Network, Endpoint]]:
     """The networks a container is on now, its way out first."""
-    return endpoints_among(ledger.read_all(paths), container_id)
+    return endpoints_among(ledger.list_all(paths), container_id)
 
 
 def endpoints_among(ledgered: list[Network], container_id: str) -> list[tuple[Network, Endpoint]]:
@@ -64,7 +64,7 @@ def endpoints_among(ledgered: list[Network], container_id: str) -> list[tuple[Ne
 def all_endpoints(paths: Paths) -> dict[str, list[tuple[Network, Endpoint]]]:
     """The same of all containers."""
     found: dict[str, list[tuple[Network, Endpoint]]] = {}
-    for network in ledger.read_all(paths):
+    for network in ledger.list_all(paths):
         for container_id, endpoint in network["endpoints"].items():
             found.setdefault(container_id, []).append((network, endpoint))
     return found
@@ -83,7 +83,7 @@ def reserve_ports(paths: Paths, record: Record) -> ports.Reservation:
     outer = _gateway_network(paths, record)
     if not requests or outer is None:
         return ports.Reservation()
-    return ports.reserve(requests, ledger.read_all(paths), v6=len(outer["pools"]) > 1)
+    return ports.reserve(requests, ledger.list_all(paths), v6=len(outer["pools"]) > 1)
 
 
 def _gateway_network(paths: Paths, record: Record) -> Network | None:

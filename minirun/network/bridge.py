@@ -92,7 +92,7 @@ def detach(paths: Paths, container_id: str, netns_path: str) -> None:
     with transaction.refusals_explained():
         try:
             with transaction.begin(paths) as change:
-                removal.leave(change, container_id, [network["name"] for network in ledger.read_all(paths)])
+                removal.leave(change, container_id, [network["name"] for network in ledger.list_all(paths)])
         finally:
             namespace.unpin(netns_path)
 
@@ -102,7 +102,7 @@ def disconnect(paths: Paths, container_id: str, name: str, netns_path: str) -> N
     with transaction.refusals_explained():
         with transaction.begin(paths) as change:
             removal.leave(change, container_id, [name])
-            promoted = _promote(change, list(ledger.endpoints_of(ledger.read_all(paths), container_id)))
+            promoted = _promote(change, list(ledger.endpoints_of(ledger.list_all(paths), container_id)))
         if promoted:
             network, endpoint = promoted
             sandbox.set_default_routes(netns_path, network, endpoint)
@@ -112,7 +112,7 @@ def disconnect(paths: Paths, container_id: str, name: str, netns_path: str) -> N
 def rename(paths: Paths, container_id: str, name: str) -> None:
     """The container has another name: so it has for its neighbours, and in the table's comments."""
     with transaction.begin(paths) as change:
-        for network, endpoint in ledger.endpoints_of(ledger.read_all(paths), container_id):
+        for network, endpoint in ledger.endpoints_of(ledger.list_all(paths), container_id):
             before = list(firewall.of_endpoint(network, endpoint))
             endpoint["name"] = name
             ledger.write(paths, network)
@@ -126,7 +126,7 @@ def repair(paths: Paths, serve: Serve) -> None:
     if somebody has flushed them, and the name servers that were killed begin anew."""
     with transaction.begin(paths) as change:
         removal.remove_dead(change, spared="")
-        found = ledger.read_all(paths)
+        found = ledger.list_all(paths)
         removal.remove_unused(change, found)
         networks = [network for network in found if network["endpoints"]]
         if not networks:
@@ -142,7 +142,7 @@ def repair(paths: Paths, serve: Serve) -> None:
 def remove(change: Transaction, network: Network) -> None:
     """A network that nobody is on goes: what may be left of it, then its page of the ledger."""
     nameserver_process.stop(change.paths, network["name"])
-    removal.remove_unused(change, ledger.read_all(change.paths))
+    removal.remove_unused(change, ledger.list_all(change.paths))
     why = "the network's page of the ledger: with it the network is no more"
     lock, page = (
         nameserver_process.lock_path(change.paths, network["name"]),
@@ -183,14 +183,14 @@ def _usable(change: Transaction, name: str, container: Sandbox) -> Network:
     removal.remove_dead(change, spared=container["id"])
     network = ledger.read(change.paths, network["name"])
     if not network["endpoints"] and netlink.exists(network["bridge"]):
-        removal.remove_unused(change, ledger.read_all(change.paths))
+        removal.remove_unused(change, ledger.list_all(change.paths))
     return network
 
 
 def _ensure_subnet(change: Transaction, network: Network) -> None:
     from minirun.network import links  # here, not above: 25 ms that `detach` and its callers do not need
 
-    others = [one for one in ledger.read_all(change.paths) if one["name"] != network["name"]]
+    others = [one for one in ledger.list_all(change.paths) if one["name"] != network["name"]]
     ipam.ensure_subnet(network, links.routes(change.sock), others)
 
 

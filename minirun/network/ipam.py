@@ -40,7 +40,7 @@ def ensure_subnet(network: Network, routes: list[addresses.Subnet], others: list
 
 def reserve(change: Transaction, network: Network, sandbox: Sandbox, attachment: Attachment) -> Endpoint:
     """The place the container has already, or a new one; written down before it is used."""
-    networks = ledger.read_all(change.paths)
+    networks = ledger.list_all(change.paths)
     mine = network["endpoints"].get(sandbox["id"])
     if mine and _fits(network, mine):
         return mine

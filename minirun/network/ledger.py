@@ -146,7 +146,7 @@ def read(paths: Paths, name: str) -> Network:
     return network
 
 
-def read_all(paths: Paths) -> list[Network]:
+def list_all(paths: Paths) -> list[Network]:
     """All networks, the default one first, then by name; one whose file is damaged is passed over."""
     try:
         found = sorted(
@@ -160,7 +160,7 @@ def read_all(paths: Paths) -> list[Network]:
 
 def find(paths: Paths, text: str) -> Network:
     """The network that `text` names: a name, an id, or the beginning of one id.  Raises NotFoundError, UsageError."""
-    networks = read_all(paths)
+    networks = list_all(paths)
     for network in networks:
         if text in (network["name"], network["id"]):
             return network

@@ -42,7 +42,7 @@ def leave(change: Transaction, container_id: str, names: list[str]) -> None:
 def remove_dead(change: Transaction, spared: str) -> None:
     """Take off those whom nobody looks after: their shims were killed, or the machine was rebooted, or something went
     wrong at their end.  What cannot be taken off now is tried by the next one."""
-    for network in ledger.read_all(change.paths):
+    for network in ledger.list_all(change.paths):
         for container_id, endpoint in list(network["endpoints"].items()):
             if container_id != spared and not ledger.is_alive(endpoint):
                 with contextlib.suppress(MinirunError, OSError):

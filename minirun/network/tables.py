@@ -40,7 +40,7 @@ def wait_added(change: Transaction, running: Running) -> str:
     except UnsupportedError:
         raise
     except MinirunError:
-        return rebuild(change, ledger.read_all(change.paths))
+        return rebuild(change, ledger.list_all(change.paths))
 
 
 def apply(change: Transaction, script: str, why: str) -> str:
@@ -117,4 +117,4 @@ def wait_removed(change: Transaction, running: Running | None, network: Network)
 
 def _others(change: Transaction, network: Network) -> list[Network]:
     """All networks but this one, whose page of the ledger may be behind what is in our hands."""
-    return [other for other in ledger.read_all(change.paths) if other["name"] != network["name"]]
+    return [other for other in ledger.list_all(change.paths) if other["name"] != network["name"]]

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from minirun.errors import UnsupportedError
-from minirun.linux import trace
+from minirun.linux import programs, trace
 from minirun.network import bridge as networks
-from minirun.network import firewall, ledger, links, namespace, netlink
+from minirun.network import ledger, links, namespace, netlink
 from minirun.paths import Paths
 from tests.support import CHECKOUT, run
 
@@ -262,7 +262,7 @@ def test_the_bridge_stays_until_the_last_container_goes(host):
 
 def test_without_nft_detach_still_removes_the_rest(host, monkeypatch):
     host.attach("one")
-    monkeypatch.setattr(firewall, "find", _no_nft)
+    monkeypatch.setattr(programs, "find", _no_nft)
     host.detach("one")
     assert not links_named(host.bridge)
     assert host.holders() == {}
@@ -270,7 +270,7 @@ def test_without_nft_detach_still_removes_the_rest(host, monkeypatch):
     run("nft", "delete", "table", "bridge", host.table, check=True)
 
 
-def _no_nft(program: str) -> str:
+def _no_nft(program: str, instead: str = "") -> str:
     raise UnsupportedError(f"{program} is not installed")
 
 

@@ -90,7 +90,7 @@ class Map(NamedTuple):
 def gather(paths: Paths, names: Iterable[str] = ()) -> Map:
     """The map of all networks, or of those named.  Raises NotFoundError, UsageError."""
     chosen = {_find(paths, name)["name"] for name in names}
-    ledgered, found = ledger.read_all(paths), records.list_all(paths)
+    ledgered, found = ledger.list_all(paths), records.list_all(paths)
     table = ledger.names(paths.root)[1]
     whole = compare(table, ledgered, found, snapshot.look(paths, table, ledgered, found))
     return only(whole, chosen) if chosen else whole

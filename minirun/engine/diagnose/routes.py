@@ -68,7 +68,7 @@ class Probe(NamedTuple):
 
 def scene(paths: Paths) -> Scene:
     """As the files have it: unlike other commands, this one repairs nothing before it looks."""
-    return Scene(paths, ledger.names(paths.root)[1], ledger.read_all(paths), records.list_all(paths))
+    return Scene(paths, ledger.names(paths.root)[1], ledger.list_all(paths), records.list_all(paths))
 
 
 def look(seen: Scene, involved: Iterable[Record]) -> snapshot.Kernel:

@@ -34,7 +34,7 @@ NO_TIME = "0001-01-01T00:00:00Z"  # Go's zero time
 
 def all_networks(paths: Paths) -> list[Facts]:
     """All networks as `network inspect` shows them; host and none, which are no networks, among them."""
-    real = [network(one) for one in ledger.read_all(paths)]
+    real = [network(one) for one in ledger.list_all(paths)]
     predefined = [_predefined(paths, name) for name in ledger.UNATTACHED]
     return sorted([*real, *predefined], key=lambda facts: str(facts["Name"]))
 

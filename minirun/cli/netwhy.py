@@ -69,10 +69,10 @@ def _row(hop: Hop) -> format.Row:
 def _lines(hop: Hop) -> list[str]:
     mark, colour = _MARKS[hop.status]
     width = max(shutil.get_terminal_size((_USUAL, 24)).columns, _NARROWEST)
-    told = textwrap.wrap(printable(hop.found), width - len(_INDENT), break_on_hyphens=False)
+    found = textwrap.wrap(printable(hop.found), width - len(_INDENT), break_on_hyphens=False)
     lines = [
-        f"{click.style(mark, fg=colour)} {hop.name:<{_NAME}} {told[0]}",
-        *(_INDENT + more for more in told[1:]),
+        f"{click.style(mark, fg=colour)} {hop.name:<{_NAME}} {found[0]}",
+        *(_INDENT + more for more in found[1:]),
     ]
     if hop.advice:
         wrapped = textwrap.wrap(printable(hop.advice), width - len(_INDENT) - 3, break_on_hyphens=False)

@@ -187,9 +187,9 @@ def _unpublished(seen: Scene, target: Target, address: str) -> Iterator[Hop]:
         if target.is_at(one.port, one.protocol) and (not address or one.hears(address))
     ]
     owners = listeners.owners(here)
-    guest = _at_home_here(seen, owners)
-    if guest is not None:
-        yield from _of_host_network(seen, guest, (here, owners), target, address)
+    container = _container_of_sockets(seen, owners)
+    if container is not None:
+        yield from _of_host_network(seen, container, (here, owners), target, address)
         return
     found = f"no container publishes {target.service}{f' at {address}' if address else ''}"
     if owner := next(iter(owners.values()), None):
@@ -200,7 +200,7 @@ def _unpublished(seen: Scene, target: Target, address: str) -> Iterator[Hop]:
     yield Hop("published", FAIL, found + more, advice)
 
 
-def _at_home_here(seen: Scene, owners: dict[int, Owner]) -> Record | None:
+def _container_of_sockets(seen: Scene, owners: dict[int, Owner]) -> Record | None:
     """The container with the host's network whose program has one of these sockets."""
     for owner in owners.values():
         record = routes.container_of(seen, owner.pid)

@@ -304,8 +304,8 @@ def fdb_command(endpoint: Endpoint) -> str:
 
 def set_master_command(network: Network, endpoint: Endpoint) -> str:
     """The commands that make a veth a port again: one that comes to a bridge learns, and is not known there."""
-    plugged = f"ip link set {endpoint['interface']} master {network['bridge']}"
-    return "; ".join([plugged, isolate_command(endpoint), fdb_command(endpoint)])
+    set_master = f"ip link set {endpoint['interface']} master {network['bridge']}"
+    return "; ".join([set_master, isolate_command(endpoint), fdb_command(endpoint)])
 
 
 def lacking(network: Network, wanted: list[str], link: Link) -> list[str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minirun.engine import records
-from minirun.engine.diagnose import routes
+from minirun.engine.diagnose import inventory
 from minirun.errors import NotFoundError, UsageError
 from minirun.network import ports
 from minirun.teach import path_between, path_checks, path_in
@@ -61,15 +61,15 @@ def walk(paths: Paths, words: tuple[str, ...]) -> Iterator[Hop]:
     """
     target = parse(words[-1])
     asking = records.find(paths, words[0]) if len(words) > 1 else None
-    seen = routes.scene(paths)
+    seen = inventory.read(paths)
     if asking is not None:
         return _brief(path_between.from_container(seen, asking, target))
     if target.name == path_checks.THIS_HOST:
         return _brief(path_in.to_host(seen, target, ""))
-    record = routes.named(seen, target.name)
+    record = inventory.named(seen, target.name)
     if record is not None:
         return _brief(path_in.to_container(seen, record, target))
-    if not routes.is_address(target.name):
+    if not inventory.is_address(target.name):
         hint = f"host:{target.port} is this host; from a container: minirun network why CONTAINER NAME:PORT"
         raise NotFoundError(f"No such container: {target.name}", hint)
     return _brief(path_in.to_host(seen, target, target.name))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minirun.engine.diagnose import lookup, routes
+from minirun.engine.diagnose import inventory, lookup, routes
 from minirun.engine.view import host
 from minirun.network import ledger
 from minirun.teach import path_checks, path_in, path_out
@@ -22,8 +22,8 @@ from minirun.teach.path_in import Attempt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from minirun.engine.diagnose.inventory import Inventory, NetworkEndpoint
     from minirun.engine.diagnose.lookup import Resolution
-    from minirun.engine.diagnose.routes import NetworkEndpoint, Scene
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Endpoint, Network
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 _BRIDGED = "net/bridge/bridge-nf-call-iptables"
 
 
-def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
+def from_container(seen: Inventory, asking: Record, target: Target) -> Iterator[Hop]:
     """To another container, to this host, or elsewhere."""
     yield (hop := path_in.running(asking))
     if hop.status == FAIL:
         return
-    other = None if target.name == path_checks.THIS_HOST else routes.named(seen, target.name, asking)
-    if not routes.endpoints_of(seen, asking):
+    other = None if target.name == path_checks.THIS_HOST else inventory.named(seen, target.name, asking)
+    if not inventory.endpoints_of(seen, asking):
         yield from _from_unattached(seen, asking, other, target)
         return
     if other is None:
@@ -49,15 +49,15 @@ def from_container(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]
     yield (hop := path_in.running(other))
     if hop.status == FAIL:
         return
-    if routes.netns_of(asking["state"]["pid"]) == routes.netns_of(other["state"]["pid"]):
+    if inventory.netns_of(asking["state"]["pid"]) == inventory.netns_of(other["state"]["pid"]):
         yield from _within_one(seen, asking, other, target)
     else:
         yield from _to_other(seen, asking, other, target)
 
 
-def _from_unattached(seen: Scene, asking: Record, other: Record | None, target: Target) -> Iterator[Hop]:
+def _from_unattached(seen: Inventory, asking: Record, other: Record | None, target: Target) -> Iterator[Hop]:
     """--network host is this host; --network none is nowhere."""
-    if routes.host_of(seen, asking)["network"] != "host":
+    if inventory.host_of(seen, asking)["network"] != "host":
         yield path_checks.unattached(asking)
         return
     yield Hop("network", NONE, f"{asking['name']} has the host's network: what it sends, the host sends")
@@ -73,17 +73,17 @@ def _from_unattached(seen: Scene, asking: Record, other: Record | None, target: 
         )
 
 
-def _within_one(seen: Scene, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
+def _within_one(seen: Inventory, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
     found = f"{asking['name']} and {other['name']} live in one network namespace: its 127.0.0.1 is both's"
     yield Hop("network", OK, found)
     pid, local = asking["state"]["pid"], "127.0.0.1"
     yield path_in.listening(other["name"], pid, target, local, f"ask for {local}:{{}}")
-    yield path_in.probe(seen, routes.look(seen, []), Attempt(asking["name"], pid, target, local, "lo"))
+    yield path_in.send(seen, inventory.look(seen, []), Attempt(asking["name"], pid, target, local, "lo"))
 
 
-def _to_other(seen: Scene, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
-    ours, theirs = routes.endpoints_of(seen, asking), routes.endpoints_of(seen, other)
-    if not theirs and routes.host_of(seen, other)["network"] == "host":
+def _to_other(seen: Inventory, asking: Record, other: Record, target: Target) -> Iterator[Hop]:
+    ours, theirs = inventory.endpoints_of(seen, asking), inventory.endpoints_of(seen, other)
+    if not theirs and inventory.host_of(seen, other)["network"] == "host":
         gateway = ours[0][0]["pools"][0]["gateway"]
         found = f"{other['name']} has the host's network, so it is asked for at the gateway, {gateway}"
         yield Hop("network", NONE, found)
@@ -96,9 +96,11 @@ def _to_other(seen: Scene, asking: Record, other: Record, target: Target) -> Ite
             yield from _between(seen, (asking, other), shared(ours, theirs), target)
 
 
-def _between(seen: Scene, pair: tuple[Record, Record], common: list[Common], target: Target) -> Iterator[Hop]:
+def _between(
+    seen: Inventory, pair: tuple[Record, Record], common: list[Common], target: Target
+) -> Iterator[Hop]:
     asking, other = pair
-    kernel = routes.look(seen, [routes.host_of(seen, record) for record in pair])
+    kernel = inventory.look(seen, [inventory.host_of(seen, record) for record in pair])
     resolution = lookup.resolve(seen, kernel, asking, called(other, target.name))
     yield name_hop(other["name"], resolution, common)
     network, mine, theirs = next(
@@ -110,13 +112,15 @@ def _between(seen: Scene, pair: tuple[Record, Record], common: list[Common], tar
         other["name"], other["state"]["pid"], target, address, f"ask for {target.name}:{{}}"
     )
     yield from _side_by_side(seen, kernel, pair, (network, mine, theirs))
-    yield path_in.probe(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
+    yield path_in.send(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
 
 
-def _side_by_side(seen: Scene, kernel: Kernel, pair: tuple[Record, Record], common: Common) -> Iterator[Hop]:
+def _side_by_side(
+    seen: Inventory, kernel: Kernel, pair: tuple[Record, Record], common: Common
+) -> Iterator[Hop]:
     network, *endpoints = common
     for record, endpoint in zip(pair, endpoints, strict=True):
-        inside = kernel.insides.get(routes.host_of(seen, record)["id"])
+        inside = kernel.insides.get(inventory.host_of(seen, record)["id"])
         yield path_checks.address(network, endpoint, inside, way_back=False)
     yield path_checks.veth(network, endpoints, kernel)
     if host.sysctl(_BRIDGED) != "1":

@@ -18,7 +18,9 @@ from minirun.network.ports import show_address
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from minirun.engine.diagnose.routes import Probe, Publication, Route
+    from minirun.engine.diagnose.inventory import Publication
+    from minirun.engine.diagnose.probe import Probe
+    from minirun.engine.diagnose.routes import Route
     from minirun.engine.diagnose.snapshot import Drop, Inside, Kernel, Link, Tables
     from minirun.engine.record_types import Record
     from minirun.network.firewall import Element

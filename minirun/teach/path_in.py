@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from minirun.engine import records, sandbox
-from minirun.engine.diagnose import routes
+from minirun.engine.diagnose import inventory, probe, routes
 from minirun.network import addresses, firewall, listeners
 from minirun.network.ports import show_address
 from minirun.teach import path_checks
@@ -21,7 +21,7 @@ from minirun.teach.path_checks import FAIL, NONE, OK, Hop, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from minirun.engine.diagnose.routes import NetworkEndpoint, Publication, Scene
+    from minirun.engine.diagnose.inventory import Inventory, NetworkEndpoint, Publication
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.listeners import Listener, Owner
@@ -42,7 +42,7 @@ class Attempt(NamedTuple):
 
 def running(record: Record) -> Hop:
     """Look whether a container is there to send or to hear anything, and judge."""
-    return path_checks.running(record, alive=routes.has_process(record))
+    return path_checks.running(record, alive=inventory.has_process(record))
 
 
 def listening(name: str, pid: int | str, target: Target, address: str, instead: str) -> Hop:
@@ -51,13 +51,13 @@ def listening(name: str, pid: int | str, target: Target, address: str, instead: 
     return path_checks.listening(name, sockets, listeners.owners(sockets), target, address, instead)
 
 
-def probe(seen: Scene, kernel: Kernel, attempt: Attempt) -> Hop:
+def send(seen: Inventory, kernel: Kernel, attempt: Attempt) -> Hop:
     """Send it; where it is lost, see which of our rules has dropped something since `kernel` was looked at."""
     target = attempt.target
-    found = routes.probe(target.protocol, attempt.address, target.port, attempt.pid)
+    found = probe.send(target.protocol, attempt.address, target.port, attempt.pid)
     drops = []
     if not found.reached:
-        drops = path_checks.increase(kernel.tables.drops, routes.look(seen, []).tables.drops)
+        drops = path_checks.increase(kernel.tables.drops, inventory.look(seen, []).tables.drops)
     where = show_address(attempt.address, target.port)
     return path_checks.probe(attempt.sender, where, found, drops, attempt.bridge)
 
@@ -89,9 +89,9 @@ def of_family(own: list[str], address: str) -> str:
     return next((one for one in own if addresses.is_v6(one) == v6), own[0])
 
 
-def to_host(seen: Scene, target: Target, address: str, asking: Record | None = None) -> Iterator[Hop]:
+def to_host(seen: Inventory, target: Target, address: str, asking: Record | None = None) -> Iterator[Hop]:
     """`address` "": whichever of the host's the port is published at.  `asking` is a container that sends."""
-    kernel = routes.look(seen, [])
+    kernel = inventory.look(seen, [])
     if address and not routes.is_own(address, kernel):
         own = ", ".join(routes.outer_addresses(seen, kernel))
         found = f"{address} is no address of this host, nor of a container"
@@ -99,8 +99,8 @@ def to_host(seen: Scene, target: Target, address: str, asking: Record | None = N
             "published", FAIL, found, f"this host has {own}" if own else "`ip address` shows this host's"
         )
         return
-    publication = published_at(routes.publications(seen), target, address)
-    record = routes.record_of(seen, publication.holder) if publication else None
+    publication = published_at(inventory.publications(seen), target, address)
+    record = inventory.record_of(seen, publication.holder) if publication else None
     if publication is None or record is None:
         yield from _unpublished(seen, target, address)
         return
@@ -139,13 +139,13 @@ def words_of(one: Publication) -> str:
     )
 
 
-def _arrive(seen: Scene, arrival: Arrival) -> Iterator[Hop]:
+def _arrive(seen: Inventory, arrival: Arrival) -> Iterator[Hop]:
     record, attempt = arrival.record, arrival.attempt
     network, endpoint = arrival.publication.network, arrival.publication.endpoint
     yield (hop := running(record))
     if hop.status == FAIL:
         return
-    kernel = routes.look(seen, [record])
+    kernel = inventory.look(seen, [record])
     instead = f"publish that: -p {attempt.target.port}:{{}}"
     yield listening(record["name"], record["state"]["pid"], arrival.inner, arrival.own, instead)
     inside = kernel.insides.get(record["id"])
@@ -160,7 +160,7 @@ def _arrive(seen: Scene, arrival: Arrival) -> Iterator[Hop]:
         )
         yield Hop(path_checks.PROBE, NONE, why)
         return
-    yield probe(seen, kernel, attempt)
+    yield send(seen, kernel, attempt)
 
 
 def _is_from_outside(attempt: Attempt) -> bool:
@@ -179,7 +179,7 @@ def _passing_on(arrival: Arrival, kernel: Kernel) -> Hop:
 # ---- nobody publishes it ------------------------------------------------------------------------------------------
 
 
-def _unpublished(seen: Scene, target: Target, address: str) -> Iterator[Hop]:
+def _unpublished(seen: Inventory, target: Target, address: str) -> Iterator[Hop]:
     """Who listens on the host itself; and who may have been meant."""
     here = [
         one
@@ -200,37 +200,41 @@ def _unpublished(seen: Scene, target: Target, address: str) -> Iterator[Hop]:
     yield Hop("published", FAIL, found + more, advice)
 
 
-def _container_of_sockets(seen: Scene, owners: dict[int, Owner]) -> Record | None:
+def _container_of_sockets(seen: Inventory, owners: dict[int, Owner]) -> Record | None:
     """The container with the host's network whose program has one of these sockets."""
     for owner in owners.values():
-        record = routes.container_of(seen, owner.pid)
-        if record is not None and routes.host_of(seen, record)["network"] == "host":
+        record = inventory.container_of(seen, owner.pid)
+        if record is not None and inventory.host_of(seen, record)["network"] == "host":
             return record
     return None
 
 
 def _of_host_network(
-    seen: Scene, record: Record, here: tuple[list[Listener], dict[int, Owner]], target: Target, address: str
+    seen: Inventory,
+    record: Record,
+    here: tuple[list[Listener], dict[int, Owner]],
+    target: Target,
+    address: str,
 ) -> Iterator[Hop]:
-    kernel = routes.look(seen, [])
+    kernel = inventory.look(seen, [])
     address = address or routes.outer_address(seen, kernel)
     yield Hop("published", NONE, f"{record['name']} has the host's network: nothing is to be published")
     yield (hop := running(record))
     if hop.status == FAIL:
         return
     yield path_checks.listening(record["name"], *here, target, address, "ask for {}")
-    yield probe(seen, kernel, Attempt("this host", 0, target, address, "any"))
+    yield send(seen, kernel, Attempt("this host", 0, target, address, "any"))
 
 
-def _meant(seen: Scene, target: Target, address: str) -> tuple[str, str]:
+def _meant(seen: Inventory, target: Target, address: str) -> tuple[str, str]:
     """Who comes nearest to publishing the port: what there is to add, and what to do."""
-    elsewhere = published_at(routes.publications(seen), target, "")
+    elsewhere = published_at(inventory.publications(seen), target, "")
     if elsewhere:
         return f"; {words_of(elsewhere)} only", _other_address(elsewhere, address)
     for record in seen.records:
         if _requests(record, target):
             return _request_words(record)
-    for one in routes.publications(seen):
+    for one in inventory.publications(seen):
         if target.is_at(one.port["container_port"], one.port["protocol"]):
             return f"; but {words_of(one)}", f"ask for port {one.port['host_port']}"
     return _listener_inside(seen, target)
@@ -260,7 +264,7 @@ def _request_words(record: Record) -> tuple[str, str]:
     return f"; {name} publishes it, but does not run", running(record).advice
 
 
-def _listener_inside(seen: Scene, target: Target) -> tuple[str, str]:
+def _listener_inside(seen: Inventory, target: Target) -> tuple[str, str]:
     """A container that listens at the port and publishes nothing of it."""
     for record in seen.records:
         if not records.is_up(record) or not sandbox.has_own(record):
@@ -278,24 +282,24 @@ def _listener_inside(seen: Scene, target: Target) -> tuple[str, str]:
 # ---- from this host to a container's own address ------------------------------------------------------------------
 
 
-def to_container(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
+def to_container(seen: Inventory, record: Record, target: Target) -> Iterator[Hop]:
     """The host is a neighbour on every network."""
     yield (hop := running(record))
     if hop.status == FAIL:
         return
-    own = routes.endpoints_of(seen, record)
+    own = inventory.endpoints_of(seen, record)
     if not own:
         yield from _to_unattached(seen, record, target)
         return
     network, endpoint = endpoint_with(own, target.name)
     address = target.name if target.name in endpoint["addresses"] else endpoint["addresses"][0]
-    host = routes.host_of(seen, record)
-    kernel = routes.look(seen, [host])
+    host = inventory.host_of(seen, record)
+    kernel = inventory.look(seen, [host])
     yield listening(record["name"], record["state"]["pid"], target, address, f"ask for {address}:{{}}")
     yield path_checks.address(network, endpoint, kernel.insides.get(host["id"]), way_back=False)
     yield path_checks.veth(network, [endpoint], kernel)
     yield path_checks.route(network, address, routes.route_to(address))
-    yield probe(seen, kernel, Attempt("this host", 0, target, address, network["bridge"]))
+    yield send(seen, kernel, Attempt("this host", 0, target, address, network["bridge"]))
 
 
 def endpoint_with(own: list[NetworkEndpoint], address: str) -> NetworkEndpoint:
@@ -303,9 +307,9 @@ def endpoint_with(own: list[NetworkEndpoint], address: str) -> NetworkEndpoint:
     return next((place for place in own if address in place[1]["addresses"]), own[0])
 
 
-def _to_unattached(seen: Scene, record: Record, target: Target) -> Iterator[Hop]:
+def _to_unattached(seen: Inventory, record: Record, target: Target) -> Iterator[Hop]:
     """A container that no network leads to."""
-    if routes.host_of(seen, record)["network"] == "host":
+    if inventory.host_of(seen, record)["network"] == "host":
         yield Hop("network", NONE, f"{record['name']} has the host's network")
         yield from to_host(seen, target, "")
         return

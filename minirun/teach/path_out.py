@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minirun.engine.diagnose import lookup, routes
+from minirun.engine.diagnose import inventory, lookup, routes
 from minirun.network import addresses, ledger
 from minirun.teach import path_checks, path_in
 from minirun.teach.path_checks import FAIL, NONE, OK, Hop
@@ -18,8 +18,9 @@ from minirun.teach.path_in import Attempt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from minirun.engine.diagnose.inventory import Inventory, NetworkEndpoint
     from minirun.engine.diagnose.lookup import Resolution
-    from minirun.engine.diagnose.routes import NetworkEndpoint, Route, Scene
+    from minirun.engine.diagnose.routes import Route
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Network
@@ -31,15 +32,15 @@ UNANSWERED = {  # why nobody answers a question for a name, and what to do
 }
 
 
-def outward(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
+def outward(seen: Inventory, asking: Record, target: Target) -> Iterator[Hop]:
     """To a name or an address that no container has."""
-    own = routes.endpoints_of(seen, asking)
+    own = inventory.endpoints_of(seen, asking)
     if target.name == path_checks.THIS_HOST:
         gateway = own[0][0]["pools"][0]["gateway"]
         yield Hop("name", NONE, f"the host is the gateway, {gateway}")
         yield from at_the_host(seen, asking, target, gateway)
         return
-    kernel = routes.look(seen, [routes.host_of(seen, asking)])
+    kernel = inventory.look(seen, [inventory.host_of(seen, asking)])
     resolution = lookup.resolve(seen, kernel, asking, target.name)
     yield name_hop(resolution, own)
     if resolution.state == lookup.SILENT:
@@ -52,16 +53,18 @@ def outward(seen: Scene, asking: Record, target: Target) -> Iterator[Hop]:
         yield from _through_the_host(seen, kernel, asking, target, resolution.address)
 
 
-def _as_the_question(seen: Scene, kernel: Kernel, asking: Record, place: NetworkEndpoint) -> Iterator[Hop]:
+def _as_the_question(
+    seen: Inventory, kernel: Kernel, asking: Record, place: NetworkEndpoint
+) -> Iterator[Hop]:
     """The hops that a question for a name and a packet have in common."""
-    inside = kernel.insides.get(routes.host_of(seen, asking)["id"])
+    inside = kernel.insides.get(inventory.host_of(seen, asking)["id"])
     yield path_checks.address(*place, inside, way_back=False)
     yield path_checks.veth(place[0], [place[1]], kernel)
 
 
-def at_the_host(seen: Scene, asking: Record, target: Target, address: str) -> Iterator[Hop]:
+def at_the_host(seen: Inventory, asking: Record, target: Target, address: str) -> Iterator[Hop]:
     """A port that a container publishes, or a program of the host."""
-    own = routes.endpoints_of(seen, asking)
+    own = inventory.endpoints_of(seen, asking)
     network, endpoint = own[0]
     if addresses.is_loopback(address):
         found = f"{address} is {asking['name']}'s own loopback, not the host's"
@@ -75,20 +78,20 @@ def at_the_host(seen: Scene, asking: Record, target: Target, address: str) -> It
     if closed := internal(asking["name"], own):
         yield closed
         return
-    if path_in.published_at(routes.publications(seen), target, address):
+    if path_in.published_at(inventory.publications(seen), target, address):
         yield from path_in.to_host(seen, target, address, asking)
         return
-    kernel = routes.look(seen, [routes.host_of(seen, asking)])
+    kernel = inventory.look(seen, [inventory.host_of(seen, asking)])
     yield path_in.listening("this host", "self", target, address, "ask for host:{}")
     yield path_checks.veth(network, [endpoint], kernel)
     pid = asking["state"]["pid"]
-    yield path_in.probe(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
+    yield path_in.send(seen, kernel, Attempt(asking["name"], pid, target, address, network["bridge"]))
 
 
 def _through_the_host(
-    seen: Scene, kernel: Kernel, asking: Record, target: Target, address: str
+    seen: Inventory, kernel: Kernel, asking: Record, target: Target, address: str
 ) -> Iterator[Hop]:
-    own, name, pid = routes.endpoints_of(seen, asking), asking["name"], asking["state"]["pid"]
+    own, name, pid = inventory.endpoints_of(seen, asking), asking["name"], asking["state"]["pid"]
     if closed := internal(name, own):
         yield closed
         return
@@ -96,7 +99,7 @@ def _through_the_host(
     if hop.status == FAIL:
         return
     network, endpoint = next((place for place in own if place[1]["gateway"]), own[0])
-    inside = kernel.insides.get(routes.host_of(seen, asking)["id"])
+    inside = kernel.insides.get(inventory.host_of(seen, asking)["id"])
     yield path_checks.address(network, endpoint, inside, way_back=True)
     yield path_checks.veth(network, [endpoint], kernel)
     yield path_checks.masquerade(network, kernel.tables, seen.table, name)
@@ -105,7 +108,7 @@ def _through_the_host(
     if target.protocol == "udp":
         yield Hop(path_checks.PROBE, NONE, "not tried: a datagram that is not answered would tell nothing")
         return
-    yield path_in.probe(seen, kernel, Attempt(name, pid, target, address, network["bridge"]))
+    yield path_in.send(seen, kernel, Attempt(name, pid, target, address, network["bridge"]))
 
 
 def _forwarding(kernel: Kernel, network: Network, address: str) -> Hop:

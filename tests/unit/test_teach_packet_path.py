@@ -8,8 +8,10 @@ import pytest
 
 from minirun.engine.diagnose import lookup, routes
 from minirun.engine.diagnose.findings import expected_rules
+from minirun.engine.diagnose.inventory import Publication
 from minirun.engine.diagnose.lookup import Resolution
-from minirun.engine.diagnose.routes import Probe, Publication, Route
+from minirun.engine.diagnose.probe import Probe
+from minirun.engine.diagnose.routes import Route
 from minirun.engine.diagnose.snapshot import Counter, Drop, Inside, Kernel, Link, Tables
 from minirun.errors import UsageError
 from minirun.network import listeners

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.engine.diagnose import routes
+from minirun.engine.diagnose import inventory, probe
 from minirun.errors import MinirunError
 from minirun.linux import inroot
 from minirun.network import addresses, ledger
 from minirun.network import resolve as resolv_conf
 
 if TYPE_CHECKING:
-    from minirun.engine.diagnose.routes import Scene
+    from minirun.engine.diagnose.inventory import Inventory
     from minirun.engine.diagnose.snapshot import Kernel
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Network
@@ -42,15 +42,15 @@ class Resolution(NamedTuple):
     how: str  # who said what
 
 
-def resolve(seen: Scene, kernel: Kernel, asking: Record, name: str) -> Resolution:
+def resolve(seen: Inventory, kernel: Kernel, asking: Record, name: str) -> Resolution:
     """What a running container gets to know about a name."""
-    if routes.is_address(name):
+    if inventory.is_address(name):
         return Resolution(name, LITERAL, name, "an address needs no name server")
     pid = asking["state"]["pid"]
     if found := in_hosts(etc(pid, "hosts"), name):
         return Resolution(name, KNOWN, found[0], f"its /etc/hosts says {found[0]}")
     server = next(iter(resolv_conf.nameservers(etc(pid, "resolv.conf"))), "")
-    if not server or not routes.is_address(server):
+    if not server or not inventory.is_address(server):
         return Resolution(name, UNKNOWN, "", "its /etc/resolv.conf names no server")
     network = network_of(seen, server)
     if network and network["name"] not in kernel.name_servers:
@@ -59,21 +59,21 @@ def resolve(seen: Scene, kernel: Kernel, asking: Record, name: str) -> Resolutio
     return _answered(seen, asking, name, server, nameless=network is None)
 
 
-def _answered(seen: Scene, asking: Record, name: str, server: str, *, nameless: bool) -> Resolution:
+def _answered(seen: Inventory, asking: Record, name: str, server: str, *, nameless: bool) -> Resolution:
     from minirun.network import nameserver_query  # with dnslib
 
-    if nameless and routes.named(seen, name):
+    if nameless and inventory.named(seen, name):
         return Resolution(
             name, NAMELESS, "", f"{server} is no server of ours: the network {ledger.DEFAULT} has no names"
         )
-    with routes.inside_namespace(asking["state"]["pid"]):
+    with probe.inside_namespace(asking["state"]["pid"]):
         answer = nameserver_query.ask(server, name, "A", TIMEOUT_SECONDS)
     if answer.problem:
         return Resolution(name, UNKNOWN if answer.heard else SILENT, "", answer.problem)
     return Resolution(name, KNOWN, answer.addresses[0], f"{server} says {', '.join(answer.addresses)}")
 
 
-def network_of(seen: Scene, server: str) -> Network | None:
+def network_of(seen: Inventory, server: str) -> Network | None:
     """The network whose gateway, and so whose name server, this address is."""
     for network in seen.networks:
         gateways = [pool["gateway"] for pool in network["pools"]]
@@ -94,4 +94,4 @@ def in_hosts(text: str, name: str) -> list[str]:
     """The IPv4 addresses that a hosts(5) file gives a name."""
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     found = [words[0] for words in lines if name.lower() in (word.lower() for word in words[1:])]
-    return [one for one in found if routes.is_address(one) and not addresses.is_v6(one)]
+    return [one for one in found if inventory.is_address(one) and not addresses.is_v6(one)]

@@ -23,7 +23,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from minirun.network import nameserver, resolve
+from minirun.network import nameserver, nameserver_names, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -138,7 +138,7 @@ class _Server:
         tcp: Sequence[socket.socket],
         settings: Settings,
     ) -> None:
-        self.names = nameserver.Names(directory, name)
+        self.names = nameserver_names.Names(directory, name)
         self.udp, self.tcp = udp, tcp
         self.settings = settings
         self.resolvers = Resolvers(settings, (*udp, *tcp))

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from dnslib import EDNS0, QTYPE, RCODE, DNSRecord
 
-from minirun.network import nameserver
-from minirun.network.nameserver import Forward, Names, answer
+from minirun.network import nameserver, nameserver_names
+from minirun.network.nameserver import Forward, answer
+from minirun.network.nameserver_names import Names
 from tests.dns import CLIENT, CLIENT_V6, DB, WEB, data, endpoint, query, write_network
 
 SPY = "5" * 64
@@ -387,7 +388,7 @@ def test_changes_with_one_time_stamp_are_noticed(names: Names, tmp_path: Path):
 def test_nothing_is_read_while_nothing_changes(names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     os.utime(tmp_path, (1, 1))
     names.refresh()
-    monkeypatch.setattr(nameserver, "_read_networks", None)
+    monkeypatch.setattr(nameserver_names, "_read_networks", None)
     assert data(reply(names, "db")) == ["172.18.0.3"]
 
 

@@ -16,7 +16,8 @@ from dnslib import EDNS0, QTYPE, EDNSOption
 from hypothesis import HealthCheck, configuration, example, given, settings
 from hypothesis import strategies as st
 
-from minirun.network.nameserver import UDP_PAYLOAD, Forward, Names, answer
+from minirun.network.nameserver import UDP_PAYLOAD, Forward, answer
+from minirun.network.nameserver_names import Names
 from tests.dns import (
     CLIENT,
     CLIENT_V6,

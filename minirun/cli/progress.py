@@ -152,26 +152,26 @@ class Bars(Progress):
         """Nothing more is drawn, whatever threads that were left behind still have to tell."""
         with self._lock:
             self._closed = True
-            self._settle()
+            self._finish()
 
     def _of(self, name: str) -> Layer:
-        return self._layers.get(name) or self._begin(name)
+        return self._layers.get(name) or self._add(name)
 
-    def _begin(self, name: str) -> Layer:
+    def _add(self, name: str) -> Layer:
         with self._lock:
             if self._closed:
                 return Layer(name)
             layer = self._layers.setdefault(name, Layer(name))
-            self._live = self._live or _begin_drawing(self._stream, self._frame)
+            self._live = self._live or _start_drawing(self._stream, self._frame)
             return layer
 
     def _part(self) -> None:
         """When one image is through, the next one begins below what was said last."""
         with self._lock:
             if all(layer.is_complete for layer in self._layers.values()):
-                self._settle()
+                self._finish()
 
-    def _settle(self) -> None:
+    def _finish(self) -> None:
         """Draw the layers a last time and leave them there, the cursor below and visible again."""
         if self._live:
             live, self._live = self._live, None
@@ -206,7 +206,7 @@ def _terminal_size(stream: TextIO) -> tuple[int, int]:
     return columns or 80, rows or 24
 
 
-def _begin_drawing(stream: TextIO, frame: Callable[[], Text]) -> Live:
+def _start_drawing(stream: TextIO, frame: Callable[[], Text]) -> Live:
     from rich.console import Console
     from rich.live import Live
 

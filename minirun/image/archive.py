@@ -77,7 +77,7 @@ def _read_member(store: Store, info: tarfile.TarInfo, stream: tarstream.TarStrea
         name = entry_name(info.name)
         if info.isreg() and info.sparse is None:
             members[name] = store.layout.add_blob(
-                (bytes(part) for part in stream.take(info.size)), size=info.size
+                (bytes(part) for part in stream.read_parts(info.size)), size=info.size
             )
         elif info.issym() or info.islnk():  # docker-archive names a layer twice that way
             base = posixpath.dirname(name) if info.issym() else ""
@@ -100,7 +100,7 @@ class _Archive:
         self.platform = platform
         self._packings: dict[str, str] = {}  # digest of a layer -> how its media type ends
         self._manifests: dict[tuple[str, str], manifests.Manifest] = {}
-        self._kept: dict[tuple[Any, ...], Json] = {}
+        self._entries: dict[tuple[Any, ...], Json] = {}
         self._fitting: set[str] = set()  # digests of configs
 
     def blob(self, name: str) -> Json:
@@ -123,12 +123,12 @@ class _Archive:
         media_type = LAYER + self._packings[blob["digest"]]
         return {"mediaType": media_type, "digest": blob["digest"], "size": blob["size"]}
 
-    def kept(self, config: Json, layers: list[Json], original: bytes = b"") -> Json:
+    def entry_of(self, config: Json, layers: list[Json], original: bytes = b"") -> Json:
         """The index entry of an image that is in the store, unpacked, when this returns."""
         key = (config["digest"], original, *(layer["digest"] for layer in layers))
-        if key not in self._kept:
-            self._kept[key] = derive.add_unpacked(self.store.layout, config, layers, original)
-        return self._kept[key]
+        if key not in self._entries:
+            self._entries[key] = derive.add_unpacked(self.store.layout, config, layers, original)
+        return self._entries[key]
 
     def check_platform(self, config: Json) -> None:
         """Raise UnsupportedError unless the image of a docker-archive is for the platform that is wanted."""
@@ -178,7 +178,7 @@ def _load_docker(archive: _Archive) -> list[Image]:
         config = archive.document(manifests.text(item, "Config"))
         archive.check_platform(config)
         layers = [archive.layer(name) for name in _texts(item, "Layers")]
-        entry = archive.kept(config, layers)
+        entry = archive.entry_of(config, layers)
         for tag in _texts(item, "RepoTags") or [""]:
             entries.append(named(entry, reference.parse(tag) if tag else None))
     return names.add(archive.store.layout, entries)
@@ -213,7 +213,7 @@ def _load_layout(archive: _Archive) -> list[Image]:
 
 def _load_entry(archive: _Archive, entry: Json) -> Json:
     manifest = archive.manifest(entry)
-    kept = archive.kept(manifest.config, manifest.layers, manifest.original)
+    kept = archive.entry_of(manifest.config, manifest.layers, manifest.original)
     return named(kept, _name(entry), entry["digest"])
 
 

@@ -180,7 +180,7 @@ def _in_order(
 
 
 def _first_half(layers: str, packed: Packed, diff_ids: list[str], limits: Limits) -> Unpacked | None:
-    """Fetch and unpack one layer.  None when its directory is there; else it is to be settled on those below."""
+    """Fetch and unpack one layer.  None when its directory is there; else it is to be completed from those below."""
     with packed.content() as file:
         if find(layers, diff_ids) is not None:
             return None
@@ -253,9 +253,9 @@ def _layer_error(digest: str, error: Exception) -> MinirunError:
 
 
 def publish(layers: str, packed: Packed, unpacking: Unpacked, diff_ids: list[str], below: list[str]) -> str:
-    """The second half: settle the layer on those `below` (uppermost first), and rename it into its place."""
+    """The second half: complete the layer from those `below` (uppermost first), and rename it into its place."""
     try:
-        unpacking.settle(below)
+        unpacking.complete(below)
         shared = diff_directory(layers, diff_ids[-1])
         final = chain_directory(layers, diff_ids) if unpacking.depends else shared
         write_json(f"{final}.json", {"diff_id": diff_ids[-1], "size": unpacking.size})

@@ -16,11 +16,11 @@ Next     image.py
 from __future__ import annotations
 
 import os
-import re
 
 from minirun.errors import MinirunError
 from minirun.files import locked, make_private, read_json, write_json
 from minirun.image.mediatypes import DOCUMENT_BYTES_MAX, INDEX
+from minirun.image.reference import is_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from minirun.image.mediatypes import Json
     from minirun.paths import Paths
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _EMPTY_INDEX: Json = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
 
 
@@ -40,11 +39,16 @@ class Layout:
         self.paths = paths
         self._index = f"{paths.images}/index.json"
 
+    @property
+    def content_lock(self) -> str:
+        """The file that a sweep locks, and whoever needs what nothing leads to yet: sweep.py tells how."""
+        return f"{self.paths.root}/content.lock"
+
     # ---- blobs ----
 
     def blob_path(self, digest: str) -> str:
         """Where the blob `digest` is or would be.  Raises MinirunError for what is not a sha256 digest."""
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        if not isinstance(digest, str) or not is_digest(digest):
             raise MinirunError(f"{digest!r} is not a sha256 digest")
         return f"{self.paths.images}/blobs/sha256/{digest[7:]}"
 

@@ -10,12 +10,12 @@ See      image-spec image-index.md, manifest.md; distribution-spec; Docker "Imag
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.image import platforms
 from minirun.image.mediatypes import CONFIG, DOCUMENT_BYTES_MAX, INDEX, LAYER, MANIFEST
+from minirun.image.reference import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,6 @@ _PACKING = {
     "application/vnd.docker.image.rootfs.diff.tar.zstd": "+zstd",
 }
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OCI = (LAYER, f"{LAYER}+gzip", f"{LAYER}+zstd")
 
 _CONFIGS = (
@@ -215,7 +214,7 @@ def _layer(layer: Json) -> Json:
 def _descriptor(value: Any) -> Json:
     if not isinstance(value, dict) or type(value.get("size")) is not int or value["size"] < 0:
         raise MinirunError("a descriptor without a proper size")
-    if not _DIGEST.fullmatch(text(value, "digest")):
+    if not is_digest(text(value, "digest")):
         raise UnsupportedError(f"{_quoted(value['digest'])} is not a sha256 digest")
     return {"digest": value["digest"], "size": value["size"]}
 
@@ -270,7 +269,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and bool(_DIGEST.fullmatch(value))
+    return isinstance(value, str) and is_digest(value)
 
 
 def _is_object(value: Any) -> bool:

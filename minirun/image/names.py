@@ -13,8 +13,6 @@ Next     store.py
 
 from __future__ import annotations
 
-import re
-
 from minirun.errors import NotFoundError, UsageError
 from minirun.image import reference
 from minirun.image.image import Image, add_manifest
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 # Another tool may put an index into the layout (skopeo copy --all): kept, but not an image to run.
 _INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
-_WHOLE_ID = re.compile(r"sha256:.*|[0-9a-f]{64}")
-_ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 
 
 # ---- finding ----------------------------------------------------------------------------------------------
@@ -48,7 +44,7 @@ def find(layout: Layout, text: str) -> Image | None:
     found = images(layout)
     if not is_whole_id(text) and (image := _by_name(found, text)):
         return image
-    return _by_id(found, text) if _ID.fullmatch(text) else None
+    return _by_id(found, text) if _is_beginning_of_id(text) else None
 
 
 def get(layout: Layout, text: str) -> Image:
@@ -61,7 +57,7 @@ def get(layout: Layout, text: str) -> Image:
 
 def is_whole_id(text: str) -> bool:
     """Whether it is an id from its first to its last digit, which no name can be."""
-    return _WHOLE_ID.fullmatch(text) is not None
+    return text.startswith("sha256:") or (len(text) == 64 and reference.is_hex(text))
 
 
 def is_name_of(text: str, image: Image) -> bool:
@@ -82,6 +78,11 @@ def _by_name(images: list[Image], text: str) -> Image | None:
         if same_name and name.digest in (image.digest, image.origin):
             return image
     return None
+
+
+def _is_beginning_of_id(text: str) -> bool:
+    digits = text.removeprefix("sha256:")
+    return 4 <= len(digits) <= 64 and reference.is_hex(digits)
 
 
 def _by_id(images: list[Image], text: str) -> Image | None:

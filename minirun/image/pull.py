@@ -149,7 +149,7 @@ class Download(layers.Packed):
         download = threading.Thread(target=self._fetch, args=[incoming], daemon=True)
         try:
             threads.start(download)
-            yield _Telling(incoming, self.progress, self.name)
+            yield _Reported(incoming, self.progress, self.name)
             incoming.wait()
         except Exception as error:
             if download.ident and not isinstance(error, Cancelled):
@@ -212,7 +212,7 @@ def _is_at(path: str, fd: int) -> bool:
         return False
 
 
-class _Telling:
+class _Reported:
     """A blob being read, with the news of it once it is all here and only unpacking is left."""
 
     def __init__(self, incoming: Incoming, progress: Progress, name: str) -> None:

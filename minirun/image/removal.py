@@ -40,7 +40,7 @@ def remove(store: Store, text: str, *, force: bool = False) -> list[str]:
     going = [image] if by_name else same
     user = users(store).get(image_id) if len(going) == len(same) else None
     _check(text, (image_id or image.digest)[7:19], going, user, by_name, force)
-    return take_away(store, going, keep=user is not None)
+    return untag(store, going, keep=user is not None)
 
 
 def users(store: Store) -> dict[str, Claim]:
@@ -73,7 +73,7 @@ def _check(text: str, short: str, going: list[Image], user: Claim | None, by_nam
         )
 
 
-def take_away(store: Store, going: list[Image], *, keep: bool = False) -> list[str]:
+def untag(store: Store, going: list[Image], *, keep: bool = False) -> list[str]:
     """Remove names, and images with their last one; `keep`: the images stay, nameless.  Returns Docker's lines."""
     entries = [image.entry for image in going]
     leaving = {(entry["digest"], name_of(entry)) for entry in entries}
@@ -144,6 +144,6 @@ def prune(store: Store, wanted: Callable[[Image], bool], *, every: bool) -> tupl
         for image in store.images()
         if id_of(image) not in used and (every or not image.reference) and wanted(image)
     ]
-    lines = take_away(store, going) if going else []
+    lines = untag(store, going) if going else []
     store.sweep(partial=True)
     return lines, max(0, before - sum(usage.footprint(store.paths).values()))

@@ -14,6 +14,7 @@ Next     layers.py
 
 from __future__ import annotations
 
+from minirun.files import locked
 from minirun.image import names
 from minirun.image.layout import Layout
 
@@ -21,7 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from minirun.files import locked
     from minirun.image.image import Image
     from minirun.image.settings import Settings
     from minirun.image.sweep import Claims
@@ -63,10 +63,11 @@ class Store:
         return names.get(self.layout, text)
 
     def lease(self) -> locked:
-        """Held while layers are chosen that no claim is on yet: sweep.lease."""
-        from minirun.image import sweep
+        """Held from before layers are chosen until a claim is on them: nobody sweeps meanwhile.
 
-        return sweep.lease(self.paths)
+        Here and not in sweep.py, which a run has no use for.
+        """
+        return locked(self.layout.content_lock, shared=True)
 
     def adding(self) -> AbstractContextManager[None]:
         """Held while an image comes in; then what no name leads to is swept away: sweep.adding."""

@@ -3,7 +3,7 @@
 A blob comes before the name that leads to it, and a container's layers are chosen before its record is written,
 so whoever is between the two holds content.lock:
 
-    shared                   adding an image (`adding`), making a container (`lease`); as many as like
+    shared                   adding an image (`adding`), making a container (`Store.lease`); as many as like
     exclusive, not waiting   sweeping; who finds the lock held leaves the sweep to them
 
 The images themselves say what they need.  Who else needs a layer is not known down here: the store's `claims` are
@@ -19,12 +19,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import time
 
 from minirun.files import locked, open_lock
 from minirun.image import chain, names
 from minirun.image.image import diff_ids_of
+from minirun.image.reference import is_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +32,10 @@ if TYPE_CHECKING:
 
     from minirun.image.layout import Layout
     from minirun.image.mediatypes import Json
-    from minirun.paths import Paths
 
     Claims = Callable[[], Iterable["Claim"]]
 
 PARTIAL_SECONDS = 86400  # that a killed pull's bytes wait for the next one
-_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 class Claim:
@@ -52,14 +50,6 @@ class Claim:
         self.running = running
 
 
-# ---- those who are not to be swept ------------------------------------------------------------------------
-
-
-def lease(paths: Paths) -> locked:
-    """Held from before a layer is chosen until a claim is on it: nobody sweeps meanwhile."""
-    return locked(_lock(paths), shared=True)
-
-
 @contextlib.contextmanager
 def adding(layout: Layout, claims: Claims | None) -> Iterator[None]:
     """Held while blobs come in that no name refers to yet, so that nobody sweeps them away.
@@ -67,14 +57,10 @@ def adding(layout: Layout, claims: Claims | None) -> Iterator[None]:
     Afterwards this sweeps what no name came to refer to: of a failure nothing is left.
     """
     try:
-        with locked(_lock(layout.paths), shared=True):
+        with locked(layout.content_lock, shared=True):
             yield
     finally:
         sweep(layout, claims)
-
-
-def _lock(paths: Paths) -> str:
-    return f"{paths.root}/content.lock"
 
 
 # ---- the sweep --------------------------------------------------------------------------------------------
@@ -82,7 +68,7 @@ def _lock(paths: Paths) -> str:
 
 def sweep(layout: Layout, claims: Claims | None, *, partial: bool = False) -> None:
     """Remove blobs and unpacked layers that nothing needs; `partial`: also what killed pulls left."""
-    fd = open_lock(_lock(layout.paths))
+    fd = open_lock(layout.content_lock)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _sweep_blobs(layout)
@@ -133,7 +119,7 @@ def _sweep_incoming(layout: Layout, *, partial: bool) -> None:
     """What a killed pull left is kept for a day, for the next one to go on from; the rest is of no use."""
     for name in _names_in(f"{layout.paths.images}/incoming"):
         path = layout.incoming_path(name)
-        resumable = _HEX.fullmatch(name) and time.time() - os.stat(path).st_mtime < PARTIAL_SECONDS
+        resumable = is_digest(f"sha256:{name}") and time.time() - os.stat(path).st_mtime < PARTIAL_SECONDS
         if partial or not resumable:
             os.unlink(path)
 

@@ -28,7 +28,7 @@ _OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"
 
 def write(fd: int, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
     missing = info.size
-    for part in stream.take(info.size):
+    for part in stream.read_parts(info.size):
         missing -= len(part)
         if _is_empty(part):
             os.lseek(fd, len(part), os.SEEK_CUR)  # a hole stays one
@@ -60,7 +60,7 @@ def write_sparse(fd: int, info: tarfile.TarInfo, stream: tarstream.TarStream, li
         if offset + size > info.size:
             raise MinirunError("a sparse file with data beyond its end")
         os.lseek(fd, offset, os.SEEK_SET)
-        for part in stream.take(size):
+        for part in stream.read_parts(size):
             _write_all(fd, part)
 
 

@@ -250,9 +250,9 @@ class TarStream:
             return block
         if not 0 <= size <= HEADER_BYTES_MAX:
             raise tarfile.ReadError(f"a header of {size} bytes")
-        return b"".join(bytes(part) for part in self.take(size))
+        return b"".join(bytes(part) for part in self.read_parts(size))
 
-    def take(self, size: int) -> Iterator[memoryview]:
+    def read_parts(self, size: int) -> Iterator[memoryview]:
         """The next `size` bytes without copying them.  They end early only at the end of the stream."""
         while size > 0 and (self._start < len(self._chunk) or self._refill()):
             part = memoryview(self._chunk)[self._start : self._start + size]
@@ -264,7 +264,7 @@ class TarStream:
         missing = position - self.tell()
         if missing < 0:
             raise tarfile.ReadError("an entry of negative size")
-        for part in self.take(missing):
+        for part in self.read_parts(missing):
             missing -= len(part)
         if missing:
             raise tarfile.ReadError("the archive ends inside an entry")

@@ -9,7 +9,7 @@ Three things in a tar mean something only on top of the layers below:
 - a whiteout: made only when there is something to hide, since overlayfs shows a stray one as a broken file.
 
 So unpacking has two halves.  `entry` takes the tar as it streams, each layer for itself, several at once;
-`settle` looks below, lowest layer first.
+`complete` looks below, lowest layer first.
 
 Nothing is written outside the directory because no path is ever followed: a name belongs to the first entry
 that takes it, so a directory stays one, and every act is on one name inside a parent that openat2(2) opened
@@ -100,7 +100,7 @@ class Unpacking:
             return unpacked.digest()
 
     def entry(self, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
-        """Put one entry into the directory; what needs the layers below is noted for `settle`."""
+        """Put one entry into the directory; what needs the layers below is noted for `complete`."""
         name = entry_name(info.name)
         parent, _, base = name.rpartition("/")
         if base.startswith(WHITEOUT):
@@ -145,7 +145,7 @@ class Unpacking:
         self._make_directory(path, None)
 
     def _make_directory(self, path: str, info: tarfile.TarInfo | None) -> None:
-        """Owner, mode and times come last, in `settle`: each file made in it would change the mtime."""
+        """Owner, mode and times come last, in `complete`: each file made in it would change the mtime."""
         parent, _, base = path.rpartition("/")
         os.mkdir(base, 0o700, dir_fd=self._enter(parent))
         self.directories[path] = info
@@ -225,7 +225,7 @@ class Unpacking:
 
     # -- second half: the layers below --
 
-    def settle(self, below: list[str]) -> None:
+    def complete(self, below: list[str]) -> None:
         """Do what needs the layers below (their directories, uppermost first), then finish directories."""
         for name in self._whiteouts:
             self._hide(name, below)
@@ -235,7 +235,7 @@ class Unpacking:
             except (MinirunError, OSError) as error:
                 raise MinirunError(f"entry {shown(name)}: {_reason(error)}") from error
         for path, info in self.directories.items():
-            self._settle_directory(path, info, below)
+            self._complete_directory(path, info, below)
 
     def _hide(self, name: str, below: list[str]) -> None:
         if name in self.directories:
@@ -270,7 +270,7 @@ class Unpacking:
             return False
         return True
 
-    def _settle_directory(self, path: str, info: tarfile.TarInfo | None, below: list[str]) -> None:
+    def _complete_directory(self, path: str, info: tarfile.TarInfo | None, below: list[str]) -> None:
         fd = _open_beneath(self._root_fd, path, os.O_RDONLY)
         try:
             if path in self._opaque:

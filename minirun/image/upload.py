@@ -96,7 +96,7 @@ class Upload:
             if self._mount(source):
                 return f"Mounted from {source}"
         if not self._location:
-            self._begin()
+            self._start_session()
         self._send()
         return "Pushed"
 
@@ -125,7 +125,7 @@ class Upload:
             self._registry.ask("DELETE", self._location)
             self._location = ""
 
-    def _begin(self) -> None:
+    def _start_session(self) -> None:
         answer = self._registry.ask("POST", f"{self._path}uploads/")
         if answer.status != 202:
             raise denied(answer)
@@ -184,7 +184,7 @@ class Upload:
         if received:
             self._accept(answer, received)
         else:
-            self._begin()
+            self._start_session()
 
 
 def denied(answer: Answer) -> MinirunError:

@@ -7,7 +7,7 @@ since Worker has the methods of Unpacking that it needs.
     Worker (in pull, load)                          main (the process)
       blob          ──── its standard input ───>    Unpacking.stream
                     <─── its standard output ──     {"diff_id", "depends", "size"}
-      {"below": []} ──── orders ───────────────>    Unpacking.settle
+      {"below": []} ──── orders ───────────────>    Unpacking.complete
                     <─── its standard output ──     {}
     instead of an answer  {"error", "hint"}  or  {"errno"}; a closed pipe ends the process without a word
 
@@ -75,7 +75,7 @@ class Worker:
         self.depends, self.size = bool(answer["depends"]), int(answer["size"])
         return str(answer["diff_id"])
 
-    def settle(self, below: list[str]) -> None:
+    def complete(self, below: list[str]) -> None:
         os.write(self._orders, json.dumps({"below": below}).encode() + b"\n")
         self._answer()
 
@@ -121,18 +121,18 @@ def main() -> None:
     try:
         with open(0, "rb", buffering=0) as blob:
             diff_id = unpacking.stream(blob)
-        _tell({"diff_id": diff_id, "depends": unpacking.depends, "size": unpacking.size})
+        _answer({"diff_id": diff_id, "depends": unpacking.depends, "size": unpacking.size})
         with open(orders, "rb") as file:
             if line := file.readline():
-                unpacking.settle(json.loads(line)["below"])
-                _tell({})
+                unpacking.complete(json.loads(line)["below"])
+                _answer({})
     except MinirunError as error:
-        _tell({"error": error.message, "hint": error.hint})
+        _answer({"error": error.message, "hint": error.hint})
     except OSError as error:
-        _tell({"errno": error.errno})
+        _answer({"errno": error.errno})
 
 
-def _tell(answer: dict[str, object]) -> None:
+def _answer(answer: dict[str, object]) -> None:
     try:
         os.write(1, json.dumps(answer).encode() + b"\n")
     except BrokenPipeError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.engine import cleanup, control, events, network_repair, networks, records, sandbox
+from minirun.engine import cleanup, control, endpoints, events, network_repair, records, sandbox
 from minirun.engine.restart import stop_seconds
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
@@ -226,7 +226,7 @@ def rename(paths: Paths, record: Record, name: str) -> None:
     with records.changing(paths):
         records.require_free(paths, name)
         control.change_locked(paths, record, {"name": name})
-    networks.rename(paths, record, name)
+    endpoints.rename(paths, record, name)
     events.of_container(paths, {**record, "name": name}, "rename", oldName=f"/{record['name']}")
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from minirun.engine import nameservers, networks, records, sandbox
+from minirun.engine import endpoints, nameservers, records, sandbox
 from minirun.errors import MinirunError, NotFoundError
 from minirun.network import bridge, ledger, nameserver_process
 
@@ -65,7 +65,7 @@ def repair(paths: Paths) -> None:
     for record in records.list_all(paths):
         if records.is_up(record) and sandbox.has_own(record) and _differs(ledgered, record):
             # suppressed: it may end at this moment
-            with networks.locked(paths, record), contextlib.suppress(MinirunError, OSError):
+            with endpoints.locked(paths, record), contextlib.suppress(MinirunError, OSError):
                 _reconcile(paths, records.read(paths, record["id"]))
 
 
@@ -84,8 +84,8 @@ def _reconcile(paths: Paths, record: Record) -> None:
     names = {attachment["network"] for attachment in record["attachments"]}
     for name in done:
         if name not in names:
-            networks.leave(paths, record, name)
+            endpoints.leave(paths, record, name)
     for attachment in record["attachments"]:
         if attachment["network"] not in done or done[attachment["network"]]["joining"]:
             with contextlib.suppress(NotFoundError):
-                networks.join(paths, record, attachment)
+                endpoints.join(paths, record, attachment)

@@ -5,18 +5,16 @@ ledger (network/ledger.py) has what is: for every network the containers that ar
 change the record first; when they are killed in between, the next command makes the ledger agree: network_repair.py.
 
 See      network/bridge.py; docs.docker.com/engine/network
-Next     sandbox.py for what a container is on
+Next     endpoints.py for a container that runs, sandbox.py for what a container is on
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 
-from minirun import files
-from minirun.engine import control, etc, events, nameservers, pools, records, sandbox
+from minirun.engine import control, endpoints, events, pools, records, sandbox
 from minirun.engine.options import attachments
-from minirun.errors import ConflictError, MinirunError, UsageError
+from minirun.errors import ConflictError, UsageError
 from minirun.network import addresses, bridge, ledger, transaction
 
 TYPE_CHECKING = False
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from minirun.engine.record_types import Record, RunOptions
-    from minirun.network.ledger import Attachment, Endpoint, Network
+    from minirun.network.ledger import Attachment, Network
     from minirun.paths import Paths
 
 PREDEFINED = ("bridge", "host", "none")
@@ -155,7 +153,7 @@ def connect(paths: Paths, network: Network, record: Record, attachment: Attachme
     chosen = attachment["aliases"] or attachment["ipv4"] or attachment["ipv6"]
     if chosen and network["name"] == ledger.DEFAULT:
         raise UsageError("aliases and addresses can be chosen on user defined networks only, not on bridge")
-    with locked(paths, record):
+    with endpoints.locked(paths, record):
         record = records.read(paths, record["id"])
         if any(one["network"] == network["name"] for one in record["attachments"]):
             raise ConflictError(
@@ -167,7 +165,7 @@ def connect(paths: Paths, network: Network, record: Record, attachment: Attachme
         if not records.is_up(record):
             return
         try:
-            join(paths, record, attachment)
+            endpoints.join(paths, record, attachment)
         except BaseException:
             control.change(paths, record, {"attachments": before})
             raise
@@ -177,7 +175,7 @@ def connect(paths: Paths, network: Network, record: Record, attachment: Attachme
 def disconnect(paths: Paths, network: Network, record: Record) -> None:
     """Take a container off a network.  Raises ConflictError when it is not on it."""
     _require_own(record, "disconnected from")
-    with locked(paths, record):
+    with endpoints.locked(paths, record):
         record = records.read(paths, record["id"])
         rest = [one for one in record["attachments"] if one["network"] != network["name"]]
         if len(rest) == len(record["attachments"]) and record["id"] not in network["endpoints"]:
@@ -188,14 +186,8 @@ def disconnect(paths: Paths, network: Network, record: Record) -> None:
         control.change(paths, record, {"attachments": rest})
         if not records.is_up(record):
             return
-        leave(paths, record, network["name"])
+        endpoints.leave(paths, record, network["name"])
     events.of_one_network(paths, network, "disconnect", container=record["id"])
-
-
-def rename(paths: Paths, record: Record, name: str) -> None:
-    """Its neighbours find it by its new name."""
-    if records.is_up(record) and sandbox.has_own(record):
-        bridge.rename(paths, record["id"], name)
 
 
 def _require_own(record: Record, what: str) -> None:
@@ -209,37 +201,3 @@ def _require_own(record: Record, what: str) -> None:
         f"container {record['name']} cannot be {what} a network: it was made with --network {record['network']}",
         "make it anew with a network, or on the default one",
     )
-
-
-def locked(paths: Paths, record: Record) -> files.locked:
-    """Nobody else changes this container's networks meanwhile; the kernel lets go when we are killed."""
-    return files.locked(f"{paths.container(record['id'])}/networks.lock")
-
-
-def join(paths: Paths, record: Record, attachment: Attachment) -> None:
-    """Make the endpoint of a container that runs; its record has the attachment already."""
-    own = sandbox.endpoints_of(paths, record["id"])
-    described = sandbox.describe(paths, record, held=control.request(paths, record, "ports"))
-    try:
-        bridge.connect(paths, described, attachment, _netns(record), nameservers.starter())
-    except BaseException:
-        with contextlib.suppress(MinirunError, OSError):  # then its entry stays, and the next command does it
-            bridge.disconnect(paths, record["id"], attachment["network"], _netns(record))
-        raise
-    _rewrite_etc(paths, record, own)
-
-
-def leave(paths: Paths, record: Record, name: str) -> None:
-    """The opposite, of the network of this name."""
-    own = sandbox.endpoints_of(paths, record["id"])
-    bridge.disconnect(paths, record["id"], name, _netns(record))
-    _rewrite_etc(paths, record, own)
-
-
-def _netns(record: Record) -> str:
-    return f"/proc/{record['state']['pid']}/ns/net"
-
-
-def _rewrite_etc(paths: Paths, record: Record, before: list[tuple[Network, Endpoint]]) -> None:
-    """The container's /etc/hosts and resolv.conf follow."""
-    etc.rewrite(paths.container(record["id"]), record, before, sandbox.endpoints_of(paths, record["id"]))

@@ -11,7 +11,11 @@ from __future__ import annotations
 
 
 def printable(text: str, kept: str = "\n\t") -> str:
-    r"""`text` with all that a terminal would obey instead of show written out: `\x1b[2J`.  `kept` stays as it is."""
+    r"""`text` with all that a terminal would obey instead of show written out.  `kept` stays as it is.
+
+    >>> print(printable("all \x1b[2J gone"))
+    all \x1b[2J gone
+    """
     if text.isprintable():
         return text
     return "".join(

@@ -68,7 +68,11 @@ def path_of(pid: int | str) -> str:
 
 
 def lineage(path: str) -> Iterator[tuple[str, str]]:
-    """(group above, group) from the top down: /a/b gives ("/", "/a"), ("/a", "/a/b")."""
+    """(group above, group) from the top down.
+
+    >>> list(lineage("/minirun/x"))
+    [('/', '/minirun'), ('/minirun', '/minirun/x')]
+    """
     above = "/"
     for part in path.split("/"):
         if part:

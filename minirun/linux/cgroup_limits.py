@@ -38,8 +38,10 @@ OPTIONS = {
 def from_resources(resources: Mapping[str, Any]) -> dict[str, str]:
     """The files, in writing order, that say the same as OCI `linux.resources` (which was made for cgroup v1).
 
-    The conversions are runc's (opencontainers/cgroups fs2 and utils.go).  UnsupportedError for a setting that
-    v2 does not have, UsageError for one that contradicts itself.  `devices` is devices.py's.
+    UnsupportedError for a setting that v2 does not have, UsageError for one that contradicts itself.
+
+    >>> from_resources({"memory": {"limit": 64 << 20, "swap": 96 << 20}, "cpu": {"quota": 20000}})
+    {'memory.max': '67108864', 'memory.swap.max': '33554432', 'cpu.max': '20000 100000'}
     """
     limits: dict[str, str] = {}
     limits.update(_memory(resources.get("memory") or {}))
@@ -109,6 +111,9 @@ def cpu_weight(shares: int) -> int:
     """cpu.weight (1 to 10000) for v1 shares (2 to 262144), so that 2 -> 1, 1024 -> 100, 262144 -> 10000.
 
     The older straight line gave 1024, everybody's default, a weight of 39 instead of 100 (runc issue 4772).
+
+    >>> [cpu_weight(shares) for shares in (2, 512, 1024, 262144)]
+    [1, 59, 100, 10000]
     """
     if shares <= 2:
         return 1
@@ -157,12 +162,20 @@ def _unified(unified: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def controller_of(file: str) -> str:
-    """memory.max -> memory.  The core's own files are "cgroup"."""
+    """The first word of the name; the core's own files, cgroup.procs and its like, are "cgroup".
+
+    >>> controller_of("hugetlb.2MB.rsvd.max")
+    'hugetlb'
+    """
     return file.split(".", 1)[0]
 
 
 def numbers(text: str) -> set[int]:
-    """A list as in cpuset(7): "0-2,5" is {0, 1, 2, 5}.  UsageError if it is no such list."""
+    """A list as in cpuset(7) "List format".  UsageError if it is none.
+
+    >>> sorted(numbers("0-2,5"))
+    [0, 1, 2, 5]
+    """
     found: set[int] = set()
     try:
         for part in filter(None, text.split(",")):

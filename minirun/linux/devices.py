@@ -51,7 +51,6 @@ ALLOWED: list[dict[str, Any]] = [
     _allow("c", 136, None),  # the terminals in /dev/pts
     _allow("c", 10, 200),  # net/tun
 ]
-DEFAULT_RULES: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}, *ALLOWED]
 
 
 def _node(path: str, major: int, minor: int) -> dict[str, Any]:

@@ -15,8 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-IN_MODIFY, IN_MOVED_TO, IN_CREATE, IN_DELETE_SELF = 0x2, 0x80, 0x100, 0x400
-IN_Q_OVERFLOW = 0x4000  # events were lost
+IN_MODIFY, IN_MOVED_TO, IN_CREATE = 0x2, 0x80, 0x100
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, len; then the name, filled up with NUL
 
 

@@ -123,13 +123,7 @@ def _declare(name: str, *types: Any) -> Any:
     return function
 
 
-_char_p, _int, _uint, _ulong, _void_p = (
-    ctypes.c_char_p,
-    ctypes.c_int,
-    ctypes.c_uint,
-    ctypes.c_ulong,
-    ctypes.c_void_p,
-)
+_char_p, _int, _ulong, _void_p = ctypes.c_char_p, ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p
 
 _mount = _declare("mount", _char_p, _char_p, _char_p, _ulong, _char_p)
 _umount2 = _declare("umount2", _char_p, _int)
@@ -139,7 +133,6 @@ _prctl = _declare("prctl", _int, _ulong, _ulong, _ulong, _ulong)
 _socket = _declare("socket", _int, _int, _int)
 _sethostname = _declare("sethostname", _char_p, ctypes.c_size_t)
 _setdomainname = _declare("setdomainname", _char_p, ctypes.c_size_t)
-_personality = _declare("personality", _ulong)
 _capset = _declare("capset", _void_p, _void_p)
 _mallopt = _declare("mallopt", _int, _int)
 _inotify_init1 = _declare("inotify_init1", _int)
@@ -278,7 +271,7 @@ def _clone(call: str, *arguments: Any) -> int:
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0, *, why: str = "") -> int:
-    """prctl(2).  Returns its result (PR_CAPBSET_READ and the like answer with it)."""
+    """prctl(2).  Returns its result, for the options that answer with it."""
     return int(act("prctl", _prctl, option, arg2, arg3, 0, 0, why=why, shown=(option, arg2, arg3)))
 
 
@@ -393,11 +386,6 @@ def bpf(command: int, attr: bytes, *, shown: Sequence[object] = (), why: str = "
 def keyctl_join_session_keyring(name: str, *, why: str = "") -> None:
     """keyctl(2) KEYCTL_JOIN_SESSION_KEYRING: a keyring of our own, not the one of whoever ran us."""
     act("keyctl", _raw, "keyctl", 1, ctypes.c_char_p(_bytes(name)), path=name, why=why, shown=("join", name))
-
-
-def personality(persona: int, *, why: str = "") -> None:
-    """personality(2)"""
-    act("personality", _personality, persona, why=why)
 
 
 # ---- files and descriptors --------------------------------------------------------------------------------

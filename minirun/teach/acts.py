@@ -300,7 +300,6 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
     "netlink": ("rtnetlink(7)", ("request",), lambda act: str(act.args[0])),
     "nft": ("nft(8)", ("script",), _nft),
     "open_tree": ("open_tree(2)", ("path", "flags"), lambda act: f"mount --bind {quote(act.args[0])} COPY"),
-    "personality": ("personality(2)", ("persona",), _words("setarch")),
     "pivot_root": ("pivot_root(2)", ("new_root", "put_old"), _words("pivot_root")),
     "prctl": ("prctl(2)", ("option", "arg2", "arg3"), _prctl),
     "prlimit64": ("prlimit(2)", ("resource", "soft", "hard"), _prlimit),

@@ -10,6 +10,8 @@ from minirun.linux import devices
 
 pytestmark = pytest.mark.unit
 
+DEFAULT_RULES = [{"allow": False, "access": "rwm"}, *devices.ALLOWED]  # as `minirun run` has them
+
 BITS = {"m": 1, "r": 2, "w": 4}
 
 
@@ -62,7 +64,7 @@ def run(program, kind, major, minor, access):
 
 LISTS = {
     "none": [],
-    "default": devices.DEFAULT_RULES,
+    "default": DEFAULT_RULES,
     "a hole in a wildcard": ["-a *:* rwm", "+c *:* rwm", "-c 1:3 w"],
     "a hole filled again": ["+a *:* rwm", "-c 1:* rwm", "+c 1:3 r"],
     "later wins": ["+c 1:3 rw", "-c 1:3 w", "+c 1:3 m"],
@@ -102,7 +104,7 @@ def test_the_program_decides_as_the_rules_say(name):
     ],
 )
 def test_the_default_rules(request_, allowed):
-    assert run(devices.program(devices.DEFAULT_RULES), *request_) == allowed
+    assert run(devices.program(DEFAULT_RULES), *request_) == allowed
 
 
 @pytest.mark.parametrize(

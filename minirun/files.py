@@ -1,7 +1,7 @@
 """Files as minirun writes them: JSON a person can `cat`, written whole, guarded by a lock.
 
 A reader never sees half a file: it is written under a temporary name and renamed (see rename(2), atomic on
-one filesystem).  A crash leaves at worst a `.tmp-` file, which the next writer of that name replaces.
+one filesystem).  A crash leaves at worst a `.tmp-` file beside it, which nobody reads.  docs/locks.md has the locks.
 """
 
 from __future__ import annotations

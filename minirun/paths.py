@@ -1,7 +1,7 @@
 """Where minirun keeps things.  Two trees: `root` survives a reboot, `state` does not (it is on a tmpfs).
 
-    root   /var/lib/minirun    images/ layers/ containers/<id>/ volumes/<name>/ networks/
-    state  /run/minirun        <id>/ with state.json, exec.fifo, shim.sock
+    root   /var/lib/minirun    images/ layers/ containers/<id>/ volumes/<name>/ networks/ cache/ events.jsonl
+    state  /run/minirun        <id>/ with state.json, exec.fifo, shim.sock, netns
 
 `--root` and `--state` move them, so tests and classrooms do not collide.
 

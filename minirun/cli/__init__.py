@@ -1,1 +1,1 @@
-"""Where people and scripts come in, and the only place that prints or exits."""
+"""Where people and scripts come in: `minirun` and `minirun-oci`.  Only here is anything printed."""

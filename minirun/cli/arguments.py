@@ -67,7 +67,7 @@ class HelpWanted(Exception):
 def parse(program: str, words: list[str], options: Iterable[Option], commands: dict[str, Command]) -> Given:
     """Raises UsageError quoting the bad word, or HelpWanted."""
     values: dict[str, Any] = {}
-    rest = _take_options(words, options, values, stop_after=0)
+    rest = _parse_options(words, options, values, stop_after=0)
     if values.pop("help", False) or not rest:
         raise HelpWanted(_help(program, options, commands))
     name, *rest = rest
@@ -76,17 +76,17 @@ def parse(program: str, words: list[str], options: Iterable[Option], commands: d
     command = commands[name]
     whole_line = bool(command.arguments) and command.arguments[-1].endswith("...")
     stop_after = len(command.arguments) - 1 if whole_line else len(words)
-    rest = _take_options(rest, command.options, values, stop_after)
+    rest = _parse_options(rest, command.options, values, stop_after)
     if values.pop("help", False):
         raise HelpWanted(_command_help(program, name, command))
-    _take_arguments(name, command, rest, values)
+    _parse_arguments(name, command, rest, values)
     return Given(command, values)
 
 
 _HELP = Option("--help -h", text="this text")
 
 
-def _take_options(
+def _parse_options(
     words: list[str], options: Iterable[Option], values: dict[str, Any], stop_after: int
 ) -> list[str]:
     """Put the options' values into `values`; returns the other words.
@@ -129,7 +129,7 @@ def _set(option: Option, name: str, value: str, equals: str, values: dict[str, A
         values[option.key] = value
 
 
-def _take_arguments(name: str, command: Command, words: list[str], values: dict[str, Any]) -> None:
+def _parse_arguments(name: str, command: Command, words: list[str], values: dict[str, Any]) -> None:
     for argument in command.arguments:
         key, optional, default = argument.partition("=")
         if key.endswith("..."):

@@ -1,9 +1,9 @@
 """minirun-oci: the command line that engines expect of an OCI runtime.
 
-The runtime spec defines no command line; this one is runc's, as containerd's shim, conmon and dockerd use it.
-It needs neither click nor the engine, and starts in a few milliseconds.
+The runtime spec defines no command line; this one is runc's, as containerd's shim and conmon use it.  It needs neither
+click nor the engine: what it costs over a bare Python is a few milliseconds.
 
-See  features of runc(8); runtime-spec runtime.md "Operations"
+See  runc(8); runtime-spec runtime.md "Operations"
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`system df`: where the disk space is.
+"""`system`: its commands, and `system df`: where the disk space is.
 
     TYPE            TOTAL   ACTIVE   SIZE      RECLAIMABLE
     Images          3       1        124.5MB   58.31MB (46%)

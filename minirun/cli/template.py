@@ -83,7 +83,7 @@ def _block(
         if action is None:
             parts.append(_constant(text))
             continue
-        word = action.take_word("if", "with", "range", "else", "end")
+        word = action.accept_word("if", "with", "range", "else", "end")
         if word in ends:
             return parts, action.seen(word)
         if word in ("else", "end"):
@@ -112,7 +112,7 @@ def _control(word: str, action: _Action, pieces: Iterator[tuple[str, _Action | N
     body, closing = _block(pieces, ("else", "end"))
     otherwise: list[Part] = []
     if closing and closing.word == "else":
-        chained = closing.take_word("if", "with")
+        chained = closing.accept_word("if", "with")
         if chained:  # its end is ours, too
             otherwise = [_control(chained, closing, pieces)]
         else:
@@ -169,11 +169,11 @@ class _Action:
         self.word = word
         return self
 
-    def take_word(self, *words: str) -> str:
+    def accept_word(self, *words: str) -> str:
         """The next token, if it is one of `words`; else ""."""
-        return self._take()[1] if self._tokens and self._tokens[0][1] in words else ""
+        return self._next_token()[1] if self._tokens and self._tokens[0][1] in words else ""
 
-    def _take(self) -> tuple[str, str]:
+    def _next_token(self) -> tuple[str, str]:
         if not self._tokens:
             self.fail("something is missing")
         return self._tokens.pop(0)
@@ -192,14 +192,14 @@ class _Action:
     def pipeline(self) -> Value:
         """`A | f | g x`: each value is the last argument of the next function."""
         value = self._command([])
-        while self.take_word("|"):
+        while self.accept_word("|"):
             value = self._command([value])
         return value
 
     def _command(self, last: list[Value]) -> Value:
         """A function with its arguments, or a value alone."""
         if self._tokens and self._tokens[0][0] == "word" and self._tokens[0][1] not in _CONSTANTS:
-            _, name = self._take()
+            _, name = self._next_token()
             if name not in FUNCTIONS:
                 self.fail(f'there is no function "{name}"', f"functions: {' '.join(sorted(FUNCTIONS))}")
             arguments: list[Value] = []
@@ -221,14 +221,14 @@ class _Action:
         return call
 
     def _operand(self) -> Value:
-        kind, text = self._take()
+        kind, text = self._next_token()
         if kind == "path":
             return self._path(text)
         if text == "(":
             value = self.pipeline()
-            if not self.take_word(")"):
+            if not self.accept_word(")"):
                 self.fail(") is missing")
-            return self._fields(value, self._take()[1]) if self._field_follows() else value
+            return self._fields(value, self._next_token()[1]) if self._field_follows() else value
         if kind == "text":
             constant: Any = text[1:-1] if text[0] == "`" else _unescape(text[1:-1])
         elif kind == "number":

@@ -6,7 +6,7 @@ program ends (EXITED, once for each run of a container that is restarted), and f
 the shim has gone and everything is put away.
 
     run      ORDER, STDIN..., STDIN_END     RUNNING, STDOUT..., STDERR..., EXITED
-    attach   ATTACH, STDIN...               STDOUT..., EXITED
+    attach   ATTACH, STDIN...               STDOUT..., STDERR..., EXITED
     exec     EXEC with descriptors          RUNNING, EXITED
     pause    REQUEST                        ANSWER, or FAILED
 
@@ -53,7 +53,7 @@ SIGNAL = b"k"  # JSON number: for the container's first process
 # shim -> client
 STDOUT, STDERR = b"1", b"2"  # bytes of the program
 RUNNING = b"r"  # the program has begun
-EXITED = b"x"  # JSON {"code", "oom", "last", "trouble"}: the program has ended
+EXITED = b"x"  # JSON {"code", "oom", "last"}, of a container's program "trouble", too: the program has ended
 ANSWER = b"="  # JSON: what was asked for
 FAILED = b"!"  # JSON [class name, message, hint, step]: what was ordered or asked for cannot be
 
@@ -174,4 +174,4 @@ class Exit:
     def __init__(self, content: bytes) -> None:
         fields = jsontext.loads(content)
         self.code, self.oom, self.last = int(fields["code"]), bool(fields["oom"]), bool(fields["last"])
-        self.trouble = str(fields.get("trouble", ""))  # a shim of an older minirun does not say
+        self.trouble = str(fields.get("trouble", ""))  # what `exec` began leaves nothing

@@ -1,1 +1,1 @@
-"""The kernel: every system call, cgroup file and /proc read goes through this package, and is traced."""
+"""The kernel: its system calls, cgroups, capabilities, device rules, seccomp; what changes its state is traced here."""

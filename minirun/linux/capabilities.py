@@ -10,8 +10,8 @@ A set is a bit mask here, bit n for capability number n, as /proc/PID/status sho
 Numbers, not names, go to the kernel, so a capability newer than this list is still dropped.
 
 See      capabilities(7), capset(2); runtime-spec config.md "capabilities"
-By hand  capsh --drop=cap_net_raw --   grep Cap /proc/self/status
-Left out file capabilities (they are extended attributes: image/layers unpacks them)
+By hand  capsh --drop=cap_net_raw -- -c 'grep Cap /proc/self/status'
+Left out file capabilities (they are extended attributes: image/unpacking.py sets them)
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """System calls: each declared once with its C types, under its C name, in the man page's argument order.
 
-So the man page is the documentation.  Every wrapper goes through `act`, the choke point that announces it to
-the trace and turns an errno into a SyscallError that knows its call and its path.  `why` is the comment of the
-line that makes the call; `minirun run --explain` tells it to people.
+So the man page is the documentation; an option of prctl(2) that is a call of its own has a wrapper of its own.  What
+changes kernel state goes through `act`, the choke point that announces it to the trace and turns an errno into a
+SyscallError that knows its call and its path.  What only looks (openat2, inotify) raises the same and is not traced;
+a clone is announced by its caller.  `why` is the comment of the line that makes the call; `minirun run --explain`
+prints it.
 
 See      syscalls(2), and the man page of each call
 By hand  strace -f shows the same calls from outside

@@ -1,4 +1,4 @@
-"""The trace: every act that changes kernel state passes here, once.
+"""The trace: what minirun does to the kernel's state is announced here, act by act.
 
 Off, it costs one attribute test (`if trace.on`).  On, each act is one JSON message, written with one write(2) to a
 descriptor that the child of the fork inherits too; it is a SOCK_SEQPACKET socket, which keeps messages whole, so

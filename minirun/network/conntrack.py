@@ -5,7 +5,7 @@ A client that has asked before a port was published, or that asks a container wh
 new one for as long as it goes on asking.  So what is remembered of a UDP port is forgotten when the port is published
 and when it is not any more.  TCP needs none of that: a client whose connection is dead opens another.
 
-See      nf_conntrack(4) is not written; linux/netfilter/nfnetlink_conntrack.h, conntrack(8)
+See      linux/netfilter/nfnetlink_conntrack.h, conntrack(8); there is no man page of the kernel's side
 By hand  conntrack -D -p udp --orig-port-dst 5353
 """
 

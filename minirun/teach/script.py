@@ -1,6 +1,7 @@
 """`--explain=sh`: a shell script that makes the same container by hand, written from the acts of the real run.
 
-Three shells one after the other, as there are three processes in minirun, and each act stands where it stood:
+Three shells one after the other, for the command line, the shim and the first process, and each act stands where it
+stood; what the process that makes the network did beside the shim stands with the shim's:
 
     the script   names of its own, a trap that puts everything away
     shim         its own mount namespace; network, overlay, files of /etc, control group

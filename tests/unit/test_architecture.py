@@ -4,6 +4,7 @@ The source is read, not run, so imports inside functions and under TYPE_CHECKING
 """
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -122,6 +123,27 @@ def pyroute2_breaches(sources: list[Source]) -> list[str]:
     return outside or (users if len(users) > 1 else [])
 
 
+def circle(sources: list[Source]) -> list[str]:
+    """Files that import each other in a circle, the first one again at the end; [] when there is no circle.
+
+    Imports inside functions and for the type checker count: who reads one file of a circle has to read them all.
+    """
+    files = {
+        ".".join(["minirun", *Path(path).with_suffix("").parts]).removesuffix(".__init__"): path
+        for path, _ in sources
+    }
+    graph = {
+        path: {files[module] for module, _ in imported(path, ast.parse(source)) if module in files} - {path}
+        for path, source in sources
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
 def test_every_package_has_its_place_in_the_layers() -> None:
     names = {Path(path).parts[0].removesuffix(".py") for path, _ in package_sources()} - {
         "__init__",
@@ -132,6 +154,10 @@ def test_every_package_has_its_place_in_the_layers() -> None:
 
 def test_imports_point_down() -> None:
     assert [line for source in package_sources() for line in upward_imports(*source)] == []
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    assert circle(package_sources()) == []
 
 
 def test_quarantines_hold() -> None:
@@ -232,3 +258,27 @@ def test_pyroute2_in_one_module_of_network_is_not_found() -> None:
     assert (
         pyroute2_breaches([("network/netlink.py", "import pyroute2"), ("network/a.py", "import json")]) == []
     )
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        [("image/a.py", "from minirun.image import b"), ("image/b.py", "import minirun.image.a")],
+        [
+            ("image/a.py", "from minirun.image.b import f"),
+            ("image/b.py", "def f():\n    from minirun.image import a"),
+        ],
+        [
+            ("image/a.py", "from . import b"),
+            ("image/b.py", "from .c import f"),
+            ("image/c.py", "if TYPE_CHECKING:\n    from minirun.image.a import A"),
+        ],
+    ],
+)
+def test_a_circle_is_found(sources: list[Source]) -> None:
+    assert set(circle(sources)) == {path for path, _ in sources}
+
+
+def test_two_that_import_a_third_are_no_circle() -> None:
+    both = [(name, "from minirun.image import c") for name in ("image/a.py", "image/b.py")]
+    assert circle([*both, ("image/c.py", "import json")]) == []

@@ -2,9 +2,9 @@
 
 They are changed as they are read, and written in the new format when something of the container changes next.
 
-    1   no sysctls among the options
+    1   `attachments` were called `plugs`, in the record and among its options; there were no sysctls
 
-An option that was added since has its default; what was renamed or moved is named above and below.
+An option that was added since has its default.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record
 
+_RENAMED = {"plugs": "attachments"}
+
 
 def upgraded(found: dict[str, Any]) -> Record:
     """`found` is of an older format; all but its number is made today's.  Raises ValueError when it is no record."""
     try:
-        options = {**run_options.defaults(found["options"]["image"]), **found["options"]}
-        record: Record = {**found, "options": options}  # type: ignore[typeddict-item]
-    except (KeyError, TypeError) as error:
+        options = {**run_options.defaults(found["options"]["image"]), **_renamed(found["options"])}
+        record: Record = {**_renamed(found), "options": options}  # type: ignore[typeddict-item]
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{error} is missing") from None
     return record
+
+
+def _renamed(found: dict[str, Any]) -> dict[str, Any]:
+    return {_RENAMED.get(key, key): value for key, value in found.items()}

@@ -212,8 +212,10 @@ def _load(paths: Paths, name: str) -> Network | None:
         stored: Any = files.read_json(path(paths, name))
     except (OSError, ValueError):  # OSError: none of that name, or the name is longer than a file's can be
         return None
-    if not isinstance(stored, dict) or "endpoints" not in stored:  # also what an older minirun wrote
+    if not isinstance(stored, dict) or "endpoints" not in stored:
         return None
+    if "gates" in stored:  # what the first minirun that had networks called them
+        stored["foreign_firewalls"] = stored.pop("gates")
     return stored  # type: ignore[return-value]
 
 

@@ -119,14 +119,14 @@ def test_a_newer_format_is_told(paths, add):
 
 def test_a_record_of_format_1_is_read_in_todays_shape(paths, add):
     record = add("abc123", "one")
-    options = run_options.defaults("busybox", ["true"])
-    del options["sysctls"]
-    records.write(paths, {**record, "version": 1, "options": options})
+    wanted = run_options.defaults("busybox", ["true"])
+    options = {key: value for key, value in wanted.items() if key not in ("sysctls", "attachments")}
+    options["plugs"] = wanted["attachments"]
+    records.write(paths, {**record, "version": 1, "options": options, "plugs": options["plugs"]})
     found = records.read(paths, "abc123")
-    assert (found["version"], found["options"]) == (
-        records.VERSION,
-        run_options.defaults("busybox", ["true"]),
-    )
+    assert (found["version"], found["options"]) == (records.VERSION, wanted)
+    assert found["attachments"] == wanted["attachments"]
+    assert "plugs" not in found
 
 
 def test_an_older_number_does_not_make_a_record_of_anything(paths):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DIRECTORY = "/run/minirun-pythons"
-COPIES_MAX = 8  # 12 MB each
+COPIES_MAX = 20  # 12 MB each; where more checkouts take turns, each removes what another is about to start
 # What a process has mapped when it enters a container.  A module that this Python has built in needs no copy.
 _MODULES = (
     "_ctypes _json _posixsubprocess _prctl _socket _struct array fcntl grp math mmap resource select termios"

@@ -1,6 +1,6 @@
 """In front of a program whose shim we talk to: our keyboard to it, its output to us, until it ends or we leave.
 
-See  termios(3) for raw mode; engine/channel.py for the messages; Docker's --detach-keys
+See  termios(3) for raw mode; engine/attached.py for the other side of it; Docker's --detach-keys
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import sys
 
 from minirun.cli.foreground import FORWARDED
 from minirun.cli.screen import raw_terminal
-from minirun.engine import channel
-from minirun.errors import MinirunError, UsageError
+from minirun.errors import UsageError
 from minirun.runtime import terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from minirun.engine.attached import Attached
+    from minirun.engine.channel import Exit
 
 DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
 
@@ -33,22 +33,22 @@ def own_size() -> tuple[int, int]:
 
 
 def attach(
-    sock: socket.socket,
+    attached: Attached,
     *,
     interactive: bool,
     tty: bool,
     keys: bytes = DETACH_KEYS,
     signals: bool = True,
-) -> channel.Exit | None:
+) -> Exit | None:
     """Stay until the program ends; None when the person has typed `keys` before.
 
     `interactive`: our input is its input; `signals`: those we get are passed on.
     """
     with raw_terminal(0) if tty and interactive else contextlib.nullcontext():
-        _pass_signals(sock, tty, signals)
+        _pass_signals(attached, tty, signals)
         keyboard = Keys(keys if tty else b"") if interactive else None
         try:
-            end = _pump(sock, keyboard)
+            end = _pump(attached, keyboard)
         finally:
             _stop_passing()
     if end and end.trouble:
@@ -56,14 +56,14 @@ def attach(
     return end
 
 
-def _pass_signals(sock: socket.socket, tty: bool, wanted: bool) -> None:
+def _pass_signals(attached: Attached, tty: bool, wanted: bool) -> None:
     for number in FORWARDED if wanted else ():
         if not (
             tty and number in (signal.SIGTERM, signal.SIGHUP)
         ):  # those end us, with the terminal put right
-            signal.signal(number, lambda caught, _frame: channel.send_json(sock, channel.SIGNAL, caught))
+            signal.signal(number, lambda caught, _frame: attached.send_signal(caught))
     if tty:
-        signal.signal(signal.SIGWINCH, lambda *_: channel.send_json(sock, channel.RESIZE, own_size()))
+        signal.signal(signal.SIGWINCH, lambda *_: attached.resize(*own_size()))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
 
@@ -110,38 +110,42 @@ class Keys:
         return passed, False
 
 
-def _pump(sock: socket.socket, keyboard: Keys | None) -> channel.Exit | None:
+def _pump(attached: Attached, keyboard: Keys | None) -> Exit | None:
+    """What is typed to the program, what it prints to us, until its end; None when the keys to leave were typed."""
+    if not keyboard:
+        return attached.follow(_write)
     poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    if keyboard:
-        poll.register(0, select.POLLIN)
+    poll.register(attached.fileno(), select.POLLIN)
+    poll.register(0, select.POLLIN)
     while True:
         for fd, _events in poll.poll():
-            if fd != sock.fileno() and keyboard:
-                typed = _read_input()
-                passed, leave = keyboard.feed(typed)
-                if passed or not typed:
-                    channel.send(sock, channel.STDIN if typed else channel.STDIN_END, passed)
-                if leave:
-                    return None
-                if not typed:
-                    poll.unregister(0)
+            if fd == attached.fileno():
+                if end := attached.receive(_write):
+                    return end
                 continue
-            if end := _take(*channel.receive(sock)):
-                return end
+            typed = _read_input()
+            if not typed:
+                poll.unregister(0)
+            if _pass_input(attached, keyboard, typed):
+                return None
 
 
-def _take(kind: bytes, content: bytes) -> channel.Exit | None:
-    """One message of the shim's; the end if it says so."""
-    if kind in (channel.STDOUT, channel.STDERR):
-        _write_all(1 if kind == channel.STDOUT else 2, content)
-    elif kind == channel.EXITED:
-        return channel.Exit(content)
-    elif kind == channel.FAILED:
-        raise channel.error(content)
-    elif not kind:
-        raise MinirunError("the shim of the container was killed", "`minirun ps -a` has cleaned up after it")
-    return None
+def _pass_input(attached: Attached, keyboard: Keys, typed: bytes) -> bool:
+    """Send what was typed, b"" for its end; True when it is the keys to leave."""
+    if not typed:
+        attached.end_input()
+        return False
+    passed, leave = keyboard.feed(typed)
+    if passed:
+        attached.send_input(passed)
+    return leave
+
+
+def _write(stream: str, data: bytes) -> None:
+    """Pass on what the program printed."""
+    fd = 1 if stream == "stdout" else 2
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def _read_input() -> bytes:
@@ -150,8 +154,3 @@ def _read_input() -> bytes:
         return os.read(0, 32768)
     except OSError:
         return b""
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]

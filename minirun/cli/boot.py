@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from minirun.engine.restore import Report
+    from minirun.engine.containers import Report
 
 UNIT = "minirun.service"
 _PLACE = "/etc/systemd/system"
@@ -36,7 +36,7 @@ def restore_command(session: Session) -> int:
     """Start the containers that are to run after a boot and do not run; print their names."""
     from minirun.engine import restore
 
-    return _for_all(lambda report: restore.restore(session, report))
+    return _for_all(lambda report: restore.restore(session, report, session.spawn))
 
 
 @click.command("shutdown", short_help="Stop all containers until the next restore")

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from minirun.cli.command_table import Table
-    from minirun.engine.shim.spawn import Shim
+    from minirun.engine.shim.spawn import Shim, Spawn, Spawner
 
 _CONTAINER_COMMANDS = {"run", "create", "start", "exec"}  # whose exit code may be the program's own
 
 
 class Session(Paths):
-    """What every command gets: the two trees, and the shim that was forked ahead for `run`."""
+    """What every command gets: the two trees, and what was forked ahead for those that start containers."""
 
-    shim: Shim | None = None
+    shim: Shim | None = None  # for `run`
+    spawn: Spawn | None = None  # makes more of them
 
 
 class LazyGroup(click.Group):
@@ -65,9 +66,9 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.places.items()])
 
 
-def call(shim: Shim | None) -> int:
+def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
     """Run the command line in sys.argv; returns the exit code."""
-    group = _minirun(shim)
+    group = _minirun(shim, spawner)
     try:
         result = group.main(prog_name="minirun", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -83,7 +84,7 @@ def call(shim: Shim | None) -> int:
         return failures.exit_code(error, otherwise=125 if _command_name() else 1)
 
 
-def _minirun(shim: Shim | None) -> LazyGroup:
+def _minirun(shim: Shim | None, spawner: Spawner | None) -> LazyGroup:
     """The group of all commands, with the options that come before a command."""
     group = LazyGroup("minirun", "Run containers, and see how they are made.", command_table.COMMANDS)
     group.params = [
@@ -98,6 +99,7 @@ def _minirun(shim: Shim | None) -> LazyGroup:
     def make_session(ctx: click.Context, root: str, state: str, config: str, debug: bool) -> None:
         ctx.obj = Session(root, state, config)
         ctx.obj.shim = shim
+        ctx.obj.spawn = spawner.spawn if spawner else None
         if os.geteuid() == 0:
             ctx.obj.secure()
 

@@ -9,13 +9,12 @@ import click
 
 from minirun.cli import attach, foreground
 from minirun.cli.commands import Session
-from minirun.engine import containers, control
+from minirun.engine import containers
 from minirun.engine.options import run_options
-from minirun.errors import ConflictError, UsageError
+from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from typing import Any
 
 
@@ -48,38 +47,29 @@ def exec_command(
         raise UsageError(
             "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
         )
-    rows, columns = attach.own_size() if tty else (0, 0)
-    wish = {
-        "args": args,
-        "env": run_options.environment(words["env"], words["env_file"]),
-        "user": words["user"],
-        "workdir": words["workdir"],
-        "privileged": words["privileged"],
-        "tty": tty,
-        "interactive": interactive,
-        "detach": detach,
-        "rows": rows,
-        "columns": columns,
-    }
     keys = attach.detach_keys(detach_keys)
-    with _shim(session, container) as sock:
-        passed = [] if tty else _descriptors(interactive, detach)
-        foreground.hold_signals()
-        control.execute(sock, wish, passed)
+    env = run_options.environment(words["env"], words["env_file"])
+    record = containers.find(session, container)
+    passed = [] if tty else _descriptors(interactive, detach)
+    foreground.hold_signals()
+    with containers.execute(
+        session,
+        record,
+        args,
+        env=env,
+        user=words["user"],
+        workdir=words["workdir"],
+        privileged=words["privileged"],
+        tty=tty,
+        size=attach.own_size() if tty else (0, 0),
+        interactive=interactive,
+        detach=detach,
+        descriptors=passed,
+    ) as attached:
         if detach:
             return 0
-        end = attach.attach(sock, interactive=interactive and not passed, tty=tty, keys=keys)
+        end = attach.attach(attached, interactive=interactive and not passed, tty=tty, keys=keys)
         return end.code if end else 0
-
-
-def _shim(session: Session, container: str) -> socket.socket:
-    record = containers.find(session, container)
-    if record["state"]["status"] == "paused":
-        raise ConflictError(
-            f"Container {record['name']} is paused, unpause the container before exec", "minirun unpause"
-        )
-    containers.require_running(record)
-    return control.require(session, record)
 
 
 def _descriptors(interactive: bool, detach: bool) -> list[int]:

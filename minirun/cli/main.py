@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _TRACING = ("--explain", "--step", "--break")
+_STARTING = {"start", "restart", "restore"}
 
 
 def main() -> NoReturn:
@@ -45,11 +46,11 @@ def main() -> NoReturn:
         interpreter.secure()  # a Python that a container could write starts again as its sealed copy
     if "MINIRUN_FAULT" in os.environ:  # tests: the n-th call of a kind fails, or kills us
         trace.start(-1, fault=os.environ["MINIRUN_FAULT"])
-    shim = _shim_ahead(words)
+    shim, spawner = _shim_ahead(words), _spawner_ahead(words)
     # click is loaded here, not at the top: fork 1 is behind us, and the shim is already loading the runtime
     from minirun.cli import commands
 
-    leave(commands.call(shim))
+    leave(commands.call(shim, spawner))
 
 
 def _complete() -> NoReturn:
@@ -82,3 +83,13 @@ def _shim_ahead(words: list[str]) -> spawn.Shim | None:
         return spawn.spawn(expect_network=not any(word.endswith(("none", "host")) for word in words))
     except MinirunError:
         return None  # no more processes: `run` tries again, where an error meets a person
+
+
+def _spawner_ahead(words: list[str]) -> spawn.Spawner | None:
+    """For those that may start several containers: what forks their shims is as small as we are now."""
+    if not _STARTING & set(words) or trace.on:
+        return None
+    try:
+        return spawn.Spawner()
+    except MinirunError:
+        return None

@@ -105,9 +105,11 @@ def run(
         if file:
             file.write(record["id"])
     size = attach.own_size() if options["tty"] else (0, 0)
-    engine.order(session, record, shim, size, foreground.streams, once=not foreground.detach, start=start)
+    attached = engine.order(
+        session, record, shim, size, foreground.streams, once=not foreground.detach, start=start
+    )
     if foreground.detach or began:
-        engine.wait_until_running(shim)
+        attached.wait_until_running()
     if began:
         began()
     if foreground.detach:
@@ -115,7 +117,7 @@ def run(
         return 0
     sys.stdout.flush()
     end = attach.attach(
-        shim.sock,
+        attached,
         interactive=foreground.interactive,
         tty=options["tty"],
         keys=foreground.keys,
@@ -124,7 +126,7 @@ def run(
     if end is None:  # detached by its keys: the container goes on
         return 0
     if end.last:
-        shim.wait()
+        attached.wait_for_shim()
     if end.oom:
         say(f"minirun: the container was killed: it used all of its --memory {_limit_of(options)}", err=True)
     return end.code

@@ -15,8 +15,6 @@ from minirun.cli import cidfile, container_options, netoptions, progress, stoppi
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers as engine
-from minirun.engine import control, create, sandbox
-from minirun.engine.shim.spawn import spawn
 from minirun.errors import ConflictError, UsageError
 
 TYPE_CHECKING = False
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.engine.record_types import Record
+
+_STREAMS = ("stdout", "stderr")
 
 
 @click.command(
@@ -43,7 +43,7 @@ def create_command(session: Session, /, image: str, args: tuple[str, ...], **wor
     options["attached"] = [name for name in named if name != "stdin" or options["interactive"]]
     netoptions.warn(options)
     with cidfile.reserved(words["cidfile"]) as file, progress.show(sys.stderr) as news:
-        record, _ = create.prepare(session, options, news)
+        record = engine.create(session, options, news)
         if file:
             file.write(record["id"])
     say(record["id"])
@@ -60,11 +60,15 @@ def start_command(
 ) -> int:
     """Start one or more stopped containers."""
     if not attach and not interactive:
-        return stopping.for_each(containers, lambda name: engine.start(session, engine.find(session, name)))
+        return stopping.for_each(containers, lambda name: _start(session, name))
     if len(containers) > 1:
         raise UsageError("you cannot start and attach multiple containers at once")
     record = engine.find(session, containers[0])
     return _start_in_front(session, record, interactive, front.detach_keys(detach_keys))
+
+
+def _start(session: Session, name: str) -> None:
+    engine.start(session, engine.find(session, name), spawn=session.spawn).close()
 
 
 def _start_in_front(session: Session, record: Record, interactive: bool, keys: bytes) -> int:
@@ -73,12 +77,12 @@ def _start_in_front(session: Session, record: Record, interactive: bool, keys: b
         return _attach(session, record, interactive, keys, signals=True)
     interactive = interactive and record["options"]["interactive"]
     require_terminal(record, interactive)
-    shim = spawn(expect_network=sandbox.has_own(record))
-    size = front.own_size() if record["options"]["tty"] else (0, 0)
-    create.order(session, record, shim, size, ["stdout", "stderr"], once=True)
-    end = front.attach(shim.sock, interactive=interactive, tty=record["options"]["tty"], keys=keys)
+    tty = record["options"]["tty"]
+    size = front.own_size() if tty else (0, 0)
+    attached = engine.order(session, record, streams=_STREAMS, size=size, once=True, spawn=session.spawn)
+    end = front.attach(attached, interactive=interactive, tty=tty, keys=keys)
     if end and end.last:
-        shim.wait()
+        attached.wait_for_shim()
     return end.code if end else 0
 
 
@@ -108,18 +112,14 @@ def attach_command(
 
 
 def _attach(session: Session, record: Record, interactive: bool, keys: bytes, *, signals: bool) -> int:
-    from minirun.engine import channel
-
     require_terminal(record, interactive)
-    with control.require(session, record) as sock:
-        channel.send_json(sock, channel.ATTACH, ["stdout", "stderr"])
-        if record["options"]["tty"] and any(size := front.own_size()):
+    tty = record["options"]["tty"]
+    with engine.attach(session, record, streams=_STREAMS) as attached:
+        if tty and any(size := front.own_size()):
             # another size first, and a full-screen program draws itself anew
-            channel.send_json(sock, channel.RESIZE, [size[0] + 1, size[1]])
-            channel.send_json(sock, channel.RESIZE, size)
-        end = front.attach(
-            sock, interactive=interactive, tty=record["options"]["tty"], keys=keys, signals=signals
-        )
+            attached.resize(size[0] + 1, size[1])
+            attached.resize(*size)
+        end = front.attach(attached, interactive=interactive, tty=tty, keys=keys, signals=signals)
     if end is None:
         say("read escape sequence", err=True)
     return end.code if end else 0

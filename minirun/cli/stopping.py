@@ -71,7 +71,7 @@ def restart_command(
     """Restart one or more containers."""
 
     def restart(name: str) -> None:
-        _remark(engine.restart(session, engine.find(session, name), timeout, signal_name))
+        _remark(engine.restart(session, engine.find(session, name), timeout, signal_name, session.spawn))
 
     return for_each(containers, restart)
 
@@ -83,7 +83,7 @@ def restart_command(
 def kill_command(session: Session, signal_name: str, containers: tuple[str, ...]) -> int:
     """Kill one or more running containers."""
     number = engine.signal_number(signal_name)
-    return for_each(containers, lambda name: engine.send(session, engine.find(session, name), number))
+    return for_each(containers, lambda name: engine.kill(session, engine.find(session, name), number))
 
 
 @click.command("wait")

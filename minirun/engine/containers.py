@@ -1,6 +1,16 @@
-"""What people do to containers that exist: stop, remove, look at, enter.
+"""The one door to containers: for the command line, for what is built on the engine, and for a Python program.
 
-See  signal(7); Docker's `stop`: TERM, ten seconds, KILL
+    record = containers.create(paths, options, progress)         container.json is there
+    with containers.start(paths, record, streams=["stdout"]) as attached:
+        attached.follow(write)                                   it runs, until it has ended
+    containers.wait_until(paths, record, "healthy", 30)          where it is left alone instead
+    containers.stop(paths, record)                               see stopping.py
+    containers.remove(paths, record, force=False)
+
+A `record` is what find() has returned: how things were then.  All raise MinirunError, NotFoundError and ConflictError
+where Docker would refuse, and change nothing then.
+
+See  create.py for the first two, attached.py for what comes of them; shim/spawn.py for a caller that starts many
 """
 
 from __future__ import annotations
@@ -8,19 +18,44 @@ from __future__ import annotations
 import contextlib
 
 from minirun.engine import cleanup, control, endpoints, events, network_repair, records, sandbox
-from minirun.engine.restart import stop_seconds
-from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
-from minirun.linux import signals
+from minirun.engine.attached import Attached
+from minirun.engine.stopping import kill, kill_and_wait, signal_number, stop
+from minirun.engine.waiting import wait, wait_until
+from minirun.errors import ConflictError, MinirunError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Callable, Iterable, Sequence
 
-    from minirun.engine.record_types import Record
+    from minirun.engine.record_types import Record, RunOptions
+    from minirun.engine.shim.spawn import Spawn
+    from minirun.image.progress import Progress
     from minirun.paths import Paths
 
-_SHIM_SECONDS = 2.0  # that a shim may take to answer, where there is a way without it
-_DEATH_SECONDS = 10.0  # that a shim may take to put things away after its container's end
+    Report = Callable[[str, Exception | None], object]
+    """What hears a container's name, and what went wrong with it or None."""
+
+__all__ = [  # with what has a file of its own
+    "all_containers",
+    "attach",
+    "create",
+    "execute",
+    "find",
+    "is_under_way",
+    "kill",
+    "pause",
+    "remove",
+    "rename",
+    "restart",
+    "signal_number",
+    "start",
+    "start_all",
+    "stop",
+    "unpause",
+    "wait",
+    "wait_until",
+]
+AT_ONCE = 4  # containers that are being started at the same time
 
 
 def find(paths: Paths, text: str) -> Record:
@@ -45,159 +80,162 @@ def is_under_way(record: Record) -> bool:
     return record["state"]["status"] in ("running", "paused", "restarting")
 
 
-def start(paths: Paths, record: Record) -> None:
-    """Run a container that does not run; one that does is left alone.  Raises what kept it from starting."""
-    from minirun.engine import create
-    from minirun.engine.shim import spawn
+def create(paths: Paths, options: RunOptions, progress: Progress) -> Record:
+    """Make a container that can be started; its image is pulled where the options say so.  See options/ for these."""
+    from minirun.engine import create as steps
 
+    return steps.prepare(paths, options, progress)[0]
+
+
+def start(
+    paths: Paths,
+    record: Record,
+    *,
+    streams: Sequence[str] = (),
+    size: tuple[int, int] = (0, 0),
+    once: bool = False,
+    spawn: Spawn | None = None,
+) -> Attached:
+    """Run a container that does not run, and return when its program has begun.  One that runs is attached to.
+
+    `streams` are what the caller wants of "stdout" and "stderr"; `size` is its terminal's (rows, columns); `once`: the
+    program's input ends when the caller's does; `spawn` makes its shim, see shim/spawn.py.  Raises what kept it from
+    starting.
+    """
     if record["state"]["status"] == "paused":
         raise ConflictError("cannot start a paused container, try unpause instead")
     if is_under_way(record):
-        return
-    shim = spawn.spawn(expect_network=sandbox.has_own(record))
-    with shim.sock:
-        create.order(paths, record, shim, (0, 0), [], once=False)
-        create.wait_until_running(shim)
+        return attach(paths, record, streams=streams)
+    attached = order(paths, record, streams=streams, size=size, once=once, spawn=spawn)
+    try:
+        attached.wait_until_running()
+    except BaseException:
+        attached.close()
+        raise
+    return attached
 
 
-def restart(paths: Paths, record: Record, timeout_seconds: int | None = None, signal_name: str = "") -> str:
-    """Stop it if it runs, and start it.  Returns stop()'s remark.  --rm does not act in between."""
-    remark = ""
-    with contextlib.suppress(control.LeftOverError):  # the start puts it away
-        remark = stop(paths, record, timeout_seconds, signal_name, keep=True)
-    start(paths, find(paths, record["id"]))
-    events.of_container(paths, record, "restart")
-    return remark
+def order(
+    paths: Paths,
+    record: Record,
+    *,
+    streams: Sequence[str] = (),
+    size: tuple[int, int] = (0, 0),
+    once: bool = False,
+    spawn: Spawn | None = None,
+) -> Attached:
+    """The same for a container that does not run, without waiting: what keeps it from starting is raised by what is
+    called next, `wait_until_running` or `follow`."""
+    from minirun.engine import create as steps
+    from minirun.engine.shim import spawn as fork
+
+    shim = (spawn or fork.spawn)(sandbox.has_own(record))
+    return steps.order(paths, record, shim, size, list(streams), once=once)
 
 
-def stop(
+def start_all(
+    paths: Paths,
+    found: Iterable[Record],
+    report: Report,
+    *,
+    at_once: int = AT_ONCE,
+    spawn: Spawn | None = None,
+) -> None:
+    """Start containers that do not run, in this order and `at_once` at the same time.
+
+    `report` hears each name, and what went wrong or None; `spawn` as for start().
+    """
+    under_way: list[tuple[Record, Attached]] = []
+    for record in found:
+        if len(under_way) == at_once:
+            _await_start(*under_way.pop(0), report)
+        try:
+            under_way.append((record, order(paths, record, spawn=spawn)))
+        except MinirunError as error:  # it has just been removed, say
+            report(record["name"], error)
+    for record, attached in under_way:
+        _await_start(record, attached, report)
+
+
+def _await_start(record: Record, attached: Attached, report: Report) -> None:
+    error = None
+    try:
+        attached.wait_until_running()
+    except MinirunError as failure:
+        error = failure
+    attached.close()
+    report(record["name"], error)
+
+
+def attach(paths: Paths, record: Record, *, streams: Sequence[str] = ()) -> Attached:
+    """Be told of what a running container prints from now on, and of its end.  Raises ConflictError without one."""
+    attached = Attached(control.require(paths, record))
+    if streams:
+        attached.show(streams)
+    return attached
+
+
+def execute(
+    paths: Paths,
+    record: Record,
+    args: Sequence[str],
+    *,
+    env: Sequence[str] = (),
+    user: str = "",
+    workdir: str = "",
+    privileged: bool = False,
+    tty: bool = False,
+    size: tuple[int, int] = (0, 0),
+    interactive: bool = False,
+    detach: bool = False,
+    descriptors: Sequence[int] = (),
+) -> Attached:
+    """Start one more program in a running container, and return when it has begun.
+
+    `descriptors` are to be its 0, 1 and 2, pipes or sockets alone; without them what it prints can be followed, and
+    `interactive`: its input be written.  `detach`: its end is not heard of.  Raises what kept it from starting.
+    """
+    if record["state"]["status"] == "paused":
+        raise ConflictError(
+            f"Container {record['name']} is paused, unpause the container before exec", "minirun unpause"
+        )
+    if record["state"]["status"] != "running":
+        raise ConflictError(f"Container {record['id']} is not running", "`minirun ps -a` shows how it ended")
+    request = {
+        "args": list(args),
+        "env": list(env),
+        "user": user,
+        "workdir": workdir,
+        "privileged": privileged,
+        "tty": tty,
+        "interactive": interactive,
+        "detach": detach,
+        "rows": size[0],
+        "columns": size[1],
+    }
+    sock = control.require(paths, record)
+    try:
+        control.execute(sock, request, list(descriptors))
+    except BaseException:
+        sock.close()
+        raise
+    return Attached(sock)
+
+
+def restart(
     paths: Paths,
     record: Record,
     timeout_seconds: int | None = None,
     signal_name: str = "",
-    *,
-    keep: bool = False,
+    spawn: Spawn | None = None,
 ) -> str:
-    """Ask the first process to end, and after the timeout (negative: never) make it.
-
-    `keep`: --rm is not to act.  Returns a remark for the person, or "".
-    """
-    sock = control.connect(paths, record)
-    if sock is None:
-        return ""
-    with sock:
-        number = signal_number(signal_name or record["stop_signal"])
-        ignored = _ignores(record["state"]["pid"], number)
-        ask_to_stop(paths, record, sock, number, keep=keep)
-        try:
-            in_time = control.ended(sock, _stop_seconds(record, timeout_seconds), gone=True)
-            if not in_time:
-                kill(paths, record)
-        finally:
-            events.of_container(paths, record, "stop")
-    if in_time or not ignored:
-        return ""
-    name = (signal_name or record["stop_signal"]).upper().removeprefix("SIG")
-    return f"{record['name']} has no handler for SIG{name} as PID 1, so it had to be killed"
-
-
-def _stop_seconds(record: Record, given: int | None) -> float:
-    """Seconds to wait for the end: what was asked for, what the container was made with, or Docker's ten."""
-    return stop_seconds(record["options"]["stop_timeout"] if given is None else given)
-
-
-def _ignores(pid: int, number: int) -> bool:
-    """Whether PID 1 `pid` has no handler for the signal: the kernel then drops it (pid_namespaces(7))."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-            caught = next(line for line in file if line.startswith("SigCgt"))
-    except (OSError, StopIteration):
-        return False
-    return not int(caught.split()[1], 16) >> (number - 1) & 1
-
-
-def ask_to_stop(
-    paths: Paths,
-    record: Record,
-    sock: socket.socket,
-    number: int,
-    *,
-    keep: bool = False,
-    by_hand: bool = True,
-) -> None:
-    """Have the shim send a signal that is to end the container; it may have ended already.
-
-    A shim that does not answer hears of it later; the signal goes to the processes without it, then.
-    """
-    try:
-        control.ask(sock, record, "stop", seconds=_SHIM_SECONDS, number=number, keep=keep, by_hand=by_hand)
-    except ConflictError:
-        pass  # it is just ending by itself, or by another stop
-    except control.Unanswered:
-        _signal_without_shim(paths, record, number)
-
-
-def _signal_without_shim(paths: Paths, record: Record, number: int) -> None:
-    from minirun.runtime import container  # with all that init needs: this is seldom
-
-    with contextlib.suppress(ConflictError, NotFoundError):  # it has just ended
-        container.kill(paths.state, record["id"], number, all_processes=number == signals.SIGKILL)
-
-
-def kill(paths: Paths, record: Record) -> None:
-    """End a container at once, and wait until its shim has put everything away.
-
-    A shim that does not even do that is killed, too.  Raises MinirunError when there are processes left.
-    """
-    sock = control.connect(paths, record)
-    if sock is None:
-        return
-    with sock:
-        ask_to_stop(paths, record, sock, signals.SIGKILL)
-        events.of_container(paths, record, "kill", signal=str(signals.SIGKILL))
-        await_death(paths, record, sock)
-
-
-def await_death(paths: Paths, record: Record, sock: socket.socket, *, gone: bool = True) -> None:
-    """Wait for the end of a container that was killed.  `gone`: for that of its shim, which may have to be killed."""
-    if control.ended(sock, _DEATH_SECONDS, gone=gone):
-        return
-    if not control.end_shim(paths, record, sock, _DEATH_SECONDS):
-        raise MinirunError(
-            f"container {record['name']} does not end though it was killed",
-            "a process hangs in the kernel",
-        )
-
-
-def send(paths: Paths, record: Record, number: int) -> None:
-    """`kill`: a signal for the first process, SIGKILL for all.  Raises ConflictError when it does not run."""
-    if not records.is_up(record):
-        raise ConflictError(
-            f"Cannot kill container: {record['name']}: Container {record['id']} is not running"
-        )
-    final = number in (signals.SIGKILL, signal_number(record["stop_signal"]))
-    with control.require(paths, record) as sock:
-        try:
-            seconds = _SHIM_SECONDS if final else control.ANSWER_SECONDS
-            control.ask(sock, record, "stop" if final else "signal", seconds=seconds, number=number)
-        except control.Unanswered:
-            _signal_without_shim(paths, record, number)
-        events.of_container(paths, record, "kill", signal=str(number))
-        if number == signals.SIGKILL:
-            await_death(paths, record, sock, gone=False)
-
-
-def wait(paths: Paths, record: Record) -> int:
-    """Wait until the program ends, or has ended; returns its exit code."""
-    if is_under_way(record):
-        sock = control.connect(paths, record)
-        if sock:
-            with sock:
-                code = control.wait_for_exit(sock)
-            if code is not None:
-                return code
-        record = find(paths, record["id"])
-    return record["state"]["exit_code"]
+    """Stop it if it runs, and start it.  Returns stop()'s remark.  --rm does not act in between."""
+    remark = ""
+    with contextlib.suppress(control.LeftOverError):  # the start puts it away
+        remark = stop(paths, record, timeout_seconds, signal_name, keep=True)
+    start(paths, find(paths, record["id"]), spawn=spawn).close()
+    events.of_container(paths, record, "restart")
+    return remark
 
 
 def pause(paths: Paths, record: Record) -> None:
@@ -234,7 +272,7 @@ def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = Fa
     """Take a container away with all it has.  Raises ConflictError when it runs and `force` is not given."""
     if force:
         with contextlib.suppress(control.LeftOverError):  # it is put away below
-            kill(paths, record)
+            kill_and_wait(paths, record)
     with records.changing(paths):
         try:
             record = cleanup.repair(paths, records.read(paths, record["id"]))
@@ -251,16 +289,3 @@ def remove(paths: Paths, record: Record, *, force: bool, with_volumes: bool = Fa
         cleanup.remove_files(paths, record["id"], with_volumes=with_volumes)
     cleanup.sweep(paths)
     events.of_container(paths, record, "destroy")
-
-
-def signal_number(name: str) -> int:
-    """SIGTERM, TERM and 15 are the same.  Raises UsageError for what is no signal."""
-    number = signals.named(name)
-    if not number:
-        raise UsageError(f"Invalid signal: {name}", "as in TERM, SIGINT or 9")
-    return number
-
-
-def require_running(record: Record) -> None:
-    if record["state"]["status"] != "running":
-        raise ConflictError(f"Container {record['id']} is not running", "`minirun ps -a` shows how it ended")

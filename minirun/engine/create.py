@@ -17,8 +17,9 @@ from __future__ import annotations
 import os
 
 from minirun.engine import channel, events, networks, records, volumes
+from minirun.engine.attached import Attached
 from minirun.engine.options import limits, policies, run_options
-from minirun.errors import MinirunError, NotFoundError, UsageError
+from minirun.errors import NotFoundError, UsageError
 from minirun.linux import capabilities, cgroup_controllers, trace
 
 TYPE_CHECKING = False
@@ -155,11 +156,12 @@ def order(
     *,
     once: bool,
     start: int = -1,
-) -> None:
-    """Tell the shim to start it.  `start` is what prepare() returned; it is closed.
+) -> Attached:
+    """Tell the shim to start it; returns our end of the connection to it.
 
-    `size` is the terminal's (rows, columns), (0, 0) without one; `streams` what we want to see of stdout and
-    stderr, nothing when we leave; `once`: the program's input ends with ours.
+    `start` is what prepare() returned; it is closed.  `size` is the terminal's (rows, columns), (0, 0) without one;
+    `streams` what we want to see of stdout and stderr, nothing when we leave; `once`: the program's input ends with
+    ours.
     """
     try:
         trace.step("order", "from here on the shim is the container's parent")
@@ -187,17 +189,4 @@ def order(
     channel.send_descriptors(shim.sock, channel.ORDER, content, [start])
     os.close(start)
     trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")
-
-
-def wait_until_running(shim: Shim) -> None:
-    """For `-d`: return when the program has begun.  Raises what went wrong otherwise."""
-    while True:
-        kind, content = channel.receive(shim.sock)
-        if kind == channel.RUNNING:
-            return
-        if kind == channel.FAILED:
-            raise channel.error(content)
-        if not kind:
-            raise MinirunError(
-                "the shim ended before the container ran", "see `minirun ps -a`, and `dmesg` for a crash"
-            )
+    return Attached(shim.sock, shim)

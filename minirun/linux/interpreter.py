@@ -37,6 +37,10 @@ _MODULES = (
     "_ctypes _json _posixsubprocess _prctl _socket _struct array fcntl grp math mmap resource select termios"
 )
 _LIBRARIES = ("libseccomp.so.2",)
+_PROGRAMS = {
+    "minirun-oci": "minirun.cli.oci",
+    "minirun-spawner": "minirun.engine.shim.spawn",
+}  # name -> its main()
 
 
 def is_secure() -> bool:
@@ -196,7 +200,7 @@ def _interpreter_arguments(copies: str) -> list[str]:
         "del os.environ['LC_ALL']" if locale is None else f"os.environ['LC_ALL'] = {locale!r}",
         f"sys.path[:] = {[copies, *path] if copies else path!r}",
         "sys.argv = sys.argv[1:]",
-        f"from minirun.cli.{'oci' if os.path.basename(sys.argv[0]) == 'minirun-oci' else 'main'} import main",
+        f"from {_PROGRAMS.get(os.path.basename(sys.argv[0]), 'minirun.cli.main')} import main",
         "main()",
     ]
     return ["-I", "-S", "-X", "utf8", "-c", "; ".join(program), *sys.argv]

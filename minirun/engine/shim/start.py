@@ -82,6 +82,7 @@ def _leave_caller(client: socket.socket) -> None:
     process.daemonize({client.fileno(), *trace.descriptors()}, "minirun:shim")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a Spawner does not wait for its children; we do
 
 
 def _give_up(held: Held, client: socket.socket, error: Exception) -> None:

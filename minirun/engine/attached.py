@@ -1,0 +1,119 @@
+"""In front of a program whose shim we talk to: what it prints to us, our input to it, until it ends or we leave.
+
+    attached = containers.start(paths, record, streams=["stdout", "stderr"])
+    end = attached.follow(lambda stream, data: os.write(1, data))
+
+What stands at our end, a person's terminal or somebody else's program, is the caller's matter.
+
+See  channel.py for the messages; cli/attach.py for a terminal
+"""
+
+from __future__ import annotations
+
+from minirun.engine import channel
+from minirun.errors import MinirunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from minirun.engine.channel import Exit
+    from minirun.engine.shim.spawn import Shim
+
+    Write = Callable[[str, bytes], object]
+    """What is called with "stdout" or "stderr" and some bytes that the program printed there."""
+
+
+class Attached:
+    """A connection to the shim of one program, the container's own or one of `exec`.  Close it to leave.
+
+    `shim`: the one that we have started, if that is so.
+    """
+
+    def __init__(self, sock: socket.socket, shim: Shim | None = None) -> None:
+        self.sock = sock
+        self.shim = shim
+
+    def __enter__(self) -> Attached:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave; the program goes on."""
+        self.sock.close()
+
+    def fileno(self) -> int:
+        """For poll(2): readable when there is something to receive()."""
+        return self.sock.fileno()
+
+    # ---- from the program ---------------------------------------------------------------------------------------
+
+    def wait_until_running(self) -> None:
+        """Return when the program has begun.  Raises what kept it from that."""
+        while True:
+            kind, content = channel.receive(self.sock)
+            if kind == channel.RUNNING:
+                return
+            if kind == channel.FAILED:
+                raise channel.error(content)
+            if not kind:
+                raise MinirunError(
+                    "the shim ended before the container ran", "see `minirun ps -a`, and `dmesg` for a crash"
+                )
+
+    def follow(self, write: Write) -> Exit:
+        """Hand all that is printed to `write` until the program ends.
+
+        Raises what kept it from starting, and MinirunError when its shim is killed.
+        """
+        while True:
+            if end := self.receive(write):
+                return end
+
+    def receive(self, write: Write) -> Exit | None:
+        """One message, when there is one: something printed, or the end of the program, which is returned.
+
+        Raises as follow() does.
+        """
+        kind, content = channel.receive(self.sock)
+        if kind == channel.STDOUT:
+            write("stdout", content)
+        elif kind == channel.STDERR:
+            write("stderr", content)
+        elif kind == channel.EXITED:
+            return channel.Exit(content)
+        elif kind == channel.FAILED:
+            raise channel.error(content)
+        elif not kind:
+            raise MinirunError(
+                "the shim of the container was killed", "`minirun ps -a` has cleaned up after it"
+            )
+        return None
+
+    def wait_for_shim(self) -> None:
+        """After the last run of a container that we have started: return when all of it is put away."""
+        if self.shim:
+            self.shim.wait()
+
+    def show(self, streams: Sequence[str]) -> None:
+        """From now on receive "stdout", "stderr" or both of a program that runs."""
+        channel.send_json(self.sock, channel.ATTACH, list(streams))
+
+    # ---- to the program -----------------------------------------------------------------------------------------
+
+    def send_input(self, data: bytes) -> None:
+        """Bytes for its standard input, at most channel.LARGEST at once."""
+        channel.send(self.sock, channel.STDIN, data)
+
+    def end_input(self) -> None:
+        """No more will come: a program without a terminal sees the end of its input."""
+        channel.send(self.sock, channel.STDIN_END)
+
+    def resize(self, rows: int, columns: int) -> None:
+        channel.send_json(self.sock, channel.RESIZE, [rows, columns])
+
+    def send_signal(self, number: int) -> None:
+        channel.send_json(self.sock, channel.SIGNAL, number)

@@ -13,8 +13,7 @@ import itertools
 import click
 
 from minirun.cli import limits, netoptions, policies
-from minirun.engine.logs import writer
-from minirun.engine.options import mounts, run_options
+from minirun.engine.options import logging, mounts, run_options
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -124,7 +123,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "security_opt": list(words["security_opt"]),
             "stop_signal": words["stop_signal"],
             "stop_timeout": words["stop_timeout"],
-            "log": writer.settings(words["log_driver"], words["log_opt"]),
+            "log": logging.settings(driver=words["log_driver"], options=run_options.labels(words["log_opt"])),
             "pull": words["pull"],
             "platform": words["platform"],
         }

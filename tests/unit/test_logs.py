@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minirun.engine.logs import reader, writer
+from minirun.engine.options import logging
 from minirun.errors import UnsupportedError, UsageError
 
 STREAMS = ("stdout", "stderr")
@@ -217,18 +218,19 @@ def test_a_log_goes_on_where_it_was(log):
         ("json-file", {"max-size": "0"}, "max-size must be a positive number"),
         ("json-file", {"max-size": "1m", "max-file": "0"}, "max-file cannot be less than 1"),
         ("json-file", {"max-file": "many"}, "many"),
+        ("none", {"max-size": "1m"}, "invalid logging opts for driver none"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(driver, options, words):
     with pytest.raises(UsageError, match=re.escape(words)):
-        writer.check_options(driver, options)
+        logging.settings(driver=driver, options=options)
 
 
 @pytest.mark.parametrize(
     ("text", "size"), [("5", 5), ("10k", 10_000), ("1.5m", 1_500_000), ("2GB", 2 * 10**9), ("1 kib", 1000)]
 )
 def test_sizes_are_dockers(text, size):
-    assert writer.max_size({"max-size": text}) == size
+    assert logging.max_size({"max-size": text}) == size
 
 
 # ---- when something goes wrong ----------------------------------------------------------------------------

@@ -23,14 +23,12 @@ import os
 
 from minirun import jsontext
 from minirun.engine import records
-from minirun.errors import UnsupportedError, UsageError
+from minirun.engine.options import logging
 from minirun.linux import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from minirun.engine.record_types import LogSettings, Record
+    from minirun.engine.record_types import Record
 
 NAME = "log.json"
 PARTIAL = 16384  # bytes: a line longer than this is written in pieces
@@ -40,65 +38,18 @@ _BEGIN = b'{"log":"'
 _CONTROLS = [(bytes([code]), b"\\u%04x" % code) for code in range(32) if code not in b"\t\n\r"]
 _IS_CONTROL = bytes(0 if code < 32 and code not in b"\t\n\r" else 255 for code in range(256))
 
-# ---- options ------------------------------------------------------------------------------------------------
 
-DRIVERS = ("json-file", "none")
-_OPTIONS = ("max-size", "max-file", "labels", "env", "tag", "compress")
-_UNITS = {unit: 1000**power for power, unit in enumerate(("", "k", "m", "g", "t", "p"))}  # Docker's: decimal
-
-
-def settings(driver: str, words: Iterable[str]) -> LogSettings:
-    """`--log-driver`, and `--log-opt KEY=VALUE` as often as one likes.  Raises UsageError."""
-    options = dict(word.partition("=")[::2] for word in words)
-    driver = driver or DRIVERS[0]
-    if driver == "none" and options:
-        raise UsageError(f"invalid logging opts for driver {driver}")
-    check_options(driver, options)
-    return {"driver": driver, "options": options}
-
-
-def check_options(driver: str, options: dict[str, str]) -> None:
-    """Raises UsageError for a driver or an option that is not there, in Docker's words."""
-    if driver not in DRIVERS:
-        raise UsageError(
-            f'logger: no log driver named "{driver}" is registered', f"there are {' and '.join(DRIVERS)}"
-        )
-    if driver == "none":
-        return
-    for key in options:
-        if key not in _OPTIONS:
-            raise UsageError(
-                f"unknown log opt '{key}' for json-file log driver", f"there are {', '.join(_OPTIONS)}"
-            )
-    max_size(options), max_file(options)
-    if options.get("compress", "false") not in ("false", "0"):
-        raise UnsupportedError("compress: logs that were put aside are not compressed here")
-
-
-def max_size(options: dict[str, str]) -> int:
-    """`max-size` in bytes; 0: as large as it gets."""
-    text = options.get("max-size")
-    if text is None:
-        return 0
-    plain = text.lower().removesuffix("b").removesuffix("i")
-    number = plain.rstrip("kmgtp").rstrip()
-    unit = plain.removeprefix(number).strip()
-    if unit not in _UNITS or not number.replace(".", "", 1).isdecimal():
-        raise UsageError(f"invalid size: '{text}'", "--log-opt max-size=10m")
-    size = int(float(number) * _UNITS[unit])
-    if size <= 0:
-        raise UsageError("max-size must be a positive number", "--log-opt max-size=10m")
-    return size
-
-
-def max_file(options: dict[str, str]) -> int:
-    """`max-file`: how many files there are at most."""
-    text = options.get("max-file", "1")
-    if not text.isdecimal():
-        raise UsageError(f'invalid value for max-file: "{text}" is not a number', "--log-opt max-file=3")
-    if int(text) < 1:
-        raise UsageError("max-file cannot be less than 1")
-    return int(text)
+def open_writer(record: Record, directory: str) -> Writer:
+    """What takes the container's output; its log is in the container's `directory`."""
+    if record["options"]["log"]["driver"] == "none":
+        return Writer()
+    options = record["options"]["log"]["options"]
+    return FileWriter(
+        f"{directory}/{NAME}",
+        logging.max_size(options),
+        logging.max_file(options),
+        attributes(record) if options else {},
+    )
 
 
 def attributes(record: Record) -> dict[str, str]:
@@ -110,19 +61,6 @@ def attributes(record: Record) -> dict[str, str]:
         names = options.get(key, "").split(",")
         found.update({name: values[name] for name in names if name in values})
     return found
-
-
-# ---- the writer ---------------------------------------------------------------------------------------------
-
-
-def open_writer(record: Record, directory: str) -> Writer:
-    """What takes the container's output; its log is in the container's `directory`."""
-    if record["options"]["log"]["driver"] == "none":
-        return Writer()
-    options = record["options"]["log"]["options"]
-    return FileWriter(
-        f"{directory}/{NAME}", max_size(options), max_file(options), attributes(record) if options else {}
-    )
 
 
 class Writer:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import resource
 
-from minirun.engine.options import attachments, limits
+from minirun.engine.options import attachments, limits, logging
 from minirun.errors import UsageError
 from minirun.linux import capabilities, seccomp, signals
 from minirun.network import ledger
@@ -188,6 +188,7 @@ def check(options: RunOptions) -> None:
         _check_sysctl(name, options["network"])
     attachments.check(options)
     limits.check(options["resources"])
+    logging.check(options["log"])
 
 
 def check_name(name: str) -> None:

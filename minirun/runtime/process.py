@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TRACED_SECONDS = 0.2  # between two looks whether a child that has ended is let go
 SECONDS_TO_DIE = 2.0  # that a killed process may take
+unreaped: set[int] = set()  # children that were killed, and could not be waited for in that time
 
 
 def fork(child: Callable[[], int], cgroup: str = "") -> int:
@@ -144,14 +145,30 @@ def set_title(name: str, title: str = "") -> None:
 
 
 def kill_and_wait(pid: int) -> None:
-    """Kill a child and wait for it, but not for ever: it may hang in the kernel."""
+    """Kill a child and wait for it, but not for ever: it may hang in the kernel, or be kept back, see reap().
+
+    Who lives on has to call reap_unreaped() for it now and then: as long as it is there, even dead, its pid namespace
+    is not empty, and the PID 1 of that, killed, does not end (pid_namespaces(7)).
+    """
     if pid <= 0:
         return
     try:
         os.kill(pid, signals.SIGKILL)
     except ProcessLookupError:
         return
-    wait(pid, time.monotonic() + SECONDS_TO_DIE)
+    if wait(pid, time.monotonic() + SECONDS_TO_DIE) is None:
+        unreaped.add(pid)
+
+
+def reap_unreaped() -> None:
+    """Wait for those of `unreaped` that can be waited for by now."""
+    for pid in list(unreaped):
+        try:
+            if reap(pid) is None:
+                continue
+        except ChildProcessError:  # it was none of ours
+            pass
+        unreaped.discard(pid)
 
 
 def wait(pid: int, deadline: float) -> int | None:

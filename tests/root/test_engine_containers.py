@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from minirun.engine import containers, records
+from minirun.engine import containers, control, records
 from minirun.engine.options import policies, run_options
 from minirun.engine.shim.spawn import Spawner
 from minirun.errors import ConflictError, MinirunError, ProgramNotFound
@@ -132,6 +132,20 @@ def test_without_a_spawner_there_is_one_for_the_moment(paths: Paths, make: Make)
         assert attached.follow(lambda *_: None).code == 0
         attached.wait_for_shim()
     assert not records.has_shim(paths, record["id"])
+
+
+def test_a_start_that_fails_keeps_nobody_waiting_who_holds_the_lock(
+    paths: Paths, make: Make, spawner: Spawner
+) -> None:
+    """`rename` and its like ask the shim under that lock, and the shim needs it to undo a start with --rm."""
+    record = make("nosuch", auto_remove=True)
+    with containers.order(paths, record, spawn=spawner.spawn) as attached:
+        while not (sock := control.connect(paths, record)):
+            time.sleep(0.001)
+        with records.changing(paths), sock, pytest.raises(ConflictError):
+            control.ask(sock, record, "pause", seconds=5)
+        with pytest.raises(ProgramNotFound):
+            attached.wait_until_running()
 
 
 # ---- wait_until

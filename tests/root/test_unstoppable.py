@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,21 @@ def test_a_dead_process_that_is_kept_back_keeps_the_shim_from_nothing(start: Sta
     assert time.monotonic() - began < QUICK
     container.minirun("rm", "-f", container.id, check=True)
     waiting.wait(QUICK)
+
+
+def test_nor_does_one_that_was_given_up_keep_the_container_from_ending(
+    minirun: Minirun, watcher: Path
+) -> None:
+    """A dead process that its parent has not waited for keeps PID 1 of its namespace from ending, killed or not."""
+    impatient = WithoutCure(minirun.root, minirun.state, IMPATIENT)
+    options = ("--cap-add", "SYS_PTRACE", *PROBE)
+    container = watching(
+        partial(containers.start, impatient), watcher, "--say", "x", "--keep", options=options
+    )
+    time.sleep(4)  # more than a probe has to join, and then to die
+    began = time.monotonic()
+    minirun("rm", "-f", container.id, check=True)
+    assert time.monotonic() - began < QUICK
 
 
 LONE = '{"kind": "error", "message": "half a \\ud800 character"}'

@@ -4,7 +4,8 @@
  * Usage: watcher HOST-FILE      a path that exists on the host only
  *        watcher                stops whoever appears, with SIGSTOP, for good; needs no capability
  *        watcher --keep         traces whoever appears, and when it is dead does not let it go
- *        watcher --say TEXT     leaves TEXT on the pages that it shares with others, and kills it */
+ *        watcher --say TEXT     leaves TEXT on the pages that it shares with others, and kills it;
+ *                               with one more word it does not let it go then */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -117,7 +118,10 @@ int main(int count, char **words)
 		ptrace(PTRACE_INTERRUPT, pid, 0, 0);
 		if (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
 			says ? say(pid, words[2]) : tell(pid, words[1]);
-			ptrace(PTRACE_DETACH, pid, 0, 0);
+			if (count > 3)
+				continue;
+			if (ptrace(PTRACE_DETACH, pid, 0, 0) < 0) /* it is dead, and its parent hears of that after us */
+				waitpid(pid, &status, __WALL);
 		}
 	}
 	return 0;

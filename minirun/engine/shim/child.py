@@ -56,3 +56,22 @@ class Child(loop.Part):
     def signal(self, number: int) -> None:
         """It is our child and not waited for yet, so the pid is its own."""
         signals.pidfd_send_signal(self.pidfd, number)
+
+
+class Unreaped(loop.Part):
+    """Waits for children that were killed when somebody gave them up, and were kept back then.
+
+    Without it one of them, dead, would keep the container's first process from ending until the shim is killed.
+    """
+
+    def __init__(self) -> None:
+        self.next = loop.NEVER
+
+    def deadline(self) -> float:
+        if self.next == loop.NEVER and process.unreaped:
+            self.next = time.monotonic() + process.TRACED_SECONDS
+        return self.next
+
+    def expired(self) -> None:
+        self.next = loop.NEVER
+        process.reap_unreaped()

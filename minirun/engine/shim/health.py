@@ -163,7 +163,7 @@ class Health(loop.Part):
         """
         if self.probe:
             self.probe.kill()
-            process.wait(self.probe.pid, time.monotonic() + process.SECONDS_TO_DIE)
+            process.kill_and_wait(self.probe.pid)
             self.probe.close()
             self.probe = None
         self.next = loop.NEVER

@@ -88,6 +88,7 @@ def _leave_caller(client: socket.socket) -> None:
 def _give_up(held: Held, client: socket.socket, error: Exception) -> None:
     """Undo a start that failed, then say why: even when undoing fails, too."""
     words = channel.report(error)  # before undoing begins, while the trace knows the step
+    held.listener.close()  # who waits for our answer may hold the lock that undoing needs, records.changing()
     held.reservation.close()
     try:
         cleanup.abandon(held.paths, held.id, error)

@@ -21,7 +21,7 @@ import time
 from minirun import files
 from minirun.engine import channel, cleanup, events, records, restart, volumes
 from minirun.engine.shim import execs, loop
-from minirun.engine.shim.child import Child
+from minirun.engine.shim.child import Child, Unreaped
 from minirun.engine.shim.loop import Part
 from minirun.engine.shim.oom import OomWatch
 from minirun.engine.shim.server import Server
@@ -62,7 +62,8 @@ class Supervisor:
         self.paths = running.held.paths
         self.parts: list[Part] = []  # what the loop serves
         self.server = Server(running.held.listener, self.parts, self)
-        self.parts += [loop.Waiting(running.held.listener.fileno(), self.server.accept), self._termination()]
+        door = loop.Waiting(running.held.listener.fileno(), self.server.accept)
+        self.parts += [door, self._termination(), Unreaped()]
         # of this run of the program
         self.run_parts: list[Part] = []
         self.oom: OomWatch | None = None
@@ -173,8 +174,7 @@ class Supervisor:
     def _failed_again(self, error: Exception) -> int:
         """A restart that did not come to a running program.  Returns the exit code it counts as."""
         self.trouble = cleanup.try_release(self.paths, self.record)
-        if self.running.pid:
-            process.wait(self.running.pid, time.monotonic() + process.SECONDS_TO_DIE)
+        process.kill_and_wait(self.running.pid)
         code = cleanup.code_of(error)
         state = self.record["state"]
         state.update({"pid": 0, "exit_code": code, "error": str(error), "finished": records.now()})

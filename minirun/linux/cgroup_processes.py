@@ -6,6 +6,7 @@ By hand  cd /sys/fs/cgroup/minirun/ID; cat cgroup.procs; echo 1 > cgroup.freeze;
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -56,6 +57,26 @@ def _kill_each(path: str) -> None:
             except SyscallError:
                 pass  # gone by itself
         time.sleep(0.002)
+
+
+def signal_all(path: str, number: int) -> None:
+    """Send a signal to every process in the group and below; FileNotFoundError when there is no such group.
+
+    They stand still meanwhile, as in runc, so that no fork slips through; what was frozen before stays so.
+    """
+    was_frozen = is_frozen(path)
+    if not was_frozen:
+        freeze(path)
+    try:
+        for pid in pids(path):
+            try:
+                syscalls.act("kill", os.kill, pid, number, why="each of them hears it")
+            except SyscallError as error:
+                if error.errno != errno.ESRCH:  # gone by itself
+                    raise
+    finally:
+        if not was_frozen:
+            thaw(path)
 
 
 def freeze(path: str) -> None:

@@ -172,15 +172,18 @@ def start(state_root: str, container_id: str) -> None:
 
 
 def kill(state_root: str, container_id: str, number: int, *, all_processes: bool = False) -> None:
-    """Signal the container's first process; with `all_processes` and SIGKILL all in its cgroup, if that is its own.
+    """Signal the container's first process; with `all_processes` all in its cgroup, if that is its own.
 
-    Any other signal is for the first process to hand on.  When PID 1 of a pid namespace dies the kernel kills the
-    others in it (pid_namespaces(7)); cgroup.kill is for those that are in none of the container's own.
+    When PID 1 of a pid namespace dies the kernel kills the others in it (pid_namespaces(7)); cgroup.kill is for those
+    that are in none of the container's own.
     """
     current = state.read(state_root, container_id)
-    if all_processes and number == signals.SIGKILL and _owns_cgroup(state_root, current):
+    everyone = all_processes and _owns_cgroup(state_root, current)
+    if everyone and number == signals.SIGKILL:
         return cgroup_processes.kill(current["cgroup"])
     state.require(current, "created", "running")
+    if everyone:
+        return _to_cgroup(current, lambda cgroup: cgroup_processes.signal_all(cgroup, number))
     if not processes.send_signal(current["pid"], current["start_time"], number):
         raise ConflictError(f'container not running: "{container_id}" has just ended')
 
@@ -199,6 +202,11 @@ def _running_cgroup(state_root: str, container_id: str, act: Callable[[str], Non
     """Do `act` to the cgroup of a container that runs.  ConflictError when it does not, or has just ended."""
     current = state.read(state_root, container_id)
     state.require(current, "running")
+    _to_cgroup(current, act)
+
+
+def _to_cgroup(current: State, act: Callable[[str], None]) -> None:
+    """Do `act` to the cgroup of a container.  ConflictError when it has just ended."""
     try:
         act(current["cgroup"])
     except OSError as error:
@@ -207,7 +215,7 @@ def _running_cgroup(state_root: str, container_id: str, act: Callable[[str], Non
             errno.ENODEV,
         ):  # the group is gone, or was while its file was open
             raise
-        raise ConflictError(f'container not running: "{container_id}" has just ended') from None
+        raise ConflictError(f'container not running: "{current["id"]}" has just ended') from None
 
 
 def delete(state_root: str, container_id: str, *, force: bool = False) -> None:

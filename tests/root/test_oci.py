@@ -98,6 +98,25 @@ def test_kill_all_reaches_everybody(oci, bundle):
     eventually(lambda: oci.state("x")["status"] == "stopped")
 
 
+def test_kill_all_sends_any_signal_to_everybody(oci, bundle):
+    listen = 'trap "echo >/tmp/heard-$0" USR1; echo >/tmp/ready-$0; while :; do sleep 0.05; done'
+    path = bundle(
+        "sh",
+        "-c",
+        f"sh -c '{listen}' child & exec sh -c '{listen}' first",
+        change=lambda config: config["root"].update(readonly=False),
+    )
+    oci.detached("run", "-d", "--bundle", path, "x")
+    eventually(lambda: len(list((path / "rootfs/tmp").glob("ready-*"))) == 2)
+    oci("kill", "--all", "x", "USR1", check=True)
+    eventually(
+        lambda: (
+            {file.name for file in (path / "rootfs/tmp").glob("heard-*")} == {"heard-first", "heard-child"}
+        )
+    )
+    assert oci.state("x")["status"] == "running"
+
+
 def test_delete_wants_it_stopped(oci, bundle):
     oci.detached("run", "-d", "--bundle", bundle(), "x")
     result = oci("delete", "x")

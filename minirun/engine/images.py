@@ -41,15 +41,18 @@ def lease(paths: Paths) -> locked:
 def claims(paths: Paths) -> Iterator[Claim]:
     """One for each container there is, stopped ones too.
 
-    A record that cannot be understood may name any layer: its claim is on all of them.
+    A record that cannot be read or understood may name any layer: its claim is on all of them.
     """
     from minirun.image.sweep import Claim
 
-    for record in records.list_all(paths):
-        running = record["state"]["status"] == "running"
-        yield Claim(record["layers"], _short(record["id"]), image_id=record["image_id"], running=running)
-    for directory in records.damaged(paths):
-        yield Claim(None, _short(os.path.basename(directory)))
+    try:
+        for directory in records.damaged(paths):
+            yield Claim(None, _short(os.path.basename(directory)))
+        for record in records.list_all(paths):
+            running = record["state"]["status"] == "running"
+            yield Claim(record["layers"], _short(record["id"]), image_id=record["image_id"], running=running)
+    except OSError as error:
+        yield Claim(None, f"a container, {error.filename or paths.containers}: {error.strerror},")
 
 
 def _short(container_id: str) -> str:

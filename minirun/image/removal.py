@@ -44,7 +44,10 @@ def remove(store: Store, text: str, *, force: bool = False) -> list[str]:
 
 
 def users(store: Store) -> dict[str, Claim]:
-    """Image id -> a claim of one who was made from it; of one that runs, if any does."""
+    """Image id -> a claim of one who was made from it; of one that runs, if any does.
+
+    A store without claims knows of none: nothing is refused then, and the sweep leaves the unpacked layers.
+    """
     claims = list(store.claims()) if store.claims else []
     return {one.image_id: one for one in sorted(claims, key=lambda one: one.running) if one.image_id}
 

@@ -1,7 +1,9 @@
 """What the engine does to images: what containers claim of their layers, drafts, and the events that tell of it."""
 
+import errno
 import json
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ from minirun.image.layout import Layout
 from minirun.image.reference import parse
 from minirun.image.store import Store
 from tests.image_tars import add_image, entry, left, store_in, tar
+from tests.support import CHECKOUT
 
 LAYER = tar(entry("hello", b"hi"))
 OTHER = tar(entry("other", b"ho"))
@@ -73,6 +76,21 @@ def test_a_container_whose_record_is_damaged_keeps_its_layers(store: Store, cont
     assert pruned.stderr == (
         "minirun: no unpacked layer was removed: the record of container cccccccccccc is damaged\n"
     )
+
+
+def test_a_record_that_cannot_be_read_keeps_all_layers_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = unpacked(store)
+
+    def fail(path: str) -> None:
+        raise OSError(errno.EIO, "Input/output error", path)
+
+    add_record(store, "{}")
+    monkeypatch.setattr(records.files, "read_json", fail)
+    images.remove(store.paths, "tool")
+    assert os.path.exists(layer)
+    assert "container.json: Input/output error" in images.layers_kept_for(store.paths)[0]
 
 
 def test_rmi_of_an_image_tells_of_a_damaged_record_too(store: Store) -> None:
@@ -208,3 +226,8 @@ def test_a_save_that_cannot_be_written_is_not_told(store: Store) -> None:
     with pytest.raises(MinirunError):
         images.save(store.paths, ["tool:1"], fail)
     assert not os.path.exists(f"{store.paths.root}/events.jsonl")
+
+
+def test_no_command_tells_of_events_itself() -> None:
+    sources = {path.name: path.read_text() for path in (CHECKOUT / "minirun" / "cli").glob("*.py")}
+    assert [name for name, text in sources.items() if re.search(r"events\.(emit|of_)", text)] == []

@@ -11,21 +11,20 @@ A shell cannot run the host's programs once the host's tree is out of reach.  So
 in the old tree, which the kernel keeps as long as somebody stands in it, and names the programs from there; their
 interpreter too, because ELF files name it by an absolute path.
 
-See  unshare(1), pivot_root(8), setpriv(1), ld.so(8)
+See  unshare(1), pivot_root(8), setpriv(1), ld.so(8); script_network.py for the networks
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import textwrap
 from typing import TYPE_CHECKING
 
 from minirun.linux import cgroup_controllers
-from minirun.network import firewall
 from minirun.printable import printable
 from minirun.teach import acts, flags, narrate
 from minirun.teach.events import Act, Step
+from minirun.teach.script_network import WIDTH, Network, comment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +37,6 @@ _COMMENTS = {
     "seccomp": "A seccomp filter would be loaded here; no command does that, so every system call stays open.",
     "keyctl": "A keyring of its own: keyctl session (package keyutils).",
 }
-_WIDTH = 100
 
 
 class Writer:
@@ -81,7 +79,7 @@ class Script:
         yield from _file("init", self._init())
         yield from _file("inside", self._inside())
         yield ""
-        yield from _comment(
+        yield from comment(
             "The shim's mounts go with its mount namespace, when the last process in there ends."
         )
         yield 'unshare --mount --propagation slave sh -eu "$C/shim"'
@@ -90,7 +88,7 @@ class Script:
         yield "#!/bin/sh"
         yield f"# The container of   {self.words}"
         yield "#"
-        yield from _comment(
+        yield from comment(
             "made without minirun.  Every command stands for an act of that run, as `minirun run --explain` tells "
             "it.  The names are this script's own, so that it can run beside the original or after it.  It needs "
             "root, util-linux, iproute2, nftables, and the image's layers where they are now.  minirun resolves "
@@ -156,20 +154,20 @@ class Script:
         controllers = _controllers(made, limits)
         yield 'mkdir -p "${G%/*}"'
         if controllers:
-            yield from _comment("groups below can only use what is passed down to them")
+            yield from comment("groups below can only use what is passed down to them")
             text = shlex.quote(" ".join(f"+{name}" for name in controllers))
             yield f"echo {text} > {self.names.cgroups}/cgroup.subtree_control"
             yield f'echo {text} > "${{G%/*}}/cgroup.subtree_control"'
         yield 'mkdir "$G"   # a directory is a cgroup'
         yield from self._commands(limits)
         if any(act.call == "bpf" for act in made):
-            yield from _comment(_COMMENTS["bpf"])
+            yield from comment(_COMMENTS["bpf"])
 
     # ---- init
 
     def _init(self) -> Iterator[str]:
         """PID 1 until it has its namespaces."""
-        yield from _comment("PID 1 of the new pid namespace.  0 stands for whoever writes it.")
+        yield from comment("PID 1 of the new pid namespace.  0 stands for whoever writes it.")
         yield 'echo 0 > "$G/cgroup.procs"'
         entered = self._of("init", "enter_namespaces")
         yield from self._heading("enter_namespaces")
@@ -195,13 +193,13 @@ class Script:
     def _terminal(self) -> Iterator[str]:
         if made := self._of("init", "open_terminal"):
             yield from self._heading("open_terminal")
-            yield from _comment("minirun makes a new terminal; a script uses the one that it is run from")
+            yield from comment("minirun makes a new terminal; a script uses the one that it is run from")
             yield from self._commands([act for act in made if act.call != "mount"])
             yield 'mount --bind "$(tty)" $R/dev/console'
 
     def _pivot(self) -> Iterator[str]:
         yield from self._heading("pivot_root")
-        yield from _comment(
+        yield from comment(
             "We stand in the host's /usr while the root changes, and so its programs stay within reach: by names "
             "without a / in front, and with their own loader and libraries."
         )
@@ -215,7 +213,7 @@ class Script:
         made = [act for act in self.acts if act.role == "init"]
         for call in ("keyctl", "seccomp"):
             if any(act.call == call for act in made):
-                yield from _comment(_COMMENTS[call])
+                yield from comment(_COMMENTS[call])
         for phase in ("drop_bounding", "change_user", "set_capabilities", "execute"):
             yield from self._heading(phase)
         yield ""
@@ -234,8 +232,8 @@ class Script:
 
     def _heading(self, phase: str) -> Iterator[str]:
         yield ""
-        yield f"# ---- {phase} ".ljust(_WIDTH, "-")
-        yield from _comment(self.whys.get(phase, ""))
+        yield f"# ---- {phase} ".ljust(WIDTH, "-")
+        yield from comment(self.whys.get(phase, ""))
 
     def _section(self, made: list[Act]) -> Iterator[str]:
         """The commands of one step, under its heading."""
@@ -256,133 +254,11 @@ class Script:
 
     def _one(self, group: list[Act]) -> Iterator[str]:
         if group[0].why:
-            yield from _comment(group[0].why)
+            yield from comment(group[0].why)
         yield from narrate.fold([self.names.substitute(acts.command(act)) for act in group])
 
 
-class Network:
-    """Bridges, veths and tables as those of the run, under other names and, if need be, in other subnets.
-
-    The run may have found a bridge or the tables made already.  The script makes its own in any case: minirun takes
-    them away with their last container, and does not know of this one.
-    """
-
-    def __init__(self, made: list[Act]) -> None:
-        self.acts = made
-        self.texts = [str(act.args[0]) for act in made if act.call in ("netlink", "nft")]
-        self.table = self._find(r"(?:table|element) (?:inet|bridge) (\S+)")
-        veths = r"ip link add (\S+) group (\d+) master (\S+)"
-        found = [match.groups() for text in self.texts if (match := re.search(veths, text))]
-        self.links = [
-            Link(number or "", veth, group, bridge, self._prefix(bridge))
-            for number, (veth, group, bridge) in enumerate(found)
-        ]
-
-    def _find(self, pattern: str) -> str:
-        return next((found[1] for text in self.texts if (found := re.search(pattern, text))), "")
-
-    def _prefix(self, bridge: str) -> str:
-        """The part of the addresses that all on a bridge share, as 172.17 of a /16."""
-        pattern = rf"ip address replace ([\d.]+)/(\d+) broadcast \+ dev {re.escape(bridge)}$"
-        match = next((found for text in self.texts if (found := re.search(pattern, text))), None)
-        return ".".join(match[1].split(".")[: int(match[2]) // 8]) if match else ""
-
-    def rename(self, text: str) -> str:
-        """`text` with the script's names and addresses for the run's."""
-        if self.table:
-            text = re.sub(rf"\b(inet|bridge) {re.escape(self.table)}(?![\w-])", r"\1 $TABLE", text)
-        for link in self.links:
-            text = link.rename(text)
-        return text
-
-    def variables(self) -> Iterator[str]:
-        if not self.links:
-            return
-        yield from ("", "TABLE=minirun-sh-$$")
-        for link in self.links:
-            yield from link.variables()
-
-    def put_away(self) -> Iterator[str]:
-        for link in self.links:
-            yield f'ip link delete "{link.veth}" 2> /dev/null || true'
-            yield f'ip link delete "{link.bridge}" 2> /dev/null || true'
-        if self.links:
-            yield 'nft delete table inet "$TABLE" 2> /dev/null || true'
-            yield 'nft delete table bridge "$TABLE" 2> /dev/null || true'
-
-    def commands(self, names: Names) -> Iterator[str]:
-        """The commands of the run's network process, without those that only moved that process about."""
-        if self.table and not any("chain postrouting" in text for text in self.texts):
-            yield from _comment("the run found its tables made already")
-            yield from ("nft -f - <<END", *firewall.rules("$TABLE").splitlines(), "END")
-        for link in self.links:
-            if not any(f"ip link add {link.old_bridge} " in text for text in self.texts):
-                yield from _comment("the run found its bridge made already")
-                yield f"ip link add {link.bridge} up group {link.group} type bridge"
-        inside = False
-        for act in self.acts:
-            if act.call == "setns":
-                inside = str(act.args[0]).endswith("/netns")
-            elif act.call == "unshare":
-                yield from _comment(act.why)
-                yield "touch $S/netns"
-                yield "unshare --net=$S/netns true"
-            elif act.call == "iptables":
-                yield from _comment(
-                    "the run also let its bridge through iptables here, where a chain drops by its policy"
-                )
-            elif act.call in ("netlink", "nft", "write") and " link delete " not in str(act.args[0]):
-                yield from _comment(act.why)
-                text = self._renamed(act, names)
-                if inside and act.call == "write":  # /proc/sys/net is that of whoever opens it
-                    text = f"nsenter --net=$S/netns sh -c {shlex.quote(text)}"
-                yield from (line.removeprefix("    ") for line in text.splitlines())
-        if any("map names4" not in text and " names4 " in text for text in self.texts):
-            yield from _comment(
-                "the network's name server is a process of minirun's: here nobody answers for names"
-            )
-
-    def _renamed(self, act: Act, names: Names) -> str:
-        return self.rename(names.substitute(acts.command(act)))
-
-
-class Link:
-    """One bridge with one veth, and the shell variables that stand for them."""
-
-    def __init__(self, number: object, veth: str, group: str, bridge: str, prefix: str) -> None:
-        self.old_veth, self.old_group, self.old_bridge, self.prefix = veth, group, bridge, prefix
-        self.bridge, self.veth = f"$BRIDGE{number}", f"$VETH{number}"
-        self.group, self.net, self.number = f"$GROUP{number}", f"$NET{number}", number
-
-    def rename(self, text: str) -> str:
-        text = re.sub(rf"\bgroup {self.old_group}\b", f"group {self.group}", text)
-        text = text.replace(f"/conf/{self.old_bridge}/", f"/conf/{self.bridge}/")
-        for old, new in ((self.old_veth, self.veth), (self.old_bridge, self.bridge)):
-            text = re.sub(rf"(?<![\w/$-]){re.escape(old)}(?![\w-])", new, text)
-        if not self.prefix:
-            return text
-        return re.sub(rf"(?<![\d.]){re.escape(self.prefix)}\.(?=\d)", f"{self.net}.", text)
-
-    def variables(self) -> Iterator[str]:
-        upper, _, last = self.prefix.rpartition(".")
-        end = 31 if upper == "172" else 254
-        others = f"$(seq {int(last) + 1 if int(last) < end else 1} {end})"
-        number = self.number
-        yield from (
-            f"BRIDGE{number}=shbr$${number} VETH{number}=shve$${number} GROUP{number}=$${number}",
-            f"for last in {last} {others}; do   # the first subnet that this host has no route to",
-            f"    NET{number}={upper + '.' if upper else ''}$last",
-            f'    ip route show table all | grep -q "\\(^\\|[^0-9.]\\){self.net}\\." || break',
-            "done",
-            f"export BRIDGE{number} VETH{number} TABLE GROUP{number} NET{number}",
-        )
-
-
 # ---- small parts ----------------------------------------------------------------------------------------------
-
-
-def _comment(text: str) -> Iterator[str]:
-    return (f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2))
 
 
 def _file(name: str, lines: Iterable[str]) -> Iterator[str]:

@@ -52,5 +52,5 @@ def _read(reply: DNSRecord, server: str, kind: str) -> Answer:
     if found:
         return Answer(found)
     code = RCODE.get(reply.header.rcode, "an error")
-    said = f"no {kind} record" if code == "NOERROR" else code
-    return Answer([], f"{server} says {said}")
+    reason = f"no {kind} record" if code == "NOERROR" else code
+    return Answer([], f"{server} says {reason}")

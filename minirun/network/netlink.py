@@ -134,9 +134,9 @@ def groups(sock: socket.socket) -> dict[str, int]:
     size = HEADER.size + len(body)
     found = {}
     for answer in dump(sock, HEADER.pack(size, _RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body):
-        said = dict(attributes(answer[HEADER.size + _IFINFOMSG.size :]))
-        name = said.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-        found[name] = int.from_bytes(said.get(_IFLA_GROUP, b""), sys.byteorder)
+        found_attributes = dict(attributes(answer[HEADER.size + _IFINFOMSG.size :]))
+        name = found_attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        found[name] = int.from_bytes(found_attributes.get(_IFLA_GROUP, b""), sys.byteorder)
     return found
 
 

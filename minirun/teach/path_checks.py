@@ -67,13 +67,13 @@ def verdict(hops: list[Hop]) -> str:
     bad = failed(hops)
     if bad is None:
         return "The way is free."
-    said = f"The way ends at hop {hops.index(bad) + 1}, {bad.name}."
+    text = f"The way ends at hop {hops.index(bad) + 1}, {bad.name}."
     later = [hop for hop in hops[hops.index(bad) + 1 :] if hop.status == FAIL and hop.name != PROBE]
     if later:
-        said += f"  Look at {', '.join(hop.name for hop in later)}, too."
+        text += f"  Look at {', '.join(hop.name for hop in later)}, too."
     if bad.name != PROBE and any(hop.name == PROBE and hop.status == OK for hop in hops):
-        said += "  The probe got through all the same."
-    return said
+        text += "  The probe got through all the same."
+    return text
 
 
 # ---- the container ------------------------------------------------------------------------------------------------
@@ -198,21 +198,18 @@ def veth(network: Network, endpoints: list[Endpoint], kernel: Kernel) -> Hop:
 
 def _wrong_veth(network: Network, endpoint: Endpoint, kernel: Kernel) -> tuple[str, str] | None:
     name, bridge = endpoint["interface"], network["bridge"]
-    said = f"{name}, the veth to {endpoint['name']}, is"
+    text = f"{name}, the veth to {endpoint['name']}, is"
     broken = snapshot.broken(network, endpoint, kernel)
+    if not broken:
+        return None
     if broken == "missing":
-        return f"{said} missing", f"minirun restart {endpoint['name']}"
+        return f"{text} missing", f"minirun restart {endpoint['name']}"
     if broken == "down":
-        return f"{said} down", f"ip link set {name} up"
+        return f"{text} down", f"ip link set {name} up"
     if broken == "unknown to the bridge":
-        return f"the bridge {bridge} does not know {endpoint['mac']} at {name}", snapshot.fdb_command(
-            endpoint
-        )
-    return (
-        (f"{said} no port of the bridge {bridge}", snapshot.set_master_command(network, endpoint))
-        if broken
-        else None
-    )
+        text = f"the bridge {bridge} does not know {endpoint['mac']} at {name}"
+        return text, snapshot.fdb_command(endpoint)
+    return f"{text} no port of the bridge {bridge}", snapshot.set_master_command(network, endpoint)
 
 
 def _wrong_bridge(network: Network, link: Link | None, name: str) -> tuple[str, str] | None:
@@ -333,19 +330,19 @@ def route(network: Network, address: str, found: Route) -> Hop:
     if found.problem:
         return Hop("route", FAIL, f"the host has no route to {address}: {found.problem}", "ip route")
     if found.interface != bridge:
-        said = f"the host's route to {address} goes by {found.interface}, not by {bridge}"
-        return Hop("route", FAIL, said, "`ip rule` and `ip route get` show whose route that is: a VPN's?")
+        text = f"the host's route to {address} goes by {found.interface}, not by {bridge}"
+        return Hop("route", FAIL, text, "`ip rule` and `ip route get` show whose route that is: a VPN's?")
     return Hop("route", OK, f"the host's route to {address} goes by {bridge}")
 
 
 def onward(address: str, found: Route, bridge: str) -> Hop:
     """That the host itself knows a way to where a container wants to go."""
     if found.problem:
-        said = f"the host has no route to {address}: {found.problem}"
-        return Hop("route", FAIL, said, "ip route: it needs a default route, or one to there")
+        text = f"the host has no route to {address}: {found.problem}"
+        return Hop("route", FAIL, text, "ip route: it needs a default route, or one to there")
     if found.interface == bridge:
-        said = f"{address} is of the container's own network, and nobody there has it"
-        return Hop("route", FAIL, said, "minirun network map shows who has which address")
+        text = f"{address} is of the container's own network, and nobody there has it"
+        return Hop("route", FAIL, text, "minirun network map shows who has which address")
     by = f" to {found.gateway}" if found.gateway else ""
     return Hop("route", OK, f"the host's route to {address} goes by {found.interface}{by}")
 
@@ -363,12 +360,12 @@ def bridged(droppers: list[str], bridge: str) -> Hop:
 
 def probe(who: str, where: str, found: Probe, drops: list[tuple[str, int]], bridge: str) -> Hop:
     """What came of trying it; `drops` are rules of ours that have dropped something meanwhile, and how much."""
-    said = f"{who} to {where}: {found.said}"
+    text = f"{who} to {where}: {found.outcome}"
     if found.reached:
-        return Hop(PROBE, OK, said)
+        return Hop(PROBE, OK, text)
     for rule, count in drops:
-        said += f"; meanwhile {rule} has dropped {count}"
-    return Hop(PROBE, FAIL, said, f"tcpdump -ni {bridge} shows how far packets come")
+        text += f"; meanwhile {rule} has dropped {count}"
+    return Hop(PROBE, FAIL, text, f"tcpdump -ni {bridge} shows how far packets come")
 
 
 def increase(before: list[Drop], after: list[Drop]) -> list[tuple[str, int]]:

@@ -147,7 +147,7 @@ def internal(name: str, own: list[NetworkEndpoint]) -> Hop | None:
 def route_hop(name: str, address: str, found: Route) -> Hop:
     """The container's own route."""
     if found.problem:
-        said = f"{name} has no route to {address}: {found.problem}"
-        return Hop("way out", FAIL, said, f"minirun restart {name}")
+        text = f"{name} has no route to {address}: {found.problem}"
+        return Hop("way out", FAIL, text, f"minirun restart {name}")
     by = f" to {found.gateway}" if found.gateway else ", to a neighbour there"
     return Hop("way out", OK, f"{name}'s route to {address} goes by {found.interface}{by}")

@@ -225,8 +225,8 @@ def _of_member(
     if inside is None:
         yield Remark(*about, f"its process {record['state']['pid']} is gone", "minirun ps")
         return
-    yield from (Remark(*about, *said) for said in _of_veth(network, endpoint, inside, kernel))
-    yield from (Remark(*about, *said) for said in _of_elements(network, endpoint, kernel))
+    yield from (Remark(*about, *wrong) for wrong in _of_veth(network, endpoint, inside, kernel))
+    yield from (Remark(*about, *wrong) for wrong in _of_elements(network, endpoint, kernel))
     if endpoint["joining"]:
         yield Remark(*about, "it is half connected: whoever did it was killed", "minirun network ls")
 

@@ -25,7 +25,7 @@ UDP_SECONDS = 0.3  # an ICMP message that refuses comes at once
 
 class Probe(NamedTuple):
     reached: bool
-    said: str  # what happened, in words
+    outcome: str  # what happened, in words
 
 
 @contextlib.contextmanager

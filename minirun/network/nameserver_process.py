@@ -53,8 +53,12 @@ class Preparation:
     def __init__(self, paths: Paths, network: Network) -> None:
         self.paths = paths
         self.lock = files.open_lock(lock_path(paths, network["name"]))
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.udp, self.tcp = _open_sockets([pool["gateway"] for pool in network["pools"]])
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            self.udp, self.tcp = _open_sockets([pool["gateway"] for pool in network["pools"]])
+        except BaseException:
+            os.close(self.lock)  # a lock that is held says that a name server is there
+            raise
         network["dns_port"] = self.udp[0].getsockname()[1]
 
     def start(self, network: Network, serve: Serve) -> None:

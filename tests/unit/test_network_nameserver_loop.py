@@ -415,6 +415,7 @@ def test_it_sleeps_while_nobody_asks(served: Served):
         return int(next(line for line in lines if line.startswith("voluntary")).split()[1])
 
     served.ask(query("web"))
+    time.sleep(0.3)  # on a busy machine it is not at rest as soon as it has answered
     before = switches()
     time.sleep(0.3)
     assert switches() - before <= 2

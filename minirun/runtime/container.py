@@ -8,6 +8,9 @@ bundle is a directory with a config.json and a root filesystem, and it becomes a
     (exit)   running  -> stopped    nobody writes that: state.py looks whether the process lives
     delete   stopped  -> gone
 
+Whoever calls create is the parent of init, and has to wait for it.  There is no lock: an id belongs to who has made its
+exec.fifo, which mkfifo(3) does once, and a status is looked up when it is asked for (state.py).
+
 See      runtime-spec runtime.md "Lifecycle" and "Operations"; fifo(7), cgroups(7)
 By hand  minirun-oci create -b BUNDLE x; minirun-oci state x; minirun-oci start x; minirun-oci delete x
 Left out hooks; systemd as the manager of cgroups; exec (joining.py), checkpoint and restore

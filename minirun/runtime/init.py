@@ -110,6 +110,8 @@ def await_placement(plan: Plan, sync: Sync) -> None:
 
 def enter_namespaces(plan: Plan, _sync: Sync) -> None:
     """First namespaces, then what they are to contain: every later step acts on these alone."""
+    # The pid namespace was chosen before the fork (process.py): these two calls change that of later children only.
+    # Joins come first, for their paths are the host's.  The new cgroup namespace begins at the group that we are in.
     for flag, path in plan.joins:
         process.join_namespace(path, flag, why=f"share the namespace at {path}")
     if plan.unshare_flags:
@@ -126,6 +128,7 @@ def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
     """Loopback, sysctls, OOM score: written through the host's /proc, for the container's is sealed soon."""
     if plan.unshare_flags & CLONE_NEWNET:
         _raise_loopback()
+    # who opens a file of /proc/sys/net or of ipc finds the values of his own namespace: network_namespaces(7)
     for file, value in plan.sysctl.items():
         syscalls.write_file(f"/proc/sys/{file}", value, why="--sysctl, in this namespace only")
     if plan.oom_score_adj is not None:
@@ -202,7 +205,9 @@ def take_stdio(plan: Plan, _sync: Sync) -> None:
 def replace_stdio(plan: Plan) -> None:
     """Descriptors 0, 1 and 2 of the program: its terminal, what the caller gave, or ours as they are."""
     stdio = plan.stdio if plan.slave < 0 else (plan.slave,) * 3
-    for number, fd in enumerate(stdio or ()):
+    for number, fd in enumerate(
+        stdio or ()
+    ):  # dup2(2): the copy is not close-on-exec, whatever the original is
         os.dup2(fd, number, inheritable=True)
     for number in range(3):
         _reopen_null(number)
@@ -308,11 +313,15 @@ def load_seccomp_as_root(plan: Plan, _sync: Sync) -> None:
 def await_start(plan: Plan, sync: Sync) -> None:
     """Everything is ready and nothing runs: this is the state `created`.  `start` writes one byte."""
     sync.notify("ready")
+    # The parent has opened it for reading and writing, so this waits for a byte and never finds the end of the file,
+    # however often somebody opens exec.fifo and goes away.
     os.read(plan.fifo, 1)
 
 
 def load_seccomp(plan: Plan, _sync: Sync) -> None:
     """With no_new_privs anybody may load a filter; as late as can be, it hinders nothing above."""
+    # seccomp(2): EACCES without no_new_privs or CAP_SYS_ADMIN, or a set-user-ID program could be run with a filter that
+    # makes its setuid(2) say yes and do nothing.  After this there is execve alone, which every filter has to allow.
     if plan.seccomp is not None and plan.no_new_privs:
         syscalls.seccomp(plan.seccomp, plan.seccomp_flags, why="most of the kernel's system calls close here")
 
@@ -320,6 +329,7 @@ def load_seccomp(plan: Plan, _sync: Sync) -> None:
 def execute(plan: Plan, _sync: Sync) -> None:
     """This process, its pid and its namespaces stay; the program in it becomes the container's."""
     try:
+        # args[0] as it was given, not the path that was found: busybox is the program that argv[0] names
         syscalls.execve(plan.program, plan.args, plan.environment, why="the container's own program begins")
     except syscalls.SyscallError as error:
         message = f"exec {plan.args[0]}: {os.strerror(error.errno or 0).lower()}"

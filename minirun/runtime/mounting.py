@@ -62,6 +62,7 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: st
 def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> None:
     covered = inroot.mode_of(root_fd, mount.target) if mount.type == "tmpfs" else 0
     _make_target(root_fd, mount)
+    # behind the making: where links lead is known only when there is something
     procmounts.check(root_fd, mount)
     if mount.type == "cgroup" and host_cgroups:
         _bind_host_cgroups(root_fd, mount, host_cgroups)
@@ -75,8 +76,10 @@ def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> N
         mount_on(
             root_fd, mount.source, mount.target, mount.type, mount.flags, mount.data, WHY.get(mount.type, "")
         )
+    # mount(2) takes a propagation type alone, with no other flag but MS_REC and MS_SILENT
     for flags in mount.propagation:
         mount_on(root_fd, None, mount.target, None, flags, None, "propagation asked for in config.json")
+    # a remount reaches one mount; the attributes of all below need mount_setattr(2), Linux 5.12
     if mount.recursive:
         with inroot.opened(root_fd, mount.target) as fd:
             syscalls.mount_setattr(
@@ -85,6 +88,7 @@ def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> N
 
 
 def _attach_procfs(root_fd: int, mount: Mount, procfs: int) -> None:
+    """A /proc that is mounted nowhere yet, into its place: joining.find_procfs says why."""
     inroot.make_directory(root_fd, mount.target)
     with inroot.opened(root_fd, mount.target) as fd:
         flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
@@ -96,6 +100,7 @@ def _attach_procfs(root_fd: int, mount: Mount, procfs: int) -> None:
 
 
 def _make_target(root_fd: int, mount: Mount) -> None:
+    """A file is mounted on a file, everything else on a directory: mount(2) ENOTDIR otherwise."""
     if mount.is_bind and not os.path.isdir(mount.source):
         if not os.path.exists(mount.source):
             raise syscalls.SyscallError(errno.ENOENT, "mount", mount.source)
@@ -121,6 +126,10 @@ def mount_on(
 
 
 def _mount_bind(root_fd: int, mount: Mount) -> None:
+    """Two calls: with MS_BIND mount(2) ignores all other flags but MS_REC, and a remount clears what it does not name.
+
+    So the flags that the source's mount has are kept, unless config.json has taken them back (`rw`, `exec`).
+    """
     recursive = mount.flags & MS_REC
     mount_on(
         root_fd, mount.source, mount.target, None, MS_BIND | recursive, None, "a host path, seen from inside"
@@ -149,7 +158,10 @@ def _mount_tmpfs(root_fd: int, mount: Mount, covered: int) -> None:
 
 
 def _copy_up(source: int, target: int) -> None:
-    """Directories, files and links below one directory descriptor to another; not what is neither."""
+    """Directories, files and links below one directory descriptor to another; not what is neither.
+
+    No path is followed: names are opened with O_NOFOLLOW below the descriptor of the directory that they are in.
+    """
     for name in os.listdir(source):
         status = os.stat(name, dir_fd=source, follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):

@@ -1,4 +1,4 @@
-"""Mounts as data: config.json's list becomes a list of plain mount(2) calls, which rootfs.py then makes.
+"""Mounts as data: config.json's list becomes a list of plain mount(2) calls, which mounting.py then makes.
 
 Planning apart from doing lets the table below be tested without root, and shows a student the whole file
 system of a container on one page.
@@ -132,7 +132,7 @@ def _plan_one(entry: MountEntry, bundle: str) -> Mount:
         raise MinirunError("config.json: a mount has no destination")
     kind = entry.get("type") or "none"
     mount = Mount(entry.get("source") or kind, "/" + target.strip("/"), kind)
-    data = [option for option in entry.get("options", []) if not _take_option(mount, option)]
+    data = [option for option in entry.get("options", []) if not _apply_option(mount, option)]
     mount.data = ",".join(data)
     if kind == "bind" and not mount.is_bind:
         mount.flags |= MS_BIND | MS_REC
@@ -141,7 +141,7 @@ def _plan_one(entry: MountEntry, bundle: str) -> Mount:
     return mount
 
 
-def _take_option(mount: Mount, option: str) -> bool:
+def _apply_option(mount: Mount, option: str) -> bool:
     """Apply one option to `mount`; False when it is the file system's own business (`size=64m`)."""
     if option in _FLAGS:
         flag, sets = _FLAGS[option]

@@ -3,7 +3,7 @@
 The pty pair comes from the container's own devpts, so that /dev/pts/0 in there is the terminal the program
 has.  The slave stays; the master goes to whoever holds the other end, over a unix socket (SCM_RIGHTS).
 
-See  pty(7), devpts in mount(8), unix(7) "SCM_RIGHTS", tty_ioctl(4); runtime-spec config.md "terminal"
+See  pty(7), devpts in mount(8), unix(7) "SCM_RIGHTS", ioctl_tty(2); runtime-spec config.md "terminal"
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Numbers, not names, go to the kernel, so a capability newer than this list is st
 
 See      capabilities(7), capset(2); runtime-spec config.md "capabilities"
 By hand  capsh --drop=cap_net_raw -- -c 'grep Cap /proc/self/status'
-Left out file capabilities (they are extended attributes: image/unpacking.py sets them)
+Left out file capabilities (they are extended attributes: image/tarentry.py sets them)
 """
 
 from __future__ import annotations

@@ -113,9 +113,9 @@ def change_locked(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
         records.write(paths, current)
 
 
-def execute(sock: socket.socket, wish: dict[str, Any], descriptors: list[int]) -> None:
-    """Have a program started in the container; see shim/execs.py for `wish`.  Raises what kept it from starting."""
-    channel.send_descriptors(sock, channel.EXEC, wish, descriptors)
+def execute(sock: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
+    """Have a program started in the container; see shim/execs.py for `request`.  Raises what kept it from starting."""
+    channel.send_descriptors(sock, channel.EXEC, request, descriptors)
     until = time.monotonic() + EXEC_ANSWER_SECONDS
     while _readable(sock.fileno(), max(0.0, until - time.monotonic())):
         kind, content = channel.receive(sock)

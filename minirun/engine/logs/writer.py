@@ -104,7 +104,7 @@ class FileWriter(Writer):
         lines = b"".join([entries(piece, end) for piece in pieces])
         try:
             if self.lost_lines:
-                self._tell_of_loss()
+                self._report_loss()
             self.files.append(lines)
         except OSError as error:
             self._count_loss(error, lines[self.files.taken :])
@@ -113,7 +113,7 @@ class FileWriter(Writer):
         """What follows the text in each object, and ends the line."""
         return f'","stream":"{stream}"{self.attrs},"time":"{records.now()}"}}\n'.encode()
 
-    def _tell_of_loss(self) -> None:
+    def _report_loss(self) -> None:
         words = f"minirun: {self.lost_lines} lines ({self.lost_bytes} bytes of the log) were lost here: {self.reason}\n"
         self.files.append(entries(words.encode(), self._end("stderr")))
         self.lost_lines = self.lost_bytes = 0
@@ -196,7 +196,7 @@ class Files:
             part = self._fitting(lines)
             written = os.write(self.fd, part)
             if written < len(part):
-                written = self._take_back(part, written)
+                written = self._cut_off(part, written)
             self.size += written
             self.taken += written
 
@@ -207,7 +207,7 @@ class Files:
             return lines[self.taken :] if self.taken else lines
         return lines[self.taken : lines.index(b"\n", max(end - 1, self.taken)) + 1]
 
-    def _take_back(self, part: bytes, written: int) -> int:
+    def _cut_off(self, part: bytes, written: int) -> int:
         """The disk is full in the middle of a line: that line has not been written."""
         whole = part.rfind(b"\n", 0, written) + 1
         os.ftruncate(self.fd, self.size + whole)

@@ -208,13 +208,13 @@ class Streams(Part):
             self.input.flush()
         if events & ~select.POLLOUT and fd in self.outputs:
             until = time.monotonic() + (0 if self.clients else READ_SECONDS)
-            while self._take_output(fd) and time.monotonic() < until:
+            while self._forward_output(fd) and time.monotonic() < until:
                 pass
 
     def drain(self) -> None:
         """Take all that is still to be had, when nobody is left who could add to it, and close."""
         for fd in list(self.outputs):
-            while self._take_output(fd):
+            while self._forward_output(fd):
                 pass
         self.close()
 
@@ -226,7 +226,7 @@ class Streams(Part):
         if self.log:
             self.log.close()
 
-    def _take_output(self, fd: int) -> bool:
+    def _forward_output(self, fd: int) -> bool:
         """Move what the program printed to the log and to everyone attached.  False when there is no more now."""
         try:
             data = os.read(fd, channel.LARGEST)

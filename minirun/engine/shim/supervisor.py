@@ -94,7 +94,7 @@ class Supervisor:
             if not self._restarts(code):
                 break
         self._put_away()
-        self._take_leave(code)
+        self._announce_end(code)
 
     # ---- one run ----------------------------------------------------------------------------------------------
 
@@ -217,16 +217,16 @@ class Supervisor:
                 timer = loop.Timer(LOCK_SECONDS)
                 loop.serve([*self.parts, timer], lambda timer=timer: timer.over)  # type: ignore[misc]
 
-    def _take_leave(self, code: int) -> None:
+    def _announce_end(self, code: int) -> None:
         """Announce the end; wait for those who belong to the program's pipeline, and a little for onlookers."""
         self._announce_exit(code, last=True)
         timer = loop.Timer(FAREWELL_SECONDS)
 
-        def heard() -> bool:
+        def is_delivered() -> bool:
             behind = [client for client in self.server.clients if client.waiting]
             return not behind or (timer.over and not any(client.patient for client in behind))
 
-        loop.serve([*self.server.clients, timer], heard)
+        loop.serve([*self.server.clients, timer], is_delivered)
 
     def _announce_exit(self, code: int, *, last: bool) -> None:
         how = {"code": code, "oom": self.record["state"]["oom_killed"], "last": last, "trouble": self.trouble}

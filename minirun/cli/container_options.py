@@ -1,6 +1,6 @@
 """The options that `run` and `create` share, and what they ask for: the words of the command line become RunOptions.
 
-Those about networks, limits and health are beside here, in netoptions.py, limits.py and policies.py.
+Those about networks, limits and health are beside here, in network_options.py, limit_options.py and policy_options.py.
 
 By hand  docker run has the same options
 Next     engine/options/run_options.py says what goes together
@@ -12,7 +12,7 @@ import itertools
 
 import click
 
-from minirun.cli import limits, netoptions, policies
+from minirun.cli import limit_options, network_options, policy_options
 from minirun.engine.options import logging, mounts, run_options
 from minirun.errors import UsageError
 
@@ -52,8 +52,8 @@ _OPTIONS = (
     click.option("--volumes-from", multiple=True, help="CONTAINER[:ro]: the same volumes as that one has."),
     click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory."),
     click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem."),
-    netoptions.options,
-    limits.options,
+    network_options.options,
+    limit_options.options,
     click.option("--cap-add", multiple=True, help="Give a capability, or ALL."),
     click.option("--cap-drop", multiple=True, help="Take a capability, or ALL."),
     click.option(
@@ -67,7 +67,7 @@ _OPTIONS = (
         help="NAME=VALUE of the kernel's, in its namespaces: net.core.somaxconn=1024.",
     ),
     click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1."),
-    policies.options,
+    policy_options.options,
     click.option("--log-driver", default="", help="json-file, or none: what is printed is not kept."),
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
     click.option(
@@ -128,7 +128,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "platform": words["platform"],
         }
     )
-    for group in (netoptions, limits, policies):
+    for group in (network_options, limit_options, policy_options):
         group.apply(words, options)
     run_options.check(options)  # before a --cidfile or a narrator is there; prepare() does it for everybody
     return options

@@ -15,7 +15,7 @@ import sys
 
 import click
 
-from minirun.cli import attach, cidfile, container_options, netoptions, progress
+from minirun.cli import attach, cidfile, container_options, network_options, progress
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import create as engine
@@ -99,7 +99,7 @@ def run(
 
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
-    netoptions.warn(options)
+    network_options.warn(options)
     with cidfile.reserved(foreground.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
         record, start = engine.prepare(session, options, news, starts=True)  # a narrator writes between bars
         if file:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from minirun.cli import limits, stopping
+from minirun.cli import limit_options, stopping
 from minirun.cli.commands import Session
 from minirun.engine import containers as engine
 from minirun.engine import update as updating
-from minirun.engine.options import limits as parse
-from minirun.engine.options import policies
+from minirun.engine.options import limits, policies
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("update")
-@limits.changeable
+@limit_options.changeable
 @click.option("--restart", help="no, on-failure[:n], always or unless-stopped.")
 @click.argument("containers", nargs=-1, required=True)
 @click.pass_obj
@@ -29,8 +28,8 @@ def update_command(
     if restart is None and not any(words.values()):
         raise UsageError("You must provide one or more flags when using this command", "as in --memory 128m")
     policy = policies.restart(restart) if restart else None
-    resources = limits.resources(words, lifting=True)
-    conf = parse.raw(words["cgroup_conf"])
+    resources = limit_options.resources(words, lifting=True)
+    conf = limits.raw(words["cgroup_conf"])
 
     def update(name: str) -> None:
         record = engine.find(session, name)

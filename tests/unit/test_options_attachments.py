@@ -2,7 +2,7 @@
 
 import pytest
 
-from minirun.cli import netoptions
+from minirun.cli import network_options
 from minirun.engine.options import attachments, run_options
 from minirun.errors import UsageError
 
@@ -17,7 +17,7 @@ NOTHING = {
 
 def taken(**words: object) -> dict:
     options = run_options.defaults("busybox")
-    netoptions.apply({**NOTHING, **words}, options)
+    network_options.apply({**NOTHING, **words}, options)
     attachments.check(options)
     return options
 

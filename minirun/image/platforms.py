@@ -16,7 +16,6 @@ Next     manifests.py
 from __future__ import annotations
 
 import os
-import re
 
 from minirun.errors import UsageError
 
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 
 UNKNOWN: Platform = ("unknown", "unknown", "")  # what build tools put beside an image: provenance, signatures
 
-_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_LONGEST_WORD = 64
+_DIGITS = "0123456789"
 _ALIASES = {
     "x86_64": "amd64",
     "x86-64": "amd64",
@@ -60,7 +61,7 @@ def parse(text: str) -> Platform:
     """`os/architecture[/variant]`, or one of the first two alone.  Raises UsageError quoting the bad part."""
     parts = text.split("/")
     for part in parts:
-        if not _WORD.fullmatch(part):
+        if not _is_word(part):
             raise UsageError(f"invalid platform {text!r}: {part!r} is not a name", "as in linux/arm64/v8")
     if len(parts) > 3:
         raise UsageError(f"invalid platform {text!r}: more than three parts", "as in linux/arm64/v8")
@@ -73,6 +74,10 @@ def parse(text: str) -> Platform:
         hint = "as in linux/arm64/v8"
         raise UsageError(f"invalid platform {text!r}: unknown operating system or architecture", hint)
     return platform
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_WORD and _LETTERS.issuperset(text)
 
 
 def _normal(system: str, architecture: str, variant: str = "") -> Platform:
@@ -90,7 +95,7 @@ def of(description: Any) -> Platform:
         return UNKNOWN
     system, architecture = description.get("os"), description.get("architecture")
     words = [system, architecture, description.get("variant") or "v"]
-    if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
+    if not all(isinstance(word, str) and _is_word(word) for word in words):
         return UNKNOWN
     return _normal(str(system), str(architecture), description.get("variant") or "")
 
@@ -137,10 +142,10 @@ def compatible(platform: Platform) -> list[Platform]:
 
 def _older(architecture: str, variant: str) -> list[str]:
     """`variant` and those before it: v8.1 -> v8.1 and "" (v8); v9.1 is also v8.6."""
-    numbers = re.fullmatch(r"v(\d)(?:\.(\d))?", variant or _FIRST.get(architecture, ""))
-    if not numbers:
+    numbers = _numbers(variant or _FIRST.get(architecture, ""))
+    if numbers is None:
         return [variant]
-    major, minor = int(numbers[1]), int(numbers[2] or 0)
+    major, minor = numbers
     if architecture == "arm64":
         names = [f"v{major}.{number}" if number else f"v{major}" for number in range(minor, -1, -1)]
         if major == 9:
@@ -153,6 +158,14 @@ def _older(architecture: str, variant: str) -> list[str]:
 
 
 _FIRST = {"amd64": "v1", "arm64": "v8"}
+
+
+def _numbers(variant: str) -> tuple[int, int] | None:
+    """`v8.1` -> (8, 1) and `v8` -> (8, 0), each of one digit; None for what is neither."""
+    digits = variant[1:].split(".")
+    if variant[:1] != "v" or len(digits) > 2 or not all(len(one) == 1 and one in _DIGITS for one in digits):
+        return None
+    return int(digits[0]), int(digits[1]) if len(digits) == 2 else 0
 
 
 def fits(config: Any, wanted: Platform) -> bool:

@@ -58,6 +58,19 @@ def text(path: str) -> str:
         return ""
 
 
+def names_in(directory: str) -> list[str]:
+    """What is in a directory, in no order; nothing when there is no directory."""
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
+def visible_names(directory: str) -> list[str]:
+    """The same without what starts with a dot: a lock, or what is half made or half removed."""
+    return [name for name in names_in(directory) if not name.startswith(".")]
+
+
 def make_private(path: str) -> None:
     """`mkdir -p` in one of our trees: what is missing, above it as well, is its owner's alone."""
     try:

@@ -92,14 +92,14 @@ def add(paths: Paths, record: Record, *, starts: bool = False) -> int:
 
 def clear_unfinished(paths: Paths) -> None:
     """Remove what one who was killed in add() has left.  Call it with the lock of changing(), which they held."""
-    for name in _listdir(paths.containers):
+    for name in files.names_in(paths.containers):
         if name.startswith(_NEW):
             files.remove_tree(f"{paths.containers}/{name}")
 
 
 def has_leftovers(paths: Paths) -> bool:
     """Whether there are directories of containers that are half made, or half removed."""
-    return any(name.startswith((_NEW, GONE)) for name in _listdir(paths.containers))
+    return any(name.startswith((_NEW, GONE)) for name in files.names_in(paths.containers))
 
 
 def require_free(paths: Paths, name: str) -> dict[str, str]:
@@ -213,14 +213,7 @@ def _read(paths: Paths, name: str) -> Any:
 
 def _names(paths: Paths) -> list[str]:
     """All but the lock, and what is being deleted."""
-    return [name for name in _listdir(paths.containers) if not name.startswith(".")]
-
-
-def _listdir(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except FileNotFoundError:
-        return []
+    return files.visible_names(paths.containers)
 
 
 def find(paths: Paths, text: str) -> Record:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from minirun.engine import containers
-from minirun.files import remove_tree
+from minirun.files import names_in, remove_tree
 from minirun.paths import is_ours
 
 TYPE_CHECKING = False
@@ -29,20 +29,16 @@ def reset(paths: Paths) -> list[str]:
 
 def _ours(paths: Paths) -> Iterator[str]:
     """What is minirun's in the two trees."""
-    for name in _listdir(paths.root):
+    for name in names_in(paths.root):
         if is_ours(name):
             yield f"{paths.root}/{name}"
-    for name in _listdir(paths.state):
+    for name in names_in(paths.state):
         if _is_id(name) or name.startswith("."):
             yield f"{paths.state}/{name}"
 
 
 def _is_id(name: str) -> bool:
     return len(name) == 64 and set(name) <= set("0123456789abcdef")
-
-
-def _listdir(path: str) -> list[str]:
-    return os.listdir(path) if os.path.isdir(path) else []
 
 
 def _remove_empty(path: str) -> bool:

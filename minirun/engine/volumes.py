@@ -44,7 +44,7 @@ _NEW, _GONE = ".new-", ".gone-"
 def changing(paths: Paths) -> Iterator[None]:
     """The lock under which volumes come and go, and containers that use them come."""
     with files.locked(f"{paths.volumes}/.lock"):
-        for name in _listdir(paths.volumes):
+        for name in files.names_in(paths.volumes):
             if name.startswith(_NEW):  # whoever was making it held this lock
                 files.remove_tree(f"{paths.volumes}/{name}")
         yield
@@ -61,7 +61,7 @@ def data(paths: Paths, name: str) -> str:
 def list_all(paths: Paths) -> list[Volume]:
     """All volumes by name.  What is half made or half removed is none, and is cleared."""
     found = []
-    names = sorted(name for name in _listdir(paths.volumes) if name != ".lock")
+    names = sorted(name for name in files.names_in(paths.volumes) if name != ".lock")
     for name in names:
         with contextlib.suppress(NotFoundError):
             found.append(find(paths, name))
@@ -79,13 +79,6 @@ def _clear_half_made(volume: str) -> None:
         for directory in (f"{volume}/_data", volume):
             with syscalls.tolerating(errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY):
                 os.rmdir(directory)
-
-
-def _listdir(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except FileNotFoundError:
-        return []
 
 
 def find(paths: Paths, name: str) -> Volume:
@@ -358,7 +351,7 @@ def _put_aside(paths: Paths, name: str) -> None:
 
 def sweep(paths: Paths) -> None:
     """Delete what was put aside, and what those left behind who were killed in here."""
-    for name in _listdir(paths.volumes):
+    for name in files.names_in(paths.volumes):
         if name.startswith(_GONE):
             syscalls.remove_tree(f"{paths.volumes}/{name}", why="nobody can use it any more")
 

@@ -21,7 +21,7 @@ import fcntl
 import os
 import time
 
-from minirun.files import locked, open_lock
+from minirun.files import locked, open_lock, visible_names
 from minirun.image import chain, names
 from minirun.image.image import diff_ids_of
 from minirun.image.reference import is_digest
@@ -89,7 +89,7 @@ def unknown(claims: Iterable[Claim]) -> list[str]:
 def _sweep_blobs(layout: Layout) -> None:
     directory = f"{layout.paths.images}/blobs/sha256"
     needed = {digest[7:] for digest in _needed_blobs(layout)}
-    for name in _names_in(directory):
+    for name in visible_names(directory):
         if name not in needed:
             os.unlink(f"{directory}/{name}")
 
@@ -117,7 +117,7 @@ def _follow(layout: Layout, descriptor: Json, found: set[str]) -> None:
 
 def _sweep_incoming(layout: Layout, *, partial: bool) -> None:
     """What a killed pull left is kept for a day, for the next one to go on from; the rest is of no use."""
-    for name in _names_in(f"{layout.paths.images}/incoming"):
+    for name in visible_names(f"{layout.paths.images}/incoming"):
         path = layout.incoming_path(name)
         resumable = is_digest(f"sha256:{name}") and time.time() - os.stat(path).st_mtime < PARTIAL_SECONDS
         if partial or not resumable:
@@ -130,7 +130,7 @@ def _sweep_layers(layout: Layout, claims: list[Claim]) -> None:
     needed = {os.path.basename(layer) for claim in claims for layer in claim.layers or ()}
     needed |= _layers_of_images(layout)
     directory = layout.paths.layers
-    gone = [name for name in _names_in(directory) if name.removesuffix(".json") not in needed]
+    gone = [name for name in visible_names(directory) if name.removesuffix(".json") not in needed]
     if gone:
         from minirun.image import layers
 
@@ -145,11 +145,3 @@ def _layers_of_images(layout: Layout) -> set[str]:
         found.update(os.path.basename(chain.diff_directory("", diff_id)) for diff_id in ids)
         found.update(os.path.basename(path) for path in chain.chain_directories("", ids))
     return found
-
-
-def _names_in(path: str) -> list[str]:
-    """What is in a directory, without what starts with a dot; nothing when there is no directory."""
-    try:
-        return [name for name in os.listdir(path) if not name.startswith(".")]
-    except FileNotFoundError:
-        return []

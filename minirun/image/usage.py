@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 
 from minirun.errors import MinirunError
+from minirun.files import visible_names
 from minirun.image import chain
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def footprint(paths: Paths) -> dict[str, int]:
     """All there is on disk, with its bytes: each blob, each unpacked layer, and what killed pulls left."""
     images, layers = paths.images, paths.layers
-    unpacked = [name for name in _names_in(layers) if os.path.isdir(f"{layers}/{name}")]
+    unpacked = [name for name in visible_names(layers) if os.path.isdir(f"{layers}/{name}")]
     return {
         **_file_sizes(f"{images}/blobs/sha256", "sha256:"),
         **_file_sizes(f"{images}/incoming", "incoming/"),
@@ -68,16 +69,9 @@ def _layers(image: Image) -> dict[str, int]:
 def _file_sizes(directory: str, prefix: str) -> dict[str, int]:
     """{prefix and name: bytes} of the files in `directory`; what goes away meanwhile is left out."""
     sizes = {}
-    for name in _names_in(directory):
+    for name in visible_names(directory):
         try:
             sizes[prefix + name] = os.stat(f"{directory}/{name}").st_size
         except FileNotFoundError:
             continue
     return sizes
-
-
-def _names_in(path: str) -> list[str]:
-    try:
-        return [name for name in os.listdir(path) if not name.startswith(".")]
-    except FileNotFoundError:
-        return []

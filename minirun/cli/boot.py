@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 
 import click
@@ -17,6 +16,7 @@ from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import records
 from minirun.errors import MinirunError, UnsupportedError
+from minirun.linux import programs
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE
 
 TYPE_CHECKING = False
@@ -147,9 +147,9 @@ def _require_systemctl(program: str) -> None:
 
 def _systemctl(prefix: str, *words: str) -> None:
     command = ["systemctl", *([f"--root={prefix}"] if prefix else []), *words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise MinirunError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    result = programs.run(command)
+    if result.code:
+        raise MinirunError(f"{' '.join(command)}: {result.errors.strip() or f'exit code {result.code}'}")
 
 
 # ---- reset ------------------------------------------------------------------------------------------------

@@ -77,7 +77,11 @@ def bound(kind: socket.SocketKind, address: str = HERE, port: int = 0) -> socket
     if kind == socket.SOCK_STREAM:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # soon full, for who does not read
-    sock.bind((address, port))
+    try:
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
     if kind == socket.SOCK_STREAM:
         sock.listen(200)
     return sock

@@ -30,13 +30,23 @@ from tests.dns import (
 )
 
 
+def bound_alike(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP sockets with one port; a random one may be somebody else's of the other protocol: then another."""
+    for _ in range(20):
+        udp = bound(socket.SOCK_DGRAM, address, port)
+        try:
+            return udp, bound(socket.SOCK_STREAM, address, udp.getsockname()[1])
+        except OSError:
+            udp.close()
+    raise AssertionError("no port is free for both protocols")
+
+
 class FakeResolver:
     """Answers with a text record of what it was asked and how, unless `behave` (query, reply) says otherwise."""
 
     def __init__(self, address: str = HERE, port: int = 0) -> None:
-        self.udp = bound(socket.SOCK_DGRAM, address, port)
+        self.udp, self.tcp = bound_alike(address, port)
         self.address, self.port = self.udp.getsockname()[:2]
-        self.tcp = bound(socket.SOCK_STREAM, address, self.port)
         self.behave: Callable[[DNSRecord], list[bytes]] | None = None
         self.seen: list[tuple[DNSRecord, Any]] = []
         self.threads = [threading.Thread(target=target) for target in (self._datagrams, self._streams)]

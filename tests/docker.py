@@ -1,5 +1,6 @@
 """Debian's Docker to compare with: private dockerds, seen by nobody else."""
 
+import contextlib
 import os
 import subprocess
 import time
@@ -7,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support import Result, run
+
+
+def docker_groups() -> set[Path]:
+    """The groups above Docker's, which it leaves, in each hierarchy."""
+    return set(Path("/sys/fs/cgroup").glob("*/docker")) | set(Path("/sys/fs/cgroup").glob("docker"))
 
 
 class Docker:
@@ -21,6 +27,7 @@ class Docker:
             "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else program("docker")
         )  # not a newer one
         self.client = [client, "-H", f"unix://{directory}/sock"]
+        self.groups_before = docker_groups()
         words = [program("dockerd"), "--data-root", directory / "data", "--exec-root", directory / "exec"]
         words += ["--pidfile", directory / "pid", "-H", f"unix://{directory}/sock"]
         if not where:
@@ -53,3 +60,6 @@ class Docker:
         self.remove_all()
         self.process.terminate()
         self.process.wait(30)
+        for group in docker_groups() - self.groups_before:
+            with contextlib.suppress(OSError):  # of another dockerd, too
+                group.rmdir()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.limits import cgroup2_mount, v1_mounts
 from tests.support import Minirun
 
 # Seconds: cgroups, network namespaces and lazily unmounted filesystems go a little after their last process.
@@ -54,22 +55,19 @@ def mounts() -> Iterator[str]:
             yield f"{point} {right.split()[0]}"
 
 
-def cgroup2_mount() -> Path | None:
-    """Where the cgroup2 hierarchy is mounted, if it is."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, right = line.split(" - ")
-        if right.startswith("cgroup2 "):
-            return Path(left.split()[4])
-    return None
+# Others keep processes in groups of v1 hierarchies, as whatever has started the tests may, and make and remove them.
+_OF_OTHERS = {
+    path for top in v1_mounts().values() for path in top.iterdir() if not path.name.startswith("minirun")
+}
 
 
 def cgroups() -> Iterator[str]:
-    """Every cgroup below the mount, except minirun's own parent directory, which may stay."""
-    if (top := cgroup2_mount()) is None:
-        return
-    for directory, _, _ in os.walk(top):
-        if os.path.basename(directory) != "minirun":
-            yield directory
+    """Every cgroup in every hierarchy, except minirun's own parent directory, which may stay."""
+    for top in filter(None, [cgroup2_mount(), *v1_mounts().values()]):
+        for directory, names, _ in os.walk(top):
+            names[:] = [name for name in names if Path(directory, name) not in _OF_OTHERS]
+            if os.path.basename(directory) != "minirun":
+                yield directory
 
 
 def nft_rules() -> Iterator[str]:

@@ -13,7 +13,7 @@ import os
 from minirun.engine import records, sandbox, volumes
 from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import remove_tree
-from minirun.linux import cgroup_processes, cgroups, syscalls, trace
+from minirun.linux import cgroup_files, cgroup_processes, cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.network import bridge
 from minirun.runtime import state
@@ -49,7 +49,7 @@ def _release_processes(paths: Paths, container_id: str) -> None:
     try:
         container.remove(paths.state, state.read(paths.state, container_id))
     except NotFoundError:  # killed while it was put away: the cgroup may be there
-        cgroup, owner = f"{cgroups.PARENT}/{container_id}", paths.run(container_id)
+        cgroup, owner = f"{cgroup_files.PARENT}/{container_id}", paths.run(container_id)
         if cgroups.owner_of(cgroup) == owner:
             cgroup_processes.kill(cgroup)
         cgroups.delete_own(cgroup, owner)

@@ -1,7 +1,8 @@
 """Controllers: which this host has, how they are passed down, and limits written to their files.
 
 A controller works in a group only when every group above it has it in cgroup.subtree_control; one that a v1 hierarchy
-holds is not there at all, and asking for its limit is an error and not left out in silence.
+holds needs no such thing (cgroups_v1.py).  Asking for the limit of one that is nowhere is an error and not left out in
+silence.
 
 See      cgroups(7) "Cgroups v2 subtree control"; kernel Documentation/admin-guide/cgroup-v2.rst "Controllers"
 By hand  cat /sys/fs/cgroup/cgroup.controllers; echo +memory > /sys/fs/cgroup/cgroup.subtree_control
@@ -35,18 +36,17 @@ _WHY = {
 }
 
 
+_REFUSALS = (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW, errno.ENODEV, errno.ENXIO)  # of a value
+
+
 def available() -> set[str]:
     """The controllers at the root of the cgroup2 mount."""
     return set(cgroup_files.read("/", "cgroup.controllers").split())
 
 
-def v1_holder(controller: str) -> str | None:
-    """The mount point of the v1 hierarchy that holds a controller and keeps it from cgroup2; or None."""
-    old_name = "blkio" if controller == "io" else controller
-    for target, fstype, options in cgroup_files.mounts():
-        if fstype == "cgroup" and old_name in options.split(","):
-            return target
-    return None
+def usable() -> set[str]:
+    """Those by which a limit can be set here: on the cgroup2 mount, or held by a v1 hierarchy; by their v2 names."""
+    return available() | {"io" if name == "blkio" else name for name in cgroup_files.v1_mounts()}
 
 
 def require(limits: Mapping[str, str]) -> dict[str, str]:
@@ -58,34 +58,34 @@ def require(limits: Mapping[str, str]) -> dict[str, str]:
     to_write = {}
     for file, value in limits.items():
         controller = controller_of(file)
-        if controller == "cgroup" or controller in here:
+        if controller == "cgroup" or controller in here or _v1_can(file, value):
             to_write[file] = value
         elif value != "max":
             raise UnsupportedError(
                 f"the {controller} controller is not on the cgroup2 mount {cgroup_files.mount_point()}, "
                 f"so {cgroup_limits.OPTIONS.get(file, file)} cannot be applied",
-                _how_to_get(controller),
+                "this kernel does not have it, or the group above has not passed it on (cgroup.subtree_control)",
             )
     return to_write
 
 
-def _how_to_get(controller: str) -> str:
-    holder = v1_holder(controller)
-    if holder is None:
-        return (
-            "this kernel does not have it, or the group above has not passed it on (cgroup.subtree_control)"
-        )
-    return (
-        f"the cgroup v1 hierarchy {holder} holds it; boot with cgroup_no_v1={controller} or "
-        "systemd.unified_cgroup_hierarchy=1, or try it under scripts/vm"
-    )
+def _v1_can(file: str, value: str) -> bool:
+    """Whether a v1 hierarchy takes this limit.  UnsupportedError when it holds the controller, and cannot."""
+    if not cgroup_files.v1_holder(controller_of(file)):
+        return False
+    from minirun.linux import cgroups_v1
+
+    if value == "max" and not cgroups_v1.names(file):
+        return False  # what already holds
+    cgroups_v1.require(file)
+    return True
 
 
 def enable(group: str, needed: set[str]) -> None:
     """Let the children of `group` use the controllers in `needed`, and ACCOUNTED where they are to be had."""
     on = set(cgroup_files.read(group, "cgroup.subtree_control").split())
     there = set(cgroup_files.read(group, "cgroup.controllers").split())
-    missing = (needed - {"cgroup"}) - on
+    missing = {name for name in needed - {"cgroup"} - on if not cgroup_files.v1_holder(name)}
     extra = (ACCOUNTED & there) - on - missing
     if missing or extra:
         try:
@@ -114,7 +114,7 @@ def set_limits(path: str, limits: Mapping[str, str]) -> None:
             file, value = _weight_file(path, value)
         if file == "memory.swap.max" and _can_do_without_swap(path, limits):
             continue
-        for line in value.split("\n"):  # io.max takes one device a write
+        for line in value.split("\n") if "\n" in value else (value,):  # io.max takes one device a write
             _write_limit(path, file, line)
         if file in ("cpuset.cpus", "cpuset.mems"):
             _check_cpuset(path, file, value)
@@ -132,15 +132,19 @@ def _write_limit(path: str, file: str, value: str) -> None:
     try:
         cgroup_files.write(path, file, value, _WHY.get(file, ""))
     except SyscallError as error:
-        if error.errno in (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW, errno.ENODEV, errno.ENXIO):
-            option = cgroup_limits.OPTIONS.get(file, file)
+        option = cgroup_limits.OPTIONS.get(file, file)
+        if (
+            error.errno == errno.EBUSY and file == "memory.max"
+        ):  # v1 reclaims, but kills nobody for a new limit
+            raise UsageError(
+                f"{option}: {value} is less than what is in use and cannot be reclaimed"
+            ) from error
+        if error.errno in _REFUSALS or (error.errno == errno.EACCES and file.startswith("cpuset.")):
             raise UsageError(
                 f'{option}: the kernel refuses "{value}" for {file}: {error.strerror}'
             ) from error
         if error.errno in (errno.ENOENT, errno.EACCES) and not cgroup_files.has(path, file):
-            raise UnsupportedError(
-                f"this kernel has no {file}, so {cgroup_limits.OPTIONS.get(file, file)} cannot be applied"
-            ) from error
+            raise UnsupportedError(f"this kernel has no {file}, so {option} cannot be applied") from error
         raise
 
 

@@ -7,9 +7,11 @@ A group is named by its path below the cgroup2 mount, as `/minirun/<id>`, here a
     cgroup_processes.py    who is in a group; kill, freeze, thaw
     cgroups.py             making and removing groups, and whose they are
 
+On a hybrid host v1 hierarchies hold controllers.  read(), write() and has() still take the v2 file, and go to
+cgroups_v1.py for one whose controller is there; a v2 host never loads that file.
+
 See      cgroups(7); kernel Documentation/admin-guide/cgroup-v2.rst
 By hand  grep cgroup /proc/self/mountinfo; cat /proc/self/cgroup
-Left out v1 hierarchies: a controller that one of them holds is looked for, to say so (cgroup_controllers.v1_holder)
 """
 
 from __future__ import annotations
@@ -18,27 +20,59 @@ import os
 
 from minirun.errors import UnsupportedError, UsageError
 from minirun.linux import syscalls
+from minirun.linux.cgroup_limits import controller_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
+
+PARENT = "/minirun"  # the group above our groups; it goes when the last of them does
 
 # ---- where they are ----------------------------------------------------------------------------------------
 
-_mount_point = ""
+_found: tuple[str, dict[str, str]] | None = None  # what _mounted() found
 
 
 def mount_point() -> str:
-    """Where cgroup2 is mounted, from /proc/self/mountinfo.  UnsupportedError when it is not."""
-    global _mount_point
-    if not _mount_point:
-        found = [target for target, fstype, _ in mounts() if fstype == "cgroup2"]
-        if not found:
-            raise UnsupportedError(
-                "cgroup2 is not mounted", "mount -t cgroup2 none /sys/fs/cgroup, as systemd does at boot"
-            )
-        _mount_point = found[0]
-    return _mount_point
+    """Where cgroup2 is mounted, from /proc/self/mountinfo.  UnsupportedError when it is not.
+
+    A host whose controllers are all in v1 hierarchies has to mount it, too: a group is marked, frozen and killed
+    by its cgroup2 files, which need no controller and which every kernel has that minirun is made for.
+    """
+    if point := _mounted()[0]:
+        return point
+    where = "/sys/fs/cgroup/unified" if v1_mounts() else "/sys/fs/cgroup"
+    raise UnsupportedError(
+        "cgroup2 is not mounted",
+        f"mkdir -p {where} && mount -t cgroup2 none {where}, as systemd does at boot; it needs no controllers",
+    )
+
+
+def v1_mounts() -> dict[str, str]:
+    """{v1 controller: mount point} of those that cgroup v1 holds: {"memory": "/sys/fs/cgroup/memory"}; {} on a v2 host.
+
+    Those that a limit needs alone; freezing and device rules are cgroup2's everywhere.
+    """
+    return _mounted()[1]
+
+
+def _mounted() -> tuple[str, dict[str, str]]:
+    """(mount point of cgroup2 or "", {controller: mount point} of v1); looked up once."""
+    global _found
+    if _found is None:
+        old, point = {}, ""
+        for target, fstype, options in mounts():
+            if fstype == "cgroup2":
+                point = point or target
+            else:
+                old.update(dict.fromkeys(options.split(","), target))
+        if old:
+            from minirun.linux import cgroups_v1  # only a host that has v1 hierarchies pays for it
+
+            old = {name: old[name] for name in cgroups_v1.CONTROLLERS if name in old}
+        _found = point, old
+    return _found
 
 
 def mounts() -> Iterator[tuple[str, str, str]]:
@@ -58,6 +92,12 @@ def directory(path: str) -> str:
     if ".." in parts:
         raise UsageError(f"cgroup path {path} must not contain ..")
     return "/".join([mount_point(), *parts])
+
+
+def v1_directories(path: str) -> dict[str, str]:
+    """{v1 controller: directory} of the group of the same path in each v1 hierarchy, whether it is there or not."""
+    below = directory(path).removeprefix(mount_point())
+    return {controller: f"{top}{below}" for controller, top in v1_mounts().items()}
 
 
 def path_of(pid: int | str) -> str:
@@ -90,11 +130,36 @@ def children(where: str) -> list[str]:
         return []
 
 
+# ---- whose they are ----------------------------------------------------------------------------------------
+
+_OWNER = "trusted.minirun.owner"  # extended attribute of a group that we made
+
+
+def set_mark(where: str, owner: str) -> None:
+    """Write down, at the directory `where` of a group we have just made, for whom."""
+    os.setxattr(where, _OWNER, os.fsencode(owner))
+
+
+def mark(where: str) -> str | None:
+    """For whom we made the group in the directory `where`; None when somebody else made it, or it is not there."""
+    try:
+        return os.fsdecode(os.getxattr(where, _OWNER))
+    except OSError:
+        return None
+
+
 # ---- their files -------------------------------------------------------------------------------------------
 
 
 def read(path: str, file: str) -> str:
     """A file of the group, without the last newline.  FileNotFoundError when the controller is not on."""
+    if v1 := _held_by_v1(file):
+        text: str = v1.read(v1_directories(path), file)
+        return f"{_read(path, file)}\n{text}" if file == "cpu.stat" else text
+    return _read(path, file)
+
+
+def _read(path: str, file: str) -> str:
     with open(f"{directory(path)}/{file}", "rb") as opened:
         return opened.read().decode().rstrip("\n")
 
@@ -110,29 +175,28 @@ def keyed(path: str, file: str) -> dict[str, int]:
 
 def has(path: str, file: str) -> bool:
     """Whether the group has the file: its controller is on, and this kernel has the setting."""
+    if v1 := _held_by_v1(file):
+        return bool(v1.has(v1_directories(path), file))
     return os.path.exists(f"{directory(path)}/{file}")
 
 
 def write(path: str, file: str, text: str, why: str) -> None:
-    """One write(2), traced.  SyscallError as the kernel says."""
-    syscalls.write_file(f"{directory(path)}/{file}", text, why=why)
+    """One write(2), traced; where v1 holds the controller perhaps two.  SyscallError as the kernel says."""
+    if v1 := _held_by_v1(file):
+        v1.write(v1_directories(path), file, text, why)
+    else:
+        syscalls.write_file(f"{directory(path)}/{file}", text, why=why)
 
 
-def open_events(path: str) -> int:
-    """A descriptor of the group's memory.events, -1 where there is no memory controller.
+def _held_by_v1(file: str) -> ModuleType | None:
+    """cgroups_v1.py when a file's controller is in a v1 hierarchy; pressure is cgroup2's on every host."""
+    if not v1_mounts() or file.endswith(".pressure") or not v1_holder(controller_of(file)):
+        return None
+    from minirun.linux import cgroups_v1
 
-    poll(2) tells POLLPRI when a number in it has changed since it was last read; see oom_kills_at().
-    """
-    try:
-        return os.open(f"{directory(path)}/memory.events", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return -1
+    return cgroups_v1
 
 
-def oom_kills_at(events: int) -> int:
-    """How many processes of the group and below the kernel has killed because memory.max was reached.
-
-    `events` is a descriptor of open_events(): reading it is what lets poll(2) wait for the next change.
-    """
-    lines = os.pread(events, 4096, 0).decode().splitlines()
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+def v1_holder(controller: str) -> str | None:
+    """The mount point of the v1 hierarchy that holds a controller and keeps it from cgroup2; or None."""
+    return v1_mounts().get("blkio" if controller == "io" else controller)

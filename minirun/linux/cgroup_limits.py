@@ -99,12 +99,23 @@ def _cpu(cpu: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if cpu.get("burst") is not None:
         yield "cpu.max.burst", str(cpu["burst"])  # after cpu.max: it may not be above the quota
     if cpu.get("shares"):
-        yield "cpu.weight", str(cpu_weight(cpu["shares"]))
+        yield "cpu.weight", WeightOfShares(cpu["shares"])
     if cpu.get("idle") is not None:
         yield "cpu.idle", str(cpu["idle"])
     for key in ("mems", "cpus"):
         if cpu.get(key):
             yield f"cpuset.{key}", str(cpu[key])
+
+
+class WeightOfShares(str):
+    """A cpu.weight that remembers the shares it was made of: a cgroup v1 hierarchy is told those."""
+
+    shares: int
+
+    def __new__(cls, shares: int) -> WeightOfShares:
+        made = super().__new__(cls, cpu_weight(shares))
+        made.shares = shares
+        return made
 
 
 def cpu_weight(shares: int) -> int:

@@ -8,7 +8,7 @@ Here groups are made and removed, and it is written down whose they are.  Rules 
 
 See      cgroups(7); runtime-spec config-linux.md "Cgroups Path"; cgroup_files.py names the files beside this one
 By hand  cd /sys/fs/cgroup; mkdir x; echo 64M > x/memory.max; echo $$ > x/cgroup.procs
-Left out v1 hierarchies, the systemd driver, threaded groups
+Left out the systemd driver, threaded groups; what a hybrid host needs beside is in cgroups_v1_groups.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ import time
 
 from minirun.errors import ConflictError, MinirunError, UsageError
 from minirun.linux import cgroup_controllers, syscalls
-from minirun.linux.cgroup_files import children, directory, lineage, mount_point
+from minirun.linux.cgroup_files import (
+    PARENT,
+    children,
+    directory,
+    lineage,
+    mark,
+    mount_point,
+    set_mark,
+    v1_mounts,
+)
 from minirun.linux.cgroup_limits import controller_of
 from minirun.linux.cgroup_processes import pids
 from minirun.linux.syscalls import SyscallError
@@ -27,10 +36,7 @@ from minirun.linux.syscalls import SyscallError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-_OWNER = "trusted.minirun.owner"  # extended attribute of a group that create() made
-
-PARENT = "/minirun"  # the group above our groups; it goes when the last of them does
+    from types import ModuleType
 
 _SECONDS_TO_EMPTY = 2.0  # how long killed processes may take to leave
 
@@ -47,18 +53,37 @@ def create(path: str, limits: Mapping[str, str], owner: str = "") -> str:
     """
     limits = cgroup_controllers.require(limits)
     _require_free(path, owner)
+    needed = {controller_of(file) for file in limits}
     made: list[str] = []
+    in_v1: list[str] = []
     try:
-        _make(path, {controller_of(file) for file in limits}, made)
+        _make(path, needed, made)
         if made and directory(made[-1]) == directory(path):
-            os.setxattr(directory(path), _OWNER, os.fsencode(owner))
+            set_mark(directory(path), owner)
+        if v1 := _v1():
+            v1.make(path, needed, owner, in_v1)
         cgroup_controllers.set_limits(path, limits)
     except BaseException:
-        for group in reversed(made):
+        for where in [*reversed(in_v1), *map(directory, reversed(made))]:
             with syscalls.tolerating(errno.EBUSY):  # another container moved in beside ours
-                _rmdir(directory(group))
+                _rmdir(where)
         raise
     return directory(path)
+
+
+def _v1() -> ModuleType | None:
+    """What makes the groups in v1 hierarchies; None, and not loaded, on a host where they hold no controller."""
+    if not v1_mounts():
+        return None
+    from minirun.linux import cgroups_v1_groups
+
+    return cgroups_v1_groups
+
+
+def to_join(path: str) -> list[str]:
+    """The group's directories in v1 hierarchies: init writes itself into each; no process's parent can do it for it."""
+    v1 = _v1()
+    return v1.existing(path) if v1 else []
 
 
 def _make(path: str, needed: set[str], made: list[str]) -> None:
@@ -105,6 +130,9 @@ def _require_free(path: str, owner: str) -> None:
             raise ConflictError(f"cgroup {path} is not free: it belongs to the container of {of}")
     if owner and owner_of(path) == owner:
         delete(path)  # left over from one of the same name that was killed
+    if v1 := _v1():
+        _delete_v1(path, owner, unmarked=False)
+        v1.require_free(path)
     if found := pids(path):
         raise ConflictError(
             f"cgroup {path} is not empty: {len(found)} processes are in it",
@@ -120,10 +148,7 @@ def require_alone(path: str, owner: str, pid: int) -> None:
 
 def owner_of(path: str) -> str:
     """Who has made the group: what create() was told; "" when that was somebody else."""
-    try:
-        return os.fsdecode(os.getxattr(directory(path), _OWNER))
-    except OSError:
-        return ""
+    return mark(directory(path)) or ""
 
 
 def delete_own(path: str, owner: str) -> None:
@@ -134,6 +159,8 @@ def delete_own(path: str, owner: str) -> None:
     elif not found and path.startswith(f"{PARENT}/"):  # killed between making it and writing down for whom
         with syscalls.tolerating(errno.EBUSY):
             _rmdir(directory(path))
+    if found != owner:
+        _delete_v1(path, owner, unmarked=False)  # they are ours beside a group that was there before
 
 
 # ---- removing ----------------------------------------------------------------------------------------------
@@ -144,15 +171,34 @@ def delete(path: str) -> None:
 
     Processes must have gone (see kill).  MinirunError when some are still in it after a while.
     """
-    where = directory(path)
-    for child in children(where):
-        delete(f"{path}/{child}")
-    _patiently(lambda: _rmdir(where), where)
+    _delete_v1(path, None, unmarked=True)
+    _delete_tree(directory(path))
     above = os.path.dirname(path)
     while f"{above}/".startswith(f"{PARENT}/") and not children(directory(above)):
-        with syscalls.tolerating(errno.EBUSY):  # somebody was quicker and made another container
-            _rmdir(directory(above))
+        _delete_empty(directory(above))
         above = os.path.dirname(above)
+
+
+def _delete_empty(where: str) -> None:
+    with syscalls.tolerating(errno.EBUSY):  # somebody was quicker and made another container
+        _rmdir(where)
+
+
+def _delete_v1(path: str, owner: str | None, *, unmarked: bool) -> None:
+    """Remove the groups of a hybrid host, see cgroups_v1_groups.doomed(), and those above that we have made."""
+    v1 = _v1()
+    for where in v1.doomed(path, owner, unmarked=unmarked) if v1 else ():
+        _delete_tree(where)
+        above = os.path.dirname(where)
+        while (mark(above) == "" or above.endswith(PARENT)) and not children(above):
+            _delete_empty(above)
+            above = os.path.dirname(above)
+
+
+def _delete_tree(where: str) -> None:
+    for child in children(where):
+        _delete_tree(f"{where}/{child}")
+    _patiently(lambda: _rmdir(where), where)
 
 
 def _rmdir(where: str) -> None:

@@ -102,6 +102,7 @@ def create(
         state.write(state_root, current)
         undo.add(cgroups.delete_own, cgroup, owner)
         plan.cgroup_directory = _make_cgroup(cgroup, linux, owner)
+        plan.cgroups_v1 = cgroups.to_join(cgroup)
         created = _spawn(plan, cgroup, undo)
         # a cgroupsPath that was there and empty may be given to two creates at a time: who is not alone gives way
         cgroups.require_alone(cgroup, owner, created.pid)

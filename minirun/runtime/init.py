@@ -106,6 +106,8 @@ def await_placement(plan: Plan, sync: Sync) -> None:
     process.set_title("minirun:init")
     os.setsid()
     sync.wait_for("placed")
+    for where in plan.cgroups_v1:
+        syscalls.write_file(f"{where}/tasks", "0", why="its limits and accounts apply; 0 is who writes it")
 
 
 def enter_namespaces(plan: Plan, _sync: Sync) -> None:

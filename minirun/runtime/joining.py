@@ -27,7 +27,7 @@ import os
 import time
 
 from minirun.errors import ConflictError, MinirunError
-from minirun.linux import memory, processes, signals, syscalls, trace
+from minirun.linux import cgroups, memory, processes, signals, syscalls, trace
 from minirun.linux.constants import (
     AT_FDCWD,
     CLONE_NEWNS,
@@ -87,6 +87,7 @@ def _spawn_into(plan: Plan, current: State) -> Created:
     if pidfd is None:
         raise ConflictError(f'container not running: "{current["id"]}" has just ended')
     plan.target_pid, plan.target_pidfd = current["pid"], pidfd
+    plan.cgroups_v1 = cgroups.to_join(current["cgroup"])
     try:
         with Undo() as undo:
             return _spawn(plan, current["cgroup"], undo, EXEC)

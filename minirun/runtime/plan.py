@@ -69,6 +69,7 @@ class Plan:
         if not rootfs:
             self._read_container(config, linux, bundle)
         self.cgroup_directory = ""
+        self.cgroups_v1: list[str] = []  # of a hybrid host: the directories of the groups to join as well
         self.keyring = container_id
         self.root_fd = self.slave = self.fifo = -1
         self.stdio: tuple[int, int, int] | None = None

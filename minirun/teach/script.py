@@ -16,6 +16,7 @@ See  unshare(1), pivot_root(8), setpriv(1), ld.so(8); script_network.py for the 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -120,6 +121,10 @@ class Script:
             "    fi",
             '    rmdir "${G%/*}" 2> /dev/null || true   # the last container takes it along',
         )
+        if groups := self._groups_v1():
+            yield f"    for group in {' '.join(groups)}; do"
+            yield '        rmdir "$group" "${group%/*}" 2> /dev/null || true'
+            yield "    done"
         yield from (f"    {line}" for line in self.network.put_away())
         yield from ('    rm -rf "$C"', '    exit "$code"', "}")
         yield from ("trap put_away EXIT", "trap 'exit 130' INT", "trap 'exit 143' TERM")
@@ -149,9 +154,11 @@ class Script:
 
     def _cgroup(self) -> Iterator[str]:
         made = self._of("shim", "cgroup")
-        limits = [act for act in made if act.call == "write" and self.names.id in act.args[0]]
+        in_v1 = self._cgroups_v1()
+        here = [act for act in made if act not in in_v1]
+        limits = [act for act in here if act.call == "write" and self.names.id in act.args[0]]
         yield from self._heading("cgroup")
-        controllers = _controllers(made, limits)
+        controllers = _controllers(here, limits)
         yield 'mkdir -p "${G%/*}"'
         if controllers:
             yield from comment("groups below can only use what is passed down to them")
@@ -160,8 +167,36 @@ class Script:
             yield f'echo {text} > "${{G%/*}}/cgroup.subtree_control"'
         yield 'mkdir "$G"   # a directory is a cgroup'
         yield from self._commands(limits)
+        yield from self._make_v1([act for act in in_v1 if self.names.id in act.args[0]])
         if any(act.call == "bpf" for act in made):
             yield from comment(_COMMENTS["bpf"])
+
+    def _cgroups_v1(self) -> list[Act]:
+        """The acts that make and fill groups in v1 hierarchies; none but on a hybrid host."""
+        made = [act for act in self._of("shim", "cgroup") if act.call in ("mkdir", "write")]
+        return [act for act in made if not act.args[0].startswith(f"{self.names.cgroups}/")]
+
+    def _groups_v1(self) -> list[str]:
+        """The groups that these acts make, as the script calls them."""
+        made = [
+            act.args[0] for act in self._cgroups_v1() if act.call == "mkdir" and self.names.id in act.args[0]
+        ]
+        return [self.names.substitute(path) for path in made]
+
+    def _make_v1(self, made: list[Act]) -> Iterator[str]:
+        """A group in each hierarchy, and its limits; the one above may be new, and a new cpuset is empty."""
+        if made:
+            yield from comment("cgroup v1 holds controllers here: a group of the same path in each hierarchy")
+        for act in made:
+            if act.call != "mkdir":
+                yield from self._commands([act])
+                continue
+            group = self.names.substitute(act.args[0])
+            above = os.path.dirname(group)
+            yield f"mkdir -p {above}"
+            if os.path.exists(f"{os.path.dirname(os.path.dirname(act.args[0]))}/cpuset.cpus"):
+                yield f"for file in cpus mems; do cat {above}/../cpuset.$file > {above}/cpuset.$file; done"
+            yield f"mkdir {group}"
 
     # ---- init
 
@@ -169,6 +204,7 @@ class Script:
         """PID 1 until it has its namespaces."""
         yield from comment("PID 1 of the new pid namespace.  0 stands for whoever writes it.")
         yield 'echo 0 > "$G/cgroup.procs"'
+        yield from (f"echo 0 > {group}/tasks" for group in self._groups_v1())
         entered = self._of("init", "enter_namespaces")
         yield from self._heading("enter_namespaces")
         words = ["exec"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import limits
 from tests.containers import eventually
 from tests.support import CHECKOUT, Minirun, Result, run
 
@@ -32,7 +33,7 @@ def bundle(tmp_path: Path, minirun: Minirun) -> Path:
 
 
 def edit(bundle: Path, **process: object) -> None:
-    """Change config.json's process; the limits that only cgroup v1 could apply here are left out."""
+    """Change config.json's process; rlimits above those of this machine are left out."""
     config = json.loads((bundle / "config.json").read_text())
     config["process"].update(terminal=False, **process)
     config["process"].pop("rlimits", None)
@@ -111,8 +112,8 @@ def is_removed(directory: str) -> bool:
     return True
 
 
-# This host's cgroup v1 holds pids, and it may not raise limits: Podman asks for both unless told not to.
-PLAIN = ("--network=none", "--pids-limit=0", "--ulimit=nofile=1000:1000", "--ulimit=nproc=1000:1000")
+# This machine may not raise limits, and Podman asks for that unless told not to.
+PLAIN = ("--network=none", "--ulimit=nofile=1000:1000", "--ulimit=nproc=1000:1000")
 
 
 def test_podman_runs_a_container_with_it(podman: Callable[..., Result]) -> None:
@@ -133,3 +134,21 @@ def test_podman_execs_and_kills_in_a_container_of_it(podman: Callable[..., Resul
     assert (joined.stdout, joined.code) == ("joined\n", 4)
     assert podman("kill", "peer").code == 0
     assert podman("wait", "peer").stdout == "137\n"
+
+
+def test_podmans_limits_are_the_kernels(podman: Callable[..., Result]) -> None:
+    """On whatever hierarchy the controllers are; Podman asks for limits in OCI's words, and makes the group above."""
+    words = ("--memory=64m", "--memory-swap=96m", "--cpus=0.5", "--cpuset-cpus=0", "--pids-limit=40")
+    assert podman("run", "-d", "--name", "peer", *PLAIN, *words, IMAGE, "sleep", "100").code == 0
+    pid = podman("inspect", "-f", "{{.State.Pid}}", "peer").stdout.strip()
+    group = Path(f"/proc/{pid}/cgroup").read_text().rpartition("0::")[2].strip()
+    files = ("memory.max", "memory.swap.max", "cpu.max", "cpuset.cpus", "pids.max")
+    found = {file: limits.kernel(group, file) for file in files}
+    assert list(found.values()) == [str(64 << 20), str(32 << 20), "50000 100000", "0", "40"]
+    assert podman("rm", "-f", "-t", "0", "peer").code == 0
+    assert limits.groups(group) == []
+
+
+def test_podman_hears_of_memory_that_ran_out(podman: Callable[..., Result]) -> None:
+    result = podman("run", "--name", "peer", *PLAIN, "--memory=32m", IMAGE, "tail", "/dev/zero")
+    assert result.code == 137

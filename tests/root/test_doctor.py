@@ -8,7 +8,7 @@ import pytest
 
 from minirun.engine.diagnose import doctor
 from minirun.linux import capabilities
-from tests import leaks
+from tests import leaks, limits
 from tests.support import Minirun, Result, run
 from tests.terminals import Terminal
 
@@ -49,13 +49,30 @@ def test_a_data_root_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_controllers_are_those_of_the_mount(minirun: Minirun) -> None:
-    mount = leaks.cgroup2_mount()
-    assert mount is not None
-    there = (mount / "cgroup.controllers").read_text().split()
+def test_controllers_are_those_of_the_hierarchies(minirun: Minirun) -> None:
+    there = limits.controllers()
     found = checked(minirun)
-    for name in ("cpu", "io", "memory", "pids"):
+    for name in ("cpu", "cpuset", "io", "memory", "pids"):
         assert (found[f"limits: {name}"]["Status"] == "ok") == (name in there)
+
+
+def test_one_that_a_v1_hierarchy_holds_is_told_with_its_place(minirun: Minirun) -> None:
+    found = checked(minirun)["limits: memory"]["Found"]
+    holder = limits.v1_mounts().get("memory")
+    assert found == (f"(cgroup v1, {holder})" if holder else "on cgroup2")
+
+
+def test_a_host_without_controllers_is_warned(minirun: Minirun) -> None:
+    found = checked(minirun, *limits.WITHOUT_CONTROLLERS)
+    assert {found[f"limits: {name}"]["Status"] for name in ("cpu", "cpuset", "io", "memory", "pids")} == {
+        "warn"
+    }
+
+
+def test_a_host_with_v1_alone_is_told_to_mount_cgroup2(minirun: Minirun) -> None:
+    found = checked(minirun, *limits.in_mounts(f"umount -l {leaks.cgroup2_mount()}"))["cgroup2"]
+    assert (found["Status"], found["Found"]) == ("FAIL", "cgroup2 is not mounted")
+    assert "mount -t cgroup2 none" in found["Advice"]
 
 
 def test_an_overlay_cannot_lie_on_an_overlay(minirun: Minirun, tmp_path: Path) -> None:

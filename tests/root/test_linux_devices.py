@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from minirun.errors import MinirunError
-from minirun.linux import cgroup_processes, cgroups, devices
+from minirun.linux import cgroup_files, cgroup_processes, cgroups, devices
 
 pytestmark = pytest.mark.root
 
@@ -16,7 +16,7 @@ DEFAULT_RULES = [{"allow": False, "access": "rwm"}, *devices.ALLOWED]  # as `min
 
 @pytest.fixture
 def group():
-    path = f"{cgroups.PARENT}/test-{uuid.uuid4().hex[:12]}"
+    path = f"{cgroup_files.PARENT}/test-{uuid.uuid4().hex[:12]}"
     cgroups.create(path, {})
     yield path
     cgroup_processes.kill(path)

@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
+from tests import limits
 from tests.containers import eventually
-from tests.leaks import cgroup2_mount
+from tests.support import run
 
 NONE = ("run", "--rm", "--network", "none")
 
@@ -79,9 +80,7 @@ def test_pull_never_does_not_ask_a_registry(minirun):
     [("--memory", "64m", "memory"), ("--cpus", "0.5", "cpu"), ("--pids-limit", "20", "pids")],
 )
 def test_a_limit_without_its_controller_is_125_and_leaves_nothing(minirun, option, value, controller):
-    if controller in (cgroup2_mount() / "cgroup.controllers").read_text().split():
-        pytest.skip(f"this host has the {controller} controller; tests/vm shows the limit at work")
-    result = minirun("run", option, value, "busybox", "true")
+    result = run(*limits.WITHOUT_CONTROLLERS, *minirun.command("run", option, value, "busybox", "true"))
     assert result.code == 125
     assert controller in result.stderr.partition("\n")[0]
     assert f"{option} cannot be applied" in result.stderr

@@ -68,3 +68,17 @@ def test_what_a_run_finds_its_image_with_is_not_heavy():
 def test_the_shim_forked_ahead_has_not_seen_click():
     names = loaded("import minirun.cli.main")
     assert "click" not in names
+
+
+def test_a_v2_host_loads_no_code_for_v1():
+    """A limit is asked for, the group looked at, and its files: none of it needs to know that there was a v1."""
+    program = """
+from minirun.linux import cgroup_controllers, cgroup_files, cgroup_oom, cgroups
+cgroup_files.mounts = lambda: iter([("/no-such-mount", "cgroup2", "rw,nsdelegate")])
+cgroup_controllers.available = lambda: {"memory"}
+assert cgroup_controllers.require({"memory.max": "64"}) == {"memory.max": "64"}
+assert cgroup_files.keyed("/minirun/x", "memory.events") == {}
+assert (cgroups.to_join("/minirun/x"), cgroup_oom.watch("/minirun/x")) == ([], None)
+cgroups.delete("/minirun/x")
+"""
+    assert not {name for name in loaded(program) if "cgroups_v1" in name}

@@ -18,7 +18,7 @@ HYBRID = [
 @pytest.fixture
 def hybrid(monkeypatch):
     """A host whose v1 hierarchies hold memory and blkio; cgroup2 has hugetlb alone."""
-    monkeypatch.setattr(cgroup_files, "_mount_point", "")
+    monkeypatch.setattr(cgroup_files, "_found", None)
     monkeypatch.setattr(cgroup_files, "mounts", lambda: iter(HYBRID))
     monkeypatch.setattr(cgroup_controllers, "available", lambda: {"hugetlb"})
 
@@ -119,15 +119,39 @@ def test_what_v2_does_not_have_is_refused(resources):
 
 
 @pytest.mark.usefixtures("hybrid")
-def test_a_missing_controller_is_named_with_its_holder():
+def test_what_a_v1_hierarchy_holds_can_be_limited():
+    limits = {"hugetlb.2MB.max": "max", "memory.max": "1000000", "io.max": "8:0 rbps=1"}
+    assert cgroup_controllers.require(limits) == limits
+    assert cgroup_controllers.usable() == {"hugetlb", "io", "memory"}
+
+
+@pytest.mark.usefixtures("hybrid")
+def test_what_v1_cannot_do_is_named_with_the_way_out():
     with pytest.raises(UnsupportedError) as caught:
-        cgroup_controllers.require({"hugetlb.2MB.max": "max", "memory.max": "1000000"})
+        cgroup_controllers.require({"memory.high": "1000000"})
     assert caught.value.message == (
-        "the memory controller is not on the cgroup2 mount /sys/fs/cgroup/unified, "
-        "so --memory cannot be applied"
+        "memory.high exists only in cgroup v2, and on this host a cgroup v1 hierarchy holds memory"
     )
-    assert "/sys/fs/cgroup/memory holds it" in caught.value.hint
     assert "cgroup_no_v1=memory" in caught.value.hint
+    assert cgroup_controllers.require({"memory.high": "max"}) == {}
+
+
+@pytest.mark.usefixtures("hybrid")
+def test_a_missing_controller_is_named_with_its_option():
+    with pytest.raises(UnsupportedError) as caught:
+        cgroup_controllers.require({"cpuset.cpus": "0"})
+    assert caught.value.message == (
+        "the cpuset controller is not on the cgroup2 mount /sys/fs/cgroup/unified, "
+        "so --cpuset-cpus cannot be applied"
+    )
+
+
+def test_without_a_cgroup2_mount_it_says_how_to_have_one(monkeypatch):
+    monkeypatch.setattr(cgroup_files, "_found", None)
+    monkeypatch.setattr(cgroup_files, "mounts", lambda: iter(HYBRID[:2]))
+    with pytest.raises(UnsupportedError, match="cgroup2 is not mounted") as caught:
+        cgroup_files.mount_point()
+    assert "mount -t cgroup2 none /sys/fs/cgroup/unified" in caught.value.hint
 
 
 @pytest.mark.usefixtures("hybrid")
@@ -139,7 +163,7 @@ def test_a_controller_nobody_holds_is_said_to_be_missing():
 
 @pytest.mark.usefixtures("hybrid")
 def test_io_was_called_blkio():
-    assert cgroup_controllers.v1_holder("io") == "/sys/fs/cgroup/blkio"
+    assert cgroup_files.v1_holder("io") == "/sys/fs/cgroup/blkio"
 
 
 def test_files_of_the_core_need_no_controller(monkeypatch):
@@ -148,7 +172,7 @@ def test_files_of_the_core_need_no_controller(monkeypatch):
 
 
 def test_a_path_does_not_leave_the_mount(monkeypatch):
-    monkeypatch.setattr(cgroup_files, "_mount_point", "/cg")
+    monkeypatch.setattr(cgroup_files, "_found", ("/cg", {}))
     assert cgroup_files.directory("/minirun/./a") == "/cg/minirun/a"
     with pytest.raises(UsageError):
         cgroup_files.directory("/minirun/../../etc")

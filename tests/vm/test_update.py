@@ -1,14 +1,12 @@
 """`update`, `pause` and raw settings: what the kernel says before and after."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from tests import containers
+from tests import containers, limits
 from tests.support import Minirun
 
-CGROUPS = Path("/sys/fs/cgroup/minirun")
 MEBIBYTE = 1 << 20
 
 
@@ -18,7 +16,7 @@ def sleeper(minirun: Minirun) -> containers.Container:
 
 
 def kernel(container: containers.Container, file: str) -> str:
-    return (CGROUPS / container.id / file).read_text().strip()
+    return limits.kernel(f"/minirun/{container.id}", file)
 
 
 def test_update_changes_what_was_asked_and_nothing_else(
@@ -42,7 +40,7 @@ def test_a_container_that_does_not_run_gets_it_when_it_does(minirun: Minirun) ->
     id = minirun("create", "--name", "box", "--network", "none", "busybox", "sleep", "100", check=True).stdout
     minirun("update", "--pids-limit", "33", "box", check=True)
     minirun("start", "box", check=True)
-    assert (CGROUPS / id.strip() / "pids.max").read_text() == "33\n"
+    assert limits.kernel(f"/minirun/{id.strip()}", "pids.max") == "33"
 
 
 @pytest.mark.parametrize("bad", ["pids.max=many", "memory.high=-5", "memory.nosuch=1"])
@@ -64,12 +62,17 @@ def test_memory_beyond_the_limit_on_swap_is_refused_in_dockers_words(
     assert "update the memoryswap at the same time" in result.stderr
 
 
-def test_less_memory_than_a_program_holds_ends_it_and_nobody_waits(minirun: Minirun) -> None:
-    """It has 40 MiB in a file on tmpfs, which cannot be reclaimed without swap."""
+def holder_of_40_megabytes(minirun: Minirun) -> containers.Container:
+    """In a file on tmpfs, which cannot be reclaimed without swap."""
     words = ("--name", "box", "--memory", "100m", "--memory-swap", "100m", "--tmpfs", "/data")
     script = "head -c 40m /dev/zero >/data/file; echo done; sleep 1000"
     container = containers.start(minirun, *words, "busybox", "sh", "-c", script)
     containers.eventually(lambda: "done" in container.logs().stdout, seconds=30)
+    return container
+
+
+def test_less_memory_than_a_program_holds_ends_it_and_nobody_waits(minirun: Minirun) -> None:
+    container = holder_of_40_megabytes(minirun)
     minirun("update", "--memory", "16m", "--memory-swap", "16m", "box", timeout=60)
     assert minirun("wait", "box").stdout == "137\n"
     assert container.inspect("{{.State.OOMKilled}}") == "true"

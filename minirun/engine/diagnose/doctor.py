@@ -118,11 +118,16 @@ def cgroup2() -> Check:
 
 def limit(controller: str) -> Check:
     """Whether limits of this kind can be applied; without, containers run unlimited, and asking for one is an error."""
+    name = f"limits: {controller}"
     try:
+        if controller in cgroup_controllers.available():
+            return Check(name, OK, "on cgroup2")
+        if holder := cgroup_files.v1_holder(controller):
+            return Check(name, OK, f"(cgroup v1, {holder})")
         cgroup_controllers.require({f"{controller}.max": "1"})
     except MinirunError as error:
-        return Check(f"limits: {controller}", WARN, error.message.partition(",")[0], error.hint)
-    return Check(f"limits: {controller}", OK, "on cgroup2")
+        return Check(name, WARN, error.message.partition(",")[0], error.hint)
+    return Check(name, OK, "on cgroup2")
 
 
 def openat2() -> Check:

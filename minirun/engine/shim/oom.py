@@ -1,20 +1,21 @@
 """The watch for memory: whether the kernel has killed in a container because its memory.max was reached.
 
-See      Documentation/admin-guide/cgroup-v2.rst "memory.events"
+See      linux/cgroup_oom.py for how one is told
 By hand  cat /sys/fs/cgroup/minirun/ID/memory.events
 """
 
 from __future__ import annotations
 
-import os
-import select
+import time
 
 from minirun.engine.shim import loop
-from minirun.linux import cgroup_files
+from minirun.linux import cgroup_oom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_LATE_SECONDS = 0.05  # a kill is counted so long after an eventfd was told of it, at most
 
 
 class OomWatch(loop.Part):
@@ -22,22 +23,32 @@ class OomWatch(loop.Part):
 
     def __init__(self, cgroup: str, happened: Callable[[], None]) -> None:
         self.happened = happened
-        self.events = cgroup_files.open_events(cgroup)
+        self.events = cgroup_oom.watch(cgroup)
         self.kills = 0
+        self.again = loop.NEVER
 
     def interests(self) -> Iterator[tuple[int, int]]:
-        if self.events >= 0:
-            yield self.events, select.POLLPRI
+        if self.events:
+            yield self.events.fd, self.events.wanted
 
     def ready(self, fd: int, events: int) -> None:
+        if self.events and self.events.early:
+            self.again = time.monotonic() + _LATE_SECONDS
+        self.look()
+
+    def deadline(self) -> float:
+        return self.again
+
+    def expired(self) -> None:
+        self.again = loop.NEVER
         self.look()
 
     def look(self) -> None:
         """Read the count now.  At the end, too: the kill that ends a container may be told after its end."""
-        if self.events < 0:
+        if not self.events:
             return
         try:
-            kills = cgroup_files.oom_kills_at(self.events)
+            kills = self.events.kills()
         except OSError:  # ENODEV: the group has gone
             return self.close()
         if kills > self.kills:
@@ -45,6 +56,6 @@ class OomWatch(loop.Part):
             self.happened()
 
     def close(self) -> None:
-        if self.events >= 0:
-            os.close(self.events)
-            self.events = -1
+        if self.events:
+            self.events.close()
+            self.events = None

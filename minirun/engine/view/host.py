@@ -10,7 +10,7 @@ import os
 
 from minirun import files
 from minirun.errors import UnsupportedError
-from minirun.linux import cgroup_controllers
+from minirun.linux import cgroup_controllers, cgroup_files
 
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")  # those that the limits of features.md need
 
@@ -51,11 +51,16 @@ def file_system(path: str) -> str:
 
 
 def controllers() -> set[str]:
-    """The controllers of cgroup v2 that can be used here; none where it is not mounted."""
+    """The controllers by which limits can be set here; none where cgroup2 is not mounted."""
     try:
-        return cgroup_controllers.available()
+        return cgroup_controllers.usable()
     except UnsupportedError:
         return set()
+
+
+def cgroup_version() -> str:
+    """As Docker counts: "1" where v1 hierarchies hold controllers for limits, whatever else is mounted."""
+    return "1" if cgroup_files.v1_mounts() else "2"
 
 
 def sysctl(name: str) -> str:

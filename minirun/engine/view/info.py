@@ -60,7 +60,7 @@ def facts(paths: Paths) -> dict[str, Any]:
         "SystemTime": records.now(),
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs",
-        "CgroupVersion": "2",
+        "CgroupVersion": host.cgroup_version(),
         "KernelVersion": machine.release,
         "OperatingSystem": host.operating_system(),
         "OSVersion": host.os_release().get("VERSION_ID", ""),

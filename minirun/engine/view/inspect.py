@@ -233,7 +233,9 @@ def _kernel(paths: Paths, record: Record) -> Facts:
         return {}
     with contextlib.suppress(OSError, MinirunError):
         current = state.read(paths.state, record["id"])
-        return {"Cgroup": cgroup_files.directory(current["cgroup"]), **_held(current)}
+        group = current["cgroup"]
+        in_v1 = {"CgroupsV1": there} if (there := cgroup_files.v1_directories(group)) else {}
+        return {"Cgroup": cgroup_files.directory(group), **in_v1, **_held(current)}
     return {}
 
 

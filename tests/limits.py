@@ -12,13 +12,15 @@ NO_LIMIT = 2**63 - 4096  # what v1 shows where v2 says "max"
 
 
 def v1_mounts() -> dict[str, Path]:
-    """{"memory": /sys/fs/cgroup/memory, ...} of those that limit; {} on a v2 host."""
+    """{"memory": /sys/fs/cgroup/memory, ...} of those that limit or count; {} on a v2 host."""
     found = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, right = line.split(" - ")
         if right.startswith("cgroup "):
             found.update(dict.fromkeys(right.split()[2].split(","), Path(left.split()[4])))
-    return {name: found[name] for name in ("memory", "cpu", "cpuset", "pids", "blkio") if name in found}
+    return {
+        name: found[name] for name in ("memory", "cpu", "cpuacct", "cpuset", "pids", "blkio") if name in found
+    }
 
 
 def cgroup2_mount() -> Path | None:

@@ -46,7 +46,8 @@ def available() -> set[str]:
 
 def usable() -> set[str]:
     """Those by which a limit can be set here: on the cgroup2 mount, or held by a v1 hierarchy; by their v2 names."""
-    return available() | {"io" if name == "blkio" else name for name in cgroup_files.v1_mounts()}
+    in_v1 = {"io" if name == "blkio" else name for name in cgroup_files.v1_mounts()}
+    return available() | in_v1 - {"cpuacct"}  # which only counts
 
 
 def require(limits: Mapping[str, str]) -> dict[str, str]:

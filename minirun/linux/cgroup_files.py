@@ -52,7 +52,7 @@ def mount_point() -> str:
 def v1_mounts() -> dict[str, str]:
     """{v1 controller: mount point} of those that cgroup v1 holds: {"memory": "/sys/fs/cgroup/memory"}; {} on a v2 host.
 
-    Those that a limit needs alone; freezing and device rules are cgroup2's everywhere.
+    Those that limits and counts need alone; freezing and device rules are cgroup2's everywhere.
     """
     return _mounted()[1]
 

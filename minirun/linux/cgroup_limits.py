@@ -117,6 +117,14 @@ class WeightOfShares(str):
         made.shares = shares
         return made
 
+    def __eq__(self, other: object) -> bool:
+        """Others may come to the same weight, and are another limit to cgroup v1: update has to write it."""
+        if isinstance(other, WeightOfShares):
+            return self.shares == other.shares
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
 
 def cpu_weight(shares: int) -> int:
     """cpu.weight (1 to 10000) for v1 shares (2 to 262144), so that 2 -> 1, 1024 -> 100, 262144 -> 10000.

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     Held = Callable[[str], str | None]  # the text of a v1 file now; None where there is no such file
     Writes = list[tuple[str, str]]  # (v1 file, text), in order
 
-CONTROLLERS = ("blkio", "cpu", "cpuset", "hugetlb", "memory", "pids", "rdma")  # those that a limit needs
+# Those that a limit needs; and cpuacct, for engines above minirun-oci count a container's time with it.
+CONTROLLERS = ("blkio", "cpu", "cpuacct", "cpuset", "hugetlb", "memory", "pids", "rdma")
 NO_LIMIT_BYTES = 0x7FFFFFFFFFFFF000  # LONG_MAX in pages of 4 KiB: what v1 shows where v2 says "max"
 
 _THROTTLES = {

@@ -9,7 +9,7 @@ whose it is, stands for all of them, and whoever finds it knows that there may b
 
 See      cgroups(7) "Cgroups version 1"; cpuset(7): a new set is empty, and nothing can run in it
 By hand  mkdir -p /sys/fs/cgroup/memory/minirun/ID; echo 0 > /sys/fs/cgroup/memory/minirun/ID/tasks
-Left out named hierarchies, and controllers that no limit needs (freezer, devices, cpuacct, net_cls)
+Left out named hierarchies, and controllers that no limit needs (freezer, devices, net_cls)
 """
 
 from __future__ import annotations

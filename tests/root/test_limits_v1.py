@@ -155,7 +155,7 @@ def id_of(minirun: Minirun, name: str) -> str:
     return minirun("inspect", "-f", "{{.Id}}", name).stdout.strip() or "no-such"
 
 
-@pytest.mark.parametrize("controller", ["blkio", "cpu", "cpuset", "memory", "pids"])
+@pytest.mark.parametrize("controller", ["blkio", "cpu", "cpuacct", "cpuset", "memory", "pids"])
 @pytest.mark.parametrize("end", ["kill", "28"])  # ENOSPC
 def test_whoever_is_stopped_while_he_makes_groups_leaves_none(
     minirun: Minirun, controller: str, end: str

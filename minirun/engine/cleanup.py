@@ -15,7 +15,6 @@ from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNot
 from minirun.files import remove_tree
 from minirun.linux import cgroup_files, cgroup_processes, cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
-from minirun.network import bridge
 from minirun.runtime import state
 
 TYPE_CHECKING = False
@@ -39,7 +38,15 @@ def release(paths: Paths, record: Record) -> None:
         _release_processes(paths, container_id)
     finally:
         if sandbox.has_own(record):
+            from minirun.network import bridge
+
             bridge.detach(paths, container_id, sandbox.namespace(paths, record))
+
+
+def load_for(record: Record) -> None:
+    """Import what `release` will need: a shim does it while its program runs, not when that has ended."""
+    if sandbox.has_own(record):
+        from minirun.network import bridge  # noqa: F401
 
 
 def _release_processes(paths: Paths, container_id: str) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.engine import cleanup, control, endpoints, events, network_repair, records, sandbox
+from minirun.engine import cleanup, control, events, network_repair, records, sandbox
 from minirun.engine.attached import Attached
 from minirun.engine.stopping import kill, kill_and_wait, signal_number, stop
 from minirun.engine.waiting import wait, wait_until
@@ -256,7 +256,9 @@ def unpause(paths: Paths, record: Record) -> None:
 
 def rename(paths: Paths, record: Record, name: str) -> None:
     """Give it another name that nobody has.  Raises UsageError, ConflictError."""
-    from minirun.engine.options import run_options  # few commands need all that is known of options
+    # here, not above: few commands need all that is known of options and of networks
+    from minirun.engine import endpoints
+    from minirun.engine.options import run_options
 
     run_options.check_name(name)
     if name == record["name"]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import channel, events, networks, records, volumes
+from minirun.engine import channel, events, records, sandbox, volumes
 from minirun.engine.attached import Attached
 from minirun.engine.options import limits, policies, run_options
 from minirun.errors import NotFoundError, UsageError
@@ -45,7 +45,7 @@ def prepare(
     run_options.check(options)
     # A limit that this kernel cannot set, or a network that is not there, is found before an image is pulled.
     cgroup_controllers.require(limits.files(options["resources"], options["cgroup_conf"]))
-    network = networks.resolve(paths, options)
+    network = sandbox.resolve(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
     with images.lease(paths):  # a prune beside us would remove layers that no record names yet

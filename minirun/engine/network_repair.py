@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 
-from minirun.engine import endpoints, nameservers, records, sandbox
+from minirun.engine import records, sandbox
 from minirun.errors import MinirunError, NotFoundError
-from minirun.network import bridge, ledger, nameserver_process
+from minirun.network import ledger, nameserver_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def repair_names(paths: Paths) -> None:
     """Begin name servers that were killed."""
     if any(_lacks_name_server(paths, network) for network in ledger.list_all(paths)):
         with contextlib.suppress(MinirunError, OSError):  # the next one tries again
-            bridge.repair(paths, nameservers.starter())
+            _repair_bridges(paths)
 
 
 def repair_for(paths: Paths, found: list[Record]) -> None:
@@ -60,13 +60,23 @@ def repair(paths: Paths) -> None:
     one that does not."""
     if not os.path.isdir(paths.networks):
         return
-    bridge.repair(paths, nameservers.starter())
+    _repair_bridges(paths)
     ledgered = ledger.list_all(paths)
     for record in records.list_all(paths):
         if records.is_up(record) and sandbox.has_own(record) and _differs(ledgered, record):
+            from minirun.engine import endpoints
+
             # suppressed: it may end at this moment
             with endpoints.locked(paths, record), contextlib.suppress(MinirunError, OSError):
                 _reconcile(paths, records.read(paths, record["id"]))
+
+
+def _repair_bridges(paths: Paths) -> None:
+    # here, not above: nearly every command looks, and few have to load all that changes a network
+    from minirun.engine import nameservers
+    from minirun.network import bridge
+
+    bridge.repair(paths, nameservers.starter())
 
 
 def _differs(ledgered: list[Network], record: Record) -> bool:
@@ -82,6 +92,8 @@ def _reconcile(paths: Paths, record: Record) -> None:
         return
     done = {network["name"]: endpoint for network, endpoint in sandbox.endpoints_of(paths, record["id"])}
     names = {attachment["network"] for attachment in record["attachments"]}
+    from minirun.engine import endpoints
+
     for name in done:
         if name not in names:
             endpoints.leave(paths, record, name)

@@ -15,13 +15,13 @@ import os
 from minirun.engine import control, endpoints, events, pools, records, sandbox
 from minirun.engine.options import attachments
 from minirun.errors import ConflictError, UsageError
-from minirun.network import addresses, bridge, ledger, transaction
+from minirun.network import bridge, ledger, transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from minirun.engine.record_types import Record, RunOptions
+    from minirun.engine.record_types import Record
     from minirun.network.ledger import Attachment, Network
     from minirun.paths import Paths
 
@@ -110,45 +110,10 @@ def remove(paths: Paths, text: str) -> None:
 # ---- what containers are on ---------------------------------------------------------------------------------------
 
 
-def resolve(paths: Paths, options: RunOptions) -> str:
-    """The network asked for, container:NAME as container:ID, when all there are can give what is asked of them.
-
-    Raises NotFoundError, UsageError.
-    """
-    for attachment in options["attachments"]:
-        check_attachment(ledger.find(paths, attachment["network"]), attachment)
-    kind, colon, name = options["network"].partition(":")
-    return f"{kind}:{records.find(paths, name)['id']}" if colon else kind
-
-
-def check_attachment(network: Network, attachment: Attachment) -> None:
-    """Whether the network can give the addresses that are asked of it.  Raises UsageError."""
-    for number, key in enumerate(("ipv4", "ipv6")):
-        asked = attachment[key]  # type: ignore[literal-required]
-        if not asked:
-            continue
-        if number >= len(network["pools"]):
-            raise UsageError(
-                f"network {network['name']} has no IPv6 address to give", "create one with --ipv6"
-            )
-        pool = network["pools"][number]
-        if not pool["given"]:
-            raise UsageError(
-                "user specified IP address is supported only when connecting to networks with user configured "
-                f"subnets, and {network['name']} is none",
-                "minirun network create --subnet ...",
-            )
-        if not addresses.contains(addresses.parse_subnet(pool["subnet"]), asked):
-            raise UsageError(
-                f"invalid address {asked}: it does not belong to the subnet {pool['subnet']} of network "
-                f"{network['name']}"
-            )
-
-
 def connect(paths: Paths, network: Network, record: Record, attachment: Attachment) -> None:
     """Put a container on one network more: now if it runs, else when it starts.  Raises ConflictError, UsageError."""
     _require_own(record, "connected to")
-    check_attachment(network, attachment)
+    sandbox.check_attachment(network, attachment)
     attachment["network"] = network["name"]
     chosen = attachment["aliases"] or attachment["ipv4"] or attachment["ipv6"]
     if chosen and network["name"] == ledger.DEFAULT:

@@ -9,13 +9,13 @@ By hand  ls -l /proc/PID/ns/net; cat /var/lib/minirun/networks/*.json
 from __future__ import annotations
 
 from minirun.engine import records
-from minirun.errors import ConflictError
-from minirun.network import ledger, ports
+from minirun.errors import ConflictError, UsageError
+from minirun.network import addresses, ledger, ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.engine.record_types import Record
-    from minirun.network.ledger import Endpoint, Network, Port
+    from minirun.engine.record_types import Record, RunOptions
+    from minirun.network.ledger import Attachment, Endpoint, Network, Port
     from minirun.network.sandbox import Sandbox
     from minirun.paths import Paths
 
@@ -28,6 +28,41 @@ def has_own(record: Record) -> bool:
 def is_shared(record: Record) -> bool:
     """Whether it lives in the network namespace of another container."""
     return record["network"].startswith("container:")
+
+
+def resolve(paths: Paths, options: RunOptions) -> str:
+    """The network asked for, container:NAME as container:ID, when all there are can give what is asked of them.
+
+    Raises NotFoundError, UsageError.
+    """
+    for attachment in options["attachments"]:
+        check_attachment(ledger.find(paths, attachment["network"]), attachment)
+    kind, colon, name = options["network"].partition(":")
+    return f"{kind}:{records.find(paths, name)['id']}" if colon else kind
+
+
+def check_attachment(network: Network, attachment: Attachment) -> None:
+    """Whether the network can give the addresses that are asked of it.  Raises UsageError."""
+    for number, key in enumerate(("ipv4", "ipv6")):
+        asked = attachment[key]  # type: ignore[literal-required]
+        if not asked:
+            continue
+        if number >= len(network["pools"]):
+            raise UsageError(
+                f"network {network['name']} has no IPv6 address to give", "create one with --ipv6"
+            )
+        pool = network["pools"][number]
+        if not pool["given"]:
+            raise UsageError(
+                "user specified IP address is supported only when connecting to networks with user configured "
+                f"subnets, and {network['name']} is none",
+                "minirun network create --subnet ...",
+            )
+        if not addresses.contains(addresses.parse_subnet(pool["subnet"]), asked):
+            raise UsageError(
+                f"invalid address {asked}: it does not belong to the subnet {pool['subnet']} of network "
+                f"{network['name']}"
+            )
 
 
 def host_of(paths: Paths, record: Record) -> Record:

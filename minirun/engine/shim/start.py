@@ -73,6 +73,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     records.forget_start(paths, held.id)
     for lock in ordered:
         os.close(lock)
+    cleanup.load_for(held.record)
     supervisor.supervise()
     return 0
 

@@ -68,11 +68,15 @@ def run_command(session: Session, /, image: str, args: tuple[str, ...], **words:
 
         stops = stepping.breakpoints(step, breakpoints)
         return explained.run(session, options, start, explain, stops, detach=foreground.detach)
+    # Forked in step 1, beside the import of click; where there was no process to be had, this is the second try.
     return start(session.shim or spawn())
 
 
 class Foreground:
-    """How we are in front of the container: not at all (`-d`), or with some of its streams."""
+    """How we are in front of the container: not at all (`-d`), or with some of its streams.
+
+    `keys` are the bytes that leave it running (ctrl-p ctrl-q), `signals` whether ours are passed on to the program.
+    """
 
     def __init__(self, options: RunOptions, words: dict[str, Any]) -> None:
         self.detach: bool = words["detach"]
@@ -84,6 +88,7 @@ class Foreground:
             raise UsageError("conflicting options: -a (attach) and -d (detach)")
         named = [] if self.detach else wanted or ["stdout", "stderr", "stdin"]
         self.streams = [name for name in named if name != "stdin"]
+        # Without -i the program's input is empty from the start: it must not eat what the shell would read next.
         self.interactive = options["interactive"] and "stdin" in named
         options["attached"] = [*self.streams, *(["stdin"] if self.interactive else [])]
 
@@ -100,14 +105,16 @@ def run(
     `began`, if given, is called when the program has begun, before a word of it is passed on.
     """
     network_options.warn(options)
+    # No bars for one who narrates: its lines would come between them.
     with cidfile.reserved(foreground.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
-        record, start = engine.prepare(session, options, news, starts=True)  # a narrator writes between bars
+        record, start = engine.prepare(session, options, news, starts=True)
         if file:
             file.write(record["id"])
     size = attach.own_size() if options["tty"] else (0, 0)
     attached = engine.order(
         session, record, shim, size, foreground.streams, once=not foreground.detach, start=start
     )
+    # In front of it this is not waited for: what the program prints comes over the same socket, and so does a failure.
     if foreground.detach or began:
         attached.wait_until_running()
     if began:
@@ -115,7 +122,7 @@ def run(
     if foreground.detach:
         say(record["id"])
         return 0
-    sys.stdout.flush()
+    sys.stdout.flush()  # what follows is the program's, and written past Python's buffer
     end = attach.attach(
         attached,
         interactive=foreground.interactive,
@@ -125,7 +132,7 @@ def run(
     )
     if end is None:  # detached by its keys: the container goes on
         return 0
-    if end.last:
+    if end.last:  # when we return everything is put away: `run --rm` twice with one name works
         attached.wait_for_shim()
     if end.oom:
         say(f"minirun: the container was killed: it used all of its --memory {_limit_of(options)}", err=True)

@@ -110,7 +110,8 @@ def _before(group: str, file: str, value: str) -> dict[str, str]:
         file = "io.weight"  # where the kernel has no BFQ, see cgroup_controllers.set_limits
     if not cgroup_files.has(group, file):
         return {}
-    lines = cgroup_files.read(group, file).strip().splitlines()
+    text = cgroup_files.read(group, file)
     if file == "io.max":  # says nothing of a device without a limit
-        lines[:0] = [f"{line.split()[0]} {_NO_THROTTLE}" for line in value.splitlines()]
-    return {file: "\n".join(lines)} if lines else {}
+        lines = [f"{line.split()[0]} {_NO_THROTTLE}" for line in value.splitlines()]
+        text = "\n".join([*lines, *text.splitlines()])
+    return {file: text} if text else {}

@@ -123,6 +123,9 @@ class WeightOfShares(str):
             return self.shares == other.shares
         return super().__eq__(other)
 
+    def __ne__(self, other: object) -> bool:  # str has one of its own
+        return not self == other
+
     __hash__ = str.__hash__
 
 

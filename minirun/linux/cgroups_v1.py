@@ -325,7 +325,7 @@ def _cpu_stat_text(held: Held) -> str:
 
 
 def _cpu_weight_text(held: Held) -> str:
-    return str(cgroup_limits.cpu_weight(int(held("cpu.shares") or 1024)))
+    return cgroup_limits.WeightOfShares(int(held("cpu.shares") or 1024))
 
 
 def _io_max_text(held: Held) -> str:

@@ -141,6 +141,17 @@ def test_a_value_that_is_refused_leaves_no_group(minirun: Minirun) -> None:
     assert limits.groups(f"/minirun/{id}") == []
 
 
+def test_an_update_that_is_refused_puts_back_the_very_shares(minirun: Minirun) -> None:
+    """Several numbers of shares are one weight, and the weight is what a limit is kept by."""
+    container = containers.start(minirun, "--cpu-shares", "512", "busybox", "sleep", "100")
+    shares = limits.v1_mounts()["cpu"] / "minirun" / container.id / "cpu.shares"
+    words = ("--cpu-shares", "700", "--cgroup-conf", "pids.max=many")
+    assert minirun("update", *words, container.id).code == 1
+    assert shares.read_text() == "512\n"
+    minirun("update", "--cpu-shares", "513", container.id, check=True)
+    assert shares.read_text() == "513\n"
+
+
 # ---- nothing stays ----------------------------------------------------------------------------------------------
 
 

@@ -87,6 +87,7 @@ def test_cpu_shares_follow_the_new_curve(shares, weight):
 def test_shares_of_the_same_weight_are_not_the_same_limit():
     some, more = (cgroup_limits.from_resources({"cpu": {"shares": shares}}) for shares in (1023, 1024))
     assert (some["cpu.weight"] == "100", some == more, some == some.copy()) == (True, False, True)
+    assert some["cpu.weight"] != more["cpu.weight"]
 
 
 @pytest.mark.parametrize(("weight", "io_weight"), [(10, 1), (500, 4950), (1000, 10000)])

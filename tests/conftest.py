@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +84,15 @@ def debian(minirun_session: Minirun, debian_tar: Path) -> str:
     """The name of the Debian image, loaded on first use."""
     minirun_session("load", "-i", debian_tar, check=True)
     return "debian"
+
+
+@pytest.fixture
+def group() -> Iterator[str]:
+    """The path of a control group that is not there yet, and will not be there afterwards."""
+    from minirun.linux import cgroup_files, cgroup_processes, cgroups
+
+    path = f"{cgroup_files.PARENT}/test-{uuid.uuid4().hex[:12]}"
+    yield path
+    cgroup_processes.kill(path)
+    cgroups.delete(path)
+    assert not os.path.exists(cgroup_files.directory(path))

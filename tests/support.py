@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,3 +107,18 @@ interpreter.is_secure = lambda: True  # so would its shims
 from {module} import main
 main()"""
     return [str(CHECKOUT / ".venv" / "bin" / "python3"), "-I", "-S", "-X", "utf8", "-c", program]
+
+
+def in_child(act: Callable[[], object]) -> int:
+    """The wait status of a child that does `act`: it exits with the errno of what went wrong, or 0."""
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            act()
+            code = 0
+        except OSError as error:
+            code = error.errno or 99
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1]

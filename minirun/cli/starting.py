@@ -79,7 +79,9 @@ def _start_in_front(session: Session, record: Record, interactive: bool, keys: b
     require_terminal(record, interactive)
     tty = record["options"]["tty"]
     size = front.own_size() if tty else (0, 0)
-    attached = engine.order(session, record, streams=_STREAMS, size=size, once=True, spawn=session.spawn)
+    attached = engine.start(
+        session, record, streams=_STREAMS, size=size, once=True, spawn=session.spawn, wait=False
+    )
     end = front.attach(attached, interactive=interactive, tty=tty, keys=keys)
     if end and end.last:
         attached.wait_for_shim()

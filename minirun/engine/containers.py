@@ -95,42 +95,30 @@ def start(
     size: tuple[int, int] = (0, 0),
     once: bool = False,
     spawn: Spawn | None = None,
+    wait: bool = True,
 ) -> Attached:
     """Run a container that does not run, and return when its program has begun.  One that runs is attached to.
 
     `streams` are what the caller wants of "stdout" and "stderr"; `size` is its terminal's (rows, columns); `once`: the
     program's input ends when the caller's does; `spawn` makes its shim, see shim/spawn.py.  Raises what kept it from
-    starting.
+    starting; without `wait` that is raised by what is called next, `wait_until_running` or `follow`.
     """
     if record["state"]["status"] == "paused":
         raise ConflictError("cannot start a paused container, try unpause instead")
     if is_under_way(record):
         return attach(paths, record, streams=streams)
-    attached = order(paths, record, streams=streams, size=size, once=once, spawn=spawn)
-    try:
-        attached.wait_until_running()
-    except BaseException:
-        attached.close()
-        raise
-    return attached
-
-
-def order(
-    paths: Paths,
-    record: Record,
-    *,
-    streams: Sequence[str] = (),
-    size: tuple[int, int] = (0, 0),
-    once: bool = False,
-    spawn: Spawn | None = None,
-) -> Attached:
-    """The same for a container that does not run, without waiting: what keeps it from starting is raised by what is
-    called next, `wait_until_running` or `follow`."""
     from minirun.engine import create as steps
     from minirun.engine.shim import spawn as fork
 
     shim = (spawn or fork.spawn)(sandbox.has_own(record))
-    return steps.order(paths, record, shim, size, list(streams), once=once)
+    attached = steps.order(paths, record, shim, size, list(streams), once=once)
+    if wait:
+        try:
+            attached.wait_until_running()
+        except BaseException:
+            attached.close()
+            raise
+    return attached
 
 
 def start_all(
@@ -150,7 +138,7 @@ def start_all(
         if len(under_way) == at_once:
             _await_start(*under_way.pop(0), report)
         try:
-            under_way.append((record, order(paths, record, spawn=spawn)))
+            under_way.append((record, start(paths, record, spawn=spawn, wait=False)))
         except MinirunError as error:  # it has just been removed, say
             report(record["name"], error)
     for record, attached in under_way:

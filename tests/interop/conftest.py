@@ -2,10 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.docker import Docker
+from tests.image_peers import KINDS, Peer
+from tests.support import run
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,28 @@ def docker(tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], st
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[Callable[[str], Peer]]:
+    """peer("podman") is a new one, with nothing in it."""
+    made: list[Peer] = []
+
+    def make(kind: str) -> Peer:
+        made.append(KINDS[kind](tmp_path / f"{kind}-{len(made)}"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def busybox_for_docker(
+    tmp_path_factory: pytest.TempPathFactory, busybox_tar: Path, program: Callable[[str], str]
+) -> Path:
+    """busybox:latest as `docker load` and `podman load` take it."""
+    archive = tmp_path_factory.mktemp("archive") / "busybox.tar"
+    source, target = f"oci-archive:{busybox_tar}", f"docker-archive:{archive}:busybox:latest"
+    run(program("skopeo"), "copy", "-q", source, target, check=True)
+    return archive

@@ -4,14 +4,13 @@ On a hybrid host both write cgroup v1 files, on a v2 host both write v2's; what 
 limit, also those that nobody asked to change.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import containers, limits
 from tests.docker import Docker
-from tests.support import Minirun, run
+from tests.support import Minirun
 
 DISK = next((path for path in ("/dev/vda", "/dev/sda", "/dev/nvme0n1") if Path(path).exists()), "/dev/loop0")
 FILES = [
@@ -71,19 +70,8 @@ COMBINATIONS: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.fixture(scope="module")
-def loaded(
-    docker: Docker, busybox_tar: Path, tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], str]
-) -> Docker:
-    archive = tmp_path_factory.mktemp("archive") / "busybox.tar"
-    run(
-        program("skopeo"),
-        "copy",
-        "-q",
-        f"oci-archive:{busybox_tar}",
-        f"docker-archive:{archive}:busybox:latest",
-        check=True,
-    )
-    docker("load", "-i", archive)
+def loaded(docker: Docker, busybox_for_docker: Path) -> Docker:
+    docker("load", "-i", busybox_for_docker)
     return docker
 
 

@@ -8,7 +8,7 @@ import gzip
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,20 +26,6 @@ DENSE = "docker.io/me/dense:1"  # without a sparse file: podman 4.3 cannot give 
 
 
 # ---- every pair -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def peer(tmp_path: Path) -> Iterator[Callable[..., Peer]]:
-    """peer("podman") is a new one, with nothing in it."""
-    made: list[Peer] = []
-
-    def make(kind: str) -> Peer:
-        made.append(KINDS[kind](tmp_path / f"{kind}-{len(made)}"))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 @pytest.fixture(scope="session")

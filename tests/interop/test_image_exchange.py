@@ -124,20 +124,6 @@ def exchange(tmp_path_factory: pytest.TempPathFactory, busybox_tar: Path) -> Ite
         server.stop()
 
 
-@pytest.fixture
-def peer(tmp_path: Path) -> Iterator[Callable[[str], Peer]]:
-    """peer("podman") is a new one, with nothing in it."""
-    made: list[Peer] = []
-
-    def make(kind: str) -> Peer:
-        made.append(KINDS[kind](tmp_path / f"{kind}-{len(made)}"))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
 def differences(expected: trees.Tree, found: trees.Tree) -> list[str]:
     """Without the root where one tree has none."""
     one, two = dict(expected), dict(found)

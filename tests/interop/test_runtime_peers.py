@@ -76,22 +76,14 @@ def podmans_groups() -> set[Path]:
 
 
 @pytest.fixture
-def podman(program: Callable[[str], str], busybox_tar: Path) -> Iterator[Callable[..., Result]]:
+def podman(program: Callable[[str], str], busybox_for_docker: Path) -> Iterator[Callable[..., Result]]:
     """podman(WORDS...) with directories of its own and minirun-oci for its runtime, busybox loaded."""
     before = podmans_groups()
     tmp_path = Path(tempfile.mkdtemp(prefix="podman."))  # Podman refuses paths of more than 50 letters
     base = [program("podman"), "--root", tmp_path / "root", "--runroot", tmp_path / "run"]
     base += ["--tmpdir", tmp_path / "tmp", "--cgroup-manager=cgroupfs", "--events-backend=file"]
     base += ["--storage-driver=overlay", "--runtime", MINIRUN_OCI]
-    archive = tmp_path / "busybox.tar"
-    run(
-        program("skopeo"),
-        "copy",
-        "-q",
-        f"oci-archive:{busybox_tar}",
-        f"docker-archive:{archive}:busybox:latest",
-    )
-    run(*base, "load", "-q", "-i", archive, check=True)
+    run(*base, "load", "-q", "-i", busybox_for_docker, check=True)
     yield lambda *words: run(*base, *words)
     run(*base, "rm", "-f", "-a", "-t", "0")
     subprocess.run(["umount", "-l", tmp_path / "root" / "overlay"], check=False, capture_output=True)

@@ -142,7 +142,7 @@ def test_a_start_that_fails_keeps_nobody_waiting_who_holds_the_lock(
 ) -> None:
     """`rename` and its like ask the shim under that lock, and the shim needs it to undo a start with --rm."""
     record = make("nosuch", auto_remove=True)
-    with containers.order(paths, record, spawn=spawner.spawn) as attached:
+    with containers.start(paths, record, spawn=spawner.spawn, wait=False) as attached:
         while not (sock := control.connect(paths, record)):
             time.sleep(0.001)
         with records.changing(paths), sock, pytest.raises(ConflictError):

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import uuid
 
 import pytest
 
@@ -11,16 +10,6 @@ from minirun.errors import MinirunError, UnsupportedError, UsageError
 from minirun.linux import cgroup_controllers, cgroup_files, cgroup_processes, cgroups
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def group():
-    """The path of a group that is not there yet, and will not be there afterwards."""
-    path = f"{cgroup_files.PARENT}/test-{uuid.uuid4().hex[:12]}"
-    yield path
-    cgroup_processes.kill(path)
-    cgroups.delete(path)
-    assert not os.path.exists(cgroup_files.directory(path))
 
 
 @pytest.fixture

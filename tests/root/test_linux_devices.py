@@ -8,6 +8,7 @@ import pytest
 
 from minirun.errors import MinirunError
 from minirun.linux import cgroup_files, cgroup_processes, cgroups, devices
+from tests.support import in_child
 
 pytestmark = pytest.mark.root
 
@@ -37,18 +38,12 @@ def node(tmp_path):
 
 def errno_inside(group, act):
     """The errno of `act` in a child that has moved into the group; 0 when it worked."""
-    pid = os.fork()
-    if pid == 0:
-        code = 99
-        try:
-            cgroup_processes.add(group, os.getpid())
-            act()
-            code = 0
-        except OSError as error:
-            code = error.errno
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def inside():
+        cgroup_processes.add(group, os.getpid())
+        act()
+
+    return os.waitstatus_to_exitcode(in_child(inside))
 
 
 def opened(path, flags=os.O_RDWR):

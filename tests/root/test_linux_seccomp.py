@@ -7,24 +7,19 @@ import signal
 import pytest
 
 from minirun.linux import capabilities, seccomp, syscalls
+from tests.support import in_child
 
 pytestmark = pytest.mark.root
 
 
 def outcome(program, act, flags=0):
     """(wait status, errno of `act` under the filter, or 0) of a child."""
-    pid = os.fork()
-    if pid == 0:
-        code = 99
-        try:
-            syscalls.seccomp(program, flags)
-            act()
-            code = 0
-        except OSError as error:
-            code = error.errno
-        finally:
-            os._exit(code)
-    status = os.waitpid(pid, 0)[1]
+
+    def filtered():
+        syscalls.seccomp(program, flags)
+        act()
+
+    status = in_child(filtered)
     return status, os.waitstatus_to_exitcode(status)
 
 

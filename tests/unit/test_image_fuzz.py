@@ -4,7 +4,6 @@ The examples are the same in every run (derandomize), so a failure is found agai
 MINIRUN_FUZZ=50 looks at fifty times as many, others each time.
 """
 
-import atexit
 import gzip
 import io
 import json
@@ -19,13 +18,14 @@ from typing import Any
 
 import pytest
 from backports import zstd
-from hypothesis import HealthCheck, configuration, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minirun.errors import MinirunError, UsageError
 from minirun.image import archive, manifests, names, platforms, pull_policy, reference, removal
 from minirun.image.mediatypes import CONFIG, LAYER
 from minirun.image.store import Store
+from tests.fuzzing import fuzz
 from tests.image_tars import (
     add_image,
     config_of,
@@ -38,21 +38,6 @@ from tests.image_tars import (
     symlink,
     tar,
 )
-
-HOME = tempfile.mkdtemp(prefix="minirun-hypothesis-")  # of its caches, which do not belong into the checkout
-FACTOR = int(os.environ.get("MINIRUN_FUZZ", "1"))
-configuration.set_hypothesis_home_dir(HOME)
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-
-
-def fuzz(examples: int) -> settings:
-    return settings(
-        max_examples=examples * FACTOR,
-        derandomize=FACTOR == 1,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @contextmanager

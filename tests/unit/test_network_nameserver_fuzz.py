@@ -5,15 +5,13 @@ times as many, others each time.
 """
 
 import os
-import shutil
 import socket
 import struct
-import tempfile
 from collections.abc import Iterator
 
 import pytest
 from dnslib import EDNS0, QTYPE, EDNSOption
-from hypothesis import HealthCheck, configuration, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minirun.network.nameserver import UDP_PAYLOAD, Forward, answer
@@ -30,22 +28,13 @@ from tests.dns import (
     write_backend,
     write_network,
 )
+from tests.fuzzing import fuzz
 
-FACTOR = int(os.environ.get("MINIRUN_FUZZ", "1"))
 HEADER = struct.Struct("!6H")
 # What the client must never be told: on the other network, as a text and as bytes of an address.
 SECRETS = [b"spyglass", b"secretnet", b"\x0a\x42\x4d\x58", b"\xfd\x66\x6d\x77"]
 OTHERS_V6 = "fd66:6d77::9"
 PTR_OF_OTHERS = ["88.77.66.10.in-addr.arpa", "9." + "0." * 23 + "7.7.d.6.6.6.d.f.ip6.arpa"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hypothesis_home() -> Iterator[None]:
-    """Its caches do not belong into the checkout."""
-    home = tempfile.mkdtemp(prefix="minirun-hypothesis-")
-    configuration.set_hypothesis_home_dir(home)
-    yield
-    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +48,6 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Names:
     spy = {"5" * 64: endpoint("spyglass", "10.66.77.88", OTHERS_V6, aliases=["www"])}
     write_network(directory, "secretnet", ["10.66.77.0/24", "fd66:6d77::/64"], spy)
     return Names(str(directory), "backend")
-
-
-def fuzz(examples: int) -> settings:
-    return settings(
-        max_examples=examples * FACTOR,
-        derandomize=FACTOR == 1,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 # Queries: bytes, queries with bytes changed, and queries put together from parts that fit badly.

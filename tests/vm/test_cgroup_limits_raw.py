@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 
 import pytest
 
@@ -16,15 +15,6 @@ from minirun.linux import cgroup_controllers, cgroup_files, cgroup_limits, cgrou
 pytestmark = pytest.mark.vm
 
 MEBIBYTE = 2**20
-
-
-@pytest.fixture
-def group():
-    path = f"{cgroup_files.PARENT}/test-{uuid.uuid4().hex[:12]}"
-    yield path
-    cgroup_processes.kill(path)
-    cgroups.delete(path)
-    assert not os.path.exists(cgroup_files.directory(path))
 
 
 @pytest.fixture

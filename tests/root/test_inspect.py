@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from minirun.engine import records
 from tests.containers import eventually, start
 from tests.support import Minirun
 
@@ -147,9 +148,10 @@ def test_a_record_of_a_newer_minirun_is_told(minirun: Minirun) -> None:
     id = created(minirun, "busybox", "echo", "hi")["Id"]
     path = minirun.root / "containers" / id / "container.json"
     record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "version": 2}))
+    path.write_text(json.dumps({**record, "version": records.VERSION + 1}))
     result = minirun("inspect", id)
-    assert "a newer minirun wrote it, in format 2; this one knows 1" in result.stderr
+    formats = f"in format {records.VERSION + 1}; this one knows {records.VERSION}"
+    assert f"a newer minirun wrote it, {formats}" in result.stderr
     assert result.code == 1
     path.write_text(json.dumps(record))
     assert facts(minirun, id)["Config"]["Cmd"] == ["echo", "hi"]

@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LATE_SECONDS = 0.05  # a kill is counted so long after an eventfd was told of it, at most
+# An eventfd is told before the kill, which is counted a moment later: so after 5 ms, then 10, 20, ... it is looked for.
+_FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.005, 1.0
 
 
 class OomWatch(loop.Part):
@@ -26,22 +27,31 @@ class OomWatch(loop.Part):
         self.events = cgroup_oom.watch(cgroup)
         self.kills = 0
         self.again = loop.NEVER
+        self.wait_seconds = 0.0
 
     def interests(self) -> Iterator[tuple[int, int]]:
         if self.events:
             yield self.events.fd, self.events.wanted
 
     def ready(self, fd: int, events: int) -> None:
-        if self.events and self.events.early:
-            self.again = time.monotonic() + _LATE_SECONDS
+        known = self.kills
         self.look()
+        if self.events and self.events.early and self.kills == known:
+            self._look_again_in(_FIRST_LOOK_SECONDS)
 
     def deadline(self) -> float:
         return self.again
 
     def expired(self) -> None:
+        known = self.kills
         self.again = loop.NEVER
         self.look()
+        if self.kills == known and self.wait_seconds < _LAST_LOOK_SECONDS:
+            self._look_again_in(2 * self.wait_seconds)
+
+    def _look_again_in(self, seconds: float) -> None:
+        self.wait_seconds = seconds
+        self.again = time.monotonic() + seconds
 
     def look(self) -> None:
         """Read the count now.  At the end, too: the kill that ends a container may be told after its end."""

@@ -67,11 +67,12 @@ class Layer:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.enter("")
+        self.status, self.done, self.total = "", 0, 0
+        self.seen: list[tuple[float, int]] = []  # (when, done) of the last frames
 
     def enter(self, status: str) -> None:
         self.status, self.done, self.total = status, 0, 0
-        self.seen: list[tuple[float, int]] = []  # (when, done) of the last frames
+        self.seen = []
 
     def advance(self, status: str, done: int, total: int) -> None:
         if status != self.status:

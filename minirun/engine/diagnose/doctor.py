@@ -29,6 +29,7 @@ from minirun.linux import (
     seccomp,
     syscalls,
 )
+from minirun.linux.constants import AT_FDCWD
 from minirun.network import firewall, ledger, nft
 from minirun.runtime import process
 
@@ -132,7 +133,7 @@ def limit(controller: str) -> Check:
 
 def openat2() -> Check:
     try:
-        os.close(syscalls.openat2(-100, "/", os.O_PATH | os.O_CLOEXEC))  # AT_FDCWD
+        os.close(syscalls.openat2(AT_FDCWD, "/", os.O_PATH | os.O_CLOEXEC))
     except OSError as error:
         advice = "Linux 5.6 has it; a seccomp filter of a container around us may forbid it"
         return Check("openat2", FAIL, str(error), advice)

@@ -126,7 +126,10 @@ class Health(loop.Part):
         self.start_period_end = time.monotonic() + (settings["start_period"] or START_PERIOD)
         self.timeout = settings["timeout"] or TIMEOUT
         self.probe: Probe | None = None
-        self.began = ""
+        self.began, self.began_at = (
+            "",
+            0.0,
+        )  # of the probe that runs: for people, and by the clock that only goes on
         self.next = time.monotonic() + self._interval()
 
     # ---- the part ---------------------------------------------------------------------------------------------

@@ -88,14 +88,15 @@ def _make_below(top: str, path: str, owner: str, made: list[str]) -> None:
 
 def _make_one(above: str, where: str, made: list[str]) -> bool:
     """Whether it is new."""
-    new = True
-    try:
-        syscalls.mkdir(where, why="the group of the same path in a v1 hierarchy")
-        made.append(where)
-    except SyscallError as error:
-        if error.errno != errno.EEXIST:
-            raise
-        new = False
+    new = not os.path.isdir(where)
+    if new:
+        try:
+            syscalls.mkdir(where, why="the group of the same path in a v1 hierarchy")
+            made.append(where)
+        except SyscallError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            new = False
     if os.path.exists(f"{where}/cpuset.cpus"):
         # the one above our groups is filled by whoever finds it empty: another container may have just made it
         ours = new or cgroup_files.mark(where) == "" or where.endswith(PARENT)

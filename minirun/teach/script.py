@@ -194,8 +194,9 @@ class Script:
             group = self.names.substitute(act.args[0])
             above = os.path.dirname(group)
             yield f"mkdir -p {above}"
-            if os.path.exists(f"{os.path.dirname(os.path.dirname(act.args[0]))}/cpuset.cpus"):
-                yield f"for file in cpus mems; do cat {above}/../cpuset.$file > {above}/cpuset.$file; done"
+            top = os.path.dirname(above)
+            if os.path.exists(f"{top}/cpuset.cpus"):
+                yield f"for file in cpus mems; do cat {top}/cpuset.$file > {above}/cpuset.$file; done"
             yield f"mkdir {group}"
 
     # ---- init

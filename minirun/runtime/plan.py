@@ -46,7 +46,8 @@ NAMESPACES = {  # all that a container may have of its own
     "pid": CLONE_NEWPID,
     "uts": CLONE_NEWUTS,
 }
-_UNSUPPORTED_LINUX = ("intelRdt", "personality", "timeOffsets", "mountLabel")
+_MAPPINGS = ("uidMappings", "gidMappings")
+_UNSUPPORTED_LINUX = ("intelRdt", "personality", "timeOffsets", "mountLabel", *_MAPPINGS)
 _UNSUPPORTED_PROCESS = ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")
 
 
@@ -84,6 +85,7 @@ class Plan:
 
     def _read_container(self, config: Config, linux: Linux, bundle: str) -> None:
         """What an exec finds made already."""
+        validate.check_values(linux)
         self.propagation = linux.get("rootfsPropagation", "")
         namespaces = linux.get("namespaces", [])
         self.joins, self.unshare_flags, self.pid_namespace = _namespaces(namespaces)
@@ -217,7 +219,10 @@ def _refuse_unsupported(config: Config, linux: Linux) -> None:
     """Raises UnsupportedError that names all the keys at once."""
     asked = [f"linux.{key}" for key in _UNSUPPORTED_LINUX if linux.get(key)]
     asked += [f"process.{key}" for key in _UNSUPPORTED_PROCESS if config["process"].get(key)]
-    asked += ["linux.uidMappings"] if linux.get("uidMappings") else []
+    filter = linux.get("seccomp") or {}
+    asked += [f"linux.seccomp.{key}" for key in ("listenerPath", "listenerMetadata") if filter.get(key)]
+    for number, mount in enumerate(config.get("mounts", [])):
+        asked += [f"mounts[{number}].{key}" for key in _MAPPINGS if mount.get(key)]
     asked += ["hooks"] if any(config.get("hooks", {}).values()) else []
     if asked:
         raise UnsupportedError(f"config.json: {', '.join(asked)}: not supported by minirun yet")

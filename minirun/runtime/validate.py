@@ -11,14 +11,18 @@ from __future__ import annotations
 import os
 
 from minirun.errors import MinirunError, UsageError
+from minirun.runtime.mounts import PROPAGATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.runtime.config import Config, Namespace, Process
+    from collections.abc import Iterable
+
+    from minirun.runtime.config import Config, Linux, Namespace, Process
 
 _FILES = {"network": "net", "mount": "mnt"}  # in /proc/PID/ns, where the kind is called something else
 # ipc_namespaces(7): what is to be found below kernel/ for each ipc namespace
 _IPC = frozenset(["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"])
+_DEVICE_TYPES = ("b", "c", "p", "u")  # config-linux.md "Devices"
 _LARGEST_ID = 2**32 - 2  # the next one is -1, which setresuid(2) and chown(2) take for "as it was"
 
 
@@ -118,3 +122,17 @@ def check_ids(process: Process) -> None:
     for key, value in ids.items():
         if type(value) is not int or not 0 <= value <= _LARGEST_ID:
             raise UsageError(f"config.json: process.user.{key}: {value} is not between 0 and {_LARGEST_ID}")
+
+
+def check_values(linux: Linux) -> None:
+    """Raises UsageError for a word that the specification does not have, in whose place another would be taken."""
+    propagation = linux.get("rootfsPropagation")
+    if propagation and propagation not in PROPAGATION:
+        raise _no_value("linux.rootfsPropagation", propagation, PROPAGATION)
+    for number, device in enumerate(linux.get("devices", [])):
+        if device["type"] not in _DEVICE_TYPES:
+            raise _no_value(f"linux.devices[{number}].type", device["type"], _DEVICE_TYPES)
+
+
+def _no_value(key: str, value: str, known: Iterable[str]) -> UsageError:
+    return UsageError(f'config.json: {key}: "{value}" is not known', f"it is one of {', '.join(known)}")

@@ -57,7 +57,8 @@ class Narrator:
         self.held: list[Step | Act] = []  # the network process's
         self.line(printable(title), "command")
         self.line(
-            "Every kernel act of this run, what a person would type for it, its manual page, and why.", "why"
+            "Every act that changes kernel state, what a person would type for it, its manual page, and why.",
+            "why",
         )
 
     def notify(self, event: Step | Act) -> None:
@@ -97,7 +98,11 @@ class Narrator:
         before = self.steps.get(step.pid)
         if before and self.narrated.get(step.pid) != before.name:
             self._head(before.pid, before.role, before.name)
-            self.line(" " * _INDENT + "No kernel act in this run.", "why")
+            self.line(
+                " " * _INDENT
+                + "No kernel state changes in this step, only files of minirun's own, if anything.",
+                "why",
+            )
         self.steps[step.pid] = step
 
     def flush(self) -> None:

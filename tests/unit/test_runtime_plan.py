@@ -2,7 +2,7 @@
 
 import pytest
 
-from minirun.errors import MinirunError, UnsupportedError
+from minirun.errors import MinirunError, UnsupportedError, UsageError
 from minirun.linux.constants import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -15,6 +15,7 @@ from minirun.linux.constants import (
 from minirun.runtime import mounts, spec
 from minirun.runtime.plan import Plan
 
+MAPPING = {"containerID": 0, "hostID": 1, "size": 1}
 NO_LIMIT = {"type": "RLIMIT_X", "soft": 1, "hard": 1}
 
 
@@ -78,6 +79,31 @@ def test_without_a_pid_namespace_it_is_the_callers(plan):
         ),
         (lambda config: config["process"].update(apparmorProfile="x"), UnsupportedError, "apparmorProfile"),
         (lambda config: config["linux"].update(uidMappings=[{"hostID": 1}]), UnsupportedError, "uidMappings"),
+        (
+            lambda config: config["linux"].update(gidMappings=[MAPPING]),
+            UnsupportedError,
+            r"linux\.gidMappings",
+        ),
+        (
+            lambda config: config["mounts"][1].update(uidMappings=[MAPPING], gidMappings=[MAPPING]),
+            UnsupportedError,
+            r"mounts\[1\]\.uidMappings, mounts\[1\]\.gidMappings",
+        ),
+        (
+            lambda config: config["linux"].update(seccomp={"listenerPath": "/run/asked.sock"}),
+            UnsupportedError,
+            r"linux\.seccomp\.listenerPath",
+        ),
+        (
+            lambda config: config["linux"].update(rootfsPropagation="bogus"),
+            UsageError,
+            r'linux\.rootfsPropagation: "bogus"',
+        ),
+        (
+            lambda config: config["linux"].update(devices=[{"path": "/dev/x", "type": "z"}]),
+            UsageError,
+            r'linux\.devices\[0\]\.type: "z"',
+        ),
         (lambda config: config["root"].update(path="nosuch"), MinirunError, "nosuch: no such file"),
         (lambda config: config["process"].update(rlimits=[NO_LIMIT]), MinirunError, "RLIMIT_X"),
     ],

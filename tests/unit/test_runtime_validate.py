@@ -3,7 +3,7 @@
 import pytest
 
 from minirun.errors import MinirunError, UsageError
-from minirun.runtime import validate
+from minirun.runtime import rootfs, validate
 
 ALL = {"ipc", "network", "uts"}
 
@@ -72,3 +72,13 @@ def test_nor_one_of_the_other_groups():
 
 def test_the_largest_id_is_one():
     validate.check_ids({"user": {"uid": 2**32 - 2, "gid": 2**32 - 2}})
+
+
+@pytest.mark.parametrize("propagation", ["", "private", "rshared"])
+def test_a_propagation_of_the_specification_is_one(propagation):
+    validate.check_values({"rootfsPropagation": propagation})
+
+
+@pytest.mark.parametrize("kind", rootfs._KINDS)
+def test_a_device_that_can_be_made_is_one(kind):
+    validate.check_values({"devices": [{"path": "/dev/x", "type": kind}]})

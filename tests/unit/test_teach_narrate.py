@@ -95,7 +95,7 @@ def test_a_step_without_an_act_is_told_all_the_same():
         step("bundle", why="nothing to see"), step("create"), act("mkdir", "/x", 0o755, phase="create")
     )
     assert "── bundle ─" in text
-    assert "No kernel act in this run." in text
+    assert "No kernel state changes in this step" in text
 
 
 def test_what_happens_beside_the_shim_is_told_in_one_piece():

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.  Raise these anywhere; only cli/ prints them.
+"""What can go wrong, as one tree.  Only cli/ prints it.
 
 MinirunError              a sentence for a person, and a hint what to do about it
 ├── UsageError            the command line asks for something that makes no sense
@@ -8,8 +8,16 @@ MinirunError              a sentence for a person, and a hint what to do about i
 ├── ProgramError          the container's program cannot be started
 │   ├── ProgramNotFound       nothing there (a shell's 127)
 │   └── ProgramNotInvocable   there, but it cannot be run (a shell's 126)
-└── InitError             a kernel call failed while the container was being made
+├── InitError             a kernel call failed while the container was being made
+│
+│   those above are raised anywhere, those below where they are declared:
+├── image.transport.Broken        a registry cannot be reached; so `create` says of an image that is not here, then
+├── image.incoming.Cancelled      one layer of several: another one failed, and that is told
+├── engine.control.Unanswered     a shim is there and says nothing
+├── engine.control.LeftOverError  a container has ended, and not all of it could be put away
+└── runtime.sync.TooLate          the child was not ready in time
 
+trace.Cancelled, a `q` at --step, is none of them: nothing went wrong.
 linux.syscalls.SyscallError is an OSError that knows its call; InitError is what becomes of one on its
 way out of the container's first process.
 """

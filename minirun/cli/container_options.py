@@ -3,7 +3,7 @@
 Those about networks, limits and health are beside here, in network_options.py, limit_options.py and policy_options.py.
 
 By hand  docker run has the same options
-Next     engine/options/run_options.py says what goes together
+Next     engine/options/run_options.py
 """
 
 from __future__ import annotations

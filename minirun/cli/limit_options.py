@@ -1,6 +1,6 @@
 """The options about limits, which `run`, `create` and `update` share.
 
-Next  engine/options/limits.py says what they mean
+Next  engine/options/limits.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The options of `run` and `create` about networks.
 
-Next  engine/options/attachments.py says what they mean
+Next  engine/options/attachments.py
 """
 
 from __future__ import annotations

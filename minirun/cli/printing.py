@@ -1,4 +1,4 @@
-"""The one door by which text goes to a person.
+"""All text that goes to a person goes through here.
 
 Nearly every line holds somebody else's words (printable.py), so nobody has to decide which do: on a terminal all are
 made printable.  A file or a pipe gets them as they are: there a program reads, and a file's name has to be that name.

@@ -18,7 +18,7 @@ import click
 from minirun.cli import attach, cidfile, container_options, network_options, progress
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
-from minirun.engine import create as engine
+from minirun.engine import create
 from minirun.engine.shim.spawn import Shim, spawn
 from minirun.errors import UsageError
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "--explain",
     is_flag=False,
     flag_value="text",
-    help="Narrate every kernel act; =json, =sh for other forms.",
+    help="Tell each act that changes kernel state; =json, =sh for other forms.",
 )
 @click.option("--step", is_flag=True, help="Stop before each step: what to look at, then c or q.")
 @click.option("--break", "breakpoints", multiple=True, help="before:STEP: stop before one step.")
@@ -76,6 +76,7 @@ class Foreground:
     """How we are in front of the container: not at all (`-d`), or with some of its streams.
 
     `keys` are the bytes that leave it running (ctrl-p ctrl-q), `signals` whether ours are passed on to the program.
+    What we are attached to is written into the options: Docker's inspect shows it for the container's life.
     """
 
     def __init__(self, options: RunOptions, words: dict[str, Any]) -> None:
@@ -102,16 +103,17 @@ def run(
 ) -> int:
     """Prepare, start and, unless detached, stay until the end.  Returns the exit code.
 
-    `began`, if given, is called when the program has begun, before a word of it is passed on.
+    To the engine `session` is a Paths, which it inherits from.  `began`, if given, is called when the program has
+    begun, before a word of it is passed on.
     """
     network_options.warn(options)
     # No bars for one who narrates: its lines would come between them.
     with cidfile.reserved(foreground.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
-        record, start = engine.prepare(session, options, news, starts=True)
+        record, start = create.prepare(session, options, news, starts=True)
         if file:
             file.write(record["id"])
     size = attach.own_size() if options["tty"] else (0, 0)
-    attached = engine.order(
+    attached = create.order(
         session, record, shim, size, foreground.streams, once=not foreground.detach, start=start
     )
     # In front of it this is not waited for: what the program prints comes over the same socket, and so does a failure.

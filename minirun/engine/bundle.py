@@ -2,7 +2,7 @@
 
 Made in the shim each time the container starts, and no sooner: the image's /etc/passwd, which says who `-u web` is,
 can be read only once the overlay is mounted.  Docker's defaults meet the options here.  Below, nobody knows what an
-image, a volume or a network is; above, nobody knows a mount.
+image, a volume or a network is.  Above, a mount is a wish, in the record; here it becomes an entry for mount(2).
 
     record        what was asked (its options), and what image and host added          container.json
     etc.py        the container's own hostname, hosts, resolv.conf                     beside it

@@ -1,4 +1,4 @@
-"""The one door to containers: for the command line, for what is built on the engine, and for a Python program.
+"""What can be done with containers: by the command line, by what is built on the engine, by a Python program.
 
     record = containers.create(paths, options, progress)         container.json is there
     with containers.start(paths, record, streams=["stdout"]) as attached:
@@ -82,9 +82,9 @@ def is_under_way(record: Record) -> bool:
 
 def create(paths: Paths, options: RunOptions, progress: Progress) -> Record:
     """Make a container that can be started; its image is pulled where the options say so.  See options/ for these."""
-    from minirun.engine import create as steps
+    from minirun.engine.create import prepare
 
-    return steps.prepare(paths, options, progress)[0]
+    return prepare(paths, options, progress)[0]
 
 
 def start(
@@ -107,11 +107,11 @@ def start(
         raise ConflictError("cannot start a paused container, try unpause instead")
     if is_under_way(record):
         return attach(paths, record, streams=streams)
-    from minirun.engine import create as steps
-    from minirun.engine.shim import spawn as fork
+    from minirun.engine.create import order
+    from minirun.engine.shim import spawn as spawning
 
-    shim = (spawn or fork.spawn)(sandbox.has_own(record))
-    attached = steps.order(paths, record, shim, size, list(streams), once=once)
+    shim = (spawn or spawning.spawn)(sandbox.has_own(record))
+    attached = order(paths, record, shim, size, list(streams), once=once)
     if wait:
         try:
             attached.wait_until_running()

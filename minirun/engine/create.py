@@ -38,7 +38,8 @@ def prepare(
 ) -> tuple[Record, int]:
     """Everything that can fail before anything exists; then the record, under its name, on disk.
 
-    `starts`: the second is for order(), which is to come; see records.order_start().  Else it is -1.
+    `starts`: it will be started at once.  The second is then the descriptor of its start lock, which order() wants
+    (records.order_start() tells why); else -1.
     """
     from minirun.engine import images  # a start of what exists needs none
 

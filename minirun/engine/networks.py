@@ -4,8 +4,8 @@ Two things are written down.  The container's record has the networks it wants, 
 ledger (network/ledger.py) has what is: for every network the containers that are on it now.  `connect` and `disconnect`
 change the record first; when they are killed in between, the next command makes the ledger agree: network_repair.py.
 
-See      network/bridge.py; docs.docker.com/engine/network
-Next     endpoints.py for a container that runs, sandbox.py for what a container is on
+See      network/bridge.py; sandbox.py for what a container is on; docs.docker.com/engine/network
+Next     endpoints.py
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ _WHY_DIRECTORY = {
 }
 
 
-def claim(directory: str) -> int:
+def lock(directory: str) -> int:
     """Wait until nobody else has the overlay of the container at `directory` mounted: overlayfs would let both
-    write, and the result is undefined.  Returns the claim; close it after the umount.
+    write, and the result is undefined.  Returns the lock's descriptor; close it after the umount.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fcntl.flock(fd, fcntl.LOCK_EX)

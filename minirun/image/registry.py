@@ -10,9 +10,9 @@
 
 What fails at a mirror is tried at the next place, and the mirror not asked again.
 
-See      distribution-spec; RFC 9110 14 (Range)
+See      distribution-spec; RFC 9110 14 (Range); upload.py for the other direction
 By hand  skopeo copy docker://NAME oci:DIR
-Next     transport.py, access.py; upload.py for the other direction
+Next     transport.py
 """
 
 from __future__ import annotations

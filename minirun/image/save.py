@@ -9,7 +9,7 @@ give the same bytes, in whatever order they are asked for: everything is sorted,
 
 See      image-spec image-layout.md; moby image/spec/v1.2.md
 By hand  tar --sort=name --mtime=@0 --owner=0 --group=0 -cf FILE -C LAYOUT .
-Next     archive.py, the way back
+Next     archive.py
 """
 
 from __future__ import annotations

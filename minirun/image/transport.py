@@ -9,7 +9,7 @@ Plain http is spoken with loopback addresses and hosts that registries.toml call
 
 See      RFC 9110, 10.2.3 (Retry-After), 15.4 (redirects); urllib3.readthedocs.io
 By hand  curl -v --retry 4 --location ADDRESS
-Next     registry.py, which asks
+Next     pull.py
 """
 
 from __future__ import annotations

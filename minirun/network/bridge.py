@@ -15,9 +15,10 @@ table along.
 
 Everything that changes more than one container's own is done in a transaction, ledger first.
 
-See      bridge(8), veth(4); transaction.py for how changes keep out of each other's way
+See      bridge(8), veth(4); transaction.py for how changes keep out of each other's way;
+         removal.py, tables.py, firewall.py; nameserver_process.py for names
 By hand  `minirun run --explain=sh` writes it down with the addresses of a real run
-Next     sandbox.py for the container's end, removal.py, tables.py and firewall.py; names: nameserver_process.py
+Next     sandbox.py
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ drops: see foreign_firewalls.py.
 
 See      table.nft; nft(8); https://wiki.nftables.org/wiki-nftables/index.php/Configuring_chains
 By hand  nft list table inet minirun; nft list table bridge minirun
-Next     ledger.py for the networks
+Next     ledger.py
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def create(
     """Make the container of a bundle, all but running: what `minirun-oci create` does.
 
     `cache` is a directory for compiled seccomp filters.  `stdio` are descriptors for the program's 0, 1 and 2
-    (default: ours); `console` is the connected unix socket that gets the master of its terminal.  Raises
-    MinirunError; an error leaves things as they were before.
+    (default: ours); `console` is the connected unix socket that gets the master of its terminal; `keyring`:
+    it has a session keyring of its own.  Raises MinirunError; an error leaves things as they were before.
     """
     trace.step("create", "the bundle becomes a process that is ready and waits")
     bundle = os.path.abspath(bundle)
@@ -94,7 +94,7 @@ def create(
     with Undo() as undo:
         # the id first, for nobody else may have it; the state before the cgroup and the process, so that after a
         # kill -9 of this process here `delete` finds what there is to take away
-        plan.fifo = state.claim(state_root, container_id)
+        plan.fifo = state.reserve(state_root, container_id)
         undo.add(os.close, plan.fifo)
         undo.add(state.discard, state_root, container_id)
         current = state.new(container_id, config, bundle, plan.rootfs, cgroup)

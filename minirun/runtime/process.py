@@ -1,10 +1,10 @@
-"""Step 10 of 13: the fork, where a second process begins that runs this program's own code.
+"""Step 10 of 13: the fork, from which on two processes run this program's own code: the shim, and init.
 
-The other programs that minirun starts (nft, docker-credential-...) are begun and replaced in one call, by
-posix_spawn(3) or subprocess.  Here CPython runs on in the child with a copy of everything, and two of its habits are
-dangerous there: an exception unwinds into the parent's code (and may run a container's command on the host), and a
-normal exit flushes the parent's buffers a second time.  So the child is one function call inside `try`, and leaves
-by _exit(2) whatever happens.
+Where minirun only wants another program (nft, docker-credential-...), posix_spawn(3) or subprocess does fork and
+execve in one, and no line of ours runs between the two.  Here CPython runs on in the child with a copy of everything,
+and two of its habits are dangerous there: an exception unwinds into the parent's code (and may run a container's
+command on the host), and a normal exit flushes the parent's buffers a second time.  So the child is one function call
+inside `try`, and leaves by _exit(2) whatever happens.
 
 No thread may be running at a fork: the child gets a copy of every lock, and of the threads only the one that called.
 

@@ -36,7 +36,7 @@ def fifo_path(state_root: str, container_id: str) -> str:
     return f"{state_root}/{container_id}/exec.fifo"
 
 
-def claim(state_root: str, container_id: str) -> int:
+def reserve(state_root: str, container_id: str) -> int:
     """Make the container's directory and exec.fifo: whoever makes the fifo has the id.  Returns it, open.
 
     It is open for reading and writing, so that init's read waits for a writer and no open ever does.

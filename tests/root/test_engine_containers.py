@@ -44,7 +44,7 @@ def make(paths: Paths) -> Make:
 
     def made(*args: str, **fields: Any) -> Record:
         options = run_options.defaults("busybox", args)
-        options.update({"network": "none", "plugs": [], "pull": "never", **fields})  # type: ignore[typeddict-item]
+        options.update({"network": "none", "attachments": [], "pull": "never", **fields})  # type: ignore[typeddict-item]
         return containers.create(paths, options, Progress())
 
     return made

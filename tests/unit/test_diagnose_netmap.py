@@ -218,7 +218,11 @@ def test_a_bridge_without_the_gateways_address() -> None:
     ("facts", "broken", "text"),
     [
         ({"up": False}, "down", "its veth vethac120002 is down"),
-        ({"master": ""}, "not plugged in", "its veth vethac120002 is no port of mr-111111111111"),
+        (
+            {"master": ""},
+            "on no bridge of its network",
+            "its veth vethac120002 is no port of mr-111111111111",
+        ),
         (
             {"learns": True},
             "",

@@ -69,3 +69,23 @@ def test_every_file_is_in_a_reading() -> None:
     listed = {path for files, _ in second_readings().values() for path in files}
     listed |= {PACKAGE / path for path in chain()}
     assert {path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"} <= listed
+
+
+def followed_by(path: Path) -> list[str]:
+    """What the `Next` line of a file says, whole."""
+    return re.findall(r"^Next +(.+)$", opening(str(path)), re.MULTILINE)
+
+
+def test_next_names_one_file_and_leads_to_an_end() -> None:
+    outside = [path for path in PACKAGE.rglob("*.py") if str(path.relative_to(PACKAGE)) not in chain()]
+    after = {}
+    for path in outside:
+        for name in followed_by(path):
+            found = [place for place in (path.parent / name, PACKAGE / name) if place.is_file()]
+            assert found, f"{path}: Next {name}"
+            after[path] = found[0]
+    for path in after:
+        way = [path]
+        while way[-1] in after:
+            assert after[way[-1]] not in way, way
+            way.append(after[way[-1]])

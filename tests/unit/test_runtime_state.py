@@ -11,44 +11,44 @@ from minirun.runtime.sync import Sync
 
 
 @pytest.fixture
-def claimed(tmp_path):
+def reserved(tmp_path):
     """The state root with one container `x` of this very process."""
     root = str(tmp_path)
-    os.close(state.claim(root, "x"))
+    os.close(state.reserve(root, "x"))
     made = state.new("x", {"annotations": {"a": "b"}}, "/bundle", "/rootfs", "/minirun/x")
     made.update(status="created", pid=os.getpid(), start_time=processes.start_time(os.getpid()))
     state.write(root, made)
     return root
 
 
-def test_a_fifo_means_created_and_none_running(claimed):
-    assert state.read(claimed, "x")["status"] == "created"
-    os.unlink(state.fifo_path(claimed, "x"))
-    assert state.read(claimed, "x")["status"] == "running"
+def test_a_fifo_means_created_and_none_running(reserved):
+    assert state.read(reserved, "x")["status"] == "created"
+    os.unlink(state.fifo_path(reserved, "x"))
+    assert state.read(reserved, "x")["status"] == "running"
 
 
-def test_another_process_with_the_same_pid_is_not_it(claimed):
-    made = state.read(claimed, "x")
+def test_another_process_with_the_same_pid_is_not_it(reserved):
+    made = state.read(reserved, "x")
     made["start_time"] -= 1
-    state.write(claimed, made)
-    assert (state.read(claimed, "x")["status"], state.read(claimed, "x")["pid"]) == ("stopped", 0)
+    state.write(reserved, made)
+    assert (state.read(reserved, "x")["status"], state.read(reserved, "x")["pid"]) == ("stopped", 0)
 
 
-def test_an_id_is_claimed_once_also_while_it_runs(claimed):
+def test_an_id_is_given_once_also_while_it_runs(reserved):
     with pytest.raises(ConflictError, match="in use"):
-        state.claim(claimed, "x")
-    os.unlink(state.fifo_path(claimed, "x"))
+        state.reserve(reserved, "x")
+    os.unlink(state.fifo_path(reserved, "x"))
     with pytest.raises(ConflictError, match="in use"):
-        state.claim(claimed, "x")
-    assert not os.path.exists(state.fifo_path(claimed, "x"))
+        state.reserve(reserved, "x")
+    assert not os.path.exists(state.fifo_path(reserved, "x"))
 
 
-def test_discarding_leaves_what_is_not_ours(claimed):
-    (open(f"{claimed}/x/shim.lock", "w")).close()
-    state.discard(claimed, "x")
-    assert os.listdir(f"{claimed}/x") == ["shim.lock"]
+def test_discarding_leaves_what_is_not_ours(reserved):
+    (open(f"{reserved}/x/shim.lock", "w")).close()
+    state.discard(reserved, "x")
+    assert os.listdir(f"{reserved}/x") == ["shim.lock"]
     with pytest.raises(NotFoundError, match="does not exist"):
-        state.read(claimed, "x")
+        state.read(reserved, "x")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "ä", "a\0"])
@@ -57,10 +57,10 @@ def test_ids_that_could_name_another_directory_are_refused(name):
         state.directory("/run/x", name)
 
 
-def test_all_ids_are_those_with_a_state(claimed):
-    os.mkdir(f"{claimed}/half")
-    assert state.all_ids(claimed) == ["x"]
-    assert state.all_ids(f"{claimed}/nosuch") == []
+def test_all_ids_are_those_with_a_state(reserved):
+    os.mkdir(f"{reserved}/half")
+    assert state.all_ids(reserved) == ["x"]
+    assert state.all_ids(f"{reserved}/nosuch") == []
 
 
 # ---- the conversation with the child

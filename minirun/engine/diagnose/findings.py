@@ -245,7 +245,7 @@ def _of_veth(
         yield f"{bridge} does not know that it is at {veth}", snapshot.fdb_command(endpoint)
     elif broken and bridge in kernel.links:
         yield f"its veth {veth} is no port of {bridge}", snapshot.set_master_command(network, endpoint)
-    if kernel.links[veth].learns and broken != "not plugged in":
+    if kernel.links[veth].learns and broken != "on no bridge of its network":
         yield (
             f"its veth {veth} learns: it could take, or hear, what is for its neighbours",
             snapshot.isolate_command(endpoint),

@@ -6,7 +6,7 @@ is made of that (the map, remarks, hops of a packet's way) is tested without a k
 See      network/bridge.py draws the parts; network/firewall.py says what has to be in the tables
 By hand  ip -d address; bridge fdb show; ip route show default; nft list table inet minirun;
          nft list table bridge minirun; nsenter --net=/proc/PID/ns/net ip address
-Next     netmap.py, findings.py
+Next     findings.py
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def broken(network: Network, endpoint: Endpoint, kernel: Kernel) -> str:
     if not link.up:
         return "down"
     if link.master != network["bridge"]:
-        return "not plugged in"
+        return "on no bridge of its network"
     return "" if endpoint["mac"] in kernel.fdb.get(link.name, ()) else "unknown to the bridge"
 
 

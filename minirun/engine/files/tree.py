@@ -106,11 +106,11 @@ def of_container(paths: Paths, record: Record) -> Iterator[Tree]:
                 f"Container {record['id']} is restarting, wait until the container is running"
             )
         if not has_shim:
-            claim = overlay.claim(paths.container(record["id"]))
+            lock = overlay.lock(paths.container(record["id"]))
             if not _now(paths, record)[1]:
-                yield from _of_stopped(paths, record, claim)
+                yield from _of_stopped(paths, record, lock)
                 return
-            os.close(claim)
+            os.close(lock)
         time.sleep(0.02)
     raise ConflictError(f"container {record['name']} is being started", "try again")
 
@@ -147,8 +147,8 @@ def _closed(pid: int) -> frozenset[int]:
     return frozenset(found)
 
 
-def _of_stopped(paths: Paths, record: Record, claim: int) -> Iterator[Tree]:
-    """The tree of one that nobody can start while we hold `claim`; then the mounts are gone before it is."""
+def _of_stopped(paths: Paths, record: Record, lock: int) -> Iterator[Tree]:
+    """The tree of one that nobody can start while we hold `lock`; then the mounts are gone before it is."""
     try:
         root = detached.tree(lambda: _mount(paths, record))
         try:
@@ -156,7 +156,7 @@ def _of_stopped(paths: Paths, record: Record, claim: int) -> Iterator[Tree]:
         finally:
             os.close(root)  # dissolves the mounts: open_tree(2)
     finally:
-        os.close(claim)
+        os.close(lock)
 
 
 def _mount(paths: Paths, record: Record) -> str:

@@ -6,9 +6,9 @@
 
 Refusals are in Docker's words.  What cgroup v2 has no file for is refused, never passed over.
 
-See      docs.docker.com "Resource constraints"; runtime-spec config-linux.md "Memory" and what follows it
+See      docs.docker.com "Resource constraints"; runtime-spec config-linux.md "Memory" and what follows it;
+         bundle.py for a new container, update.py for one that is there
 By hand  cat /sys/fs/cgroup/minirun/ID/memory.max
-Next     bundle.py for a new container, update.py for one that is there
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 
 See      mount(8) for the options' names; moby volume/mounts/linux_parser.go for the rules and Docker's words
 By hand  jq .mounts container.json
-Next     volumes.py
+Next     engine/volumes.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The process that makes one container's network, beside the shim, which mounts the overlay meanwhile.
 
-What it imports is heavy, so it lives and dies here and never gets into the shim.  And it takes time, 20 ms, so the
+Pyroute2, by which it makes links (network/links.py), is heavy: it lives and dies here and never gets into the shim,
+which imports no more than it takes to give a network back (cleanup.load_for).  And the import takes time, 20 ms, so the
 process is forked before it is known whether it is needed, and imports while the command line is still being read.
 
 Next     network/bridge.py

@@ -69,7 +69,7 @@ class Running:
         self.held = held
         self.home = home
         self.once = once
-        self.overlay = -1  # the claim on it, see overlay.py
+        self.overlay = -1  # the lock on it, see overlay.py
         self.pid = 0  # of the program; 0 before the first, and while one is being made
         self.streams = Streams({}, Input(-1, is_terminal=False), None)
 
@@ -79,5 +79,5 @@ class Running:
             syscalls.umount2(self.held.rootfs, MNT_DETACH, why="the next one to mount it is to have it alone")
         except syscalls.SyscallError as error:
             if error.errno not in (errno.EINVAL, errno.ENOENT):
-                return  # then it goes with this process, and the claim with both
+                return  # then it goes with this process, and the lock with both
         os.close(self.overlay)

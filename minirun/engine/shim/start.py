@@ -4,11 +4,18 @@ There is no daemon.  The shim mounts the container's overlay in a mount namespac
 calls the runtime, then sits between the container and the world: it holds the terminal or the pipes, writes the log,
 passes signals on, waits, records the exit and cleans up.  It outlives the `minirun run` that started it.
 
-    ORDER -> claim -> own mounts -> ports -> network (beside us) -> program runs -> supervisor.py
-                                             overlay, volumes
+    ORDER -> hold -> own mounts -> ports -> network (beside us) -> program runs -> supervisor.py
+                                            overlay, volumes
+
+    Held      the container is ours alone: its lock, socket and record, and the host's ports that it publishes,
+              kept from others by a Reservation                                                running.py
+    Running   a program runs in it: its pid, its streams, the overlay                          running.py
+    Maker     a child that makes the network meanwhile; there ahead of the order where one is likely, and
+              dismissed where none is to be made                                               netmaker.py
 
 What is the shim's own dies with it: the overlay (the kernel drops a mount namespace with its last process), the
-pinned network namespace, and the container (PR_SET_PDEATHSIG).  So `kill -9` leaks nothing that needs a mount table.
+network namespace (which no process needs to be in: it is mounted on `netns` in the run directory, here), and the
+container (PR_SET_PDEATHSIG).  So `kill -9` leaks nothing that needs a mount table.
 
 See      prctl(2), mount_namespaces(7), Documentation/filesystems/overlayfs.rst
 By hand  unshare -m
@@ -50,7 +57,7 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     """
     _leave_caller(client)
     maker = netmaker.ahead() if expect_network and not trace.on else None
-    kind, content, ordered = channel.receive_descriptors(client)
+    kind, content, start_locks = channel.receive_descriptors(client)
     if kind != channel.ORDER:  # the command line was wrong, or only asked for help
         if maker:
             maker.dismiss()
@@ -58,22 +65,22 @@ def main(client: socket.socket, expect_network: bool = False) -> int:
     order = jsontext.loads(content)
     paths = Paths(order["root"], order["state"])
     try:
-        held = claim(paths, order["id"])
+        held = hold(paths, order["id"])
     except (MinirunError, OSError) as error:  # it runs already, or is gone: not ours to undo
         channel.send_json(client, channel.FAILED, channel.report(error))
         return 125
     try:
         running = start(held, (order["rows"], order["columns"]), once=order["once"], maker=maker)
         supervisor = Supervisor(running, held.record, start_again)
-        supervisor.welcome(client, order["streams"])
+        supervisor.welcome(client, order["streams"])  # whoever has ordered it hears that it runs
     except Exception as error:
         # whatever it is: nothing may stay of the container, and the person has to hear of it
         _give_up(held, client, error)
         return 125
     records.forget_start(paths, held.id)
-    for lock in ordered:
+    for lock in start_locks:  # of create.order(): held until our own lock says that somebody looks after it
         os.close(lock)
-    cleanup.load_for(held.record)
+    cleanup.load_for(held.record)  # what its end will need is imported while it runs
     supervisor.supervise()
     return 0
 
@@ -100,7 +107,7 @@ def _give_up(held: Held, client: socket.socket, error: Exception) -> None:
 # ---- the container is ours ----------------------------------------------------------------------------------
 
 
-def claim(paths: Paths, container_id: str) -> Held:
+def hold(paths: Paths, container_id: str) -> Held:
     """Become the container's shim.  Raises ConflictError when it has one, NotFoundError when it is gone."""
     with records.changing(paths):  # nobody removes it now, and no other shim comes in between
         record = cleanup.repair(paths, records.read(paths, container_id))
@@ -176,11 +183,11 @@ def _order_network(running: Running, maker: Maker | None) -> Maker | None:
 
 
 def _mount_overlay(held: Held) -> int:
-    """The container's root filesystem.  Returns the claim on it, which `cp` may have while the container is down."""
+    """The container's root filesystem.  Returns the lock on it, which `cp` may have while the container is down."""
     trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
-    claimed = overlay.claim(held.directory)
+    lock = overlay.lock(held.directory)
     overlay.mount(held.directory, held.record["layers"])
-    return claimed
+    return lock
 
 
 def _run_program(running: Running, size: tuple[int, int]) -> None:

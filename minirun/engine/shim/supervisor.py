@@ -62,8 +62,8 @@ class Supervisor:
         self.paths = running.held.paths
         self.parts: list[Part] = []  # what the loop serves
         self.server = Server(running.held.listener, self.parts, self)
-        door = loop.Waiting(running.held.listener.fileno(), self.server.accept)
-        self.parts += [door, self._termination(), Unreaped()]
+        arrivals = loop.Waiting(running.held.listener.fileno(), self.server.accept)
+        self.parts += [arrivals, self._termination(), Unreaped()]
         # of this run of the program
         self.run_parts: list[Part] = []
         self.oom: OomWatch | None = None

@@ -94,9 +94,12 @@ class Attached:
         return None
 
     def wait_for_shim(self) -> None:
-        """After the last run of a container that we have started: return when all of it is put away."""
-        if self.shim:
-            self.shim.wait()
+        """After the last run of a container: return when all of it is put away.
+
+        The shim hangs up then; it may live on for others, who have not read all yet.
+        """
+        while channel.receive(self.sock)[0]:
+            pass
 
     def show(self, streams: Sequence[str]) -> None:
         """From now on receive "stdout", "stderr" or both of a program that runs."""

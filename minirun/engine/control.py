@@ -84,13 +84,16 @@ def ask(
 
 
 def end_shim(paths: Paths, record: Record, sock: socket.socket, seconds: float) -> bool:
-    """Kill a shim that says nothing, and wait until it has gone.  Its container dies with it."""
+    """Kill a shim that says nothing, and wait until it has gone.  Its container dies with it.
+
+    One that has let go of the container has put all away, and lives on for its last clients: it is left alone.
+    """
+    if not records.has_shim(paths, record["id"]):
+        return True
     pid = channel.peer(sock)
     pidfd = os.pidfd_open(pid)
     try:
-        if files.text(f"/proc/{pid}/comm").strip() == "minirun:shim" and records.has_shim(
-            paths, record["id"]
-        ):
+        if files.text(f"/proc/{pid}/comm").strip() == "minirun:shim":
             signals.pidfd_send_signal(pidfd, signals.SIGKILL)
         return _readable(pidfd, seconds)
     finally:

@@ -4,13 +4,14 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from minirun import jsontext
 from minirun.engine import channel
-from tests.containers import eventually
+from tests.containers import Container, eventually
 from tests.terminals import Terminal
 
 
@@ -167,6 +168,66 @@ def test_whoever_waits_hears_the_end_and_then_that_all_is_put_away(sleeper, conn
     how = {"code": 137, "oom": False, "last": True, "trouble": ""}
     assert (kind, jsontext.loads(content)) == (channel.EXITED, how)
     assert channel.receive(sock) == (b"", b"")
+
+
+# ---- those who do not read
+
+FLOOD = "trap 'exit 0' TERM; while :; do head -c 65536 /dev/zero; done"
+
+
+@pytest.fixture
+def flooding(minirun):
+    """The name of a container whose program is held up, for nobody reads what the `run` in front of it prints."""
+    process = minirun.spawn("run", "--name", "slow", "busybox", "sh", "-c", FLOOD, stdout=subprocess.PIPE)
+    eventually(lambda: minirun("ps", "-q").stdout)
+    yield "slow"
+    process.stdout.close()
+    process.wait(10)
+
+
+@pytest.mark.parametrize("words", [("stop", "-t", "1"), ("kill",), ("rm", "-f"), ("restart", "-t", "1")])
+def test_who_began_it_and_does_not_read_keeps_nobody_from_ending_it(minirun, flooding, words):
+    began = time.monotonic()
+    assert minirun(*words, flooding, check=True).stderr == ""
+    assert time.monotonic() - began < 6
+    minirun("rm", "-f", flooding)
+
+
+def flood_unread(container, sock) -> None:
+    """Attach without ever reading, and wait until the shim has more for us than it can send."""
+    sock.send(channel.ATTACH + b'["stdout"]')
+    log = Path(container.inspect("{{.LogPath}}"))
+    before = log.stat().st_size
+    eventually(lambda: log.stat().st_size > before + (5 << 20), seconds=30)
+
+
+@pytest.mark.parametrize("words", [("stop", "-t", "1"), ("rm", "-f")])
+def test_an_onlooker_who_does_not_read_keeps_nobody_from_ending_it(start, connect, minirun, words):
+    container = start("busybox", "sh", "-c", FLOOD)
+    flood_unread(container, connect(container))
+    began = time.monotonic()
+    minirun(*words, container.id, check=True)
+    assert time.monotonic() - began < 4
+
+
+def test_an_onlooker_who_does_not_read_does_not_keep_run_in_front(minirun, connect):
+    process = minirun.spawn("run", "--name", "seen", "busybox", "sh", "-c", FLOOD, stdout=subprocess.DEVNULL)
+    eventually(lambda: minirun("ps", "-q").stdout)
+    container = Container(minirun, minirun("inspect", "-f", "{{.Id}}", "seen").stdout.strip(), 0)
+    flood_unread(container, connect(container))
+    minirun("kill", "seen", check=True)
+    assert process.wait(4) == 137
+
+
+def test_whoever_has_read_all_is_hung_up_on_and_who_has_not_still_gets_all(start, connect, minirun):
+    container = start("busybox", "sh", "-c", FLOOD)
+    slow, quick = connect(container), connect(container)
+    flood_unread(container, slow)
+    minirun("kill", container.id, check=True)
+    assert [channel.receive(quick)[0] for _ in range(2)] == [channel.EXITED, b""]
+    heard = list(iter(lambda: channel.receive(slow)[0], b""))
+    assert heard[0] == channel.STDOUT
+    assert channel.EXITED in heard
 
 
 # ---- requests

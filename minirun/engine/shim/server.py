@@ -80,6 +80,11 @@ class Server:
         self.parts.append(client)
         return client
 
+    def hang_up(self) -> None:
+        """End the connection to each client that has got all it was sent."""
+        for client in [one for one in self.clients if not one.waiting]:
+            self._remove(client)
+
     def _remove(self, client: Client) -> None:
         if client in self.verbs.streams.clients and self.verbs.is_up():
             self.verbs.emit("detach")

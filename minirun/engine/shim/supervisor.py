@@ -218,12 +218,17 @@ class Supervisor:
                 loop.serve([*self.parts, timer], lambda timer=timer: timer.over)  # type: ignore[misc]
 
     def _announce_end(self, code: int) -> None:
-        """Announce the end; wait for those who belong to the program's pipeline, and a little for onlookers."""
+        """Announce the end; wait for those who belong to the program's pipeline, and a little for onlookers.
+
+        Whoever has heard it is hung up on, which says that all is put away: who stops the container, or starts it
+        again, waits for that, and not for others who do not read.
+        """
         self._announce_exit(code, last=True)
         timer = loop.Timer(FAREWELL_SECONDS)
 
         def is_delivered() -> bool:
-            behind = [client for client in self.server.clients if client.waiting]
+            self.server.hang_up()
+            behind = self.server.clients
             return not behind or (timer.over and not any(client.patient for client in behind))
 
         loop.serve([*self.server.clients, timer], is_delivered)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 
 from minirun.engine import control, records
-from minirun.engine.options import limits
+from minirun.engine.options import limits, policies, shape
 from minirun.errors import ConflictError, UsageError
 from minirun.linux import cgroup_controllers, cgroup_files
 
@@ -41,6 +41,7 @@ def update(
 
     Raises UsageError, UnsupportedError or ConflictError with the container as it was before.
     """
+    _check(resources, cgroup_conf, restart)
     if restart and record["options"]["auto_remove"] and restart["name"] != "no":
         raise ConflictError(
             "Restart policy cannot be updated because AutoRemove is enabled for the container"
@@ -60,6 +61,16 @@ def update(
         group = f"/minirun/{record['id']}" if records.is_up(record) else ""
         with _written(group, changed):
             control.change_locked(paths, record, {"options": options})
+
+
+def _check(resources: Resources, cgroup_conf: Mapping[str, str], restart: RestartPolicy | None) -> None:
+    """The same as when a container is made.  Raises UsageError."""
+    shape.check(resources, shape.RESOURCES, "resources")
+    shape.check(cgroup_conf, {str: str}, "cgroup_conf")
+    limits.raw(f"{file}={value}" for file, value in cgroup_conf.items())
+    if restart:
+        shape.check(restart, shape.RESTART, "restart")
+        policies.check_restart(restart)
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,6 +109,15 @@ def port_range(text: str, what: str, *, least: int) -> list[int]:
     return list(range(numbers[0], numbers[1] + 1))
 
 
+def check(request: PortRequest) -> None:
+    """What `parse` would not have made.  Raises UsageError."""
+    inside, outside = request["container_port"], request["host_ports"]
+    if not 1 <= inside <= 65535 or not outside or not all(0 <= port <= 65535 for port in outside):
+        raise UsageError(f"invalid ports: {outside or 'none'} to {inside}", "numbers from 1 to 65535")
+    if address := request["host_ip"]:
+        _host_ip(address, f"[{address}]:")
+
+
 def parse_exposed(text: str) -> list[str]:
     """`--expose 80[-90][/udp]` as ["80/tcp", ...].  Raises UsageError."""
     rest, protocol = _protocol(text)

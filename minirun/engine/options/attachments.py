@@ -123,9 +123,67 @@ def _is_unattached(network: str) -> bool:
 
 def check(options: RunOptions) -> None:
     """What does not go together, whatever networks there are.  Raises UsageError."""
+    for one in options["attachments"]:
+        check_words(one)
+    _check_names(options)
+    _check_ports(options)
     _check_attachments(options["attachments"])
     if options["network"].startswith("container:"):
         _check_shared(options)
+    _check_mode(options)
+
+
+def check_words(one: Attachment) -> None:
+    """Aliases and addresses of one attachment, as if they were words of a command line.  Raises UsageError."""
+    mode(one["network"])
+    for text in one["aliases"]:
+        alias(text)
+    for key in ("ipv4", "ipv6", "mac"):
+        if one[key]:
+            {"ipv4": ipv4, "ipv6": ipv6, "mac": mac}[key](one[key])
+
+
+def _check_names(options: RunOptions) -> None:
+    """What goes into the container's /etc/hosts and resolv.conf."""
+    for address in options["dns"]:
+        nameserver(address)
+    for word in (*options["dns_search"], *options["dns_options"]):
+        check_line(word, "word for resolv.conf")
+    for entry in options["extra_hosts"]:
+        if len(entry) != 2 or "=" in entry[0]:
+            raise UsageError(f"invalid entry of extra_hosts: {entry}", "[name, address]")
+        extra_host("=".join(entry))
+
+
+def check_line(text: str, what: str) -> None:
+    """What stands in a line of /etc/hosts or resolv.conf may not begin another one.  Raises UsageError."""
+    if not text.isprintable():
+        raise UsageError(f"invalid {what}: {text!a}", "one line, without control characters")
+
+
+def _check_ports(options: RunOptions) -> None:
+    if not options["ports"] and not options["exposed"]:
+        return
+    from minirun.network import ports  # opens sockets, which most have no need of
+
+    for text in options["exposed"]:
+        if ports.parse_exposed(text) != [text]:
+            raise UsageError(f'invalid exposed port: "{text}"', "as in 80/tcp")
+    for request in options["ports"]:
+        ports.check(request)
+
+
+def _check_mode(options: RunOptions) -> None:
+    """`network` says again what the first attachment says, for those who have none."""
+    first = next((one["network"] for one in options["attachments"]), "")
+    network = options["network"]
+    mode(network)
+    if first if _is_unattached(network) else first != network:
+        raise UsageError(
+            f'the options contradict each other: network is "{network}", and attachments '
+            + (f'begin with "{first}"' if first else "are empty"),
+            'options["network"], options["attachments"] = attachments.all_of(["NETWORK"])',
+        )
 
 
 def _check_attachments(attachments: Sequence[Attachment]) -> None:

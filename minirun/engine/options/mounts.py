@@ -77,6 +77,16 @@ def _check_destination(kind: str, path: str) -> None:
         )
 
 
+def check(mounts: Iterable[MountPoint]) -> None:
+    """Raises UsageError for a place where nothing can be mounted, and a name that no volume can have."""
+    for one in mounts:
+        _check_destination(one["kind"], one["destination"])
+        if one["kind"] == "volume" and one["name"]:
+            check_name(one["name"])
+        if one["kind"] == "bind" and not one["source"].startswith("/"):
+            raise UsageError(f"invalid mount: '{one['source']}' of the host is no absolute path")
+
+
 def _host_path(text: str) -> str:
     """`./x` and `../x` are beside us."""
     return os.path.abspath(text) if text.split("/", 1)[0] in (".", "..") else text

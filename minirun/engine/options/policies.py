@@ -55,14 +55,22 @@ def restart(text: str) -> RestartPolicy:
         raise UsageError("invalid restart policy format: maximum retry count must be an integer")
     if colon and name != "on-failure":
         raise UsageError("invalid restart policy: maximum retry count can only be used with 'on-failure'")
-    if count.startswith("-"):
+    made: RestartPolicy = {"name": name or "no", "maximum": int(count or 0)}
+    check_restart(made)
+    return made
+
+
+def check_restart(policy: RestartPolicy) -> None:
+    """Raises UsageError for a policy that makes no sense; in Docker's words."""
+    if policy["maximum"] and policy["name"] != "on-failure":
+        raise UsageError("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+    if policy["maximum"] < 0:
         raise UsageError("invalid restart policy: maximum retry count cannot be negative")
-    return {"name": name or "no", "maximum": int(count or 0)}
 
 
 def health(
     *,
-    command: str | None = None,
+    command: str | list[str] | None = None,
     interval: str = "",
     timeout: str = "",
     start_period: str = "",
@@ -70,8 +78,9 @@ def health(
     retries: int | None = None,
     disable: bool = False,
 ) -> HealthSettings | None:
-    """What is said about health; None when nothing is.  `command` is for the shell; times are as `duration` has them.
+    """What is said about health; None when nothing is.
 
+    `command` is a text for the shell, or a list of a program and its arguments; times are as `duration` has them.
     Raises UsageError.
     """
     times = {
@@ -85,12 +94,36 @@ def health(
         raise UsageError("--no-healthcheck conflicts with --health-* options")
     if disable or not said:
         return _settings(["NONE"], 0) if disable else None
-    if (retries or 0) < 0:
-        raise UsageError("--health-retries cannot be negative")
-    made = _settings(["CMD-SHELL", command] if command else [], retries or 0)
+    made = _settings(_test(command), retries or 0)
     for name, text in times.items():
         made[name] = duration(text, f"--health-{name.replace('_', '-')}") if text else 0.0  # type: ignore[literal-required]
-    return _checked(made)
+    check_health(made)
+    return made
+
+
+def _test(command: str | list[str] | None) -> list[str]:
+    if not command:
+        return []
+    return ["CMD-SHELL", command] if isinstance(command, str) else ["CMD", *command]
+
+
+def check_health(settings: HealthSettings) -> None:
+    """Raises UsageError for what a shim could make nothing of."""
+    if settings["test"] and not _is_test(settings["test"]):
+        hint = '["CMD", program, ...], ["CMD-SHELL", text] or ["NONE"]'
+        raise UsageError(f"invalid health check: {settings['test']}", hint)
+    if settings["retries"] < 0:
+        raise UsageError("--health-retries cannot be negative")
+    for name in _TIMES:
+        if not 0 <= settings[name] <= _LONGEST:  # type: ignore[literal-required]  # nan neither
+            raise UsageError(f"--health-{name.replace('_', '-')} cannot be negative, or more than 292 years")
+    _checked(settings)
+
+
+def _is_test(test: list[str]) -> bool:
+    """Docker's three forms."""
+    kind, *words = test
+    return {"NONE": not words, "CMD": bool(words), "CMD-SHELL": len(words) == 1}.get(kind, False)
 
 
 def _checked(made: HealthSettings) -> HealthSettings:
@@ -114,14 +147,20 @@ def _settings(test: list[str], retries: int) -> HealthSettings:
 
 
 def of_image(healthcheck: dict[str, Any] | None) -> HealthSettings | None:
-    """The image's HEALTHCHECK, config.Healthcheck."""
+    """The image's HEALTHCHECK, config.Healthcheck.  Raises UsageError when that is none."""
     if not healthcheck:
         return None
-    test = healthcheck.get("Test") or []
-    known = test[:1] == ["NONE"] or (test[:1] in (["CMD"], ["CMD-SHELL"]) and len(test) > 1)
-    made = _settings(test if known else [], healthcheck.get("Retries") or 0)
-    for name, key in _TIMES.items():
-        made[name] = (healthcheck.get(key) or 0) / 1e9  # type: ignore[literal-required]
+    try:
+        test = list(healthcheck.get("Test") or [])
+        known = test[:1] == ["NONE"] or (test[:1] in (["CMD"], ["CMD-SHELL"]) and len(test) > 1)
+        made = _settings([str(word) for word in test] if known else [], int(healthcheck.get("Retries") or 0))
+        for name, key in _TIMES.items():
+            made[name] = (healthcheck.get(key) or 0) / 1e9  # type: ignore[literal-required]
+    except (TypeError, ValueError, AttributeError):
+        hint = "--no-healthcheck, or an image whose config is right"
+        raise UsageError(
+            f"the image's health check makes no sense: {ascii(healthcheck)[:60]}", hint
+        ) from None
     return made
 
 

@@ -166,6 +166,9 @@ def security(entries: Iterable[str]) -> tuple[bool, dict[str, Any] | None]:
 
 def check(options: RunOptions) -> None:
     """All that can be wrong without looking at what there is on this machine.  Raises UsageError; changes nothing."""
+    from minirun.engine.options import mounts, policies, shape  # who only reads records has none to check
+
+    shape.check(options, shape.of_options(defaults("")), "")
     if options["name"]:
         check_name(options["name"])
     if options["stop_signal"] and signals.named(options["stop_signal"]) is None:
@@ -178,6 +181,10 @@ def check(options: RunOptions) -> None:
         capabilities.normalise(name)
     if len(options["hostname"]) > 64:
         raise UsageError(f'invalid hostname "{options["hostname"]}": more than 64 characters')
+    for key in ("hostname", "domainname"):
+        attachments.check_line(options[key], key)
+    for entry in options["env"]:
+        check_variable(entry)
     if not -1000 <= options["oom_score_adj"] <= 1000:
         raise UsageError(
             f"Invalid value {options['oom_score_adj']}, range for oom score adj is [-1000, 1000]"
@@ -186,9 +193,34 @@ def check(options: RunOptions) -> None:
         raise UsageError("conflicting options: cannot specify both --restart and --rm")
     for name in options["sysctls"]:
         _check_sysctl(name, options["network"])
+    for limit in options["rlimits"]:
+        _check_rlimit(limit)
+    if options["shm_size"] < 0:
+        raise UsageError(f"invalid size {options['shm_size']} for /dev/shm", "bytes; 0 is the default")
+    if options["seccomp"] and "defaultAction" not in options["seccomp"]:
+        raise UsageError("the seccomp profile has no defaultAction")
+    mounts.check(options["mounts"])
     attachments.check(options)
     limits.check(options["resources"])
+    limits.raw(f"{file}={value}" for file, value in options["cgroup_conf"].items())
     logging.check(options["log"])
+    policies.check_restart(options["restart"])
+    if options["health"]:
+        policies.check_health(options["health"])
+
+
+def check_variable(entry: str) -> None:
+    """One of `env`.  Raises UsageError."""
+    name, equals, _ = entry.partition("=")
+    if not name or not equals:
+        raise UsageError(f'invalid environment variable: "{entry}"', "as in NAME=value")
+
+
+def _check_rlimit(limit: Rlimit) -> None:
+    """The same rules as for the words of --ulimit."""
+    if not limit["type"].startswith("RLIMIT_"):
+        raise UsageError(f'invalid ulimit: "{limit["type"]}"', "as in RLIMIT_NOFILE")
+    ulimit(f"{limit['type'].removeprefix('RLIMIT_')}={limit['soft']}:{limit['hard']}")
 
 
 def check_name(name: str) -> None:

@@ -5,6 +5,7 @@ See  channel.py for the messages, shim/server.py for what can be asked
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -17,6 +18,7 @@ from minirun.linux import signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
     from typing import Any
 
     from minirun.engine.record_types import Record
@@ -109,11 +111,23 @@ def change(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
 def change_locked(paths: Paths, record: Record, fields: dict[str, Any]) -> None:
     """The same, for those who hold the lock of records.changing()."""
     if records.has_shim(paths, record["id"]):
-        request(paths, record, "change", fields=fields)
+        with _hint_if_older(paths, record):
+            request(paths, record, "change", fields=fields)
     else:
         current = records.read(paths, record["id"])
         current.update(fields)  # type: ignore[typeddict-item]
         records.write(paths, current)
+
+
+@contextlib.contextmanager
+def _hint_if_older(paths: Paths, record: Record) -> Iterator[None]:
+    """A container goes on with the minirun that has started it, which need not know of all that there is today."""
+    try:
+        yield
+    except MinirunError as error:
+        if not error.hint and records.is_older(paths, record["id"]):
+            error.hint = f"an earlier minirun has started it: `minirun restart {record['name']}` first"
+        raise
 
 
 def execute(sock: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:

@@ -211,6 +211,11 @@ def _read(paths: Paths, name: str) -> Any:
         return None
 
 
+def is_older(paths: Paths, container_id: str) -> bool:
+    """Whether it is an earlier minirun that wrote the record last: the shim's, while there is one."""
+    return bool(files.read_json(path(paths, container_id))["version"] < VERSION)
+
+
 def _names(paths: Paths) -> list[str]:
     """All but the lock, and what is being deleted."""
     return files.visible_names(paths.containers)

@@ -35,7 +35,11 @@ def delay_after(
     `restart_count` restarts have been made, the last after `last_delay` (0 before the first), and then it ran for
     `up_seconds`.
     """
-    if stopped_by_hand or not _wanted(policy, code, restart_count):
+    try:
+        wanted = not stopped_by_hand and _wanted(policy, code, restart_count)
+    except (KeyError, TypeError):  # of a record from when nobody looked; the shim, which asks, has to live
+        wanted = False
+    if not wanted:
         return None
     if up_seconds >= STEADY or not last_delay:
         return FIRST_DELAY

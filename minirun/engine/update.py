@@ -11,11 +11,12 @@ By hand  echo 128M > /sys/fs/cgroup/minirun/ID/memory.max
 from __future__ import annotations
 
 import contextlib
+import os
 
 from minirun.engine import control, records
 from minirun.engine.options import limits, policies, shape
-from minirun.errors import ConflictError, UsageError
-from minirun.linux import cgroup_controllers, cgroup_files
+from minirun.errors import ConflictError, UnsupportedError, UsageError
+from minirun.linux import cgroup_controllers, cgroup_files, cgroup_limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +60,22 @@ def update(
         options = {**options, "resources": wanted, "cgroup_conf": conf}
         options["restart"] = restart or options["restart"]
         group = f"/minirun/{record['id']}" if records.is_up(record) else ""
+        if group:
+            _require_group(record, group, changed)
         with _written(group, changed):
             control.change_locked(paths, record, {"options": options})
+
+
+def _require_group(record: Record, group: str, changed: Mapping[str, str]) -> None:
+    """A minirun that knew cgroup2 alone made no groups in the v1 hierarchies.  Raises UnsupportedError."""
+    v1 = cgroup_files.v1_directories(group)
+    lacking = [name for file in changed if (name := cgroup_limits.controller_of(file)) in v1]
+    if any(not os.path.isdir(v1[name]) for name in lacking):
+        raise UnsupportedError(
+            f"container {record['name']} has no control group for {', '.join(dict.fromkeys(lacking))}: "
+            "an earlier minirun has started it",
+            f"minirun restart {record['name']}, then again",
+        )
 
 
 def _check(resources: Resources, cgroup_conf: Mapping[str, str], restart: RestartPolicy | None) -> None:

@@ -84,6 +84,9 @@ if TYPE_CHECKING:
 
 LOCK = "/run/lock/minirun-network.lock"
 DEFAULT = "bridge"  # the network of those who ask for none: it has no names
+# What the first minirun that had networks calls `foreign_firewalls`.  It is written as well: containers of then go on
+# with the program that started them, and it has to read what is here.
+_FORMERLY = "gates"
 UNATTACHED = ("none", "host")  # what is no network that one can be on with others
 
 
@@ -172,7 +175,8 @@ def find(paths: Paths, text: str) -> Network:
 
 def write(paths: Paths, network: Network, *, durable: bool = False) -> None:
     """`durable`: it is to survive a power cut.  Who is on it does not, and need not."""
-    where, text = path(paths, network["name"]), jsontext.dumps(network, indent=2)
+    content = {**network, _FORMERLY: network["foreign_firewalls"]}
+    where, text = path(paths, network["name"]), jsontext.dumps(content, indent=2)
     why = "the ledger: who is on the network, written down before it is so and until it is no more"
     files.make_private(paths.networks)
     syscalls.act("creat", _write, where, text, durable, path=where, why=why, shown=(where, text))
@@ -214,8 +218,8 @@ def _load(paths: Paths, name: str) -> Network | None:
         return None
     if not isinstance(stored, dict) or "endpoints" not in stored:
         return None
-    if "gates" in stored:  # what the first minirun that had networks called them
-        stored["foreign_firewalls"] = stored.pop("gates")
+    if _FORMERLY in stored:  # one of then has changed that alone, if they differ
+        stored["foreign_firewalls"] = stored.pop(_FORMERLY)
     return stored  # type: ignore[return-value]
 
 

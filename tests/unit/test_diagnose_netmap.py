@@ -333,6 +333,14 @@ def test_elements_that_are_for_nobody() -> None:
     assert remark.advice == "nft delete element inet minirun published4 '{ tcp . 99 }'"
 
 
+def test_the_tables_of_an_earlier_minirun_are_understood() -> None:
+    """A container that it has started makes them anew under the names of then."""
+    known = kernel(network())
+    for family, where, key in [place for place in known.tables.elements if place[1] == "veths"]:
+        known.tables.elements[family, "cables", key] = known.tables.elements.pop((family, where, key))
+    assert remarks(network(), known) == []
+
+
 def test_what_somebody_changed_inside() -> None:
     known = kernel(network())
     known.insides[WEB] = Inside({"eth0": link("eth0", mac="02:00:00:00:00:01")}, "")

@@ -223,3 +223,15 @@ def test_a_command_without_a_shell():
 )
 def test_a_duration_is_written_as_go_does(seconds: float, text: str):
     assert health.duration(seconds) == text
+
+
+@pytest.mark.parametrize("test", [["true"], ["CMD"], []])
+def test_a_test_that_is_none_fails_and_ends_no_shim(test: list[str]):
+    """A record may be from when nobody looked."""
+
+    def start(args: list[str]) -> tuple[int, int]:
+        return launch([args[0]])
+
+    watched = Watched("", start, test=test, retries=1).run(2)
+    assert watched.last["exit_code"] == -1
+    assert watched.changes == [("starting", "unhealthy")]

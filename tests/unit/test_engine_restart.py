@@ -80,3 +80,9 @@ def test_no_policy_no_start_at_boot():
 
 def test_what_never_ran_is_not_started_at_boot():
     assert not restart.wanted_at_boot(record("always", started=""))
+
+
+@pytest.mark.parametrize("wrong", [{"name": "on-failure", "maximum": "3"}, {"name": "on-failure"}, {}, None])
+def test_a_policy_that_is_none_ends_no_shim(wrong: object):
+    """A record may be from when nobody looked."""
+    assert restart.delay_after(wrong, 1, 0, 0, 0, False) is None

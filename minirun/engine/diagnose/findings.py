@@ -140,7 +140,9 @@ def _unknown_elements(table: str, used: list[Network], kernel: Kernel) -> Iterat
         for network in used
         for element in [*firewall.of_network(network), *_of_endpoints(network)]
     }
-    for family, where, key in sorted(kernel.tables.elements.keys() - expected):
+    for family, where, key in sorted(kernel.tables.elements):
+        if (family, snapshot.TODAYS_SETS.get(where, where), key) in expected:
+            continue
         text = f"table {family} {table} has {key} in {where}, for no container there is"
         yield Remark("", "", text, f"nft delete element {family} {table} {where} '{{ {key} }}'")
 
@@ -154,6 +156,19 @@ def _place(element: Element) -> Key:
     return element[0], element[1], snapshot.plain(element[2])
 
 
+def _value(element: Element, kernel: Kernel) -> str:
+    """What stands in the tables for it, "?" for nothing."""
+    family, where, key = _place(element)
+    places = [(family, name, key) for name in (where, *_formerly(where))]
+    return next(
+        (kernel.tables.elements[place][0] for place in places if place in kernel.tables.elements), "?"
+    )
+
+
+def _formerly(where: str) -> list[str]:
+    return [old for old, today in snapshot.TODAYS_SETS.items() if today == where]
+
+
 def _missing(elements: Iterable[Element], kernel: Kernel) -> str:
     """Which sets lack something, of the tables that are there: `veths, macs`."""
     tables = kernel.tables
@@ -162,7 +177,7 @@ def _missing(elements: Iterable[Element], kernel: Kernel) -> str:
         for element in elements
         if element[0] in tables.families
         and not element[1].startswith("published")
-        and tables.elements.get(_place(element), ("?",))[0] != snapshot.plain(element[3])
+        and _value(element, kernel) != snapshot.plain(element[3])
     }
     return ", ".join(sorted(lacking))
 

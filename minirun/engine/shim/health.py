@@ -19,7 +19,6 @@ import time
 
 from minirun.engine import records
 from minirun.engine.shim import loop
-from minirun.errors import MinirunError
 from minirun.linux import signals
 from minirun.runtime import process
 
@@ -194,7 +193,9 @@ class Health(loop.Part):
         self.next = self.began_at + self.timeout
         try:
             self.probe = Probe(*self.launch(command(self.settings["test"])))
-        except (MinirunError, OSError) as error:  # the container may be ending, or full of processes
+        except (
+            Exception
+        ) as error:  # the container may be ending, or full of processes; it is not to end by this
             self._record(-1, str(error))
 
     def _ended(self, probe: Probe) -> None:

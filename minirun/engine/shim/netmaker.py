@@ -102,7 +102,12 @@ def _make(order: dict[str, Any], home: int) -> dict[str, object]:
         serve = nameservers.starter(home)
         bridge.attach(paths, order["sandbox"], order["attachments"], order["namespace"], serve)
         return {}
-    except (MinirunError, OSError) as error:
-        return {"error": str(error), "hint": getattr(error, "hint", "")}
     except trace.Cancelled as error:
         return {"cancelled": str(error)}
+    except (MinirunError, OSError) as error:
+        return {"error": str(error), "hint": getattr(error, "hint", "")}
+    except (
+        Exception
+    ) as error:  # a page of the ledger that is not as it should be: whoever waits is to hear of that
+        hint = f"`minirun doctor` looks at the networks, which are in {order['root']}/networks"
+        return {"error": f"the network cannot be made: {type(error).__name__}: {error}", "hint": hint}

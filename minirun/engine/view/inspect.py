@@ -10,6 +10,7 @@ By hand  cat container.json config.json; cat /proc/PID/status and the cgroup's f
 from __future__ import annotations
 
 import contextlib
+import os
 
 from minirun import files
 from minirun.engine import control, records
@@ -234,7 +235,11 @@ def _kernel(paths: Paths, record: Record) -> Facts:
     with contextlib.suppress(OSError, MinirunError):
         current = state.read(paths.state, record["id"])
         group = current["cgroup"]
-        in_v1 = {"CgroupsV1": there} if (there := cgroup_files.v1_directories(group)) else {}
+        # a container that an earlier minirun has started has none of these
+        there = {
+            name: path for name, path in cgroup_files.v1_directories(group).items() if os.path.isdir(path)
+        }
+        in_v1 = {"CgroupsV1": there} if there else {}
         return {"Cgroup": cgroup_files.directory(group), **in_v1, **_held(current)}
     return {}
 

@@ -206,7 +206,7 @@ def connect_command(
     attachment = attachments.attachment(
         network, aliases=words["alias"], ipv4=words["ip"] or "", ipv6=words["ip6"] or ""
     )
-    networks.connect(session, ledger.find(session, network), record, attachment)
+    networks.connect(session, network, record, attachment)
 
 
 @click.command("disconnect")
@@ -218,4 +218,4 @@ def disconnect_command(session: Session, force: bool, network: str, container: s
     """Disconnect a container from a network."""
     record = containers.find(session, container)
     network_repair.repair(session)
-    networks.disconnect(session, ledger.find(session, network), record)
+    networks.disconnect(session, network, record)

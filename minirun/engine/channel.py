@@ -175,3 +175,6 @@ class Exit:
         fields = jsontext.loads(content)
         self.code, self.oom, self.last = int(fields["code"]), bool(fields["oom"]), bool(fields["last"])
         self.trouble = str(fields.get("trouble", ""))  # what `exec` began leaves nothing
+
+    def __repr__(self) -> str:
+        return f"Exit(code={self.code}, oom={self.oom}, last={self.last}, trouble={self.trouble!r})"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from minirun.engine import control, endpoints, events, pools, records, sandbox
-from minirun.engine.options import attachments
+from minirun.engine.options import attachments, shape
 from minirun.errors import ConflictError, UsageError
 from minirun.network import bridge, ledger, transaction
 
@@ -110,11 +110,21 @@ def remove(paths: Paths, text: str) -> None:
 # ---- what containers are on ---------------------------------------------------------------------------------------
 
 
-def connect(paths: Paths, network: Network, record: Record, attachment: Attachment) -> None:
-    """Put a container on one network more: now if it runs, else when it starts.  Raises ConflictError, UsageError."""
+def find(paths: Paths, text: str) -> Network:
+    """The network that `text` names: a name, an id, or the beginning of one id.  Raises NotFoundError, UsageError."""
+    return ledger.find(paths, text)
+
+
+def connect(paths: Paths, text: str, record: Record, attachment: Attachment | None = None) -> None:
+    """Put a container on one network more: now if it runs, else when it starts.
+
+    The network is the one that `text` names, whatever `attachment` says.  Raises NotFoundError, ConflictError,
+    UsageError.
+    """
+    network = ledger.find(paths, text)
     _require_own(record, "connected to")
+    attachment = _attachment(network, attachment)
     sandbox.check_attachment(network, attachment)
-    attachment["network"] = network["name"]
     chosen = attachment["aliases"] or attachment["ipv4"] or attachment["ipv6"]
     if chosen and network["name"] == ledger.DEFAULT:
         raise UsageError("aliases and addresses can be chosen on user defined networks only, not on bridge")
@@ -137,8 +147,17 @@ def connect(paths: Paths, network: Network, record: Record, attachment: Attachme
     events.of_one_network(paths, network, "connect", container=record["id"])
 
 
-def disconnect(paths: Paths, network: Network, record: Record) -> None:
-    """Take a container off a network.  Raises ConflictError when it is not on it."""
+def _attachment(network: Network, given: Attachment | None) -> Attachment:
+    """What is asked for, of this network; whose dictionary it is keeps it.  Raises UsageError."""
+    made: Attachment = {**(given or ledger.attachment("")), "network": network["name"]}
+    shape.check(made, shape.ATTACHMENT, "attachment")
+    attachments.check_words(made)
+    return made
+
+
+def disconnect(paths: Paths, text: str, record: Record) -> None:
+    """Take a container off the network that `text` names.  Raises NotFoundError, ConflictError when it is not on it."""
+    network = ledger.find(paths, text)
     _require_own(record, "disconnected from")
     with endpoints.locked(paths, record):
         record = records.read(paths, record["id"])

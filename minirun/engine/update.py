@@ -73,8 +73,8 @@ def _require_group(record: Record, group: str, changed: Mapping[str, str]) -> No
     if any(not os.path.isdir(v1[name]) for name in lacking):
         raise UnsupportedError(
             f"container {record['name']} has no control group for {', '.join(dict.fromkeys(lacking))}: "
-            "an earlier minirun has started it",
-            f"minirun restart {record['name']}, then again",
+            "an earlier minirun has started it; restart it first",
+            f"minirun restart {record['name']}",
         )
 
 

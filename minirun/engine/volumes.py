@@ -115,12 +115,15 @@ def new_name() -> str:
     return os.urandom(32).hex()
 
 
-def create(paths: Paths, name: str, labels: dict[str, str]) -> Volume:
-    """Make a volume, or find the one that has the name.  Raises UsageError for what can be no name."""
+def create(paths: Paths, name: str = "", labels: dict[str, str] | None = None) -> Volume:
+    """Make a volume, or find the one that has the name; without a name an anonymous one.
+
+    Raises UsageError for what can be no name.
+    """
     if name:
         mounts.check_name(name)
     with changing(paths):
-        return _ensure(paths, name or new_name(), labels, anonymous=not name)
+        return _ensure(paths, name or new_name(), labels or {}, anonymous=not name)
 
 
 def _ensure(paths: Paths, name: str, labels: dict[str, str], *, anonymous: bool) -> Volume:

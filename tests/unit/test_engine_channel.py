@@ -70,3 +70,8 @@ def test_a_socket_may_have_a_very_long_path(tmp_path):
             assert channel.receive(accepted) == (channel.SIGNAL, b"15")
     assert channel.connect(path) is None
     assert channel.connect(str(tmp_path / "nosuch")) is None
+
+
+def test_an_exit_shows_itself():
+    told = channel.Exit(b'{"code": 137, "oom": true, "last": false}')
+    assert repr(told) == "Exit(code=137, oom=True, last=False, trouble='')"

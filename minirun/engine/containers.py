@@ -183,6 +183,9 @@ def execute(
     `descriptors` are to be its 0, 1 and 2, pipes or sockets alone; without them what it prints can be followed, and
     `interactive`: its input be written.  `detach`: its end is not heard of.  Raises what kept it from starting.
     """
+    from minirun.engine.options import run_options
+
+    run_options.check_program(args, env)
     if record["state"]["status"] == "paused":
         raise ConflictError(
             f"Container {record['name']} is paused, unpause the container before exec", "minirun unpause"

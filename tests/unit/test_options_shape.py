@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from minirun.engine import containers
 from minirun.engine.options import attachments, limits, mounts, policies, run_options, shape
 from minirun.errors import UsageError
 from minirun.network import ports
@@ -177,6 +178,25 @@ def test_a_program_can_be_the_health_check_without_a_shell() -> None:
 def test_an_images_health_check_that_is_none_is_told(config: Any) -> None:
     with pytest.raises(UsageError, match="the image's health check makes no sense"):
         policies.of_image(config)
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "sentence"),
+    [
+        ([], [], "no command specified"),
+        ("ls", [], "invalid value for the option args: 'ls'"),
+        (["ls", 5], [], r"option args\[1\]: 5"),
+        (["ls", "\0"], [], r"option args\[1\] has a NUL"),
+        (["ls"], "A=1", "invalid value for the option env: 'A=1'"),
+        (("ls",), ("=x",), "invalid environment variable"),
+        (None, [], "invalid value for the option args: None"),
+    ],
+)
+def test_a_program_for_exec_that_is_none_is_refused(args: Any, env: Any, sentence: str) -> None:
+    run_options.check_program(("ls",), ["A=1"])
+    nobody: Any = None  # it is refused before any container is asked
+    with pytest.raises(UsageError, match=sentence):
+        containers.execute(nobody, nobody, args, env=env)
 
 
 def test_the_check_costs_less_than_a_millisecond() -> None:

@@ -7,7 +7,7 @@ Each raises UsageError quoting the bad part.  Whether it all goes together is fo
 only the machine can say (is there such a network?) is seen when the container is made.
 
 An option is in three places: declared in cli/, here (its default, its rules), and where it acts.  Its type is in
-record_types.py.
+record_types.py, and what its default does not say of that also in shape.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minirun.runtime import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from minirun.engine.record_types import RunOptions
@@ -207,6 +207,18 @@ def check(options: RunOptions) -> None:
     policies.check_restart(options["restart"])
     if options["health"]:
         policies.check_health(options["health"])
+
+
+def check_program(args: Sequence[str], env: Sequence[str]) -> None:
+    """What is to run in a container that is there, with the variables it gets.  Raises UsageError."""
+    from minirun.engine.options import shape
+
+    for words, name in ((args, "args"), (env, "env")):
+        shape.check(list(words) if isinstance(words, tuple) else words, [str], name)
+    if not args:
+        raise UsageError("no command specified", "a program and its arguments")
+    for entry in env:
+        check_variable(entry)
 
 
 def check_variable(entry: str) -> None:

@@ -48,6 +48,7 @@ def create(
     Subnets are as 172.20.0.0/16, at most one of each family; what is not given is chosen, overlapping nothing.
     Raises UsageError, ConflictError.
     """
+    shape.refuse_text(subnets=subnets, gateways=gateways, ranges=ranges)
     attachments.check_name(name)
     network_id = os.urandom(32).hex()
     made = ledger.unused(network_id, name, _bridge_name(options or {}) or ledger.bridge_name(network_id))

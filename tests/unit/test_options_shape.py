@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from minirun.engine import containers
+from minirun.engine import containers, networks
 from minirun.engine.options import attachments, limits, mounts, policies, run_options, shape
 from minirun.errors import UsageError
 from minirun.network import ports
+from minirun.paths import Paths
 from tests.support import CHECKOUT
 
 SOURCES = ("engine/record_types.py", "network/ledger.py", "network/ports.py", "runtime/config.py")
@@ -197,6 +198,20 @@ def test_a_program_for_exec_that_is_none_is_refused(args: Any, env: Any, sentenc
     nobody: Any = None  # it is refused before any container is asked
     with pytest.raises(UsageError, match=sentence):
         containers.execute(nobody, nobody, args, env=env)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("args", lambda text: run_options.defaults("busybox", text)),
+        ("aliases", lambda text: attachments.attachment("lab", aliases=text)),
+        ("networks", lambda text: attachments.all_of(text)),
+        ("subnets", lambda text: networks.create(Paths("/nowhere"), "lab", subnets=text)),
+    ],
+)
+def test_one_text_is_not_taken_for_its_letters(name: str, make: Any) -> None:
+    with pytest.raises(UsageError, match=f"invalid value for the option {name}: 'lab'"):
+        make("lab")
 
 
 def test_the_check_costs_less_than_a_millisecond() -> None:

@@ -93,6 +93,7 @@ def all_of(
 
     The keywords are about the first network.  Raises UsageError.
     """
+    _refuse_text(networks=networks, aliases=aliases)
     attachments = [parse(text) for text in networks] or [parse("bridge")]
     first = attachments[0]
     first["aliases"] += [alias(text) for text in aliases]
@@ -110,11 +111,18 @@ def attachment(
     network: str, *, aliases: Iterable[str] = (), ipv4: str = "", ipv6: str = "", mac: str = ""
 ) -> Attachment:
     """How a container is to be on one network.  Raises UsageError."""
+    _refuse_text(aliases=aliases)
     made = ledger.attachment(network)
     made["aliases"] = [alias(text) for text in aliases]
     for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
         _set(made, key, text)
     return made
+
+
+def _refuse_text(**lists: object) -> None:
+    from minirun.engine.options import shape
+
+    shape.refuse_text(**lists)
 
 
 def _is_unattached(network: str) -> bool:

@@ -34,7 +34,11 @@ _NAME_REST = _NAME_START | frozenset("_.-")
 
 
 def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
-    """A container of which nothing more is asked; the defaults are Docker's."""
+    """A container of which nothing more is asked; the defaults are Docker's.  Raises UsageError for args in one str."""
+    if isinstance(args, str):
+        from minirun.engine.options import shape
+
+        shape.refuse_text(args=args)
     return {
         "image": image,
         "args": list(args),

@@ -170,6 +170,13 @@ def _is_a(value: object, shape: Shape) -> bool:
     return isinstance(value, shape)
 
 
+def refuse_text(**lists: object) -> None:
+    """What is to be several words and is one str would be taken for its letters.  Raises UsageError naming it."""
+    for name, value in lists.items():
+        if isinstance(value, str):
+            check(value, [str], name)
+
+
 def check_text(text: str, where: str) -> None:
     """Text that programs, files and the kernel can be given.  Raises UsageError."""
     if "\0" in text:

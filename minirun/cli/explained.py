@@ -152,7 +152,6 @@ def _run(
     finally:
         shim.sock.close()
         if not left:
-            with contextlib.suppress(ChildProcessError):  # a run that went well has waited already
-                shim.wait()
+            shim.wait()
         listening.end()
         reader.finish(at_end=not left)

@@ -19,21 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from minirun.engine.channel import Exit
-    from minirun.engine.shim.spawn import Shim
 
     Write = Callable[[str, bytes], object]
     """What is called with "stdout" or "stderr" and some bytes that the program printed there."""
 
 
 class Attached:
-    """A connection to the shim of one program, the container's own or one of `exec`.  Close it to leave.
+    """A connection to the shim of one program, the container's own or one of `exec`.  Close it to leave."""
 
-    `shim`: the one that we have started, if that is so.
-    """
-
-    def __init__(self, sock: socket.socket, shim: Shim | None = None) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.shim = shim
 
     def __enter__(self) -> Attached:
         return self

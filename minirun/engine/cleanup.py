@@ -153,8 +153,16 @@ def reconcile(paths: Paths, record: Record) -> Record:
     return record
 
 
+def current(paths: Paths, record: Record) -> Record:
+    """How things are with it now, whatever has come to it since `record`.  Raises NotFoundError when it is gone."""
+    record = reconcile(paths, records.read(paths, record["id"]))
+    if is_removed(paths, record):
+        raise NotFoundError(f"No such container: {record['name']}")
+    return record
+
+
 def repair(paths: Paths, record: Record) -> Record:
-    """The same, for those who hold the lock of records.changing().  With --rm nothing is left of it."""
+    """The same as reconcile(), for those who hold the lock of records.changing().  With --rm nothing is left of it."""
     if _needs_nothing(paths, record):
         return record
     left = try_release(paths, record)

@@ -7,8 +7,8 @@
     containers.stop(paths, record)                               see stopping.py
     containers.remove(paths, record, force=False)
 
-A `record` is what find() has returned: how things were then.  All raise MinirunError, NotFoundError and ConflictError
-where Docker would refuse, and change nothing then.
+A `record` is what create() or find() has returned: how things were then.  Each function looks how they are now.  All
+raise MinirunError, NotFoundError and ConflictError where Docker would refuse, and change nothing then.
 
 See  create.py for the first two, attached.py for what comes of them; shim/spawn.py for a caller that starts many
 """
@@ -21,7 +21,7 @@ from minirun.engine import cleanup, control, events, network_repair, records, sa
 from minirun.engine.attached import Attached
 from minirun.engine.stopping import kill, kill_and_wait, signal_number, stop
 from minirun.engine.waiting import wait, wait_until
-from minirun.errors import ConflictError, MinirunError, NotFoundError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,10 +61,7 @@ AT_ONCE = 4  # containers that are being started at the same time
 def find(paths: Paths, text: str) -> Record:
     """The container `text` names, as it truly is.  Raises NotFoundError."""
     network_repair.repair_names(paths)
-    record = cleanup.reconcile(paths, records.find(paths, text))
-    if cleanup.is_removed(paths, record):
-        raise NotFoundError(f"No such container: {text}")
-    return record
+    return cleanup.current(paths, records.find(paths, text))
 
 
 def all_containers(paths: Paths) -> list[Record]:
@@ -103,6 +100,7 @@ def start(
     program's input ends when the caller's does; `spawn` makes its shim, see shim/spawn.py.  Raises what kept it from
     starting; without `wait` that is raised by what is called next, `wait_until_running` or `follow`.
     """
+    record = cleanup.current(paths, record)
     if record["state"]["status"] == "paused":
         raise ConflictError("cannot start a paused container, try unpause instead")
     if is_under_way(record):
@@ -111,13 +109,13 @@ def start(
     from minirun.engine.shim import spawn as spawning
 
     shim = (spawn or spawning.spawn)(sandbox.has_own(record))
-    attached = order(paths, record, shim, size, list(streams), once=once)
-    if wait:
-        try:
+    try:
+        attached = order(paths, record, shim, size, list(streams), once=once)
+        if wait:
             attached.wait_until_running()
-        except BaseException:
-            attached.close()
-            raise
+    except BaseException:
+        shim.close()
+        raise
     return attached
 
 
@@ -131,28 +129,44 @@ def start_all(
 ) -> None:
     """Start containers that do not run, in this order and `at_once` at the same time.
 
-    `report` hears each name, and what went wrong or None; `spawn` as for start().
+    `report` hears each name, and what went wrong or None; `spawn` as for start().  An error that `report` itself raises
+    keeps none of the others from its start; it is raised at the end.
     """
+    if at_once < 1:
+        raise UsageError(f"cannot start {at_once} containers at once", "1 or more")
     under_way: list[tuple[Record, Attached]] = []
-    for record in found:
-        if len(under_way) == at_once:
-            _await_start(*under_way.pop(0), report)
+    raised: list[Exception] = []
+
+    def tell(record: Record, error: Exception | None) -> None:
         try:
-            under_way.append((record, start(paths, record, spawn=spawn, wait=False)))
-        except MinirunError as error:  # it has just been removed, say
             report(record["name"], error)
-    for record, attached in under_way:
-        _await_start(record, attached, report)
+        except Exception as failure:
+            raised.append(failure)
+
+    with contextlib.ExitStack() as stack:
+        for record in found:
+            if len(under_way) == at_once:
+                tell(*_await_start(*under_way.pop(0)))
+            try:
+                attached = stack.enter_context(start(paths, record, spawn=spawn, wait=False))
+            except (MinirunError, OSError) as error:  # it has just been removed, say
+                tell(record, error)
+            else:
+                under_way.append((record, attached))
+        for one in under_way:
+            tell(*_await_start(*one))
+    if raised:
+        raise raised[0]
 
 
-def _await_start(record: Record, attached: Attached, report: Report) -> None:
-    error = None
-    try:
-        attached.wait_until_running()
-    except MinirunError as failure:
-        error = failure
-    attached.close()
-    report(record["name"], error)
+def _await_start(record: Record, attached: Attached) -> tuple[Record, Exception | None]:
+    """Wait until it runs; returns what kept it from that beside it, or None."""
+    with attached:
+        try:
+            attached.wait_until_running()
+        except (MinirunError, OSError) as failure:
+            return record, failure
+    return record, None
 
 
 def attach(paths: Paths, record: Record, *, streams: Sequence[str] = ()) -> Attached:
@@ -186,6 +200,7 @@ def execute(
     from minirun.engine.options import run_options
 
     run_options.check_program(args, env)
+    record = cleanup.current(paths, record)
     if record["state"]["status"] == "paused":
         raise ConflictError(
             f"Container {record['name']} is paused, unpause the container before exec", "minirun unpause"
@@ -231,6 +246,7 @@ def restart(
 
 def pause(paths: Paths, record: Record) -> None:
     """Freeze all its processes."""
+    record = cleanup.current(paths, record)
     if record["state"]["status"] == "paused":
         raise ConflictError(f"Container {record['id']} is already paused")
     if record["state"]["status"] != "running":
@@ -240,6 +256,7 @@ def pause(paths: Paths, record: Record) -> None:
 
 def unpause(paths: Paths, record: Record) -> None:
     """Let them go on."""
+    record = cleanup.current(paths, record)
     if record["state"]["status"] != "paused":
         raise ConflictError(f"Container {record['id']} is not paused")
     control.request(paths, record, "unpause")
@@ -252,6 +269,7 @@ def rename(paths: Paths, record: Record, name: str) -> None:
     from minirun.engine.options import run_options
 
     run_options.check_name(name)
+    record = cleanup.current(paths, record)
     if name == record["name"]:
         raise ConflictError("Renaming a container with the same name as its current name")
     with records.changing(paths):

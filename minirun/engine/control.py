@@ -30,6 +30,7 @@ class LeftOverError(MinirunError):
 
 
 EXEC_ANSWER_SECONDS = 60.0  # that an exec may take to begin, behind all those that came before it
+_ARRIVAL_SECONDS = 0.01  # between two looks whether a shim that was ordered is there
 ANSWER_SECONDS = 10.0  # that a shim may take to answer; it is busy for some milliseconds at most
 
 
@@ -39,6 +40,22 @@ def connect(paths: Paths, record: Record) -> socket.socket | None:
     It hears EXITED at the end of each run of the program, and its own end when the shim has put everything away.
     """
     return channel.connect(f"{paths.run(record['id'])}/shim.sock")
+
+
+def reach(paths: Paths, record: Record, seconds: float) -> socket.socket | None:
+    """The same, of a shim that is only on its way as well: a start was ordered.
+
+    Raises Unanswered when it has not come within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        ordered = records.is_start_ordered(paths, record["id"])  # before, or it may come and be missed
+        sock = connect(paths, record)
+        if sock or not ordered:
+            return sock
+        if time.monotonic() > deadline:
+            raise Unanswered(f"container {record['name']} is being started", "a --step may hold that up")
+        time.sleep(_ARRIVAL_SECONDS)
 
 
 def require(paths: Paths, record: Record) -> socket.socket:

@@ -190,4 +190,4 @@ def order(
     channel.send_descriptors(shim.sock, channel.ORDER, content, [start])
     os.close(start)
     trace.announce("sendmsg", [f"start {record['id']}"], "the shim has waited on its socket for this")
-    return Attached(shim.sock, shim)
+    return Attached(shim.sock)

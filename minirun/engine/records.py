@@ -267,6 +267,11 @@ def order_start(directory: str) -> int:
     return fd
 
 
+def is_start_ordered(paths: Paths, container_id: str) -> bool:
+    """Whether somebody sees to a start just now: its program does not run yet, or has just begun."""
+    return files.is_locked(f"{paths.container(container_id)}/{_START}", shared=True)
+
+
 def lost_start(paths: Paths, container_id: str) -> bool:
     """Whether a start was ordered, and whoever was to see to it was killed."""
     lock = f"{paths.container(container_id)}/{_START}"

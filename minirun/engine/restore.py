@@ -43,8 +43,14 @@ def _wanted(paths: Paths) -> Iterator[Record]:
 def shut_down(paths: Paths, report: Report) -> None:
     """Stop every container, all at the same time, each with the seconds it may take; `restore` starts them again."""
     stopping = []
-    for record in records.list_all(paths):
-        if sock := control.connect(paths, record):
+    # those that are just being started come last: they keep the others waiting for nothing
+    for record in sorted(records.list_all(paths), key=lambda one: records.is_start_ordered(paths, one["id"])):
+        try:
+            sock = control.reach(paths, record, control.ANSWER_SECONDS)
+        except control.Unanswered as failure:
+            report(record["name"], failure)
+            continue
+        if sock:
             stopping.append((record, sock, _ask_to_stop(paths, record, sock)))
     for record, sock, deadline in stopping:
         error = None

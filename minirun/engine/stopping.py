@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.engine import control, events, records
+from minirun.engine import cleanup, control, events, records
 from minirun.engine.restart import stop_seconds
 from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
 from minirun.linux import signals
@@ -36,12 +36,15 @@ def stop(
 ) -> str:
     """Ask the first process to end, and after the timeout (negative: never) make it.
 
-    `keep`: --rm is not to act.  Returns a remark for the person, or "".
+    `keep`: --rm is not to act.  Returns a remark for the person, or "".  One that does not run is no error; one whose
+    start was ordered is stopped when it has come.
     """
-    sock = control.connect(paths, record)
+    sock = control.reach(paths, record, control.ANSWER_SECONDS)
     if sock is None:
         return ""
     with sock:
+        with contextlib.suppress(NotFoundError):  # --rm has just acted
+            record = records.read(paths, record["id"])
         number = signal_number(signal_name or record["stop_signal"])
         ignored = _ignores(record["state"]["pid"], number)
         ask_to_stop(paths, record, sock, number, keep=keep)
@@ -127,6 +130,7 @@ def await_death(paths: Paths, record: Record, sock: socket.socket, *, gone: bool
 
 def kill(paths: Paths, record: Record, number: int = signals.SIGKILL) -> None:
     """A signal for the first process, SIGKILL for all.  Raises ConflictError when it does not run."""
+    record = cleanup.current(paths, record)
     if not records.is_up(record):
         raise ConflictError(
             f"Cannot kill container: {record['name']}: Container {record['id']} is not running"

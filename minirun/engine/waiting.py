@@ -8,11 +8,13 @@ See  Compose's `depends_on: condition: ...`
 
 from __future__ import annotations
 
+import errno
 import select
 import time
 
 from minirun.engine import cleanup, control, records
-from minirun.errors import ConflictError, MinirunError, NotFoundError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.linux import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,20 +26,22 @@ if TYPE_CHECKING:
 
     Condition = Literal["running", "healthy", "exited"]
 
+_CONDITIONS = ("running", "healthy", "exited")
 _LOOK_SECONDS = 0.5  # between two looks whether the shim is still there
 
 
 def wait(paths: Paths, record: Record) -> int:
-    """Wait until the program ends, or has ended; returns its exit code."""
-    if record["state"]["status"] in ("running", "paused", "restarting"):
-        sock = control.connect(paths, record)
-        if sock:
-            with sock:
-                code = control.wait_for_exit(sock)
-            if code is not None:
-                return code
-        record = _now(paths, record)
-    return record["state"]["exit_code"]
+    """Wait until the program ends, or has ended, and for one whose start was ordered; returns its exit code.
+
+    Raises NotFoundError when the container is gone.
+    """
+    records.read(paths, record["id"])
+    if sock := control.reach(paths, record, float("inf")):
+        with sock:
+            code = control.wait_for_exit(sock)
+        if code is not None:
+            return code
+    return cleanup.reconcile(paths, records.read(paths, record["id"]))["state"]["exit_code"]
 
 
 def wait_until(paths: Paths, record: Record, condition: Condition, timeout_seconds: float) -> Record:
@@ -48,10 +52,13 @@ def wait_until(paths: Paths, record: Record, condition: Condition, timeout_secon
     """
     from minirun.linux import inotify
 
+    if condition not in _CONDITIONS:
+        raise UsageError(f'invalid condition: "{condition}"', f"one of {', '.join(_CONDITIONS)}")
     deadline = time.monotonic() + timeout_seconds
     changes = inotify.Inotify()
     try:
-        changes.watch(paths.container(record["id"]), inotify.IN_MOVED_TO)
+        with syscalls.tolerating(errno.ENOENT):  # it is gone already
+            changes.watch(paths.container(record["id"]), inotify.IN_MOVED_TO)
         while True:
             record = _now(paths, record)
             if _has_come(paths, record, condition):
@@ -97,6 +104,8 @@ def _require_possible(paths: Paths, record: Record, condition: Condition) -> Non
     state, name = record["state"], record["name"]
     if condition == "exited":
         return
+    if cleanup.is_removed(paths, record):
+        raise ConflictError(f"container {name} has ended, and has removed itself")
     if state["status"] == "exited" and not records.has_shim(paths, record["id"]):
         raise ConflictError(f"container {name} has exited ({state['exit_code']})", f"minirun logs {name}")
     if state["status"] == "created" and state["error"]:

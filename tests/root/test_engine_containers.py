@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from minirun.engine import containers, control, records
+from minirun.engine import containers, control, records, restore
 from minirun.engine.options import policies, run_options
 from minirun.engine.shim.spawn import Spawner
-from minirun.errors import ConflictError, MinirunError, ProgramNotFound
+from minirun.errors import ConflictError, MinirunError, NotFoundError, ProgramNotFound, UsageError
 from minirun.image.progress import Progress
 from minirun.paths import Paths
-from tests.support import Minirun
+from tests.containers import eventually
+from tests.support import CHECKOUT, Minirun
 
 if TYPE_CHECKING:
     from minirun.engine.record_types import Record
@@ -33,8 +37,8 @@ def paths(minirun: Minirun) -> Paths:
 def spawner() -> Iterator[Spawner]:
     with Spawner() as made:
         first = made.spawn()  # once it answers it is called what it is called, for the leak check
-        first.sock.close()
-        first.wait()
+        first.close()
+        eventually(lambda: not Path(f"/proc/{first.pid}").exists())
         yield made
 
 
@@ -118,6 +122,108 @@ def test_an_exec_is_followed(paths: Paths, run: Make) -> None:
     assert (end.code, printed) == (5, [("stdout", b"b\n")])
 
 
+def test_all_are_started_and_closed_whatever_the_report_does(
+    paths: Paths, make: Make, spawner: Spawner
+) -> None:
+    found, before = [make("sleep", "1000") for _ in range(4)], descriptors()
+
+    def refuse(name: str, _error: Exception | None) -> None:
+        raise ValueError(name)
+
+    with pytest.raises(ValueError, match=found[0]["name"]):
+        containers.start_all(paths, found, refuse, at_once=2, spawn=spawner.spawn)
+    assert [one["state"]["status"] for one in containers.all_containers(paths)] == ["running"] * 4
+    assert descriptors() == before
+
+
+def test_none_at_once_is_refused(paths: Paths) -> None:
+    with pytest.raises(UsageError, match="0 containers at once"):
+        containers.start_all(paths, [], lambda *_: None, at_once=0)
+
+
+def descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("program", ["true", "nosuch"])
+def test_a_start_leaves_no_descriptor_open(paths: Paths, make: Make, spawner: Spawner, program: str) -> None:
+    record, before = make(program), descriptors()
+    with (
+        contextlib.suppress(ProgramNotFound),
+        containers.start(paths, record, spawn=spawner.spawn) as attached,
+    ):
+        attached.follow(lambda *_: None)
+        attached.wait_for_shim()
+    assert descriptors() == before
+
+
+# ---- a record is how things were
+
+
+def test_what_create_has_returned_serves_for_all_that_follows(
+    paths: Paths, make: Make, spawner: Spawner
+) -> None:
+    record = make("sh", "-c", "read line; exit 4", interactive=True)
+    containers.start(paths, record, spawn=spawner.spawn).close()
+    containers.pause(paths, record)
+    containers.unpause(paths, record)
+    with containers.execute(paths, record, ["true"]) as executed:
+        assert executed.follow(lambda *_: None).code == 0
+    with containers.start(paths, record) as attached:  # one that runs is attached to
+        containers.kill(paths, record)
+        assert attached.follow(lambda *_: None).code == 137
+        attached.wait_for_shim()
+    containers.start(paths, record, spawn=spawner.spawn).close()
+    assert containers.find(paths, record["id"])["state"]["status"] == "running"
+
+
+def test_one_that_was_renamed_can_have_its_old_name_back(paths: Paths, make: Make) -> None:
+    record = make("true", name="first")
+    containers.rename(paths, record, "second")
+    containers.rename(paths, record, "first")
+    assert containers.find(paths, "first")["id"] == record["id"]
+
+
+def test_stop_of_what_ignores_the_signal_says_so_with_the_record_of_create_too(
+    paths: Paths, make: Make, spawner: Spawner
+) -> None:
+    record = make("sleep", "1000")
+    containers.start(paths, record, spawn=spawner.spawn).close()
+    assert "no handler for SIGTERM" in containers.stop(paths, record, 0)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_wait_has_the_exit_code_of_what_was_only_created(
+    paths: Paths, make: Make, spawner: Spawner, wait: bool
+) -> None:
+    record = make("sh", "-c", "sleep 0.3; exit 6")
+    with containers.start(paths, record, spawn=spawner.spawn, wait=wait):
+        assert containers.wait(paths, record) == 6
+
+
+def test_nobody_can_wait_for_what_is_gone(paths: Paths, make: Make) -> None:
+    record = make("true")
+    containers.remove(paths, record, force=False)
+    with pytest.raises(NotFoundError):
+        containers.wait(paths, record)
+
+
+def test_what_was_ordered_can_be_stopped_before_it_runs(paths: Paths, make: Make, spawner: Spawner) -> None:
+    record = make("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+    with containers.start(paths, record, spawn=spawner.spawn, wait=False):
+        containers.stop(paths, record, 1)
+    assert not records.has_shim(paths, record["id"])
+    assert containers.find(paths, record["id"])["state"]["status"] == "exited"
+
+
+def test_what_was_ordered_is_shut_down_as_well(paths: Paths, make: Make, spawner: Spawner) -> None:
+    record, heard = make("sleep", "1000", stop_timeout=1), []
+    with containers.start(paths, record, spawn=spawner.spawn, wait=False):
+        restore.shut_down(paths, lambda name, error: heard.append((name, error)))
+    assert heard == [(record["name"], None)]
+    assert not records.has_shim(paths, record["id"])
+
+
 # ---- the shim of such a program
 
 
@@ -135,6 +241,55 @@ def test_without_a_spawner_there_is_one_for_the_moment(paths: Paths, make: Make)
         assert attached.follow(lambda *_: None).code == 0
         attached.wait_for_shim()
     assert not records.has_shim(paths, record["id"])
+
+
+def test_a_caller_that_ignores_its_childrens_end_starts_containers_too(
+    paths: Paths, make: Make, run: Make
+) -> None:
+    previous = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        record = make("true")
+        with containers.start(paths, record) as attached:
+            assert attached.follow(lambda *_: None).code == 0
+            attached.wait_for_shim()
+    finally:
+        signal.signal(signal.SIGCHLD, previous)
+
+
+def test_a_spawner_may_be_closed_twice() -> None:
+    with Spawner() as made:
+        made.close()
+
+
+def test_a_spawner_that_was_killed_is_told_as_such() -> None:
+    with Spawner() as made:
+        made.spawn().close()
+        os.kill(made.pid, signal.SIGKILL)
+        with pytest.raises(MinirunError, match="has ended") as caught:
+            made.spawn()
+    assert "another Spawner" in caught.value.hint
+
+
+PROGRAM = """
+import sys
+from minirun.engine import containers
+from minirun.paths import Paths
+paths = Paths(*sys.argv[1:3])
+with containers.start(paths, containers.find(paths, "callee"), streams=["stdout"]) as attached:
+    code = attached.follow(lambda *_: None).code
+    attached.wait_for_shim()
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("closed", ["", "<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_a_program_without_a_file_or_standard_streams_starts_containers(
+    paths: Paths, make: Make, closed: str
+) -> None:
+    make("sh", "-c", "echo hi; exit 7", name="callee")
+    python = CHECKOUT / ".venv" / "bin" / "python3"
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", python, "-c", PROGRAM, paths.root, paths.state]
+    assert subprocess.run(words, cwd=CHECKOUT, timeout=60).returncode == 7
 
 
 def test_a_start_that_fails_keeps_nobody_waiting_who_holds_the_lock(
@@ -187,6 +342,19 @@ def test_one_that_restarts_runs_again(paths: Paths, run: Make) -> None:
 def test_what_removed_itself_has_ended(paths: Paths, run: Make) -> None:
     record = run("sleep", "0.3", auto_remove=True)
     assert containers.wait_until(paths, record, "exited", 20)["state"]["status"] == "exited"
+
+
+def test_what_removed_itself_long_ago_has_ended(paths: Paths, run: Make) -> None:
+    record = run("true", auto_remove=True)
+    eventually(lambda: not os.path.exists(paths.container(record["id"])))
+    assert containers.wait_until(paths, record, "exited", 20)["state"]["status"] == "exited"
+    with pytest.raises(ConflictError, match="has removed itself"):
+        containers.wait_until(paths, record, "running", 20)
+
+
+def test_it_waits_for_no_other_condition(paths: Paths, make: Make) -> None:
+    with pytest.raises(UsageError, match='invalid condition: "nonsense"'):
+        containers.wait_until(paths, make("true"), "nonsense", 1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import signal
 import stat
 from typing import TYPE_CHECKING
 
-from minirun.engine import bundle, events, records
+from minirun.engine import bundle, cleanup, events, records
 from minirun.engine.files import detached
 from minirun.engine.overlay import root_layer
 from minirun.errors import MinirunError, NotFoundError
@@ -51,7 +51,7 @@ _PARENTS = {os.path.dirname(name) for name in _MOUNT_POINTS} - {""}
 
 def export(paths: Paths, record: Record, write: Callable[[Iterator[bytes]], None]) -> None:
     """Have `write` write the container's tree as a tar, in chunks."""
-    root = _open_tree(paths, record)
+    root = _open_tree(paths, cleanup.current(paths, record))
     write(_closing(root, tarwriter.of_tree(root)))
     events.of_container(paths, record, "export")
 
@@ -177,7 +177,7 @@ def _owned(status: os.stat_result) -> tuple[int, int, int]:
 @contextlib.contextmanager
 def _paused(paths: Paths, record: Record, wanted: bool) -> Iterator[None]:
     """Nothing in the container runs during the block, so that the layer has no half-written files."""
-    if not wanted or record["state"]["status"] != "running":
+    if not wanted or cleanup.current(paths, record)["state"]["status"] != "running":
         yield
         return
     cgroup = state.read(paths.state, record["id"])["cgroup"]

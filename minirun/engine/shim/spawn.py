@@ -12,16 +12,18 @@ large, has a Spawner forked while it is small, which forks the shims:
 A program that uses the engine as a library runs from an interpreter that containers could write (CVE-2019-5736, see
 linux/interpreter.py).  Its Spawner is executed, not only forked, and runs from the copies.
 
-See  unix(7) "SCM_RIGHTS", pidfd_open(2)
+See  unix(7) "SCM_RIGHTS"
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gc
 import os
-import select
 import sys
 
+import minirun
 from minirun import jsontext
 from minirun.engine import channel
 from minirun.errors import MinirunError
@@ -38,21 +40,40 @@ if TYPE_CHECKING:
 
 
 class Shim:
-    """A shim that waits for its order: the socket to it, and its pid; `pidfd` when it is no child of ours."""
+    """A shim that waits for its order: the socket to it, and its pid."""
 
-    def __init__(self, sock: socket.socket, pid: int, pidfd: int = -1) -> None:
+    def __init__(self, sock: socket.socket, pid: int) -> None:
         self.sock = sock
         self.pid = pid
-        self.pidfd = pidfd
+
+    def close(self) -> None:
+        """Hang up: without an order it ends."""
+        self.sock.close()
 
     def wait(self) -> None:
-        """Wait until it is gone, and everything it cleans up is."""
-        if self.pidfd < 0:
-            os.waitpid(self.pid, 0)
-            return
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        poll.poll()
+        """Wait until it is gone, where it is a child of ours."""
+        _wait_for_child(self.pid)
+
+
+def _wait_for_child(pid: int) -> None:
+    """waitpid(2).  Where the caller ignores SIGCHLD the kernel keeps no exit status, and says ECHILD at the end."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends, with numbers above those of the standard streams: a caller may have closed these."""
+    ours, theirs = channel.pair()
+    return _moved_up(ours), _moved_up(theirs)
+
+
+def _moved_up(sock: socket.socket) -> socket.socket:
+    if sock.fileno() > 2:
+        return sock
+    import socket
+
+    with sock:
+        return socket.socket(fileno=fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, 3))
 
 
 def spawn(expect_network: bool = False) -> Shim:
@@ -67,7 +88,7 @@ def spawn(expect_network: bool = False) -> Shim:
 
 
 def _fork(expect_network: bool) -> Shim:
-    ours, theirs = channel.pair()
+    ours, theirs = _pair()
 
     def child() -> int:
         ours.close()
@@ -86,7 +107,7 @@ class Spawner:
     """A small process that makes shims.  It ends when it is closed, or we end; the shims go on."""
 
     def __init__(self) -> None:
-        self.sock, theirs = channel.pair()
+        self.sock, theirs = _pair()
         is_secure = interpreter.is_secure()
 
         def child() -> int:
@@ -109,15 +130,27 @@ class Spawner:
         if kind == channel.FAILED:
             raise channel.error(content)
         if kind != channel.ANSWER:
-            raise MinirunError("the process that starts shims has ended", "it has to run as root")
+            raise MinirunError("the process that starts shims has ended", _hint_for_its_end())
+        if not descriptors:
+            raise MinirunError(
+                "this process has no file descriptor left for a shim", "ulimit -n; Attached.close()"
+            )
         import socket
 
-        sock, pidfd = descriptors
-        return Shim(socket.socket(fileno=sock), int(channel.value(content)["pid"]), pidfd)
+        return Shim(socket.socket(fileno=descriptors[0]), int(channel.value(content)["pid"]))
 
     def close(self) -> None:
+        """Let it end; once more is no error."""
         self.sock.close()
-        os.waitpid(self.pid, 0)
+        if self.pid:
+            _wait_for_child(self.pid)
+        self.pid = 0
+
+
+def _hint_for_its_end() -> str:
+    if os.geteuid():
+        return "it has to run as root"
+    return "standard error may have the reason; another Spawner starts more"
 
 
 def _serve(sock: socket.socket) -> int:
@@ -141,9 +174,7 @@ def _serve(sock: socket.socket) -> int:
 def _answer(sock: socket.socket, expect_network: bool) -> None:
     shim = _fork(expect_network)
     with shim.sock:
-        pidfd = os.pidfd_open(shim.pid)
-        channel.send_descriptors(sock, channel.ANSWER, {"pid": shim.pid}, [shim.sock.fileno(), pidfd])
-        os.close(pidfd)
+        channel.send_descriptors(sock, channel.ANSWER, {"pid": shim.pid}, [shim.sock.fileno()])
 
 
 # ---- for a program that does not run from the copies ---------------------------------------------------------
@@ -152,10 +183,20 @@ def _answer(sock: socket.socket, expect_network: bool) -> None:
 def _execute(sock: socket.socket) -> int:
     """Become main() below, in an interpreter that has loaded nothing."""
     sock.set_inheritable(True)
-    path = [directory for directory in sys.path if os.path.isabs(directory)]
+    _open_standard_streams()
+    own = os.path.dirname(os.path.dirname(os.path.abspath(minirun.__file__)))
+    # what is relative there, the "" of `python3 -c` say, has led to us or is of no use to us
+    path = [directory if os.path.isabs(directory) else own for directory in [*sys.path, own]]
     program = f"import sys; sys.path[:] = {path!r}; from minirun.engine.shim.spawn import main; main()"
     words = [sys.executable, "-I", "-S", "-X", "utf8", "-c", program, "minirun-spawner", str(sock.fileno())]
     os.execv(words[0], words)
+
+
+def _open_standard_streams() -> None:
+    """Have something behind 0, 1 and 2, or what an interpreter opens first would get these numbers."""
+    while (fd := os.open("/dev/null", os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def main() -> None:

@@ -94,7 +94,10 @@ def test_meanwhile_it_can_be_ended(minirun: Minirun, watcher: Path, words: tuple
     patient = WithoutCure(minirun.root, minirun.state, IMPATIENT.replace("1.0", "1000.0"))
     container = containers.start(patient, "-v", f"{watcher}:/watcher:ro", "busybox", "/watcher")
     eventually(lambda: "watching" in container.logs().stdout)
-    waiting = [minirun.spawn("exec", container.id, "true", stderr=subprocess.DEVNULL) for _ in range(3)]
+    # one that the watcher was too slow for must not be over by then, either
+    waiting = [
+        minirun.spawn("exec", container.id, "sleep", "1000", stderr=subprocess.DEVNULL) for _ in range(3)
+    ]
     time.sleep(0.5)
     began = time.monotonic()
     minirun(*words, container.id, check=True)

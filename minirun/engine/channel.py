@@ -26,8 +26,10 @@ from minirun.linux import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 _KINDS = {
     "ConflictError": errors.ConflictError,
@@ -85,10 +87,7 @@ def send_descriptors(sock: socket.socket, kind: bytes, value: object, descriptor
 
 def receive_descriptors(sock: socket.socket) -> tuple[bytes, bytes, list[int]]:
     """(kind, content, descriptors) of the next message."""
-    try:
-        message, extra, _, _ = sock.recvmsg(LARGEST + 1, _ROOM, socket.MSG_CMSG_CLOEXEC)
-    except ConnectionResetError:
-        return b"", b"", []
+    message, extra, _, _ = _again(lambda: sock.recvmsg(LARGEST + 1, _ROOM, socket.MSG_CMSG_CLOEXEC))
     rights = b"".join(data for _, kind, data in extra if kind == socket.SCM_RIGHTS)
     numbers = [rights[at : at + _INT] for at in range(0, len(rights) - _INT + 1, _INT)]
     return message[:1], message[1:], [int.from_bytes(number, sys.byteorder) for number in numbers]
@@ -96,11 +95,20 @@ def receive_descriptors(sock: socket.socket) -> tuple[bytes, bytes, list[int]]:
 
 def receive(sock: socket.socket) -> tuple[bytes, bytes]:
     """(kind, content) of the next message; (b"", b"") when the peer has gone."""
-    try:
-        message = sock.recv(LARGEST + 1)
-    except ConnectionResetError:
-        return b"", b""
+    message = _again(lambda: sock.recv(LARGEST + 1))
     return message[:1], message[1:]
+
+
+def _again(read: Callable[[], T]) -> T:
+    """What `read` returns.  A peer that closes with words of ours unread makes the kernel say so once, before the
+    messages that it sent are read: they are there all the same, and after them the end.
+
+    See  unix(7), ECONNRESET in recv(2); net/unix/af_unix.c unix_release_sock
+    """
+    try:
+        return read()
+    except ConnectionResetError:
+        return read()
 
 
 @contextlib.contextmanager

@@ -58,6 +58,16 @@ def test_an_error_arrives_as_what_it_was(error):
     )
 
 
+@pytest.mark.parametrize("receive", [channel.receive, channel.receive_descriptors])
+def test_what_a_peer_says_last_is_heard_although_it_left_input_unread(ends, receive):
+    ours, theirs = ends
+    channel.send(ours, channel.STDIN, b"nobody reads this")
+    channel.send(theirs, channel.EXITED, b"{}")
+    theirs.close()
+    assert receive(ours)[:2] == (channel.EXITED, b"{}")
+    assert receive(ours)[:2] == (b"", b"")
+
+
 def test_a_socket_may_have_a_very_long_path(tmp_path):
     directory = tmp_path / ("d" * 100) / ("e" * 100)
     directory.mkdir(parents=True)

@@ -13,7 +13,7 @@ import itertools
 import click
 
 from minirun.cli import limit_options, network_options, policy_options
-from minirun.engine.options import logging, mounts, run_options
+from minirun.engine.options import logging, mounts, run_options, shape
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import RunOptions
 
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-_STREAMS = ("stdin", "stdout", "stderr")
 _OPTIONS = (
     click.option("-i", "--interactive", is_flag=True, help="Keep STDIN open."),
     click.option("-t", "--tty", is_flag=True, help="Give the container a terminal."),
@@ -70,9 +69,7 @@ _OPTIONS = (
     policy_options.options,
     click.option("--log-driver", default="", help="json-file, or none: what is printed is not kept."),
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
-    click.option(
-        "--pull", type=click.Choice(["missing", "always", "never"]), default="missing", help="When to pull."
-    ),
+    click.option("--pull", type=click.Choice(shape.PULL), default="missing", help="When to pull."),
     click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8."),
 )
 
@@ -137,7 +134,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
 def streams(words: tuple[str, ...]) -> list[str]:
     """`--attach STDOUT`: the streams it names, in lower case.  Raises UsageError quoting the bad one."""
     wanted = [word.lower() for word in words]
-    if bad := [word for word in wanted if word not in _STREAMS]:
+    if bad := [word for word in wanted if word not in shape.STREAMS]:
         raise UsageError(f'invalid --attach: "{bad[0]}"', "valid streams are STDIN, STDOUT and STDERR")
     return wanted
 

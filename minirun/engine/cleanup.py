@@ -12,7 +12,7 @@ import os
 
 from minirun.engine import records, sandbox, volumes
 from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound
-from minirun.files import remove_tree
+from minirun.files import names_in, remove_tree
 from minirun.linux import cgroup_files, cgroup_processes, cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.runtime import state
@@ -97,7 +97,7 @@ def remove_files(paths: Paths, container_id: str, *, with_volumes: bool) -> None
 
 def sweep(paths: Paths) -> None:
     """Delete what remove_files() has renamed, and what those left behind who were killed in here."""
-    for name in os.listdir(paths.containers) if os.path.isdir(paths.containers) else []:
+    for name in names_in(paths.containers):
         if name.startswith(_GONE_WITH_VOLUMES):
             with contextlib.suppress(NotFoundError):  # another one sweeps as well
                 volumes.remove_anonymous(paths, records.read(paths, name))
@@ -155,7 +155,12 @@ def reconcile(paths: Paths, record: Record) -> Record:
 
 def current(paths: Paths, record: Record) -> Record:
     """How things are with it now, whatever has come to it since `record`.  Raises NotFoundError when it is gone."""
-    record = reconcile(paths, records.read(paths, record["id"]))
+    return verified(paths, records.read(paths, record["id"]))
+
+
+def verified(paths: Paths, record: Record) -> Record:
+    """The same of a record that has just been read."""
+    record = reconcile(paths, record)
     if is_removed(paths, record):
         raise NotFoundError(f"No such container: {record['name']}")
     return record

@@ -61,7 +61,7 @@ AT_ONCE = 4  # containers that are being started at the same time
 def find(paths: Paths, text: str) -> Record:
     """The container `text` names, as it truly is.  Raises NotFoundError."""
     network_repair.repair_names(paths)
-    return cleanup.current(paths, records.find(paths, text))
+    return cleanup.verified(paths, records.find(paths, text))
 
 
 def all_containers(paths: Paths) -> list[Record]:

@@ -57,6 +57,12 @@ def is_up(record: Record) -> bool:
     return record["state"]["status"] in ("running", "paused")
 
 
+def is_probed(record: Record) -> bool:
+    """Whether it has a health check: its own or the image's, and not switched off."""
+    settings = record["health"]
+    return bool(settings and settings["test"] and settings["test"][0] != "NONE")
+
+
 def path(paths: Paths, container_id: str) -> str:
     return f"{paths.container(container_id)}/container.json"
 

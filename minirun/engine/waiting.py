@@ -110,18 +110,12 @@ def _require_possible(paths: Paths, record: Record, condition: Condition) -> Non
         raise ConflictError(f"container {name} has exited ({state['exit_code']})", f"minirun logs {name}")
     if state["status"] == "created" and state["error"]:
         raise ConflictError(f"container {name} could not be started: {state['error']}")
-    if condition == "healthy" and state["status"] == "running" and not _has_check(record):
+    if condition == "healthy" and state["status"] == "running" and not records.is_probed(record):
         raise ConflictError(f"container {name} has no health check", "minirun run --health-cmd ...")
     if condition == "healthy" and state["status"] == "running" and _health(record) == "unhealthy":
         raise ConflictError(
             f"container {name} is unhealthy", f"minirun inspect {name} shows what its probes print"
         )
-
-
-def _has_check(record: Record) -> bool:
-    """Whether it is probed; its state says so only when the first probe is due."""
-    settings = record["health"]
-    return bool(settings and settings["test"] and settings["test"][0] != "NONE")
 
 
 def _health(record: Record) -> str:

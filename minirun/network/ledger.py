@@ -151,13 +151,9 @@ def read(paths: Paths, name: str) -> Network:
 
 def list_all(paths: Paths) -> list[Network]:
     """All networks, the default one first, then by name; one whose file is damaged is passed over."""
-    try:
-        found = sorted(
-            name.removesuffix(".json") for name in os.listdir(paths.networks) if name.endswith(".json")
-        )
-    except FileNotFoundError:
-        found = []
-    others = (_load(paths, name) for name in found if name != DEFAULT and not name.startswith("."))
+    pages = [name for name in files.visible_names(paths.networks) if name.endswith(".json")]
+    found = sorted(page.removesuffix(".json") for page in pages)
+    others = (_load(paths, name) for name in found if name != DEFAULT)
     return [read(paths, DEFAULT), *(network for network in others if network)]
 
 

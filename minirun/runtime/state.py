@@ -144,11 +144,11 @@ def _status(state_root: str, state: State) -> str:
 
 def all_ids(state_root: str) -> list[str]:
     """The ids of all containers under `state_root`."""
-    try:
-        names = sorted(os.listdir(state_root))
-    except FileNotFoundError:
-        return []
-    return [name for name in names if os.path.exists(f"{state_root}/{name}/state.json")]
+    return [
+        name
+        for name in sorted(files.names_in(state_root))
+        if os.path.exists(f"{state_root}/{name}/state.json")
+    ]
 
 
 def require(state: State, *allowed: str) -> None:

@@ -244,7 +244,7 @@ class Supervisor:
     def _health(self) -> Health | None:
         """What probes this run, if its settings say so."""
         settings = self.record["health"]
-        if not settings or not settings["test"] or settings["test"][0] == "NONE":
+        if not settings or not records.is_probed(self.record):
             return None
         from minirun.engine.shim import healthcheck  # for those that have one
 

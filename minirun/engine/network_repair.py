@@ -64,11 +64,7 @@ def repair(paths: Paths) -> None:
     ledgered = ledger.list_all(paths)
     for record in records.list_all(paths):
         if records.is_up(record) and sandbox.has_own(record) and _differs(ledgered, record):
-            from minirun.engine import endpoints
-
-            # suppressed: it may end at this moment
-            with endpoints.locked(paths, record), contextlib.suppress(MinirunError, OSError):
-                _reconcile(paths, records.read(paths, record["id"]))
+            _reconcile(paths, record)
 
 
 def _repair_bridges(paths: Paths) -> None:
@@ -88,16 +84,19 @@ def _differs(ledgered: list[Network], record: Record) -> bool:
 
 
 def _reconcile(paths: Paths, record: Record) -> None:
-    if not records.is_up(record) or not records.has_shim(paths, record["id"]):
-        return
-    done = {network["name"]: endpoint for network, endpoint in sandbox.endpoints_of(paths, record["id"])}
-    names = {attachment["network"] for attachment in record["attachments"]}
-    from minirun.engine import endpoints
+    from minirun.engine import endpoints  # as in _repair_bridges
 
-    for name in done:
-        if name not in names:
-            endpoints.leave(paths, record, name)
-    for attachment in record["attachments"]:
-        if attachment["network"] not in done or done[attachment["network"]]["joining"]:
-            with contextlib.suppress(NotFoundError):
-                endpoints.join(paths, record, attachment)
+    # suppressed: it may end at this moment
+    with endpoints.locked(paths, record), contextlib.suppress(MinirunError, OSError):
+        record = records.read(paths, record["id"])
+        if not records.is_up(record) or not records.has_shim(paths, record["id"]):
+            return
+        done = {network["name"]: endpoint for network, endpoint in sandbox.endpoints_of(paths, record["id"])}
+        names = {attachment["network"] for attachment in record["attachments"]}
+        for name in done:
+            if name not in names:
+                endpoints.leave(paths, record, name)
+        for attachment in record["attachments"]:
+            if attachment["network"] not in done or done[attachment["network"]]["joining"]:
+                with contextlib.suppress(NotFoundError):
+                    endpoints.join(paths, record, attachment)

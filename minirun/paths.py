@@ -1,6 +1,6 @@
 """Where minirun keeps things.  Two trees: `root` survives a reboot, `state` does not (it is on a tmpfs).
 
-    root   /var/lib/minirun    images/ layers/ containers/<id>/ volumes/<name>/ networks/ cache/ events.jsonl
+    root   /var/lib/minirun    images/ layers/ containers/<id>/ volumes/<name>/ networks/ build/ cache/ events.jsonl
     state  /run/minirun        <id>/ with state.json, exec.fifo, shim.sock, netns
 
 `--root` and `--state` move them, so tests and classrooms do not collide.
@@ -29,6 +29,7 @@ _MARKS = {
     "layers": ".lock",
     "volumes": ".lock",
     "networks": ".json",
+    "build": ".lock",
     "cache": "seccomp",
 }
 _FILES = ("content.lock", "images.lock", "events.jsonl")
@@ -50,7 +51,13 @@ class Paths:
         self.containers = f"{self.root}/containers"
         self.volumes = f"{self.root}/volumes"
         self.networks = f"{self.root}/networks"
+        self.build = f"{self.root}/build"
         self.cache = f"{self.root}/cache"
+
+    @property
+    def build_cache(self) -> str:
+        """A file KEY.LAYER.json for each step of a build that need not be done again; LAYER is below layers/."""
+        return f"{self.build}/cache"
 
     def container(self, container_id: str) -> str:
         """The directory of a container's lasting files: container.json, config.json, upper/, log.json."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from minirun.engine import events, records
+from minirun.files import visible_names
 from minirun.image import reference
 from minirun.image.store import Store
 
@@ -39,12 +40,14 @@ def lease(paths: Paths) -> locked:
 
 
 def claims(paths: Paths) -> Iterator[Claim]:
-    """One for each container there is, stopped ones too.
+    """One for each container there is, stopped ones too; and one for the steps that a build need not do again.
 
     A record that cannot be read or understood may name any layer: its claim is on all of them.
     """
     from minirun.image.sweep import Claim
 
+    kept = [layer for name in visible_names(paths.build_cache) for layer in name.split(".")[1:2]]
+    yield Claim(kept, "the build cache")
     try:
         for directory in records.damaged(paths):
             yield Claim(None, _short(os.path.basename(directory)))

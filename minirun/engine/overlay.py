@@ -37,11 +37,14 @@ def lock(directory: str) -> int:
     return fd
 
 
-def mount(directory: str, layers: list[str]) -> None:
-    """Mount the overlay of `layers` (lowest first) on `directory`/merged, in this process's mount namespace."""
+def mount(directory: str, layers: list[str], more: str = "") -> None:
+    """Mount the overlay of `layers` (lowest first) on `directory`/merged, in this process's mount namespace.
+
+    `more` options begin with a comma.
+    """
     if not os.path.isdir(f"{directory}/upper"):  # made last, so where it is the others are
         _make_upper(directory, layers)
-    data, short = _options(directory, layers)
+    data, short = _options(directory, layers, more)
     try:
         syscalls.mount("overlay", f"{directory}/merged", "overlay", 0, data, why="one tree of all layers")
     except syscalls.SyscallError as error:
@@ -52,14 +55,14 @@ def mount(directory: str, layers: list[str]) -> None:
             syscalls.chdir("/", why="the short names have served")
 
 
-def _options(directory: str, layers: list[str]) -> tuple[str, bool]:
+def _options(directory: str, layers: list[str], more: str) -> tuple[str, bool]:
     """The options of the overlay, and whether they hold short names, good only where we stand now."""
     if len(layers) > LAYERS_MAX:
         raise MinirunError(
             f"the image has {len(layers)} layers, and overlayfs takes no more than {LAYERS_MAX}",
             "build it with fewer instructions that change files",
         )
-    changes = f"upperdir={directory}/upper,workdir={directory}/work"
+    changes = f"upperdir={directory}/upper,workdir={directory}/work{more}"
     data = f"lowerdir={':'.join(reversed(layers))},{changes}"
     if len(os.fsencode(data)) < PAGE:
         return data, False

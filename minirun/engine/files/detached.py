@@ -79,14 +79,18 @@ def overlay(directories: list[str]) -> int:
     """A descriptor of one tree of `directories` (uppermost first), which can only be read."""
     if len(directories) == 1:
         return os.open(directories[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    return tree(lambda: _mount_overlay(directories))
+    return tree(lambda: mount_readonly(directories, os.path.dirname(directories[0])))
 
 
-def _mount_overlay(directories: list[str]) -> str:
-    """They are named by descriptors, as `10:11:12` below /proc/self/fd: mount(2) takes one page of options."""
-    place = os.path.dirname(directories[0])
+def mount_readonly(directories: list[str], place: str) -> str:
+    """Mount an overlay of `directories` (uppermost first, two at least) on `place`; returns that.
+
+    They are named by descriptors, as `10:11:12` below /proc/self/fd: mount(2) takes one page of options.
+    """
     opened = [os.open(path, _PATH) for path in directories]
     syscalls.chdir("/proc/self/fd", why="so that the layers' names are short")
     options = f"lowerdir={':'.join(map(str, opened))}"
     syscalls.mount("overlay", place, "overlay", MS_RDONLY, options, why="the layers as one tree")
+    for fd in opened:
+        os.close(fd)
     return place

@@ -27,6 +27,7 @@ class Docker:
             "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else program("docker")
         )  # not a newer one
         self.client = [client, "-H", f"unix://{directory}/sock"]
+        self.directory = directory
         self.groups_before = docker_groups()
         words = [program("dockerd"), "--data-root", directory / "data", "--exec-root", directory / "exec"]
         words += ["--pidfile", directory / "pid", "-H", f"unix://{directory}/sock"]

@@ -1,0 +1,173 @@
+"""Builds with RUN: what it sees, and what of what it does is in the image."""
+
+from tests.buildkit import Case, case
+
+FILES = {"f": "hello", "d/one": "1", "d/two": "2"}
+
+CASES: dict[str, Case] = {
+    "forms of RUN": case(
+        """FROM busybox
+        RUN echo shell > /shell
+        RUN ["/bin/sh", "-c", "echo exec > /exec"]
+        RUN ["touch", "/with blank"]
+        RUN    echo "a   b" > /blanks
+        RUN true
+        """
+    ),
+    "what RUN sees": case(
+        """FROM busybox
+        RUN id > /id; pwd >> /id; umask >> /id; echo $HOME >> /id; hostname >> /id; env | cut -d= -f1 | sort >> /id
+        RUN grep -E '^(Cap|NoNew|Seccomp:)' /proc/self/status > /status; cat /etc/hosts > /hosts
+        RUN ls / > /ls; ls /dev | grep -vE 'console' > /dev-ls; ls -ld /dev/shm /tmp | cut -c1-10 > /modes
+        RUN test -e /etc/hostname; echo $? > /hostname; test -t 0; echo $? > /tty; cat | wc -c > /input
+        """
+    ),
+    "RUN as a user": case(
+        """FROM busybox
+        RUN echo 'app:x:1001:1002::/home/app:/bin/sh' >> /etc/passwd && echo 'team:x:2001:app' >> /etc/group
+        USER app
+        RUN id > /tmp/app; echo $HOME >> /tmp/app
+        USER app:team
+        RUN id > /tmp/team
+        USER 77
+        RUN id > /tmp/number; echo $HOME >> /tmp/number
+        USER 77:78
+        RUN id > /tmp/both
+        USER root
+        RUN id > /tmp/root
+        """
+    ),
+    "RUN in WORKDIR": case("FROM busybox\nWORKDIR /a/b\nRUN pwd > here\nWORKDIR c\nRUN pwd > here"),
+    "files made, changed and removed": case(
+        """FROM busybox
+        RUN mkdir -p /d/sub && echo 1 > /d/a && echo 2 > /d/b && echo 3 > /d/sub/c && ln -s a /d/l && ln /d/a /d/h
+        RUN echo more >> /d/a
+        RUN rm /d/b && rm -r /d/sub && mv /d/l /d/m
+        RUN chmod 600 /d/a && chown 5:6 /d/m && mkfifo /d/pipe && mknod /d/null c 1 3
+        RUN rm -r /d && mkdir /d && echo new > /d/new
+        RUN rm -r /home && echo file > /home
+        RUN rm /home && mkdir /home
+        """
+    ),
+    "a change that is none": case(
+        """FROM busybox
+        RUN touch /gone && rm /gone
+        RUN chmod 644 /etc/passwd
+        RUN cat /etc/passwd > /dev/null
+        """
+    ),
+    "only an owner, a mode, a time": case(
+        """FROM busybox
+        RUN mkdir /d && echo x > /f && echo y > /g && ln -s f /l
+        RUN chown 5 /f
+        RUN chmod 2711 /d
+        RUN touch -d '2001-01-01 00:00:00' /g
+        RUN chown -h 6 /l
+        """
+    ),
+    "what is mounted is not in the image": case(
+        """FROM busybox
+        RUN echo x > /dev/shm/x && mkdir /dev/made && echo y > /dev/y && ls /proc /sys > /dev/null
+        RUN ls -A /dev /proc /sys > /empty; ls /etc > /etc-ls
+        """
+    ),
+    "files of the name service stay as they are": case(
+        """FROM busybox
+        COPY hosts /etc/hosts
+        COPY hosts /etc/resolv.conf
+        COPY hosts /etc/hostname
+        RUN echo hi > /hi; cat /etc/hostname > /seen
+        """,
+        {"hosts": "of the image"},
+    ),
+    "VOLUME and what is written below it": case(
+        """FROM busybox
+        RUN mkdir /vol && echo 1 > /vol/before
+        VOLUME /vol /other
+        RUN echo 2 > /vol/after && mkdir -p /other && echo 3 > /other/f
+        COPY f /vol/
+        """,
+        FILES,
+    ),
+    "mount: bind": case(
+        """FROM busybox
+        RUN mkdir /m /made && touch /file
+        RUN --mount=type=bind,target=/m cp -r /m/d /copied
+        RUN --mount=type=bind,source=d,dst=/m cat /m/one /m/two > /made/out
+        RUN --mount=target=/file,source=f cat /file > /made/f
+        RUN --mount=type=bind,target=/m,rw touch /m/new && ls /m > /made/ls
+        RUN --mount=type=bind,source=d,target=/m touch /m/new; echo $? > /made/code
+        RUN ls /m > /made/after
+        """,
+        FILES,
+    ),
+    "mount: bind from a stage and an image": case(
+        """FROM busybox AS one
+        RUN mkdir /d && echo from one > /d/f
+        FROM busybox
+        RUN mkdir /m /n
+        RUN --mount=type=bind,from=one,source=/d,target=/m cp /m/f /f
+        RUN --mount=from=busybox,target=/n,source=/etc cp /n/passwd /p
+        RUN --mount=from=one,target=/m,rw rm -r /m/d && ls -d /m/d; echo $? > /code
+        RUN --mount=from=one,target=/m cat /m/d/f > /again
+        """
+    ),
+    "mount: cache": case(
+        """FROM busybox
+        RUN mkdir /c /e
+        RUN --mount=type=cache,target=/c,id=case-cache rm -f /c/*; echo 1 > /c/f
+        RUN --mount=type=cache,target=/e,id=case-cache cat /e/f > /seen; ls -ld /e | cut -c1-10 > /mode
+        RUN --mount=type=cache,target=/c,id=other-cache,mode=700,uid=5,gid=6 ls -ldn /c | awk '{print $1,$3,$4}' > /o
+        RUN --mount=type=cache,target=/c,id=case-cache,readonly touch /c/x; echo $? > /code
+        RUN --mount=type=cache,target=/c,id=sourced,from=busybox,source=/etc cat /c/passwd > /sourced
+        """
+    ),
+    "mount: tmpfs": case(
+        """FROM busybox
+        RUN mkdir /t && echo below > /t/below
+        RUN --mount=type=tmpfs,target=/t ls /t > /ls; echo gone > /t/x
+        """
+    ),
+    "mount: secret": case(
+        """FROM busybox
+        RUN mkdir -p /run/secrets /s && touch /s/file
+        RUN --mount=type=secret,id=one cd /run/secrets; cat one > /out; ls -ln one | awk '{print $1,$3,$4}' > /ls
+        RUN --mount=type=secret,id=one,target=/s/file,mode=440,uid=5,gid=6 ls -ln /s/file | awk '{print $1,$3,$4}' > /l
+        RUN --mount=type=secret,id=nosuch ls /run/secrets > /none
+        """,
+        {"secret": "the secret"},
+        "--secret",
+        "id=one,src=secret",
+    ),
+    "mount: several": case(
+        """FROM busybox AS one
+        RUN echo one > /one
+        FROM busybox
+        RUN mkdir /a /b /c
+        RUN --mount=from=one,target=/a --mount=type=tmpfs,target=/b \\
+            --mount=target=/c cp /a/one /b/ && cat /b/one /c/f > /out
+        """,
+        FILES,
+    ),
+    "mount: a relative target": case(
+        """FROM busybox
+        WORKDIR /w/m
+        WORKDIR /w
+        RUN --mount=target=m,source=d cat m/one > one
+        """,
+        FILES,
+    ),
+    "mount: with a variable": case(
+        """FROM busybox
+        ARG WHERE=/m
+        RUN mkdir /m
+        RUN --mount=type=bind,target=${WHERE},source=d ls $WHERE > /ls
+        """,
+        FILES,
+    ),
+    "hosts of the command line": case(
+        "FROM busybox\nRUN grep -v localhost /etc/hosts > /hosts", {}, "--add-host", "one:10.0.0.1"
+    ),
+    "a pipe and its exit code": case("FROM busybox\nRUN false | true; echo done > /out"),
+    "processes that are left": case("FROM busybox\nRUN sleep 100 & echo started > /out"),
+}

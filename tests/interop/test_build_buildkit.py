@@ -1,0 +1,96 @@
+"""The same Dockerfiles for Docker's BuildKit and for minirun: tree, config, history, layers and failures are the same.
+
+The builds are in tests/build_cases/. Where the two differ, DIFFERENCES says in which lines and why, and
+docs/differences.md has the same table for people: a difference that has gone is an error here, too. What Docker 20.10
+is too old for is in test_build_fixtures.py.
+"""
+
+import contextlib
+import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.build_cases import copying, failing, metadata, running, stages, variables
+from tests.buildkit import Builder, BuildKit, Case, Ours, Outcome, differences
+from tests.docker import Docker
+from tests.support import CHECKOUT, Minirun
+
+THAT_WORK: dict[str, Case] = {
+    **metadata.CASES,
+    **variables.CASES,
+    **copying.CASES,
+    **running.CASES,
+    **stages.CASES,
+}
+CASES = {**THAT_WORK, **failing.CASES}
+
+# name -> what each line that differs looks like, and why
+DIFFERENCES: dict[str, tuple[str, str]] = {}
+
+Outcomes = dict[str, Outcome]
+
+
+def build_all(builder: Builder, names: list[str]) -> Outcomes:
+    """All of them, several at a time: one after the other takes Docker three times as long."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), ThreadPoolExecutor(4) as pool:
+        return dict(zip(names, pool.map(lambda name: builder.build(name, CASES[name]), names), strict=True))
+
+
+@pytest.fixture(scope="session")
+def selected(request: pytest.FixtureRequest) -> list[str]:
+    """The cases that this run of pytest asks for."""
+    calls = [
+        item.callspec
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
+    wanted = {call.params.get("case") for call in calls}
+    return [name for name in CASES if name in wanted]
+
+
+@pytest.fixture(scope="session")
+def by_docker(
+    docker: Docker, busybox_for_docker: Path, tmp_path_factory: pytest.TempPathFactory, selected: list[str]
+) -> Outcomes:
+    docker("load", "-i", busybox_for_docker)
+    return build_all(BuildKit(tmp_path_factory.mktemp("by-docker"), docker), selected)
+
+
+@pytest.fixture(scope="session")
+def by_minirun(busybox_tar: Path, tmp_path_factory: pytest.TempPathFactory, selected: list[str]) -> Outcomes:
+    base = tmp_path_factory.mktemp("by-minirun")
+    minirun = Minirun(root=base / "root", state=base / "state")
+    minirun("load", "-i", busybox_tar, check=True)
+    return build_all(Ours(base, minirun), selected)
+
+
+@pytest.mark.parametrize("case", THAT_WORK)
+def test_minirun_builds_what_buildkit_builds(by_docker: Outcomes, by_minirun: Outcomes, case: str) -> None:
+    assert by_docker[case].code == 0, by_docker[case].said
+    lines = differences(by_docker[case], by_minirun[case])
+    if case in DIFFERENCES:
+        assert lines, "they agree by now: take it out of DIFFERENCES and docs/differences.md"
+        pattern, _ = DIFFERENCES[case]
+        lines = [line for line in lines if not re.match(pattern, line)]
+    assert lines == []
+
+
+@pytest.mark.parametrize("case", failing.CASES)
+def test_minirun_refuses_what_buildkit_refuses(by_docker: Outcomes, by_minirun: Outcomes, case: str) -> None:
+    wanted = failing.CASES[case]
+    assert by_docker[case].code == by_minirun[case].code == 1
+    assert wanted.fails.lower() in by_docker[case].said.lower()
+    assert (wanted.ours or wanted.fails).lower() in by_minirun[case].said.lower()
+    assert "Traceback" not in by_minirun[case].said
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_difference_is_told_in_the_documentation(name: str) -> None:
+    page = (CHECKOUT / "docs" / "differences.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith(f"| {name} |")]
+    assert len(rows) == 1
+    assert rows[0].endswith(f"| {DIFFERENCES[name][1]} |")

@@ -1,7 +1,7 @@
 """What a build tells while it works.  This base keeps the books and is silent; those in cli/ show it.
 
     vertex    one line of the display: a step, the loading of the context, an export
-    status    what a vertex is at: `transferring context: 12.3kB`, `exporting layers`
+    status    what a vertex is at: `transferring context:` 12.3kB, `exporting layers`
 
 Everything is called by one process, the coordinator; `idle` is called about ten times a second, so that a terminal can
 be drawn without a thread.
@@ -104,6 +104,9 @@ class Progress:
 
     def idle(self) -> None:
         """Nothing happened for a moment."""
+
+    def pause(self) -> None:
+        """Somebody else is about to write to the same terminal; what is told next comes below that."""
 
     def _number(self, vertex: Vertex) -> None:
         if not vertex.number:

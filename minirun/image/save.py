@@ -151,8 +151,8 @@ def _blob(store: Store, digest: str, size: int) -> Iterator[bytes]:
 # ---- where it goes ----------------------------------------------------------------------------------------
 
 
-def write_to(path: str, chunks: Iterable[bytes]) -> None:
-    """Write `chunks` to `path`, which then has all of them or is as it was before.
+def write_to(path: str, chunks: Iterable[bytes], mode: int = 0o600) -> None:
+    """Write `chunks` to `path`, which then has all of them, and `mode`, or is as it was before.
 
     What is not a plain file, a fifo or /dev/stdout, is written to as it is.  The new file has no name before it
     is whole (open(2), O_TMPFILE), so that nothing stays of it even after kill -9.
@@ -167,6 +167,7 @@ def write_to(path: str, chunks: Iterable[bytes]) -> None:
     try:
         write_all(fd, chunks)
         if not as_it_is:
+            os.fchmod(fd, mode)
             _give_name(fd, path)
     finally:
         os.close(fd)

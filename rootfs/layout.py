@@ -22,6 +22,10 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 EPOCH = 1704067200
 CREATED = "2024-01-01T00:00:00Z"
 OCI = "application/vnd.oci.image"
+SYSTEM = {"architecture": ARCHITECTURES[platform.machine()], "os": "linux"}
+SMALL = 16 << 20
+STAND_IN = "io.minirun.stand-in"
+Json = dict[str, object]
 
 
 def entry(
@@ -50,46 +54,71 @@ def layer_tar(entries: Iterable[tuple[tarfile.TarInfo, bytes]]) -> bytes:
     return out.getvalue()
 
 
-def write_image(output: Path, name: str, layer: bytes, command: list[str]) -> None:
-    """Writes `layer` (an uncompressed tar) as the only layer of docker.io/library/NAME:latest.
+def write_image(
+    output: Path, names: list[str], layers: list[tuple[str, bytes]], config: Json, comment: str = ""
+) -> None:
+    """Writes the image `names` (`docker.io/library/busybox:latest`) with `layers`, the lowest first.
 
-    The layer is stored gzipped; its diff_id is the digest of the plain tar, as config.md asks.
+    A layer is (what made it, an uncompressed tar); it is stored gzipped, and its diff_id is the digest of the plain
+    tar, as config.md asks. `config` is the section of that name, what a container is started with; `comment` is
+    said of every layer in the history.
     """
     blobs: dict[str, bytes] = {}
 
-    def blob(media_type: str, content: bytes) -> dict[str, object]:
+    def blob(media_type: str, content: bytes) -> Json:
         digest = hashlib.sha256(content).hexdigest()
         blobs[digest] = content
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
+        return {"mediaType": f"{OCI}.{media_type}", "digest": f"sha256:{digest}", "size": len(content)}
 
-    system = {"architecture": ARCHITECTURES[platform.machine()], "os": "linux"}
-    config = {
+    diff_ids = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for _, tar in layers]
+    said = {"comment": comment} if comment else {}
+    document = {
         "created": CREATED,
-        **system,
-        "config": {"Env": [PATH], "Cmd": command},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-        "history": [{"created": CREATED, "created_by": f"rootfs/{name}"}],
+        **SYSTEM,
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        "history": [{"created": CREATED, "created_by": made_by, **said} for made_by, _ in layers],
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{OCI}.manifest.v1+json",
-        "config": blob(f"{OCI}.config.v1+json", _json(config)),
-        "layers": [blob(f"{OCI}.layer.v1.tar+gzip", gzip.compress(layer, compresslevel=6, mtime=0))],
+        "config": blob("config.v1+json", _json(document)),
+        "layers": [blob("layer.v1.tar+gzip", _gzip(tar)) for _, tar in layers],
     }
-    descriptor = blob(f"{OCI}.manifest.v1+json", _json(manifest))
-    descriptor["platform"] = system
-    # containerd and Docker read the full name from the first annotation, skopeo and podman the tag from the second.
-    descriptor["annotations"] = {
-        "io.containerd.image.name": f"docker.io/library/{name}:latest",
-        "org.opencontainers.image.ref.name": "latest",
+    descriptor = {**blob("manifest.v1+json", _json(manifest)), "platform": SYSTEM}
+    _write_layout(output, [{**descriptor, "annotations": _annotations(name)} for name in names], blobs)
+
+
+def write_stand_in(
+    output: Path, names: list[str], layers: list[tuple[str, bytes]], config: Json, what: str
+) -> None:
+    """Writes an image that has another's name: its labels and its history say that it is not that, but `what`."""
+    said = f"a stand-in made by minirun: {what}"
+    labels = {STAND_IN: said, "org.opencontainers.image.vendor": "minirun"}
+    write_image(output, names, layers, {**config, "Labels": labels}, said)
+
+
+def _annotations(name: str) -> Json:
+    """containerd and Docker read the full name from the first, skopeo and podman the tag from the second."""
+    return {
+        "io.containerd.image.name": name,
+        "org.opencontainers.image.ref.name": name.rpartition(":")[2],
     }
-    index = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": [descriptor]}
+
+
+def _write_layout(output: Path, manifests: list[Json], blobs: dict[str, bytes]) -> None:
+    index = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": manifests}
     files = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": _json(index)}
     files |= {f"blobs/sha256/{digest}": content for digest, content in sorted(blobs.items())}
     parents = [directory("blobs"), directory("blobs/sha256")]
     output.write_bytes(
         layer_tar([*parents, *(entry(path, 0o644, content=data) for path, data in files.items())])
     )
+
+
+def _gzip(tar: bytes) -> bytes:
+    """Level 1 packs a distribution in two seconds where level 6 takes six, and makes it a tenth larger."""
+    return gzip.compress(tar, compresslevel=6 if len(tar) < SMALL else 1, mtime=0)
 
 
 def parser(name: str, description: str | None) -> argparse.ArgumentParser:

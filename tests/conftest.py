@@ -1,6 +1,5 @@
 """Fixtures of all tiers. A tier is a directory here, and a marker of the same name."""
 
-import hashlib
 import os
 import signal
 import uuid
@@ -9,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import recipes
 from tests.support import CHECKOUT, Minirun, run
 
 TESTS = Path(__file__).parent
-# Debian's image takes half a minute to make; it is kept from one test run to the next.
-CACHE = Path("/var/cache/minirun-tests")
 
 
 # A shell starts `... &` and nohup what is to ignore Ctrl-C, and that survives execve(2): the programs under test would
@@ -67,16 +65,8 @@ def busybox_tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def debian_tar() -> Path:
-    """Debian as an OCI layout tar. The name holds a digest of the recipe, so a changed recipe is built again."""
-    recipe = [CHECKOUT / "rootfs" / name for name in ("debian", "layout.py")]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in recipe)).hexdigest()
-    output = CACHE / f"debian-{digest[:12]}.tar"
-    if not output.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        unfinished = output.with_suffix(f".{os.getpid()}")
-        run(CHECKOUT / "scripts" / "rootfs", "debian", "--output", unfinished, timeout=900, check=True)
-        unfinished.rename(output)
-    return output
+    """Debian as an OCI layout tar."""
+    return recipes.kept("debian")
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,16 @@ import functools
 import gzip
 import hashlib
 import http.server
+import importlib
 import io
 import json
+import os
+import sys
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -122,6 +126,104 @@ def test_alpine_with_another_digest_is_refused(mirror: tuple[str, str], tmp_path
     assert result.code == 1
     assert "sha256 is" in result.stderr
     assert not (tmp_path / "alpine.tar").exists()
+
+
+@pytest.fixture(scope="module")
+def module() -> Iterator[Callable[[str], ModuleType]]:
+    """module("trees") is that one of rootfs/, imported as the recipes import it."""
+    sys.path.append(str(CHECKOUT / "rootfs"))
+    yield importlib.import_module
+    sys.path.remove(str(CHECKOUT / "rootfs"))
+
+
+@pytest.fixture
+def two_trees(tmp_path: Path) -> tuple[Path, Path]:
+    """The same tree twice: etc/kept, etc/changed, etc/link, lost/one, lost/two, all of them a minute old."""
+    for tree in (tmp_path / "before", tmp_path / "after"):
+        for name in ("etc/kept", "etc/changed", "lost/one", "lost/two"):
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_text("old")
+            os.utime(tree / name, (1_000_000, 1_000_000))
+        (tree / "etc/link").symlink_to("kept")
+    return tmp_path / "before", tmp_path / "after"
+
+
+def test_equal_trees_have_no_changes(module, two_trees) -> None:
+    assert module("trees").changes(*two_trees) == []
+    assert module("trees").gone(*two_trees) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda tree: (tree / "etc/changed").write_text("new"), ["etc", "etc/changed"]),
+        (lambda tree: (tree / "etc/changed").chmod(0o600), ["etc", "etc/changed"]),
+        (lambda tree: (tree / "etc/changed").write_text("old"), []),
+        (lambda tree: os.utime(tree / "etc/kept"), []),
+        (lambda tree: (tree / "etc").chmod(0o700), ["etc"]),
+        (lambda tree: (tree / "etc/link").rename(tree / "moved"), ["moved"]),
+        (lambda tree: (tree / "new").mkdir(), ["new"]),
+        (lambda tree: (tree / "etc/new").write_text(""), ["etc", "etc/new"]),
+    ],
+)
+def test_what_a_layer_has_to_carry(module, two_trees, change, found: list[str]) -> None:
+    change(two_trees[1])
+    assert module("trees").changes(*two_trees) == found
+
+
+def test_a_link_that_leads_elsewhere_is_a_change(module, two_trees) -> None:
+    (two_trees[1] / "etc/link").unlink()
+    (two_trees[1] / "etc/link").symlink_to("changed")
+    assert module("trees").changes(*two_trees) == ["etc", "etc/link"]
+
+
+def test_of_a_directory_that_has_gone_only_its_name_is_told(module, two_trees) -> None:
+    (two_trees[1] / "etc/kept").unlink()
+    (two_trees[1] / "lost").rename(two_trees[1].parent / "elsewhere")
+    assert module("trees").gone(*two_trees) == ["etc/kept", "lost"]
+
+
+def test_a_layer_has_its_files_whiteouts_and_one_time_for_what_is_new(module, two_trees) -> None:
+    trees, tree = module("trees"), two_trees[1]
+    (tree / "etc/new").write_text("new")
+    (tree / "dev").mkdir()
+    (tree / "dev/null").write_text("")
+    tar = trees.layer(
+        tree, ["dev", "dev/null", "etc", "etc/kept", "etc/new"], since=2_000_000, lost=["etc/x"]
+    )
+    found = {info.name: info for info in tarfile.open(fileobj=io.BytesIO(tar))}
+    assert list(found) == ["etc/.wh.x", "dev", "etc", "etc/kept", "etc/new"]
+    assert (found["etc/kept"].mtime, found["etc/new"].mtime) == (1_000_000, module("layout").EPOCH)
+
+
+@pytest.fixture
+def stand_in(module, tmp_path: Path) -> Layout:
+    layout = module("layout")
+    layers = [(name, layout.layer_tar([layout.directory(name)])) for name in ("low", "high")]
+    names = ["docker.io/library/a:1", "example.org/b:2"]
+    layout.write_stand_in(tmp_path / "a.tar", names, layers, {"User": "7"}, "a test")
+    return Layout(tmp_path / "a.tar")
+
+
+def test_a_stand_in_says_so_in_its_labels_and_its_history(stand_in: Layout) -> None:
+    said = "a stand-in made by minirun: a test"
+    assert stand_in.config["config"]["Labels"]["io.minirun.stand-in"] == said
+    assert [entry["comment"] for entry in stand_in.config["history"]] == [said, said]
+    assert stand_in.config["config"]["User"] == "7"
+
+
+def test_an_image_with_two_names_is_one_manifest(stand_in: Layout) -> None:
+    one, two = stand_in.index["manifests"]
+    assert one["digest"] == two["digest"]
+    names = [descriptor["annotations"]["io.containerd.image.name"] for descriptor in (one, two)]
+    assert names == ["docker.io/library/a:1", "example.org/b:2"]
+
+
+def test_layers_keep_their_order(stand_in: Layout) -> None:
+    plain = [gzip.decompress(stand_in.blob(layer)) for layer in stand_in.manifest["layers"]]
+    assert [tarfile.open(fileobj=io.BytesIO(tar)).getnames() for tar in plain] == [["low"], ["high"]]
+    digests = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in plain]
+    assert stand_in.config["rootfs"]["diff_ids"] == digests
 
 
 def test_an_unknown_recipe_is_a_usage_error() -> None:

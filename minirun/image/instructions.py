@@ -1,36 +1,48 @@
-"""Changes to an image's config, in the words of a Dockerfile: `--change 'ENV LANG=C'` of import and commit.
+"""What the instructions of a Dockerfile that touch no file do to an image's config.
 
     CMD ENTRYPOINT     ["a", "b"], or a line for the shell
     ENV LABEL          NAME=value NAME2="with spaces" NAME3=with\\ spaces, or the old NAME value
     EXPOSE VOLUME      words; VOLUME also a JSON list
-    USER WORKDIR STOPSIGNAL ONBUILD
+    USER WORKDIR STOPSIGNAL ONBUILD MAINTAINER
+    SHELL              ["/bin/bash", "-c"]
+    HEALTHCHECK        --interval= --timeout= --start-period= --start-interval= --retries= CMD ..., or NONE
 
-$NAME, ${NAME}, ${NAME:-word} and ${NAME:+word} stand for variables of the config's own environment; quotes and
-backslashes mean what they mean to a shell.  CMD, ENTRYPOINT and ONBUILD are left as they are, for the container.
+`build` makes them one by one (`change`); import and commit make the lines of `--change` (`apply`).  Variables are put
+in where Docker does: not into CMD, ENTRYPOINT, SHELL, HEALTHCHECK and ONBUILD, which are for the container.
 
-See      docs.docker.com "Dockerfile reference"; image-spec config.md "Properties"; sh(1) "Quoting"
+See      docs.docker.com "Dockerfile reference"; image-spec config.md "Properties"; words.py
 """
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
-import signal
 from typing import TYPE_CHECKING, Any
 
 from minirun.errors import UsageError
+from minirun.image import words
+from minirun.image.flags import Flags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
 
     Config = dict[str, Any]
-    Change = Callable[[Config, str], None]
 
 _SHELL = ["/bin/sh", "-c"]
-_VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^}]*))?\})")
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
-_NO_TRIGGERS = ("ONBUILD", "FROM", "MAINTAINER")
+_PROTOCOLS = ("tcp", "udp", "sctp")
+_HEALTH_FLAGS = dict.fromkeys(("interval", "timeout", "start-period", "start-interval", "retries"), str)
+NO_TRIGGERS = ("ONBUILD", "FROM", "MAINTAINER")
+_CHANGES_ALLOWED = (
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "LABEL",
+    "ONBUILD",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+)
 
 
 def apply(config: Config, changes: list[str]) -> Config:
@@ -42,10 +54,10 @@ def apply(config: Config, changes: list[str]) -> Config:
             continue
         word, _, rest = line.partition(" ")
         word = word.upper()
-        if word not in _CHANGES:
-            raise UsageError(f"{word} is not a valid change command", f"one of {', '.join(_CHANGES)}")
+        if word not in _CHANGES_ALLOWED:
+            raise UsageError(f"{word} is not a valid change command", f"one of {', '.join(_CHANGES_ALLOWED)}")
         try:
-            _CHANGES[word](made, rest.strip())
+            _KINDS[word](rest.strip(), "\\", ()).change(_Expander(made, {}, "\\", set()))
         except UsageError as error:
             raise UsageError(f"change {line!r}: {error.message}", error.hint) from None
         given.add(word)
@@ -54,205 +66,401 @@ def apply(config: Config, changes: list[str]) -> Config:
     return made
 
 
-# ---- words ------------------------------------------------------------------------------------------------
+def change(
+    config: Config,
+    word: str,
+    text: str,
+    variables: Mapping[str, str] | None = None,
+    escape: str = "\\",
+    flags: Sequence[str] = (),
+    *,
+    unset: set[str] | None = None,
+) -> str:
+    """One instruction's effect on `config`, in place; what the image's history says of it, "" for nothing.
+
+    `variables` are build arguments; the environment of the config comes over them.  Names that are neither are added
+    to `unset`.  An ENTRYPOINT that resets CMD is the caller's business, who knows whether its stage has set one, and so
+    is the author of MAINTAINER, who is in the image beside the config.  Raises UsageError.
+    """
+    instruction = _kind(word)(text, escape, flags)
+    history = instruction.change(
+        _Expander(config, variables or {}, escape, set() if unset is None else unset)
+    )
+    if word == "CMD":
+        config["ArgsEscaped"] = True  # BuildKit's mark, which means something to Windows only
+    return history
 
 
-def words(text: str) -> list[str]:
-    """Split at blanks outside quotes; quotes and backslashes stay, for `expand`."""
-    found: list[str] = []
-    word, quote, escaped = "", "", False
-    for char in text:
-        if char.isspace() and not quote and not escaped:
-            found += [word] if word else []
-            word = ""
-            continue
-        word += char
-        if escaped:
-            escaped = False
-        elif char == "\\" and quote != "'":
-            escaped = True
-        elif char == quote:
-            quote = ""
-        elif char in "'\"" and not quote:
-            quote = char
-    if quote:
-        raise UsageError(f"a {quote} is not closed")
-    return [*found, word] if word else found
+def check(word: str, text: str, escape: str = "\\", flags: Sequence[str] = ()) -> None:
+    """Whether the words of an instruction make sense, whatever its variables are.  Raises UsageError."""
+    _kind(word)(text, escape, flags)
 
 
-def expand(word: str, variables: dict[str, str]) -> str:
-    """What a shell would make of one word: variables put in, quotes and backslashes taken away."""
-    made: list[str] = []
-    quote, position = "", 0
-    while position < len(word):
-        char = word[position]
-        variable = _VARIABLE.match(word, position) if char == "$" and quote != "'" else None
-        if variable:
-            made.append(_value(variable, variables))
-            position = variable.end()
-            continue
-        position += 1
-        if char == quote:
-            quote = ""
-        elif char in "'\"" and not quote:
-            quote = char
-        elif char == "\\" and _escapes(word[position : position + 1], quote):
-            made.append(word[position])
-            position += 1
-        else:
-            made.append(char)
-    if quote:
-        raise UsageError(f"a {quote} is not closed")
-    return "".join(made)
-
-
-def _escapes(following: str, quote: str) -> bool:
-    """Whether a backslash before `following` is taken away."""
-    return bool(following) and (not quote or (quote == '"' and following in '"$\\'))
-
-
-def _value(variable: re.Match[str], variables: dict[str, str]) -> str:
-    name = variable["plain"] or variable["name"]
-    value = variables.get(name)
-    operator, word = variable["operator"] or "", variable["word"] or ""
-    is_set = bool(value) if operator.startswith(":") else value is not None
-    if operator.endswith("+"):
-        return word if is_set else ""
-    if operator.endswith("-"):
-        return (value or "") if is_set else word
-    if operator.endswith("?") and not is_set:
-        raise UsageError(f"{name}: {word or 'not set'}")
-    return value or ""
-
-
-def _variables(config: Config) -> dict[str, str]:
-    return dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
-
-
-def _expanded(config: Config, text: str) -> str:
-    value = expand(text, _variables(config))
-    if not value:
-        raise UsageError("it needs a value")
-    return value
-
-
-def _pairs(config: Config, text: str) -> list[tuple[str, str]]:
-    """`A=1 "B b"=2`, or the old form with one name and the rest of the line."""
-    variables, found = _variables(config), words(text)
-    if not found or (len(found) == 1 and "=" not in found[0]):
-        raise UsageError("it needs a name and a value", "as in NAME=value")
+def pairs(word: str, text: str, escape: str = "\\") -> tuple[list[tuple[str, str]], bool]:
+    """`A=1 "B b"=2`, not expanded; or the old form with one name and the rest of the line, and then True."""
+    found = words.split(text, escape)
+    if not found:
+        raise UsageError(f"{word} requires at least one argument", "as in NAME=value")
     if "=" not in found[0]:
-        rest = text.removeprefix(found[0]).strip()
-        return [(expand(found[0], variables), expand(rest, variables))]
-    pairs = []
-    for word in found:
-        name, equals, value = word.partition("=")
+        name, *rest = words.gaps(text, 1)
+        if not rest:
+            raise UsageError(f"{word} must have two arguments", "as in NAME=value")
+        return [(name, rest[0])], True
+    made = []
+    for one in found:
+        name, equals, value = one.partition("=")
         if not equals:
-            raise UsageError(f"{word!r} has no =", 'as in NAME="value with spaces"')
-        pairs.append((expand(name, variables), expand(value, variables)))
-    if not all(name for name, _ in pairs):
-        raise UsageError("a name is empty")
-    return pairs
+            raise UsageError(
+                f"Syntax error - can't find = in {words.quoted(one)}. Must be of the form: name=value",
+                'as in NAME="value with spaces"',
+            )
+        if not name:
+            raise UsageError(f"{word} names can not be blank")
+        made.append((name, value))
+    return made, False
+
+
+def with_shell(config: Config, command: str) -> list[str]:
+    """The shell form of a command as it is executed."""
+    return [*(config.get("Shell") or _SHELL), command]
+
+
+class _Expander:
+    """Puts variables into words: the config's environment over the build's arguments."""
+
+    def __init__(self, config: Config, variables: Mapping[str, str], escape: str, unset: set[str]) -> None:
+        self.config = config
+        self.variables = {**variables, **environment(config)}
+        self.escape = escape
+        self.unset = unset
+
+    def word(self, word: str) -> str:
+        return words.expand(word, self.variables, self.escape, self.unset)
+
+    def words(self, text: str) -> list[str]:
+        return words.expand_to_words(text, self.variables, self.escape, self.unset)
+
+
+def environment(config: Config) -> dict[str, str]:
+    return dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
 
 
 # ---- the instructions -------------------------------------------------------------------------------------
 
 
-def _json_list(text: str) -> list[str] | None:
-    """`["a", "b"]`; None for anything else, which Docker then takes for a line of shell."""
-    try:
-        value = json.loads(text) if text.startswith("[") else None
-    except ValueError:
-        return None
-    sound = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return value if sound else None
+class _Instruction:
+    """Its words are looked at when it is made, its variables when it changes a config."""
+
+    def __init__(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        self.text = text
+        self.read(text, escape, flags)
+
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        Flags(flags, {})
+
+    def change(self, expander: _Expander) -> str:
+        raise NotImplementedError
 
 
-def _command(config: Config, text: str) -> list[str]:
-    listed = _json_list(text)
-    if listed is not None:
-        return listed
-    return [*(config.get("Shell") or _SHELL), text] if text else []
+class _Single(_Instruction):
+    """One argument, the rest of the line."""
+
+    name = ""
+
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        if not text:
+            raise UsageError(f"{self.name} requires exactly one argument")
+        super().read(text, escape, flags)
 
 
-def _cmd(config: Config, text: str) -> None:
-    config["Cmd"] = _command(config, text)
+class _Command(_Instruction):
+    key = "Cmd"
+
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        super().read(text, escape, flags)
+        self.listed = words.json_list(text)
+
+    def change(self, expander: _Expander) -> str:
+        config = expander.config
+        config[self.key] = with_shell(config, self.text) if self.listed is None else self.listed
+        return f"{'CMD' if self.key == 'Cmd' else 'ENTRYPOINT'} {_go_list(config[self.key])}"
 
 
-def _entrypoint(config: Config, text: str) -> None:
-    config["Entrypoint"] = _command(config, text)
+class _Entrypoint(_Command):
+    key = "Entrypoint"
 
 
-def _env(config: Config, text: str) -> None:
-    variables = {**_variables(config), **dict(_pairs(config, text))}
-    config["Env"] = [f"{name}={value}" for name, value in variables.items()]
+class _Env(_Instruction):
+    name = "ENV"
+
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        super().read(text, escape, flags)
+        self.pairs, _ = pairs(self.name, text, escape)
+
+    def change(self, expander: _Expander) -> str:
+        made = [(expander.word(name), expander.word(value)) for name, value in self.pairs]
+        self.keep(expander.config, made)
+        return " ".join([self.name, *(f"{name}={value}" for name, value in made)])
+
+    def keep(self, config: Config, made: list[tuple[str, str]]) -> None:
+        config["Env"] = [f"{name}={value}" for name, value in {**environment(config), **dict(made)}.items()]
 
 
-def _label(config: Config, text: str) -> None:
-    config["Labels"] = {**(config.get("Labels") or {}), **dict(_pairs(config, text))}
+class _Label(_Env):
+    name = "LABEL"
+
+    def keep(self, config: Config, made: list[tuple[str, str]]) -> None:
+        config["Labels"] = {**(config.get("Labels") or {}), **dict(made)}
 
 
-def _expose(config: Config, text: str) -> None:
-    ports = dict(config.get("ExposedPorts") or {})
-    for word in words(text):
-        ports.update({port: {} for port in _ports(_expanded(config, word))})
-    if not text:
-        raise UsageError("it needs a port")
-    config["ExposedPorts"] = dict(sorted(ports.items()))
+class _Expose(_Instruction):
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        super().read(text, escape, flags)
+        if not text:
+            raise UsageError("EXPOSE requires at least one argument")
+
+    def change(self, expander: _Expander) -> str:
+        given = [word for text in sorted(words.gaps(self.text)) for word in expander.words(text)]
+        found = [port for word in given for port in ports(word)]
+        exposed = {**(expander.config.get("ExposedPorts") or {}), **{port: {} for port in found}}
+        expander.config["ExposedPorts"] = dict(sorted(exposed.items()))
+        return f"EXPOSE [{' '.join(found)}]"
 
 
-def _ports(text: str) -> list[str]:
-    """`8000-8001/udp` -> 8000/udp, 8001/udp"""
-    match = _PORT.fullmatch(text)
-    first = int(match[1]) if match else 0
-    last = int(match[2] or first) if match else 0
-    if match is None or not 1 <= first <= last <= 65535:
-        raise UsageError(f"{text!r} is not a port", "as in 80, 53/udp or 8000-8010")
-    return [f"{port}/{(match[3] or 'tcp').lower()}" for port in range(first, last + 1)]
+class _Volume(_Instruction):
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        super().read(text, escape, flags)
+        listed = words.json_list(text)
+        self.paths = [path.strip(words.SPACE) for path in (words.gaps(text) if listed is None else listed)]
+        if not self.paths:
+            raise UsageError("VOLUME requires at least one argument")
+        self.refuse_empty(self.paths)
+
+    def refuse_empty(self, paths: list[str]) -> None:
+        if "" in paths:
+            raise UsageError("VOLUME specified can not be an empty string")
+
+    def change(self, expander: _Expander) -> str:
+        paths = [expander.word(path) for path in self.paths]
+        self.refuse_empty(paths)
+        expander.config["Volumes"] = {
+            **(expander.config.get("Volumes") or {}),
+            **{path: {} for path in paths},
+        }
+        return f"VOLUME [{' '.join(paths)}]"
 
 
-def _volume(config: Config, text: str) -> None:
-    listed = _json_list(text)
-    paths = [_expanded(config, word) for word in (words(text) if listed is None else listed)]
-    if not paths:
-        raise UsageError("it needs a path")
-    config["Volumes"] = {**(config.get("Volumes") or {}), **{path: {} for path in paths}}
+class _User(_Single):
+    name = "USER"
+
+    def change(self, expander: _Expander) -> str:
+        expander.config["User"] = expander.word(self.text)
+        return f"USER {expander.config['User']}"
 
 
-def _user(config: Config, text: str) -> None:
-    config["User"] = _expanded(config, text)
-
-
-def _workdir(config: Config, text: str) -> None:
+class _Workdir(_Single):
     """A relative one begins at the one before."""
-    path = posixpath.join("/", config.get("WorkingDir") or "/", _expanded(config, text))
-    config["WorkingDir"] = posixpath.normpath("/" + path.lstrip("/"))
+
+    name = "WORKDIR"
+
+    def change(self, expander: _Expander) -> str:
+        path = posixpath.join("/", expander.config.get("WorkingDir") or "/", expander.word(self.text))
+        expander.config["WorkingDir"] = posixpath.normpath("/" + path.lstrip("/"))
+        return f"WORKDIR {expander.config['WorkingDir']}"
 
 
-def _stop_signal(config: Config, text: str) -> None:
-    name = _expanded(config, text).upper()
-    known = {one.name for one in signal.Signals} | {str(int(one)) for one in signal.Signals}
-    if not {name, f"SIG{name}"} & known:
-        raise UsageError(f"unknown signal {name!r}", "as in SIGINT or 2")
-    config["StopSignal"] = name
+class _StopSignal(_Single):
+    name = "STOPSIGNAL"
+
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        super().read(text, escape, ())  # Docker overlooks its flags, too
+
+    def change(self, expander: _Expander) -> str:
+        from minirun.linux import signals
+
+        name = expander.word(self.text)
+        if not signals.named(name):
+            raise UsageError(f"invalid signal: {name}", "as in SIGINT, 2 or SIGRTMIN+3")
+        expander.config["StopSignal"] = name
+        return f"STOPSIGNAL {name}"
 
 
-def _onbuild(config: Config, text: str) -> None:
-    trigger = text.partition(" ")[0].upper()
-    if not trigger or trigger in _NO_TRIGGERS:
-        raise UsageError(f"{trigger or 'nothing'} cannot be an ONBUILD trigger")
-    config["OnBuild"] = [*(config.get("OnBuild") or []), text]
+class _OnBuild(_Instruction):
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        super().read(text, escape, flags)
+        if not text:
+            raise UsageError("ONBUILD requires at least one argument")
+        trigger = words.gaps(text, 1)[0].upper()
+        if trigger == "ONBUILD":
+            raise UsageError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+        if trigger in NO_TRIGGERS:
+            raise UsageError(f"{trigger} isn't allowed as an ONBUILD trigger")
+
+    def change(self, expander: _Expander) -> str:
+        expander.config["OnBuild"] = [*(expander.config.get("OnBuild") or []), self.text]
+        return ""
 
 
-_CHANGES: dict[str, Change] = {
-    "CMD": _cmd,
-    "ENTRYPOINT": _entrypoint,
-    "ENV": _env,
-    "EXPOSE": _expose,
-    "LABEL": _label,
-    "ONBUILD": _onbuild,
-    "STOPSIGNAL": _stop_signal,
-    "USER": _user,
-    "VOLUME": _volume,
-    "WORKDIR": _workdir,
+class _Maintainer(_Single):
+    name = "MAINTAINER"
+
+    def change(self, expander: _Expander) -> str:
+        return f"MAINTAINER {self.text}"
+
+
+class _Shell(_Instruction):
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        super().read(text, escape, flags)
+        listed = words.json_list(text)
+        if not text or listed == []:
+            raise UsageError("SHELL requires at least one argument")
+        if listed is None:
+            raise UsageError(
+                f"SHELL requires the arguments to be in JSON form: {text}", 'as in ["/bin/bash", "-c"]'
+            )
+        self.listed = listed
+
+    def change(self, expander: _Expander) -> str:
+        expander.config["Shell"] = self.listed
+        return f"SHELL [{' '.join(self.listed)}]"
+
+
+class _HealthCheck(_Instruction):
+    def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
+        if not text:
+            raise UsageError("HEALTHCHECK requires at least one argument", "CMD and a command, or NONE")
+        kind, *rest = words.parts(text, 1)
+        command = rest[0] if rest else ""
+        if kind.upper() == "NONE":
+            if command:
+                raise UsageError("HEALTHCHECK NONE takes no arguments")
+            self.health: dict[str, Any] = {"Test": ["NONE"]}
+            return
+        given = Flags(flags, _HEALTH_FLAGS)
+        if kind.upper() != "CMD":
+            raise UsageError(f"Unknown type {words.quoted(kind.upper())} in HEALTHCHECK (try CMD)")
+        listed = words.json_list(command)
+        if not command or listed == []:
+            raise UsageError("Missing command after HEALTHCHECK CMD")
+        times = {
+            "Interval": given.interval("interval"),
+            "Timeout": given.interval("timeout"),
+            "StartPeriod": given.interval("start-period"),
+            "StartInterval": given.interval("start-interval"),
+            "Retries": _retries(given.text("retries")),
+        }
+        test = ["CMD-SHELL", command] if listed is None else ["CMD", *listed]
+        self.health = {"Test": test, **{key: value for key, value in times.items() if value}}
+
+    def change(self, expander: _Expander) -> str:
+        expander.config["Healthcheck"] = self.health
+        return f"HEALTHCHECK {_go_health(self.health)}"
+
+
+def _retries(text: str) -> int:
+    try:
+        retries = int(text or "0") if text.isascii() and "_" not in text and " " not in text else None
+    except ValueError:
+        retries = None
+    if retries is None or abs(retries) >= 1 << 31:
+        raise UsageError(f"invalid number of retries {words.quoted(text)}")
+    if retries < 0:
+        raise UsageError(f"--retries cannot be negative ({retries})")
+    return retries
+
+
+def ports(text: str) -> list[str]:
+    """`8000-8001/udp` -> 8000/udp, 8001/udp.  Address and port of the host before it are checked and left out."""
+    *host, port = text.rsplit(":", 2)
+    port, _, protocol = port.partition("/")
+    protocol = protocol.lower() or "tcp"
+    if not port:
+        raise UsageError(f"no port specified: {text}<empty>")
+    if protocol not in _PROTOCOLS:
+        raise UsageError(f"invalid proto: {protocol}", f"one of {', '.join(_PROTOCOLS)}")
+    if len(host) == 2 and host[0]:
+        _check_address(host[0])
+    first, last = _port_range(port, "containerPort")
+    if host and host[-1]:
+        first_host, last_host = _port_range(host[-1], "hostPort")
+        if last != first and last - first != last_host - first_host:
+            raise UsageError(f"invalid ranges specified for container and host Ports: {port} and {host[-1]}")
+    return [f"{number}/{protocol}" for number in range(first, last + 1)]
+
+
+def _check_address(text: str) -> None:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise UsageError(f"invalid IP address: {text}") from None
+
+
+def _port_range(text: str, what: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    numbers = [first, last if dash else first]
+    if not all(number.isascii() and number.isdecimal() and len(number) < 20 for number in numbers):
+        raise UsageError(f"invalid {what}: {text}", "as in 80, 53/udp or 8000-8010")
+    begin, end = map(int, numbers)
+    if not begin <= end <= 65535:
+        raise UsageError(f"invalid {what}: {text}", "as in 80, 53/udp or 8000-8010")
+    return begin, end
+
+
+# ---- as Go prints it, for the history ---------------------------------------------------------------------
+
+
+def _go_list(items: list[str]) -> str:
+    """`["a" "b"]`: %q"""
+    return f"[{' '.join(map(words.quoted, items))}]"
+
+
+def _go_health(health: dict[str, Any]) -> str:
+    """`{Test:[CMD-SHELL true] Interval:30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:3}`: %+v"""
+    times = ("Interval", "Timeout", "StartPeriod", "StartInterval")
+    shown = " ".join(f"{key}:{_go_duration(health.get(key, 0))}" for key in times)
+    return f"{{Test:[{' '.join(health['Test'])}] {shown} Retries:{health.get('Retries', 0)}}}"
+
+
+def _go_duration(nanoseconds: int) -> str:
+    """1h0m30s, 1.5s, 500ms"""
+    if nanoseconds < 10**9:
+        unit, size = next(
+            ((unit, size) for unit, size in (("ms", 10**6), ("µs", 10**3)) if nanoseconds >= size), ("ns", 1)
+        )
+        return f"{_decimal(nanoseconds, size)}{unit}" if nanoseconds else "0s"
+    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    front = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{front}{_decimal(rest, 10**9)}s"
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, rest = divmod(value, unit)
+    digits = f"{rest:0{len(str(unit)) - 1}}".rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
+_KINDS: dict[str, type[_Instruction]] = {
+    "CMD": _Command,
+    "ENTRYPOINT": _Entrypoint,
+    "ENV": _Env,
+    "EXPOSE": _Expose,
+    "HEALTHCHECK": _HealthCheck,
+    "LABEL": _Label,
+    "MAINTAINER": _Maintainer,
+    "ONBUILD": _OnBuild,
+    "SHELL": _Shell,
+    "STOPSIGNAL": _StopSignal,
+    "USER": _User,
+    "VOLUME": _Volume,
+    "WORKDIR": _Workdir,
 }
+WORDS = tuple(_KINDS)
+
+
+def _kind(word: str) -> type[_Instruction]:
+    if word not in _KINDS:
+        raise UsageError(f"{word} is no instruction that changes an image's config")
+    return _KINDS[word]

@@ -1,0 +1,308 @@
+r"""A Dockerfile's text becomes its lines: one Line for each instruction, as it is written.
+
+    # escape=`                        parser directives come first
+    RUN --network=none make \         continued by the escape character; comments inside vanish
+        # so does this one
+        all
+    COPY <<EOF /greeting              here-documents follow the line that asks for them
+    hello
+    EOF
+
+Nothing is expanded here, and no instruction is known but for the question which may have here-documents.  The text is
+read once, line by line, so time and memory grow with its length alone.
+
+See      docs.docker.com "Dockerfile reference": Format, Parser directives, Here-Documents
+Next     stages.py
+"""
+
+from __future__ import annotations
+
+import re
+
+from minirun.errors import UsageError
+from minirun.image import words
+from minirun.image.words import BLANKS, SPACE
+
+LONGEST_LINE = 65535  # bytes; BuildKit's
+_DIRECTIVES = ("syntax", "escape", "check")
+_DIRECTIVE = re.compile(rf"#[{BLANKS}]*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
+_MARKER = re.compile(r"(\d*)<<(-?)([^<]*)")
+_TABS = re.compile(r"^\t+", re.MULTILINE)
+_WITH_HEREDOCS = ("ADD", "COPY", "RUN")
+_BREAK_AT = 60000  # bytes; where a printed line is continued
+
+
+class DockerfileError(UsageError):
+    """The file is not right.  `line` and `end` say where, counted from 1; 0 is not known."""
+
+    def __init__(self, message: str, line: int = 0, end: int = 0, hint: str = "") -> None:
+        where = f"dockerfile parse error on line {line}: " if line else ""
+        super().__init__(f"{where}{message}", hint)
+        self.reason = message
+        self.line = line
+        self.end = end or line
+
+
+class Heredoc:
+    """A here-document: `text` is its body, `raw` the body before <<- took the tabs away."""
+
+    def __init__(self, marker: str, fd: str, chomp: bool, name: str, expand: bool) -> None:
+        self.marker = marker
+        self.fd = fd
+        self.chomp = chomp
+        self.name = name
+        self.expand = expand
+        self.raw = ""
+
+    @property
+    def text(self) -> str:
+        return _TABS.sub("", self.raw) if self.chomp else self.raw
+
+
+class Line:
+    """One instruction as it is written; `original` is all of it, its continuations joined."""
+
+    def __init__(self, original: str, escape: str, start: int, comments: list[str]) -> None:
+        self.original = original.strip(SPACE)
+        self.written, *rest = words.gaps(self.original, 1)
+        self.word = self.written.upper()
+        self.flags, self.text = _flags(rest[0] if rest else "", escape)
+        self.heredocs: list[Heredoc] = []
+        self.start = self.end = start
+        self.comments = comments
+
+
+class Dockerfile:
+    """`empty_continuations` are the last lines of the instructions that have an empty line inside."""
+
+    def __init__(self, name: str, text: str, directives: dict[str, str]) -> None:
+        self.name = name
+        self.text = text
+        self.directives = directives
+        self.escape = directives.get("escape", "\\")
+        self.lines: list[Line] = []
+        self.empty_continuations: list[int] = []
+
+
+def parse(data: bytes, name: str = "Dockerfile") -> Dockerfile:
+    """The lines of a Dockerfile.  Raises DockerfileError."""
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    file = Dockerfile(name, text, _directives(lines))
+    _Parser(file, lines).run()
+    if not file.lines:
+        raise DockerfileError("file with no instructions", len(lines))
+    return file
+
+
+class _Parser:
+    """Where the reading is: `at` is the number of lines read so far."""
+
+    def __init__(self, file: Dockerfile, lines: list[str]) -> None:
+        self.file = file
+        self.lines = lines
+        self.at = 0
+        escape = re.escape(file.escape)
+        self.continued = re.compile(rf"(?:(?<![{escape}])|^){escape}[ \t]*\Z")
+        self.comments: list[str] = []
+
+    def run(self) -> None:
+        first = len(self.file.directives)
+        while self.at < len(self.lines):
+            line = self.next().lstrip(SPACE)
+            if line.startswith("#"):
+                if self.at > first:
+                    self.comments.append(line[1:].strip(SPACE))
+            elif line:
+                self.instruction(line)
+
+    def next(self) -> str:
+        line = self.lines[self.at]
+        self.at += 1
+        if len(line) > LONGEST_LINE // 4 and len(line.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
+            raise DockerfileError(
+                f"dockerfile line greater than max allowed size of {LONGEST_LINE}",
+                self.at,
+                hint="break it with the escape character, or move what is in it to a file",
+            )
+        return line.rstrip("\r")
+
+    def instruction(self, first: str) -> None:
+        start = self.at
+        joined = self.joined(first)
+        _check_text(joined, start, self.at)
+        line = Line(joined, self.file.escape, start, self.comments)
+        if not line.original:
+            return  # an escape character alone
+        self.comments = []
+        try:
+            line.heredocs = _heredocs(line, self.file.escape)
+        except UsageError as error:
+            raise DockerfileError(error.message, start, self.at, error.hint) from None
+        for heredoc in line.heredocs:
+            self.body(heredoc, start)
+        line.end = self.at
+        self.file.lines.append(line)
+
+    def joined(self, line: str) -> str:
+        """An instruction with the lines that continue it; comments among them are taken out."""
+        parts, empty = [], False
+        while continued := self.continued.search(line):
+            parts.append(line[: continued.start()])
+            line = ""
+            while self.at < len(self.lines):
+                line = self.next()
+                stripped = line.lstrip(SPACE)
+                if stripped and stripped[0] != "#":
+                    break
+                empty = empty or not stripped
+                line = ""
+        if empty:
+            self.file.empty_continuations.append(self.at)
+        return "".join([*parts, line])
+
+    def body(self, heredoc: Heredoc, start: int) -> None:
+        begun = self.at
+        while self.at < len(self.lines):
+            line = self.next()
+            if (line.lstrip("\t") if heredoc.chomp else line) == heredoc.name:
+                heredoc.raw = "".join(f"{line}\n" for line in self.lines[begun : self.at - 1])
+                _check_text(heredoc.raw, begun + 1, self.at)
+                return
+        raise DockerfileError(
+            "unterminated heredoc", start, self.at, f"a line with {heredoc.name} alone ends it"
+        )
+
+
+def _check_text(text: str, start: int, end: int) -> None:
+    """What is executed and written into an image is UTF-8; a comment may be anything."""
+    if text.isascii() and "\0" not in text:
+        return
+    for char in text:
+        if "\udc80" <= char <= "\udcff":
+            raise DockerfileError(
+                f"not valid UTF-8: byte 0x{ord(char) - 0xDC00:02x}",
+                start,
+                end,
+                "convert the file with iconv(1)",
+            )
+        if char == "\0":
+            raise DockerfileError("a NUL byte", start, end)
+
+
+# ---- directives -------------------------------------------------------------------------------------------
+
+
+def _directives(lines: list[str]) -> dict[str, str]:
+    """`# escape=...` and its like: the first lines, each at most once; any other line ends them."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        match = _DIRECTIVE.fullmatch(line.strip(SPACE))
+        key = match[1].lower() if match else ""
+        if match is None or key not in _DIRECTIVES:
+            break
+        if key in found:
+            raise DockerfileError(f"only one {key} parser directive can be used", number)
+        if key == "escape" and match[2] not in ("\\", "`"):
+            raise DockerfileError(f"invalid escape token '{match[2]}' does not match ` or \\", number)
+        found[key] = match[2]
+    return found
+
+
+# ---- flags ------------------------------------------------------------------------------------------------
+
+
+def _flags(rest: str, escape: str) -> tuple[list[str], str]:
+    """The --flags in front of an instruction's text, quotes and escapes taken away; and the text."""
+    flags: list[str] = []
+    rest = rest.lstrip(SPACE)
+    if not rest.startswith("--"):
+        return flags, rest
+    e = re.escape(escape)
+    word = re.compile(
+        rf"""(?:{e}.|{e}\Z|"(?:{e}.|{e}\Z|[^"{e}]++)*+(?:"|\Z)|'(?:{e}.|{e}\Z|[^'{e}]++)*+(?:'|\Z)"""
+        rf"""|[^{BLANKS}"'{e}]++)++""",
+        re.DOTALL,
+    )
+    at = 0
+    while rest.startswith("--", at):
+        found = word.match(rest, at)
+        if not found:
+            break
+        flag = _unquoted(found[0], escape)
+        at = found.end()
+        if flag == "--":
+            break
+        flags.append(flag)
+        at = len(rest) - len(rest[at:].lstrip(SPACE))
+    return flags, rest[at:].strip(SPACE)
+
+
+def _unquoted(word: str, escape: str) -> str:
+    """Quotes go, and an escape before any character; inside of single quotes, too, other than a shell has it."""
+    made: list[str] = []
+    quote, chars = "", iter(word)
+    for char in chars:
+        if char == escape:
+            made.append(next(chars, ""))
+        elif char == quote:
+            quote = ""
+        elif char in "\"'" and not quote:
+            quote = char
+        else:
+            made.append(char)
+    return "".join(made)
+
+
+# ---- here-documents ---------------------------------------------------------------------------------------
+
+
+def _heredocs(line: Line, escape: str) -> list[Heredoc]:
+    """Those that ADD, COPY and RUN ask for where they are not in the form of a JSON list, and ONBUILD of these."""
+    word, text = line.word, line.text
+    if word == "ONBUILD":
+        inner = Line(text, escape, 0, [])
+        word, text = inner.word, inner.text
+    if word not in _WITH_HEREDOCS or "<<" not in line.original or words.json_list(text) is not None:
+        return []
+    return [found for word in words.raw_words(line.original) if (found := heredoc(word))]
+
+
+def heredoc(word: str) -> Heredoc | None:
+    """What `<<EOF`, `3<<-"EOF"` asks for, its body still to come; None for any other word."""
+    match = _MARKER.fullmatch(word)
+    if not match or not match[3]:
+        return None
+    plain = words.unquoted(match[3])
+    if len(plain) != 1:
+        return None
+    raw = "".join(words.unquoted(match[3], raw_quotes=True))
+    quotes = [text.count("'") + text.count('"') for text in (plain[0], raw)]
+    return Heredoc(word, match[1], match[2] == "-", plain[0], quotes[0] == quotes[1])
+
+
+# ---- the other way ----------------------------------------------------------------------------------------
+
+
+def printed(file: Dockerfile) -> str:
+    """The file's text without comments and empty lines: parsed, it gives the same again."""
+    made = [f"# {key}={value}\n" for key, value in file.directives.items()]
+    for line in file.lines:
+        made.append(_printed_line(line.original, file.escape) + "\n")
+        made += [f"{heredoc.raw}{heredoc.name}\n" for heredoc in line.heredocs]
+    text = "".join(made)
+    return f"\n{text}" if text.startswith("\ufeff") else text
+
+
+def _printed_line(text: str, escape: str) -> str:
+    """Broken where it would be too long.  A form feed keeps an escape character at the end from continuing it."""
+    made = []
+    while len(text.encode()) > LONGEST_LINE:
+        end = _BREAK_AT // 4
+        while text[end - 1] == escape or text[end:].lstrip(SPACE)[:1] in ("", "#"):
+            end -= 1
+        made.append(text[:end] + escape + "\n")
+        text = text[end:]
+    return "".join(made) + text + ("\f" if text.endswith(escape) else "")

@@ -75,20 +75,17 @@ def change(
     flags: Sequence[str] = (),
     *,
     unset: set[str] | None = None,
-) -> str:
-    """One instruction's effect on `config`, in place; what the image's history says of it, "" for nothing.
+) -> None:
+    """One instruction's effect on `config`, in place.
 
     `variables` are build arguments; the environment of the config comes over them.  Names that are neither are added
     to `unset`.  An ENTRYPOINT that resets CMD is the caller's business, who knows whether its stage has set one, and so
     is the author of MAINTAINER, who is in the image beside the config.  Raises UsageError.
     """
     instruction = _kind(word)(text, escape, flags)
-    history = instruction.change(
-        _Expander(config, variables or {}, escape, set() if unset is None else unset)
-    )
+    instruction.change(_Expander(config, variables or {}, escape, set() if unset is None else unset))
     if word == "CMD":
         config["ArgsEscaped"] = True  # BuildKit's mark, which means something to Windows only
-    return history
 
 
 def check(word: str, text: str, escape: str = "\\", flags: Sequence[str] = ()) -> None:
@@ -158,7 +155,7 @@ class _Instruction:
     def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
         Flags(flags, {})
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         raise NotImplementedError
 
 
@@ -180,10 +177,9 @@ class _Command(_Instruction):
         super().read(text, escape, flags)
         self.listed = words.json_list(text)
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         config = expander.config
         config[self.key] = with_shell(config, self.text) if self.listed is None else self.listed
-        return f"{'CMD' if self.key == 'Cmd' else 'ENTRYPOINT'} {_go_list(config[self.key])}"
 
 
 class _Entrypoint(_Command):
@@ -197,10 +193,9 @@ class _Env(_Instruction):
         super().read(text, escape, flags)
         self.pairs, _ = pairs(self.name, text, escape)
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         made = [(expander.word(name), expander.word(value)) for name, value in self.pairs]
         self.keep(expander.config, made)
-        return " ".join([self.name, *(f"{name}={value}" for name, value in made)])
 
     def keep(self, config: Config, made: list[tuple[str, str]]) -> None:
         config["Env"] = [f"{name}={value}" for name, value in {**environment(config), **dict(made)}.items()]
@@ -219,12 +214,11 @@ class _Expose(_Instruction):
         if not text:
             raise UsageError("EXPOSE requires at least one argument")
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         given = [word for text in sorted(words.gaps(self.text)) for word in expander.words(text)]
         found = [port for word in given for port in ports(word)]
         exposed = {**(expander.config.get("ExposedPorts") or {}), **{port: {} for port in found}}
         expander.config["ExposedPorts"] = dict(sorted(exposed.items()))
-        return f"EXPOSE [{' '.join(found)}]"
 
 
 class _Volume(_Instruction):
@@ -240,22 +234,20 @@ class _Volume(_Instruction):
         if "" in paths:
             raise UsageError("VOLUME specified can not be an empty string")
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         paths = [expander.word(path) for path in self.paths]
         self.refuse_empty(paths)
         expander.config["Volumes"] = {
             **(expander.config.get("Volumes") or {}),
             **{path: {} for path in paths},
         }
-        return f"VOLUME [{' '.join(paths)}]"
 
 
 class _User(_Single):
     name = "USER"
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         expander.config["User"] = expander.word(self.text)
-        return f"USER {expander.config['User']}"
 
 
 class _Workdir(_Single):
@@ -263,10 +255,9 @@ class _Workdir(_Single):
 
     name = "WORKDIR"
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         path = posixpath.join("/", expander.config.get("WorkingDir") or "/", expander.word(self.text))
         expander.config["WorkingDir"] = posixpath.normpath("/" + path.lstrip("/"))
-        return f"WORKDIR {expander.config['WorkingDir']}"
 
 
 class _StopSignal(_Single):
@@ -275,14 +266,13 @@ class _StopSignal(_Single):
     def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
         super().read(text, escape, ())  # Docker overlooks its flags, too
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         from minirun.linux import signals
 
         name = expander.word(self.text)
         if not signals.named(name):
             raise UsageError(f"invalid signal: {name}", "as in SIGINT, 2 or SIGRTMIN+3")
         expander.config["StopSignal"] = name
-        return f"STOPSIGNAL {name}"
 
 
 class _OnBuild(_Instruction):
@@ -296,16 +286,15 @@ class _OnBuild(_Instruction):
         if trigger in NO_TRIGGERS:
             raise UsageError(f"{trigger} isn't allowed as an ONBUILD trigger")
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         expander.config["OnBuild"] = [*(expander.config.get("OnBuild") or []), self.text]
-        return ""
 
 
 class _Maintainer(_Single):
     name = "MAINTAINER"
 
-    def change(self, expander: _Expander) -> str:
-        return f"MAINTAINER {self.text}"
+    def change(self, expander: _Expander) -> None:
+        pass
 
 
 class _Shell(_Instruction):
@@ -320,9 +309,8 @@ class _Shell(_Instruction):
             )
         self.listed = listed
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         expander.config["Shell"] = self.listed
-        return f"SHELL [{' '.join(self.listed)}]"
 
 
 class _HealthCheck(_Instruction):
@@ -352,9 +340,8 @@ class _HealthCheck(_Instruction):
         test = ["CMD-SHELL", command] if listed is None else ["CMD", *listed]
         self.health = {"Test": test, **{key: value for key, value in times.items() if value}}
 
-    def change(self, expander: _Expander) -> str:
+    def change(self, expander: _Expander) -> None:
         expander.config["Healthcheck"] = self.health
-        return f"HEALTHCHECK {_go_health(self.health)}"
 
 
 def _retries(text: str) -> int:
@@ -406,40 +393,6 @@ def _port_range(text: str, what: str) -> tuple[int, int]:
     if not begin <= end <= 65535:
         raise UsageError(f"invalid {what}: {text}", "as in 80, 53/udp or 8000-8010")
     return begin, end
-
-
-# ---- as Go prints it, for the history ---------------------------------------------------------------------
-
-
-def _go_list(items: list[str]) -> str:
-    """`["a" "b"]`: %q"""
-    return f"[{' '.join(map(words.quoted, items))}]"
-
-
-def _go_health(health: dict[str, Any]) -> str:
-    """`{Test:[CMD-SHELL true] Interval:30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:3}`: %+v"""
-    times = ("Interval", "Timeout", "StartPeriod", "StartInterval")
-    shown = " ".join(f"{key}:{_go_duration(health.get(key, 0))}" for key in times)
-    return f"{{Test:[{' '.join(health['Test'])}] {shown} Retries:{health.get('Retries', 0)}}}"
-
-
-def _go_duration(nanoseconds: int) -> str:
-    """1h0m30s, 1.5s, 500ms"""
-    if nanoseconds < 10**9:
-        unit, size = next(
-            ((unit, size) for unit, size in (("ms", 10**6), ("µs", 10**3)) if nanoseconds >= size), ("ns", 1)
-        )
-        return f"{_decimal(nanoseconds, size)}{unit}" if nanoseconds else "0s"
-    minutes, rest = divmod(nanoseconds, 60 * 10**9)
-    hours, minutes = divmod(minutes, 60)
-    front = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return f"{front}{_decimal(rest, 10**9)}s"
-
-
-def _decimal(value: int, unit: int) -> str:
-    whole, rest = divmod(value, unit)
-    digits = f"{rest:0{len(str(unit)) - 1}}".rstrip("0") if rest else ""
-    return f"{whole}.{digits}" if digits else str(whole)
 
 
 _KINDS: dict[str, type[_Instruction]] = {

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from minirun.build.run_state import RunState
+from minirun.image.store import Store
+from minirun.paths import Paths
 from tests import bundles, containers, leaks
+from tests.build_steps import Steps
 from tests.bundles import Oci
 from tests.support import Minirun, run
 
@@ -59,3 +63,16 @@ def watcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("watcher") / "watcher"
     run("gcc", "-static", "-O2", "-o", made, Path(__file__).parent / "watcher.c", check=True)
     return made
+
+
+@pytest.fixture
+def paths(minirun: Minirun) -> Paths:
+    return Paths(str(minirun.root), str(minirun.state))
+
+
+@pytest.fixture
+def steps(paths: Paths, tmp_path: Path) -> Iterator[Steps]:
+    """steps("echo hi") is one RUN of a build that begins with busybox."""
+    state = RunState(paths)
+    yield Steps(state, Store(paths).get("busybox").layer_paths(), tmp_path)
+    state.close()

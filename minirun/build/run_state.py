@@ -2,7 +2,7 @@
 
     STATE/.build/build-3f1c0a9b27de/      one build; its name is also that of its place on the network
         shim.lock                         flock(2)ed by the build as long as it lives
-        netns                             its network namespace, if a RUN has asked for one: network.py
+        netns                             its network namespace, if a RUN has asked for one
         build-3f1c0a9b27de-9c41/          one RUN: its bundle, and the runtime's state.json
     CGROUP/minirun/build-3f1c0a9b27de-9c41    its control group
 

@@ -22,6 +22,9 @@ CASES: dict[str, Case] = {
     "a wildcard that finds a link to nowhere": case(
         "FROM busybox\nCOPY d/* /x/", {"d/f": "", "d/l": symlink("nowhere")}, fails='"/d/nowhere" not found'
     ),
+    "COPY of a file over a directory": case(
+        "FROM busybox\nRUN mkdir -p /x/sub\nCOPY d /x", {"d/sub": "file"}, fails="cannot replace to directory"
+    ),
     "COPY from a stage that is not there": case(
         "FROM busybox\nCOPY --from=5 /f /x", fails="invalid stage index 5"
     ),

@@ -40,11 +40,16 @@ CASES: dict[str, Case] = {
     "ENV with a word too many": case("FROM busybox\nENV A=1 B", fails='can\'t find = in "B"'),
     "ARG without a name": case("FROM busybox\nARG", fails="ARG requires at least one argument"),
     "RUN that fails": case("FROM busybox\nRUN echo out; echo err >&2; exit 7", fails="exit code: 7"),
+    "RUN of no program": case('FROM busybox\nRUN ["/nosuch"]', fails="/nosuch"),
+    "a list of RUN that is not there in PATH": case(
+        'FROM busybox\nRUN ["nosuch-program"]', fails="nosuch-program"
+    ),
     "USER that is not there": case(
         "FROM busybox\nUSER nosuch\nRUN true",
         fails="unable to find user nosuch: no matching entries in passwd file",
     ),
     "EXPOSE of no port": case("FROM busybox\nEXPOSE x", fails="invalid containerPort: x"),
+    "EXPOSE of no protocol": case("FROM busybox\nEXPOSE 80/nope", fails="invalid proto: nope"),
     "STOPSIGNAL of no signal": case("FROM busybox\nSTOPSIGNAL NOPE", fails="invalid signal: NOPE"),
     "HEALTHCHECK of no duration": case(
         "FROM busybox\nHEALTHCHECK --interval=1x CMD true", fails='unknown unit "x" in duration "1x"'
@@ -65,6 +70,7 @@ CASES: dict[str, Case] = {
     "WORKDIR without a directory": case(
         "FROM busybox\nWORKDIR", fails="WORKDIR requires exactly one argument"
     ),
+    "VOLUME of no words": case("FROM busybox\nVOLUME []", fails="VOLUME requires at least one argument"),
     "VOLUME of nothing": case(
         'FROM busybox\nVOLUME [""]', fails="VOLUME specified can not be an empty string"
     ),

@@ -37,6 +37,14 @@ CASES: dict[str, Case] = {
         RUN id > /tmp/root
         """
     ),
+    "programs are looked for in PATH": case(
+        """FROM busybox
+        RUN mkdir -p /opt/bin && printf '#!/bin/sh\\necho tool > /out' > /opt/bin/tool && chmod 755 /opt/bin/tool
+        ENV PATH=/opt/bin:/bin
+        RUN ["tool"]
+        RUN echo "$PATH" > /path
+        """
+    ),
     "RUN in WORKDIR": case("FROM busybox\nWORKDIR /a/b\nRUN pwd > here\nWORKDIR c\nRUN pwd > here"),
     "files made, changed and removed": case(
         """FROM busybox

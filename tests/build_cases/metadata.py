@@ -46,7 +46,6 @@ CASES: dict[str, Case] = {
     ),
     "EXPOSE with a port of the host": case("FROM busybox\nEXPOSE 8080:80 127.0.0.1:1:2/udp"),
     "VOLUME of a broken list": case('FROM busybox\nVOLUME ["/a", /b'),
-    "HEALTHCHECK without retries": case('FROM busybox\nHEALTHCHECK --retries=0 CMD ["a", "$HOME"]'),
     "ONBUILD ARG": case(
         "FROM busybox AS one\nONBUILD ARG A=1\nONBUILD RUN echo $A > /a\nFROM one\nENV B=$A",
         {},

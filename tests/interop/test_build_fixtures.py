@@ -250,6 +250,10 @@ CONFIGS: dict[str, tuple[Case, dict[str, Any]]] = {
             }
         },
     ),
+    "HEALTHCHECK of noughts": (
+        case('FROM scratch\nHEALTHCHECK --interval=0s --retries=0 CMD ["a", "$HOME"]'),
+        {"Healthcheck": {"Test": ["CMD", "a", "$HOME"]}},
+    ),
     # "Parser directives"
     "directives": (
         case("# syntax=docker/dockerfile:1\n# check=skip=all\n# nosuch=thing\nFROM scratch\nENV A=1"),

@@ -110,6 +110,8 @@ CASES: dict[str, Case] = {
         """,
         SOURCES,
     ),
+    "owner that is not there": case("FROM busybox\nCOPY --chown=nosuch f /f", SOURCES),
+    "mode with special bits": case("FROM busybox\nCOPY --chmod=4711 f /f\nCOPY --chmod=755 g /g", SOURCES),
     "owner does not follow USER": case("FROM busybox\nUSER 5\nCOPY f /home/\nADD d /home/d/", SOURCES),
     "mode": case(
         "FROM busybox\nCOPY --chmod=640 f /f\nCOPY --chmod=0755 d /d\nCOPY --chmod=711 f d /x/", PLAIN

@@ -76,11 +76,12 @@ CASES: dict[str, Case] = {
         WORKDIR b/../c
         WORKDIR /
         ENV D=deep
-        WORKDIR /x/$D/
+        WORKDIR /x/$D
         WORKDIR "with blank"
         RUN pwd > pwd
         """
     ),
+    "WORKDIR with a slash at its end": case("FROM busybox\nWORKDIR /x/y/"),
     "WORKDIR of a directory that is there": case(
         """FROM busybox
         WORKDIR /tmp

@@ -97,6 +97,9 @@ CASES: dict[str, Case] = {
         """,
         FILES,
     ),
+    "mount: a place that was not there": case(
+        "FROM busybox\nRUN --mount=target=/m/n --mount=type=tmpfs,target=/t ls /m/n > /ls", FILES
+    ),
     "mount: bind": case(
         """FROM busybox
         RUN mkdir /m /made && touch /file

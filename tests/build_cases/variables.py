@@ -84,6 +84,8 @@ CASES: dict[str, Case] = {
         ENV B=${A:-none}
         """
     ),
+    "ARG that is declared twice": case("FROM busybox\nARG A=1\nARG A=2\nRUN echo $A > /a"),
+    "ARG of the stage before": case('FROM busybox AS one\nARG A=1\nFROM one\nRUN echo "<$A>" > /a'),
     "ARG that is given and not declared": case(
         'FROM busybox\nRUN echo "<$A>" > /a', {}, "--build-arg", "A=1"
     ),

@@ -47,13 +47,16 @@ LEFTOVERS = [
         "tmp/*",
     ),
 ]
-INSTALL = """set -e
+ISOLATED = """set -e
 mount -t proc proc proc
 mount --rbind /dev dev
+exec chroot . sh -e -c "$1"
+"""
+INSTALL = """
 export DEBIAN_FRONTEND=noninteractive
-chroot . apt-get -q update
-chroot . apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@"
-chroot . apt-get clean
+apt-get -q update
+apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io {packages}
+apt-get clean
 """
 
 
@@ -129,29 +132,28 @@ def bootstrap(suite: str) -> bytes:
 
 
 @contextmanager
-def installed(*packages: str, suite: str = SUITE) -> Iterator[tuple[Path, Path, float]]:
-    """(the base's tree, one with `packages` added, when that began) for the length of a with block."""
+def installed(
+    *packages: str, first: str = "", last: str = "", suite: str = SUITE
+) -> Iterator[tuple[Path, Path, float]]:
+    """(the base's tree, one with `packages` added, when that began) for the length of a with block.
+
+    `first` and `last` are lines of shell that run in the tree before and after the installation.
+    """
     since = time.time()
     with scratch() as before, scratch() as after:
         for tree in (before, after):
             run(["tar", "-C", str(tree), "-xpf", "-"], base(suite))
         if packages:
             shutil.copy("/etc/resolv.conf", after / "etc/resolv.conf")
-            # A mount table and a process table of its own: what a package starts or mounts ends with it.
-            isolated = [
-                "unshare",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "sh",
-                "-c",
-                INSTALL,
-                "install",
-            ]
-            run([*isolated, *packages], directory=after)
+            inside(after, first + INSTALL.format(packages=" ".join(packages)) + last)
             clean(after)
         yield before, after, since
+
+
+def inside(tree: Path, script: str) -> None:
+    """Runs lines of shell in `tree`. A mount table and a process table of its own: what they start ends with them."""
+    isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ISOLATED, "sh"]
+    run([*isolated, script], directory=tree)
 
 
 def added(before: Path, after: Path, since: float) -> bytes:

@@ -76,6 +76,12 @@ def debian(minirun_session: Minirun, debian_tar: Path) -> str:
     return "debian"
 
 
+@pytest.fixture(scope="session")
+def stand_ins(minirun_session: Minirun) -> recipes.StandIns:
+    """stand_ins("golang") -> the name of the image."""
+    return recipes.StandIns(minirun_session)
+
+
 @pytest.fixture
 def group() -> Iterator[str]:
     """The path of a control group that is not there yet, and will not be there afterwards."""

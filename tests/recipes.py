@@ -14,7 +14,15 @@ def kept(recipe: str) -> Path:
     return Path(made.stdout.rstrip("\n"))
 
 
-def load(minirun: Minirun, *recipes: str) -> None:
-    """Makes the images of the recipes known to minirun, under the names that the guide has for them."""
-    for recipe in recipes:
-        minirun("load", "-i", kept(recipe), check=True)
+class StandIns:
+    """stand_ins("python") -> `python:3.11-slim`, made and loaded on first use."""
+
+    def __init__(self, minirun: Minirun) -> None:
+        self._minirun = minirun
+        self._loaded: dict[str, str] = {}
+
+    def __call__(self, recipe: str) -> str:
+        if recipe not in self._loaded:
+            loaded = self._minirun("load", "-i", kept(recipe), check=True).stdout
+            self._loaded[recipe] = loaded.splitlines()[0].removeprefix("Loaded image: ")
+        return self._loaded[recipe]

@@ -1,4 +1,4 @@
-"""A web server to build with the guide's first Dockerfile: it says hello on port 8000, as whom it runs, and its health."""
+"""A web server to build with the guide's first Dockerfile: hello from whom it runs as, on port 8000."""
 
 import getpass
 import os

@@ -43,7 +43,6 @@ class Output:
         self.dest = dest  # "-": standard output; "" of a docker: the store
         self.names: list[str] = []  # name=; where it is empty, those of -t
         self.push = False
-        self.store = True  # of an image: whether it is to stay here
         self.compression = ""  # "": as the layers are; gzip for new ones
         self.level = -1  # -1: the usual one
         self.force = False  # layers that are packed otherwise are packed again
@@ -106,7 +105,6 @@ def _set_packing(output: Output, words: dict[str, str], text: str) -> None:
 
 def _set_switches(output: Output, switches: dict[str, bool]) -> None:
     output.push = switches.get("push", False)
-    output.store = switches.get("store", True)
     output.force = switches.get("force-compression", False)
     output.oci = switches.get("oci-mediatypes", True)
     output.rewrite_timestamp = switches.get("rewrite-timestamp", False)
@@ -114,6 +112,10 @@ def _set_switches(output: Output, switches: dict[str, bool]) -> None:
     if switches.get("registry.insecure"):
         hint = "registries.toml says which registries are insecure: docs/registries.md"
         raise UnsupportedError("--output registry.insecure=true: one build cannot decide that", hint)
+    if not switches.get("store", True):
+        raise UnsupportedError(
+            "--output store=false: an image is pushed from the store here", "minirun rmi it"
+        )
     if switches.get("push-by-digest"):
         raise UnsupportedError("--output push-by-digest=true: an image is pushed under a tag here", "-t NAME")
 
@@ -131,6 +133,9 @@ def _check(output: Output, text: str) -> None:
         raise invalid("--output", text, f"push is for type=image, not for {output.kind}")
     if not output.as_tar and (output.kind not in ("oci", "docker") or output.dest in ("", "-")):
         raise invalid("--output", text, "tar=false is for an oci output with dest=DIR")
+    if output.is_image and not output.oci:
+        why = "images are kept and pushed in the OCI's form here"
+        raise invalid("--output", text, f"{why}; oci-mediatypes=false is for dest=FILE")
     if output.compression == "zstd" and not output.oci:
         raise invalid("--output", text, "Docker's media types have no zstd")
     for name in output.names:

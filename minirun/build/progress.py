@@ -15,7 +15,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 class Vertex:
@@ -113,3 +113,31 @@ class Progress:
             self.vertices.append(vertex)
             vertex.number = len(self.vertices)
             self.expect([vertex])
+
+
+class Part:
+    """A part of a vertex that is measured while it goes by: `exporting layers`, 12.3MB."""
+
+    def __init__(self, progress: Progress, vertex: Vertex, name: str, total: int = 0) -> None:
+        self._progress = progress
+        self._vertex = vertex
+        self._name = name
+        self._total = total
+        self._done = 0
+        progress.status(vertex, name, 0, total)
+
+    def add(self, count: int) -> None:
+        """`count` bytes more."""
+        self._done += count
+        self._progress.status(self._vertex, self._name, self._done, self._total)
+        self._progress.idle()
+
+    def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same chunks, counted, and the part completed when all of them are through."""
+        for chunk in chunks:
+            self.add(len(chunk))
+            yield chunk
+        self.complete()
+
+    def complete(self) -> None:
+        self._progress.status(self._vertex, self._name, self._done, self._total, completed=True)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record
     from minirun.files import locked
     from minirun.image.image import Image
+    from minirun.image.mediatypes import Json
     from minirun.image.progress import Progress
+    from minirun.image.reference import Reference
     from minirun.image.sweep import Claim
     from minirun.paths import Paths
 
@@ -137,6 +139,21 @@ def tag(paths: Paths, source: str, target: str) -> None:
     image = images.get(source)
     names.tag(images.layout, image, name)
     _emit_tag(paths, image, target)
+
+
+def add(paths: Paths, entry: Json, names: Sequence[Reference]) -> Image:
+    """Put an image whose blobs are here into the index, under all of `names` or without one, in one change of it.
+
+    For use within `Store.adding()`; what had one of the names loses it.
+    """
+    from minirun.image import index
+    from minirun.image import names as naming
+
+    entries = [index.named(entry, name) for name in names] or [entry]
+    image = naming.add(Store(paths).layout, entries)[0]
+    for name in names:
+        _emit_tag(paths, image, str(name))
+    return image
 
 
 def remove(paths: Paths, text: str, *, force: bool = False) -> list[str]:

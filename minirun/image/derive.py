@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from minirun.image.reference import Reference
     from minirun.image.store import Store
 
+PACKINGS = {"gzip": "+gzip", "zstd": "+zstd", "uncompressed": ""}  # and how their media types end
 _GZIP = 31  # zlib's word for "a gzip header, the largest window"
 _LEVEL = 2  # of isal's 0 to 3: ten times as fast as gzip -6, and a tenth larger
 _NO_ENTRIES = f"sha256:{hashlib.sha256(bytes(1024)).hexdigest()}"  # diff_ids: of a tar without entries,
@@ -63,11 +64,14 @@ class Layer:
         return self.diff_id == _NO_ENTRIES
 
 
-def add_layer(layout: Layout, tar: Iterable[bytes]) -> Layer:
-    """Keep the tar stream as a layer, packed.  For use within `Store.adding()`."""
+def add_layer(layout: Layout, tar: Iterable[bytes], packing: str = "gzip", level: int = -1) -> Layer:
+    """Keep the tar stream as a layer, packed.  For use within `Store.adding()`.
+
+    `packing` is one of PACKINGS; the `level` is the packer's own (gzip 0 to 9, zstd 0 to 22), -1 a fast one.
+    """
     hasher = hashlib.sha256()
-    blob = layout.add_blob(_gzipped(_hashed(tar, hasher)))
-    return Layer({"mediaType": f"{LAYER}+gzip", **blob}, f"sha256:{hasher.hexdigest()}")
+    blob = layout.add_blob(_packed(_hashed(tar, hasher), packing, level))
+    return Layer({"mediaType": LAYER + PACKINGS[packing], **blob}, f"sha256:{hasher.hexdigest()}")
 
 
 def _hashed(chunks: Iterable[bytes], hasher: Any) -> Iterator[bytes]:
@@ -76,14 +80,32 @@ def _hashed(chunks: Iterable[bytes], hasher: Any) -> Iterator[bytes]:
         yield chunk
 
 
-def _gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    from isal import isal_zlib
-
-    packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
+def _packed(chunks: Iterable[bytes], packing: str, level: int) -> Iterator[bytes]:
+    packer = _packer(packing, level)
+    if packer is None:
+        yield from chunks
+        return
     for chunk in chunks:
         if packed := packer.compress(chunk):
             yield packed
     yield packer.flush()
+
+
+def _packer(packing: str, level: int) -> Any:
+    """What has `compress` and `flush`; None for a layer that is not packed."""
+    if packing == "uncompressed":
+        return None
+    if packing == "zstd":
+        from backports import zstd  # compression.zstd in Python 3.14
+
+        return zstd.ZstdCompressor(level if level >= 0 else None)
+    if level >= 0:  # isal has levels of its own
+        import zlib
+
+        return zlib.compressobj(level, zlib.DEFLATED, _GZIP)
+    from isal import isal_zlib
+
+    return isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
 
 
 # ---- the image --------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from minirun.image.index import nameless
 from minirun.image.mediatypes import CONTAINERD_NAME, INDEX, REF_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from minirun.image.image import Image
     from minirun.image.mediatypes import Json
@@ -34,52 +34,64 @@ FORMATS = ("docker-archive", "oci")
 _READ_BYTES = 1 << 20
 
 
-class _Saved:
-    """An image and one name it is saved under, or ""."""
+class Saved:
+    """An image and one name it is saved under, or ""; with annotations for its line in index.json."""
 
-    def __init__(self, image: Image, name: str) -> None:
+    def __init__(self, image: Image, name: str, annotations: Mapping[str, str] = {}) -> None:
         self.image = image
         self.name = name
+        self._annotations = annotations
 
     @property
     def entry(self) -> Json:
         """Its line in index.json: as in our own, but for what only concerns this machine."""
         entry = nameless(self.image.entry)
-        if self.name:
-            entry["annotations"] = {CONTAINERD_NAME: self.name, REF_NAME: self.name}
-        return entry
+        names = {CONTAINERD_NAME: self.name, REF_NAME: self.name} if self.name else {}
+        return {**entry, **({"annotations": found} if (found := {**self._annotations, **names}) else {})}
 
 
 def save(store: Store, texts: list[str], form: str = FORMATS[0]) -> Iterator[bytes]:
     """The archive of the images that `texts` name, in chunks of a few MB.  Raises NotFoundError before the first."""
-    saved = sorted((one for text in texts for one in chosen(store, text)), key=lambda one: _text(one.entry))
+    return archive(store, [one for text in texts for one in chosen(store, text)], form)
+
+
+def archive(store: Store, images: Iterable[Saved], form: str) -> Iterator[bytes]:
+    """The same of images that are in hand; their blobs are in the store, whether a name leads to them or not."""
+    saved = sorted(images, key=lambda one: _text(one.entry))
+    files = description(saved)
+    if form == FORMATS[0]:
+        files["manifest.json"] = _text(_docker_manifest(saved))
+    return tarwriter.joined(_archive(store, blobs(saved), files))
+
+
+def description(saved: list[Saved]) -> dict[str, bytes]:
+    """The two files that make a directory with blobs an OCI layout: their names and what is in them."""
     entries: list[Json] = []
     for one in saved:
         if one.entry not in entries:
             entries.append(one.entry)
-    files = {"index.json": _text({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})}
-    files["oci-layout"] = _text({"imageLayoutVersion": "1.0.0"})
-    if form == FORMATS[0]:
-        files["manifest.json"] = _text(_docker_manifest(saved))
-    return tarwriter.joined(_archive(store, _blobs(saved), files))
+    return {
+        "index.json": _text({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}),
+        "oci-layout": _text({"imageLayoutVersion": "1.0.0"}),
+    }
 
 
-def chosen(store: Store, text: str) -> list[_Saved]:
+def chosen(store: Store, text: str) -> list[Saved]:
     """What `text` stands for: a name without a tag all tags of it, as in Docker; an id or a digest no name."""
     name = None if names.is_whole_id(text) else reference.parse(text)
     if name and not name.digest and name.tag == reference.DEFAULT_TAG and not text.endswith(f":{name.tag}"):
         tags = [image for image in store.images() if image.reference.startswith(f"{name.name}:")]
         if tags:
-            return [_Saved(image, image.reference) for image in tags]
+            return [Saved(image, image.reference) for image in tags]
     image = store.get(text)
-    return [_Saved(image, image.reference if image.reference == str(name) else "")]
+    return [Saved(image, image.reference if image.reference == str(name) else "")]
 
 
 def _text(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
 
-def _blobs(saved: list[_Saved]) -> dict[str, int]:
+def blobs(saved: list[Saved]) -> dict[str, int]:
     """Digest -> size of all that the images are made of, sorted."""
     found: dict[str, int] = {}
     for one in saved:
@@ -89,7 +101,7 @@ def _blobs(saved: list[_Saved]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _docker_manifest(saved: list[_Saved]) -> list[Json]:
+def _docker_manifest(saved: list[Saved]) -> list[Json]:
     """One item for each image, with all of its names; Docker writes null for none.
 
     The names are whole: podman would take Docker's `alpine:latest` for `localhost/alpine:latest`.
@@ -122,14 +134,14 @@ def _archive(store: Store, blobs: dict[str, int], files: dict[str, bytes]) -> It
         yield tarwriter.directory("blobs") + tarwriter.directory("blobs/sha256")
         for digest, size in blobs.items():
             yield tarwriter.file(_member(digest), size)
-            yield from _blob(store, digest, size)
+            yield from blob(store, digest, size)
             yield tarwriter.padding(size)
     for name, content in sorted(files.items()):
         yield tarwriter.file(name, len(content)) + content + tarwriter.padding(len(content))
     yield tarwriter.end()
 
 
-def _blob(store: Store, digest: str, size: int) -> Iterator[bytes]:
+def blob(store: Store, digest: str, size: int) -> Iterator[bytes]:
     """The content of a blob, exactly `size` bytes: a header before it has promised them."""
     count = 0
     try:

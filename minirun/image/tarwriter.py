@@ -98,9 +98,9 @@ def joined(chunks: Iterable[bytes], size: int = _READ_BYTES) -> Iterator[bytes]:
 # ---- a tree -----------------------------------------------------------------------------------------------
 
 
-def of_tree(root: int) -> Iterator[bytes]:
-    """The whole tree below the directory descriptor `root`, itself included, as `./`."""
-    return joined(_Writer(root, overlay=False).chunks())
+def of_tree(root: int, *, with_root: bool = True) -> Iterator[bytes]:
+    """The whole tree below the directory descriptor `root`, itself included, as `./`, where that is wanted."""
+    return joined(_Writer(root, overlay=False, with_root=with_root).chunks())
 
 
 def of_changes(root: int, leave_out: Callable[[str], bool], with_root: bool) -> Iterator[bytes]:

@@ -1,10 +1,12 @@
 """Images that scripts/rootfs makes of Debian's packages; kept from one test run to the next."""
 
+import os
 from pathlib import Path
 
 from tests.support import CHECKOUT, Minirun, run
 
 SCRIPT = CHECKOUT / "scripts" / "rootfs"
+KEPT = Path(os.environ.get("MINIRUN_ROOTFS", "/var/cache/minirun-rootfs"))
 PATIENCE = 900  # seconds: packages come from wherever this machine's apt takes them
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import alpine_tree
 from tests.docker import Docker
 from tests.image_peers import KINDS, Peer
-from tests.support import run
+from tests.support import Minirun, run
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +57,10 @@ def busybox_for_docker(
     source, target = f"oci-archive:{busybox_tar}", f"docker-archive:{archive}:busybox:latest"
     run(program("skopeo"), "copy", "-q", source, target, check=True)
     return archive
+
+
+@pytest.fixture(scope="session")
+def alpine(minirun_session: Minirun) -> str:
+    """A real Alpine, loaded on first use."""
+    minirun_session("load", "-i", alpine_tree.image(), check=True)
+    return "alpine:3.23"

@@ -62,6 +62,8 @@ COMMANDS: Table = {
     "version": ("minirun.cli.info:version_command", "Show the version"),
     "doctor": ("minirun.cli.doctor:doctor_command", "Check whether this machine can run containers"),
     "completion": ("minirun.cli.completion:completion_command", "Print a shell's completion script"),
+    "builder": ("minirun.cli.builder:builder_group", "Manage builds"),
+    "buildx": ("minirun.cli.builder:buildx_group", "Manage builds, under the newer name"),
     "system": ("minirun.cli.system:system_group", "Show what minirun takes up"),
 }
 

@@ -1,6 +1,7 @@
 """`container prune` and `system prune`: what nothing needs any more goes.
 
-See  engine/prune.py for what goes; removing.py for `image prune`, volumes.py for `volume prune`
+See  engine/prune.py for what goes; removing.py for `image prune`, volumes.py for `volume prune`, builder.py for
+     `builder prune`
 """
 
 from __future__ import annotations
@@ -90,13 +91,25 @@ def container_prune_command(session: Session, force: bool, words: tuple[str, ...
 def system_prune_command(
     session: Session, every: bool, with_volumes: bool, force: bool, words: tuple[str, ...]
 ) -> None:
-    """Remove stopped containers, unused networks and images and, if asked, unused volumes."""
+    """Remove stopped containers, unused networks, images and build cache and, if asked, unused volumes."""
     wanted = filters.parse(words, _FILTERS)
     if with_volumes and "until" in wanted:
         raise MinirunError('the "until" filter is not supported with "--volumes"', "volumes have no last use")
     confirm(_warning(every, with_volumes, words), force, "system")
-    report(prune.system(session, predicate(wanted), every=every, with_volumes=with_volumes))
+    gone = prune.system(session, predicate(wanted), every=every, with_volumes=with_volumes)
+    if not {"label", "label!"} & wanted.keys():  # steps have no labels
+        gone["Deleted build cache objects"] = _build_cache(session, wanted, every)
+    report(gone)
     warn_of_kept_layers(session)
+
+
+def _build_cache(session: Session, wanted: Wanted, every: bool) -> Pruned:
+    """What builds have kept; `until` counts from when it was used last."""
+    from minirun.build import usage
+
+    limits = [filters.until(text) for text in wanted.get("until", ())]
+    gone = usage.prune(session, lambda entry: all(entry.used < limit for limit in limits), every=every)
+    return prune.Pruned([entry.id for entry in gone], sum(entry.own_size for entry in gone))
 
 
 def _warning(every: bool, with_volumes: bool, words: tuple[str, ...]) -> str:
@@ -106,6 +119,7 @@ def _warning(every: bool, with_volumes: bool, words: tuple[str, ...]) -> str:
     lines.append(
         "all images without at least one container associated to them" if every else "all dangling images"
     )
+    lines.append("all build cache" if every else "all dangling build cache")
     warning = "\n".join(["WARNING! This will remove:", *(f"  - {line}" for line in lines)])
     if words:
         warning += "\n\n  Items to be pruned will be filtered with:\n" + "\n".join(

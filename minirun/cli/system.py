@@ -4,21 +4,24 @@
     Images          3       1        124.5MB   58.31MB (46%)
     Containers      2       1        12.29kB   4.096kB (33%)
     Local Volumes   2       2        31.1MB    0B (0%)
+    Build Cache     12      0        210MB     210MB (100%)
 
-SIZE of images is what they take up: each unpacked layer once, and the packed ones, which push and save send.
-RECLAIMABLE is what `image prune -a` would bring back, or `rm` of the containers that do not run,
-and of the volumes that no container uses.
+SIZE of images is what they take up: each unpacked layer once, and the packed ones, which push and save send.  The
+build cache has what builds have kept and no image has.  RECLAIMABLE is what `image prune -a` would bring back, `rm` of
+the containers that do not run and of the volumes that no container uses, `builder prune`.
 
 By hand  du -sh /var/lib/minirun/images /var/lib/minirun/layers /var/lib/minirun/containers/*/upper
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import format, images, ps, units
+from minirun.build import usage as build_usage
+from minirun.cli import builder, format, images, ps, units
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
 from minirun.engine import containers, volumes
@@ -29,6 +32,7 @@ from minirun.image.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from minirun.build.usage import Entry
     from minirun.cli.format import Row
     from minirun.engine.record_types import Record, Volume
 
@@ -76,6 +80,14 @@ _CONTAINER_HEADINGS = {
 }
 
 _VOLUME_HEADINGS = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
+_CACHE_HEADINGS = {
+    "ID": "CACHE ID",
+    "Type": "CACHE TYPE",
+    "Size": "SIZE",
+    "CreatedSince": "CREATED",
+    "LastUsedSince": "LAST USED",
+    "Shared": "SHARED",
+}
 
 
 @click.command("df", short_help="Show what takes up disk space")
@@ -88,22 +100,24 @@ def df_command(session: Session, verbose: bool, form: str) -> None:
     if verbose:
         lines = _details(session, store, records, form)
     else:
+        cached = build_usage.entries(session)
         rows = [
-            _images_row(store, {record["image_id"] for record in records}),
+            _images_row(store, {record["image_id"] for record in records}, cached),
             _containers_row(session, records),
             _volumes_row(session),
-            _row("Build Cache", 0, 0, 0, 0),
+            _row("Build Cache", len(cached), 0, sum(entry.own_size for entry in cached), 0),
         ]
         lines = iter(format.lines(rows, form, _HEADINGS, list(_HEADINGS)))
     for line in lines:
         say(line)
 
 
-def _images_row(store: Store, used: set[str]) -> Row:
-    """`used`: the ids of those that a container was made from."""
+def _images_row(store: Store, used: set[str], cached: list[Entry]) -> Row:
+    """`used`: the ids of those that a container was made from; layers that builds alone keep are no image's."""
     names = list(images.sound(store.images()))
     ids = {image.id for image in names}
-    footprint = usage.footprint(store.paths)
+    builds = {entry.layer for entry in cached if not entry.shared}
+    footprint = {name: size for name, size in usage.footprint(store.paths).items() if name not in builds}
     needed = {name for image in names if image.id in used for name in usage.parts(image)}
     kept = sum(size for name, size in footprint.items() if name in needed)
     return _row("Images", len(ids), len(ids & used), sum(footprint.values()), kept)
@@ -146,7 +160,7 @@ def _details(session: Session, store: Store, records: list[Record], form: str) -
             "Images": image_rows,
             "Containers": container_rows,
             "Volumes": volume_rows,
-            "BuildCache": [],
+            "BuildCache": _cache_rows(session),
         }
         yield from format.lines([tables], form, {}, ())
         return
@@ -158,7 +172,10 @@ def _details(session: Session, store: Store, records: list[Record], form: str) -
     yield from format.lines(container_rows, "", _CONTAINER_HEADINGS, list(_CONTAINER_HEADINGS))
     yield "\nLocal Volumes space usage:\n"
     yield from format.lines(volume_rows, "", _VOLUME_HEADINGS, list(_VOLUME_HEADINGS))
-    yield "\nBuild cache usage: 0B"
+    cached = build_usage.entries(session)
+    total = units.size(sum(entry.own_size for entry in cached), 4)
+    yield f"\nBuild cache usage: {total}\n"
+    yield from format.lines(_cache_rows(session), "", _CACHE_HEADINGS, list(_CACHE_HEADINGS))
 
 
 def _image_rows(store: Store, records: list[Record]) -> list[Row]:
@@ -193,3 +210,15 @@ def _volume_rows(session: Session) -> Iterator[Row]:
         links = len(used.get(volume["name"], ()))
         size = units.size(_volume_size(session, volume), 4)
         yield {"Name": volume["name"], "Links": str(links), "Size": size}
+
+
+def _cache_rows(session: Session) -> list[Row]:
+    now = time.time()
+    return [
+        {
+            **builder.row(entry),
+            "CreatedSince": units.ago(entry.created),
+            "LastUsedSince": f"{units.duration(now - entry.used)} ago",
+        }
+        for entry in build_usage.entries(session)
+    ]

@@ -1,4 +1,4 @@
-"""registries.toml: mirrors, registries without proper TLS, and how large a layer may become.
+"""registries.toml: mirrors, registries without proper TLS, how large a layer may become, and the cache of builds.
 
     [registry."docker.io"]
     mirrors = ["127.0.0.1:5000", "mirror.example/hub"]    # asked in this order, then docker.io itself
@@ -11,6 +11,9 @@
     unpacked_bytes = 68_719_476_736
     ratio = 200
     entries = 2_000_000
+
+    [build]
+    cache = "20GB"                    # or "15%" of the disk; the least recently used goes first
 
 A key that is not known is an error: a misspelt `insecure` would otherwise go unnoticed.
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _ONLY_HOST = re.compile(_HOST)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) ?(%|[kKmMgGtT]?[iI]?[bB]?)")
+_CACHE = "10%"  # of the disk
 _MIRROR = re.compile(rf"{_HOST}(?:/[a-z0-9][a-z0-9._-]*)*")
 
 
@@ -51,9 +56,16 @@ _NOTHING = Registry()
 class Settings:
     """The whole file; without arguments, what holds where there is none."""
 
-    def __init__(self, registries: dict[str, Registry] | None = None, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, registries: dict[str, Registry] | None = None, limits: Limits = LIMITS, cache: str = _CACHE
+    ) -> None:
         self._registries = registries or {}
         self.limits = limits
+        self._cache = cache
+
+    def cache_bytes(self, disk: int) -> int:
+        """How much of a disk of so many bytes the cache of builds may take."""
+        return _amount(self._cache, disk)
 
     def hosts(self) -> list[str]:
         """Those that the file says something about."""
@@ -112,10 +124,11 @@ class _Wrong(ValueError):
 
 
 def _settings(document: dict[str, Any]) -> Settings:
-    _know(document, "", ("registry", "limits"))
+    _know(document, "", ("registry", "limits", "build"))
     tables = _table(document, "registry", "registry")
     registries = {host: _registry(tables, host) for host in tables}
-    return Settings(registries, _limits(_table(document, "limits", "limits")))
+    limits = _limits(_table(document, "limits", "limits"))
+    return Settings(registries, limits, _cache(_table(document, "build", "build")))
 
 
 def _registry(tables: dict[str, Any], host: str) -> Registry:
@@ -147,6 +160,24 @@ def _limits(table: dict[str, Any]) -> Limits:
         if type(value) is not int or value < 1:
             raise _Wrong(f"limits.{name}: {value!r} is not a whole number above zero")
     return Limits(**values)
+
+
+def _cache(table: dict[str, Any]) -> str:
+    _know(table, "build.", ("cache",))
+    text = str(table.get("cache", _CACHE))
+    if not _AMOUNT.fullmatch(text):
+        raise _Wrong(f"build.cache: {text!r} is not an amount, as in 20GB or 15%")
+    return text
+
+
+def _amount(text: str, whole: int) -> int:
+    """`20GB`, in powers of 1024 as Docker counts memory, or `15%` of the whole."""
+    matched = _AMOUNT.fullmatch(text)
+    assert matched
+    number, unit = float(matched[1]), matched[2].lower()
+    if unit == "%":
+        return int(whole * number / 100)
+    return int(number * 1024 ** " kmgt".index(unit[:1].strip("b") or " "))
 
 
 def _table(parent: dict[str, Any], name: str, key: str) -> dict[str, Any]:

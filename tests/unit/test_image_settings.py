@@ -34,6 +34,27 @@ def test_the_file_of_the_documentation_is_read(tmp_path: Path) -> None:
     assert (found.limits.ratio, found.limits.entries) == (1000, LIMITS.entries)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('"20GB"', 20 << 30),
+        ('"1.5g"', 3 << 29),
+        ('"512 MiB"', 512 << 20),
+        ('"100kb"', 100 << 10),
+        ('"7b"', 7),
+        ("4096", 4096),
+        ('"15%"', 150),
+        ('"0%"', 0),
+    ],
+)
+def test_how_large_the_cache_of_builds_may_become(text: str, found: int, tmp_path: Path) -> None:
+    assert loaded(tmp_path, f"[build]\ncache = {text}").cache_bytes(1000) == found
+
+
+def test_a_tenth_of_the_disk_is_the_caches_if_nothing_is_said(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "").cache_bytes(1000) == 100
+
+
 def test_a_host_that_is_not_named_has_nothing_special(tmp_path: Path) -> None:
     found = loaded(tmp_path, EXAMPLE)
     assert (found.mirrors("quay.io"), found.is_insecure("127.0.0.1:5001"), found.ca("quay.io")) == (
@@ -58,6 +79,10 @@ def test_a_file_asked_for_must_be_there(tmp_path: Path) -> None:
 WRONG = {
     "registry = 1": "registry: not a table",
     "[registries]": "registries: no such key",
+    "build = 1": "build: not a table",
+    "[build]\ncash = 1": "build.cash: no such key",
+    '[build]\ncache = "much"': "build.cache: 'much' is not an amount",
+    "[build]\ncache = -1": "build.cache: '-1' is not an amount",
     '[registry."https://x"]': "not a host",
     '[registry."x"]\ninsecur = true': r'registry."x".insecur: no such key',
     '[registry."x"]\ninsecure = "yes"': r'registry."x".insecure: not true or false',

@@ -104,4 +104,4 @@ def layer_of(record: Record) -> Layer | None:
     """The layer that the step made, if it made one."""
     if record["layer"] == NO_LAYER:
         return None
-    return Layer(record["layer"], record["diff_id"], record["size"])
+    return Layer(record["layer"], record["diff_id"], record["size"], record["blob"])

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _ORIGIN = "trusted.overlay.origin"  # overlayfs puts it on what it has copied up
 _COMPARED_BYTES = 1 << 20
+# No short cuts in the upper directory, which is to be a layer of its own.
+OPTIONS = "volatile,index=off,metacopy=off,redirect_dir=off"
 
 
 class Layer:
@@ -80,7 +82,7 @@ class Workspace:
         `volatile`: an umount need not wait for the disk.  What a power cut leaves of a step has no name yet.
         """
         self.below = below or [self._empty()]
-        overlay.mount(self.directory, self.below, more=",volatile")
+        overlay.mount(self.directory, self.below, more=f",{OPTIONS}")
 
     def _empty(self) -> str:
         """`FROM scratch`: overlayfs wants something below."""
@@ -96,7 +98,8 @@ class Workspace:
 
         `diff_ids` are of the layers below, `store`: where to keep it packed as well.
         """
-        syscalls.umount2(self.merged, MNT_DETACH, why="the layer is complete")
+        if os.path.ismount(self.merged):  # a RUN has unmounted it already
+            syscalls.umount2(self.merged, MNT_DETACH, why="the layer is complete")
         found = survey(self.upper, self.below[::-1], epoch)
         if found.is_empty:
             return None
@@ -125,6 +128,14 @@ class Workspace:
             pass
         files.remove_tree(self.directory)
         os.close(self._lock)
+
+
+def clear_leftovers(paths: Paths) -> None:
+    """Remove the workspaces of steps that were killed."""
+    if any(name.startswith(".tmp-") for name in files.names_in(paths.layers)):
+        from minirun.image import layers  # 40 ms, and mostly there is nothing
+
+        layers.clear_temporary(paths.layers)
 
 
 # ---- what an upper directory has to say -------------------------------------------------------------------

@@ -1,0 +1,267 @@
+"""`minirun build`: a Dockerfile becomes an image, layer by layer.  The story; each of its steps has a file.
+
+    context      what COPY reads from: a directory, an archive, an address                     context.py
+    file         text -> lines -> stages of typed instructions                                 dockerfile.py, stages.py
+    plan         instructions -> steps: words expanded, configs grown, what is needed          plan.py
+    digests      what the steps read from the context, by content: the only look at its files  digests.py
+    solve        from the cache, or done: RUN, COPY, WORKDIR, side by side                     solve.py, steps.py
+    result       config, history and layers: an image                                          result.py, outputs.py
+
+There is no daemon and nothing is sent anywhere: the context is read where it is, and a layer is the directory that a
+step has written, renamed.
+
+See      docs.docker.com "Dockerfile reference"
+By hand  for each RUN: minirun run IMAGE ...; minirun commit
+Next     dockerfile.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from minirun.build import (
+    context,
+    digests,
+    dockerfile,
+    layer,
+    outputs,
+    plan,
+    result,
+    run_state,
+    solve,
+    stages,
+    steps,
+)
+from minirun.build.cache import Cache
+from minirun.build.layer import Layer
+from minirun.build.progress import Vertex
+from minirun.build.source import BuildError, Source
+from minirun.engine import images
+from minirun.errors import MinirunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from minirun.build.dockerfile import Dockerfile
+    from minirun.build.options import BuildOptions
+    from minirun.build.progress import Progress, Warning
+    from minirun.image.image import Image
+    from minirun.image.store import Store
+    from minirun.paths import Paths
+
+
+class Outcome:
+    """What a build has come to."""
+
+    def __init__(self) -> None:
+        self.image_id = ""  # "" where no image was made
+        self.metadata: dict[str, Any] = {}  # for --metadata-file
+        self.warnings: list[Warning] = []
+        self.source: Source | None = None  # the Dockerfile they are about
+        self.report = ""  # of --call outline and targets
+        self.explanation: list[str] = []  # of --explain-cache
+
+
+def build(paths: Paths, options: BuildOptions, progress: Progress) -> Outcome:
+    """Build what `options` ask for, and tell `progress` how it goes.
+
+    Standard input is read where the context or the Dockerfile is "-".  Raises MinirunError; a BuildError points at the
+    lines of the Dockerfile that it is about.
+    """
+    store = images.store(paths)
+    with contextlib.ExitStack() as held:
+        one = _Build(paths, options, progress, store, held)
+        held.callback(one.sweep)
+        held.enter_context(store.lease())  # new layers are in no image yet, and in no container
+        return one.run()
+
+
+class _Build:
+    """One build, from its options to its outputs."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        options: BuildOptions,
+        progress: Progress,
+        store: Store,
+        held: contextlib.ExitStack,
+    ) -> None:
+        self.paths = paths
+        self.options = options
+        self.progress = progress
+        self.store = store
+        self.held = held  # given back at the end, however that comes
+        self.outcome = Outcome()
+        self.has_worked = False  # whether there may be anything that nothing leads to
+
+    def run(self) -> Outcome:
+        layer.clear_leftovers(self.paths)
+        run_state.clear_leftovers(self.paths)
+        file = self.load()
+        with self.located():
+            found = self.planned(file)
+            means = self.means(found)
+            told = outputs.vertices(self.options["outputs"])
+            solver = solve.Solver(self.paths, found, means, self.progress)
+            self.progress.expect([*solver.vertices.values(), *told])
+            self.read_context(found, means)
+            try:
+                solver.run()
+            finally:
+                self.has_worked = not all(solver.hits.values()) or len(solver.hits) < len(solver.steps)
+        self.write(found, solver, told)
+        self.account(solver)
+        return self.outcome
+
+    def sweep(self) -> None:
+        """What a failure has left, and steps that nothing keeps; not where all came from the cache."""
+        if self.has_worked:
+            self.store.sweep()
+
+    # -- what it is made from --
+
+    def load(self) -> Dockerfile:
+        with self.vertex("[internal] load build definition from Dockerfile"):
+            self.context, data, name = context.load(
+                self.paths, self.options["context"], sys.stdin.buffer, dockerfile=self.options["dockerfile"]
+            )
+            self.held.callback(self.context.close)
+            self.outcome.source = Source(name, data.decode("utf-8", "replace"))
+            with self.located():
+                return dockerfile.parse(data, name)
+
+    def planned(self, file: Dockerfile) -> plan.Plan:
+        options = self.options
+        arguments, found = stages.stages(file)
+        settings = plan.Settings(
+            target=options["target"],
+            build_args=options["build_args"],
+            platform=options["platform"],
+            contexts=options["build_contexts"],
+            image=self.image,
+            network=options["network"],
+            labels=options["labels"],
+            insecure_allowed="security.insecure" in options["allow"],
+        )
+        return plan.Plan(arguments, found, settings, file.escape)
+
+    def image(self, name: str, platform: str) -> Image:
+        """A base: from here, or from its registry."""
+        with self.vertex(f"[internal] load metadata for {name}"):
+            policy = "always" if self.options["pull"] else "missing"
+            return images.ensure(self.paths, name, policy, None, platform)
+
+    # -- what is done --
+
+    def means(self, found: plan.Plan) -> steps.Means:
+        options = self.options
+        made = steps.Means(self.paths, Cache(self.paths), self.store)
+        made.epoch = options["epoch"]
+        made.no_cache = options["no_cache"]
+        made.no_cache_stages = frozenset(options["no_cache_filter"])
+        if any(output.kind in ("image", "oci", "docker") for output in options["outputs"]):
+            made.packed = frozenset(step for _, step in found.target.history if step)
+        made.contexts = {"": self.context}
+        made.extra_hosts, made.shm_size = options["extra_hosts"], options["shm_size"]
+        made.rlimits, made.resources = options["rlimits"], dict(options["resources"])
+        if any(isinstance(node, plan.RunStep) for node in found.nodes()):
+            made.run_state = run_state.RunState(self.paths)
+            self.held.callback(made.run_state.close)
+        return made
+
+    def read_context(self, found: plan.Plan, means: steps.Means) -> None:
+        """The digests of what the steps read from a context: nothing else of it is looked at."""
+        reading = [
+            (step, place, source)
+            for step in found.nodes()
+            if isinstance(step, plan.Step)
+            for place, source in enumerate(steps.sources(step))
+            if source and source.node is None
+        ]
+        if not reading:
+            return
+        with self.vertex("[internal] load build context"):
+            remembered = digests.Remembered(self.paths, self.context.key)
+            for step, place, source in reading:
+                try:
+                    chosen = steps.select(step, place, means.contexts[source.context])
+                except MinirunError as error:
+                    raise plan.located(error, step.line) from None
+                means.selections[step, place] = chosen
+                means.rows[step, place] = rows = chosen.entries(remembered)
+                means.digests[step, place] = digests.digest(rows)
+            remembered.save()
+
+    # -- what comes out --
+
+    def write(self, found: plan.Plan, solver: solve.Solver, told: list[Vertex]) -> None:
+        target = solver.built[found.target.node]
+        document = result.document(
+            found.target, solver.records, target.diff_ids, self.options["platform"], self.options["epoch"]
+        )
+        made = outputs.Result(document, [*_layers_of(target.base), *target.layers])
+        self.outcome.metadata = outputs.write_all(
+            self.paths, made, self.options["outputs"], self.options["tags"], self.progress, told
+        )
+        if any(output.is_image for output in self.options["outputs"]):
+            self.outcome.image_id = made.id
+
+    def account(self, solver: solve.Solver) -> None:
+        """Leave for the next build what went into this one; tell why each step was done, if that was asked."""
+        if self.has_worked or self.options["explain_cache"]:
+            from minirun.build import explain
+
+            assert self.outcome.source
+            facts = solver.facts()
+            told = explain.Account(
+                self.paths, self.context.key, self.outcome.source.name, self.options["target"]
+            )
+            if self.options["explain_cache"]:
+                self.outcome.explanation = told.explain(facts)
+            told.write(facts)
+
+    # -- telling --
+
+    @contextlib.contextmanager
+    def vertex(self, name: str) -> Iterator[Vertex]:
+        """A line of the display, for what is done in the block."""
+        made = Vertex(name)
+        self.progress.start(made)
+        try:
+            yield made
+        except BaseException as error:
+            self.progress.failed(made, str(error))
+            raise
+        self.progress.done(made)
+
+    @contextlib.contextmanager
+    def located(self) -> Iterator[None]:
+        """An error that knows its lines gets the file they are in."""
+        try:
+            yield
+        except MinirunError as error:
+            if isinstance(error, solve.StepFailed):
+                start, end = error.failed.line.start, error.failed.line.end
+            else:
+                start = getattr(error, "line", 0)
+                end = getattr(error, "end", start)
+            if isinstance(error, BuildError) or not start:
+                raise
+            raise BuildError(error.message, error.hint, self.outcome.source, (start, end)) from error
+
+
+def _layers_of(base: plan.Base) -> list[Layer]:
+    """Of an image that a build stands on, lowest first."""
+    if base.image is None:
+        return []
+    return [
+        Layer(os.path.basename(path) if path else diff_id[7:], diff_id, descriptor=descriptor)
+        for path, diff_id, descriptor in zip(
+            base.image.unpacked(), base.image.diff_ids, base.image.manifest["layers"], strict=True
+        )
+    ]

@@ -54,6 +54,8 @@ class Steps:
         self.count += 1
         directory = self.directory / f"step{self.count}"
         directory.mkdir()
+        for name in ("stdout", "stderr"):
+            (directory / name).touch()
         args = ["/bin/sh", "-c", *script] if len(script) == 1 else list(script)
         keywords = {name: options.pop(name) for name in list(options) if name in RUN_OPTIONS}
         order = RunOrder(args, **{"network": "none", **options})
@@ -71,7 +73,7 @@ class Steps:
             return 125
 
 
-RUN_OPTIONS = {"namespace"}
+RUN_OPTIONS = {"namespace", "supply"}
 
 
 def enter_own_mounts() -> None:

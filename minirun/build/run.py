@@ -6,27 +6,29 @@ no record, no shim, no log.  A child of the build is its parent, and waits for i
     the build (coordinator)                  the child, with a mount namespace of its own
     -----------------------                  --------------------------------------------
     RunState, Network              --fork--> the step's overlay is mounted (layer.py)
-    reads the pipes                          run():  config.json, create, start, wait, delete;
-                                                     what was made to mount on goes again (stubs.py)
+    reads the pipes                          run():  --mount (run_mounts.py), config.json, create, start,
+                                                     wait, delete; what was made to mount on goes again (stubs.py)
                                    <-------- exit code; the upper directory becomes the layer
 
 When the build is killed all of it goes: run_state.py tells how.
 
 See      engine/bundle.py, runtime/container.py; buildkit executor/runcexecutor
 By hand  minirun run --rm --hostname buildkitsandbox --network none IMAGE sh -c '...'; minirun commit
-Next     stubs.py
+Next     run_mounts.py
 """
 
 from __future__ import annotations
 
 import os
-import select
-import time
 
 from minirun import files
+from minirun.build.run_mounts import Mounts, Supply
+from minirun.build.run_state import PRIVATE
 from minirun.build.stubs import Stubs
 from minirun.engine import bundle, etc, records, sandbox
 from minirun.engine.options import run_options
+from minirun.engine.shim import loop
+from minirun.engine.shim.child import Child
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound
 from minirun.linux import capabilities, inroot, trace
 from minirun.runtime import container, process
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from minirun.build.mounts import Mount
     from minirun.build.run_state import RunState
-    from minirun.engine.record_types import MountPoint, Record
+    from minirun.engine.record_types import Record
+    from minirun.engine.shim.loop import Part
     from minirun.runtime.config import Config, Rlimit
 
     Streams = tuple[int, int, int]
@@ -62,6 +66,8 @@ class RunOrder:
         env: Iterable[str] = (),
         user: str = "",
         workdir: str = "/",
+        mounts: Iterable[Mount] = (),
+        files: Iterable[tuple[str, str]] = (),
         network: str = "default",
         insecure: bool = False,
         hostname: str = HOSTNAME,
@@ -74,6 +80,8 @@ class RunOrder:
         self.env = list(env)  # of the image's config, and the ARGs: NAME=value
         self.user = user
         self.workdir = workdir
+        self.mounts = list(mounts)
+        self.files = list(files)  # (name, text): programs below /dev/pipes, of a heredoc that begins with #!
         self.network = network  # default, none, host
         self.insecure = insecure  # --security=insecure
         self.hostname = hostname
@@ -83,31 +91,45 @@ class RunOrder:
         self.resources = resources or {}  # as config.json's linux.resources
 
 
-def run(state: RunState, order: RunOrder, merged: str, streams: Streams, namespace: str = "") -> int:
+def run(
+    state: RunState,
+    order: RunOrder,
+    merged: str,
+    streams: Streams,
+    namespace: str = "",
+    supply: Supply | None = None,
+) -> int:
     """Run it to its end.  Returns the exit code: 127 and 126 when it cannot be started, 128 and more for a signal.
 
     `merged` is where the step's overlay is mounted, in this process's own mount namespace; afterwards it differs by
     what the program has changed, and nothing else.  `streams` are the program's descriptors 0, 1 and 2; `namespace` is
-    the path of the network namespace for a RUN with the default network.  Raises MinirunError, after undoing all.
+    the path of the network namespace for a RUN with the default network; `supply` is what --mount may take from.
+    Raises MinirunError, after undoing all.
     """
-    trace.step("bundle", "config.json: all that the runtime will know about this RUN")
     run_id = state.new_run()
     directory = f"{state.directory}/{run_id}"
+    mounts = Mounts(state.paths, f"{directory}/{PRIVATE}", os.path.dirname(merged), supply or Supply())
     try:
-        config = configure(state, order, merged, directory, namespace)
+        if order.mounts or order.files:
+            why = "what --mount asks for is made in a directory that nobody else sees"
+            trace.step("mounts", why, stops=False)
+            mounts.make(order.mounts, order.files, order.workdir)
+        trace.step("bundle", "config.json: all that the runtime will know about this RUN")
+        config = configure(state, order, merged, directory, namespace, mounts)
         make_workdir(merged, config)
         files.write_json(f"{directory}/config.json", config)
         stubs = Stubs(merged, [mount["destination"] for mount in config["mounts"]])
         try:
-            return _execute(state, run_id, stubs, streams)
+            return _execute(state, run_id, stubs, streams, mounts)
         finally:
             state.end_run(run_id)
             stubs.remove()
     finally:
+        mounts.release()
         state.end_run(run_id)
 
 
-def _execute(state: RunState, run_id: str, stubs: Stubs, streams: Streams) -> int:
+def _execute(state: RunState, run_id: str, stubs: Stubs, streams: Streams, mounts: Mounts) -> int:
     try:
         created = container.create(
             state.directory,
@@ -116,6 +138,7 @@ def _execute(state: RunState, run_id: str, stubs: Stubs, streams: Streams) -> in
             cache=f"{state.paths.cache}/seccomp",
             stdio=streams,
             die_with_parent=True,
+            secrets=mounts.secret_env,
         )
         stubs.made()
         try:
@@ -126,27 +149,28 @@ def _execute(state: RunState, run_id: str, stubs: Stubs, streams: Streams) -> in
     except ProgramError as error:  # for whoever reads the output this is the program's failure, as in a shell
         os.write(streams[2], f"{error}\n".encode())
         return 127 if isinstance(error, ProgramNotFound) else 126
-    return wait(created.pid)
+    return wait(created.pid, mounts.parts)
 
 
-def wait(pid: int) -> int:
-    """The exit code of our child, when it has ended; the kernel has killed all others in its pid namespace by then."""
-    pidfd = os.pidfd_open(pid)
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    poll.poll()
-    os.close(pidfd)
-    while (status := process.reap(pid)) is None:  # somebody traces it
-        time.sleep(process.TRACED_SECONDS)
-    return process.exit_code(status)
+def wait(pid: int, parts: list[Part]) -> int:
+    """The exit code of our child, when it has ended; the kernel has killed all others in its pid namespace by then.
+
+    `parts` are served meanwhile.
+    """
+    ended: list[int] = []
+    parts.append(Child(pid, ended.append))
+    loop.serve(parts, lambda: bool(ended))
+    return process.exit_code(ended[0])
 
 
 # ---- config.json --------------------------------------------------------------------------------------------------
 
 
-def configure(state: RunState, order: RunOrder, merged: str, directory: str, namespace: str) -> Config:
+def configure(
+    state: RunState, order: RunOrder, merged: str, directory: str, namespace: str, mounts: Mounts
+) -> Config:
     """The config.json of the RUN, with its files of /etc in `directory`.  Raises MinirunError."""
-    record = _record(order, os.path.basename(directory), [])
+    record = _record(order, os.path.basename(directory), mounts)
     for name, text in _etc(state, order, record).items():
         files.write_whole(f"{directory}/{name}", text.encode())
         trace.announce("creat", [f"{directory}/{name}", text], f"to be /etc/{name}")
@@ -178,7 +202,7 @@ def _sealed(mount: Any) -> Any:
     return mount
 
 
-def _record(order: RunOrder, run_id: str, mounts: list[MountPoint]) -> Record:
+def _record(order: RunOrder, run_id: str, mounts: Mounts) -> Record:
     """The RUN in the shape of a container's record, which is what engine/bundle.py makes a config.json of."""
     options = run_options.defaults("", order.args)
     options.update(
@@ -203,7 +227,7 @@ def _record(order: RunOrder, run_id: str, mounts: list[MountPoint]) -> Record:
         "layers": [],
         "entrypoint": None,
         "args": order.args,
-        "env": order.env,
+        "env": [*mounts.env, *order.env],  # the image's own SSH_AUTH_SOCK goes before that of a mount
         "cwd": order.workdir,
         "user": order.user,
         "labels": {},
@@ -212,7 +236,7 @@ def _record(order: RunOrder, run_id: str, mounts: list[MountPoint]) -> Record:
         "health": None,
         "image_volumes": [],
         "hostname": order.hostname,
-        "mounts": mounts,
+        "mounts": mounts.points,
         "network": order.network,
         "attachments": [],
         "capabilities": capabilities.effective_set([], [], order.insecure),

@@ -33,6 +33,8 @@ PACKAGES = {  # which of Debian's has it
     "nft": "nftables",
     "ps": "procps",
     "ss": "iproute2",
+    "ssh-add": "openssh-client",
+    "ssh-agent": "openssh-client",
     "systemctl": "systemd",
 }
 _ROOTS_PATH = ("/usr/sbin", "/sbin")  # sudo and cron may leave them out of PATH

@@ -191,10 +191,13 @@ class _MountAttr(ctypes.Structure):
 
 
 def mount_setattr(
-    dirfd: int, flags: int, attr_set: int, attr_clr: int = 0, *, path: str, why: str = ""
+    dirfd: int, flags: int, attr_set: int, attr_clr: int = 0, *, path: str, userns: int = 0, why: str = ""
 ) -> None:
-    """mount_setattr(2) on the mount that `dirfd` (O_PATH) is in.  Linux 5.12; ENOSYS before."""
-    attr = _MountAttr(attr_set, attr_clr, 0, 0)
+    """mount_setattr(2) on the mount that `dirfd` (O_PATH) is in.  Linux 5.12; ENOSYS before.
+
+    `userns` is a descriptor of the user namespace for MOUNT_ATTR_IDMAP.
+    """
+    attr = _MountAttr(attr_set, attr_clr, 0, userns)
     args = (dirfd, ctypes.c_char_p(b""), flags | AT_EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr))
     shown = (path, flags, attr_set, attr_clr)
     act("mount_setattr", _raw, "mount_setattr", *args, path=path, why=why, shown=shown)
@@ -534,13 +537,25 @@ def fchdir(fd: int, path: str, *, why: str = "") -> None:
     act("fchdir", os.fchdir, fd, path=path, why=why, shown=(path,))
 
 
-def execve(path: str, argv: list[str], environment: dict[str, str], *, why: str = "") -> None:
-    """execve(2).  Announced before it is made: after it, there is nobody left to tell."""
+def execve(
+    path: str,
+    argv: list[str],
+    environment: dict[str, str],
+    *,
+    secrets: dict[str, str] | None = None,
+    why: str = "",
+) -> None:
+    """execve(2).  Announced before it is made: after it, there is nobody left to tell.
+
+    `secrets` are more variables, of which only the names are announced.
+    """
+    secrets = secrets or {}
     if trace.on:
         trace.before("execve")
-        variables = [f"{name}={value}" for name, value in environment.items()]
+        shown = {**environment, **dict.fromkeys(secrets, "...")}
+        variables = [f"{name}={value}" for name, value in shown.items()]
         trace.after("execve", (path, argv, variables), 0, 0, why)
     try:
-        os.execve(path, argv, environment)
+        os.execve(path, argv, {**environment, **secrets})
     except OSError as error:
         raise SyscallError(error.errno or 0, "execve", path) from None

@@ -73,12 +73,14 @@ def create(
     console: socket.socket | None = None,
     die_with_parent: bool = False,
     keyring: bool = True,
+    secrets: dict[str, str] | None = None,
 ) -> Created:
     """Make the container of a bundle, all but running: what `minirun-oci create` does.
 
     `cache` is a directory for compiled seccomp filters.  `stdio` are descriptors for the program's 0, 1 and 2
     (default: ours); `console` is the connected unix socket that gets the master of its terminal; `keyring`:
-    it has a session keyring of its own.  Raises MinirunError; an error leaves things as they were before.
+    it has a session keyring of its own; `secrets` are variables that are written nowhere.  Raises MinirunError; an
+    error leaves things as they were before.
     """
     trace.step("create", "the bundle becomes a process that is ready and waits")
     bundle = os.path.abspath(bundle)
@@ -87,6 +89,7 @@ def create(
     plan = Plan(config, bundle, container_id if keyring else "")
     plan.use_seccomp(linux, cache or f"{state_root}/.seccomp")
     plan.stdio, plan.die_with_parent = stdio, die_with_parent
+    plan.secrets = secrets or {}
     if console:
         plan.use_console(console)
     cgroup = cgroup_path(linux, container_id)

@@ -332,7 +332,8 @@ def execute(plan: Plan, _sync: Sync) -> None:
     """This process, its pid and its namespaces stay; the program in it becomes the container's."""
     try:
         # args[0] as it was given, not the path that was found: busybox is the program that argv[0] names
-        syscalls.execve(plan.program, plan.args, plan.environment, why="the container's own program begins")
+        why = "the container's own program begins"
+        syscalls.execve(plan.program, plan.args, plan.environment, secrets=plan.secrets, why=why)
     except syscalls.SyscallError as error:
         message = f"exec {plan.args[0]}: {os.strerror(error.errno or 0).lower()}"
         raise (ProgramNotFound if error.errno == errno.ENOENT else ProgramNotInvocable)(message) from None

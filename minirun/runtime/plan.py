@@ -77,6 +77,7 @@ class Plan:
         self.console: socket.socket | None = None
         self.terminal: ModuleType | None = None
         self.die_with_parent = False
+        self.secrets: dict[str, str] = {}  # variables that the trace does not show
         self.target_pid = self.target_pidfd = self.procfs = -1
         self.program = ""
         self.host_bounding = capabilities.bounding()

@@ -37,18 +37,20 @@ from minirun.build import (
 )
 from minirun.build.cache import Cache
 from minirun.build.layer import Layer
-from minirun.build.progress import Vertex
+from minirun.build.progress import Vertex, Warning
 from minirun.build.source import BuildError, Source
 from minirun.engine import images
 from minirun.errors import MinirunError
+from minirun.image import platforms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from minirun.build.context import Context
     from minirun.build.dockerfile import Dockerfile
     from minirun.build.options import BuildOptions
-    from minirun.build.progress import Progress, Warning
+    from minirun.build.progress import Progress
     from minirun.image.image import Image
     from minirun.image.store import Store
     from minirun.paths import Paths
@@ -96,6 +98,8 @@ class _Build:
         self.progress = progress
         self.store = store
         self.held = held  # given back at the end, however that comes
+        self.contexts: dict[str, Context] = {}  # "" is that of the build, the others are --build-context
+        self.image_contexts: dict[str, str] = {}
         self.outcome = Outcome()
         self.has_worked = False  # whether there may be anything that nothing leads to
 
@@ -103,6 +107,7 @@ class _Build:
         layer.clear_leftovers(self.paths)
         run_state.clear_leftovers(self.paths)
         file = self.load()
+        self.name_contexts()
         with self.located():
             found = self.planned(file)
             means = self.means(found)
@@ -116,24 +121,42 @@ class _Build:
                 self.has_worked = not all(solver.hits.values()) or len(solver.hits) < len(solver.steps)
         self.write(found, solver, told)
         self.account(solver)
+        self.warn_of_unused(found)
         return self.outcome
 
     def sweep(self) -> None:
-        """What a failure has left, and steps that nothing keeps; not where all came from the cache."""
+        """What a failure has left, and of the cache what is too much; not where all came from there."""
         if self.has_worked:
+            from minirun.build import usage
+
+            usage.trim(self.paths)
             self.store.sweep()
 
     # -- what it is made from --
 
     def load(self) -> Dockerfile:
         with self.vertex("[internal] load build definition from Dockerfile"):
-            self.context, data, name = context.load(
+            made, data, name = context.load(
                 self.paths, self.options["context"], sys.stdin.buffer, dockerfile=self.options["dockerfile"]
             )
-            self.held.callback(self.context.close)
+            self.add_context("", made)
             self.outcome.source = Source(name, data.decode("utf-8", "replace"))
             with self.located():
                 return dockerfile.parse(data, name)
+
+    def add_context(self, name: str, made: Context) -> None:
+        self.contexts[name] = made
+        self.held.callback(made.close)
+
+    def name_contexts(self) -> None:
+        """--build-context: a directory, what an address leads to, or an image."""
+        for name, value in self.options["build_contexts"].items():
+            kind, _, rest = value.partition("://")
+            if kind == "docker-image":
+                self.image_contexts[name] = rest
+            else:
+                with self.vertex(f"[context {name}] load {value}"):
+                    self.add_context(name, context.named(self.paths, value))
 
     def planned(self, file: Dockerfile) -> plan.Plan:
         options = self.options
@@ -142,8 +165,10 @@ class _Build:
             target=options["target"],
             build_args=options["build_args"],
             platform=options["platform"],
-            contexts=options["build_contexts"],
+            contexts=self.contexts.keys() - {""},
             image=self.image,
+            image_contexts=self.image_contexts,
+            can_run=_can_run,
             network=options["network"],
             labels=options["labels"],
             insecure_allowed="security.insecure" in options["allow"],
@@ -166,7 +191,7 @@ class _Build:
         made.no_cache_stages = frozenset(options["no_cache_filter"])
         if any(output.kind in ("image", "oci", "docker") for output in options["outputs"]):
             made.packed = frozenset(step for _, step in found.target.history if step)
-        made.contexts = {"": self.context}
+        made.contexts = dict(self.contexts)
         made.extra_hosts, made.shm_size = options["extra_hosts"], options["shm_size"]
         made.rlimits, made.resources = options["rlimits"], dict(options["resources"])
         if any(isinstance(node, plan.RunStep) for node in found.nodes()):
@@ -186,16 +211,19 @@ class _Build:
         if not reading:
             return
         with self.vertex("[internal] load build context"):
-            remembered = digests.Remembered(self.paths, self.context.key)
+            remembered = {
+                name: digests.Remembered(self.paths, made.key) for name, made in self.contexts.items()
+            }
             for step, place, source in reading:
                 try:
                     chosen = steps.select(step, place, means.contexts[source.context])
                 except MinirunError as error:
                     raise plan.located(error, step.line) from None
                 means.selections[step, place] = chosen
-                means.rows[step, place] = rows = chosen.entries(remembered)
+                means.rows[step, place] = rows = chosen.entries(remembered[source.context])
                 means.digests[step, place] = digests.digest(rows)
-            remembered.save()
+            for one in remembered.values():
+                one.save()
 
     # -- what comes out --
 
@@ -219,11 +247,17 @@ class _Build:
             assert self.outcome.source
             facts = solver.facts()
             told = explain.Account(
-                self.paths, self.context.key, self.outcome.source.name, self.options["target"]
+                self.paths, self.contexts[""].key, self.outcome.source.name, self.options["target"]
             )
             if self.options["explain_cache"]:
                 self.outcome.explanation = told.explain(facts)
             told.write(facts)
+
+    def warn_of_unused(self, found: plan.Plan) -> None:
+        """BuildKit says nothing about a --build-arg that no ARG asks for, and people look for hours."""
+        if unused := sorted(self.options["build_args"].keys() - found.consumed):
+            message = f"One or more build-args [{' '.join(unused)}] were not consumed"
+            self.outcome.warnings.append(Warning("UnusedBuildArg", message))
 
     # -- telling --
 
@@ -253,6 +287,16 @@ class _Build:
             if isinstance(error, BuildError) or not start:
                 raise
             raise BuildError(error.message, error.hint, self.outcome.source, (start, end)) from error
+
+
+def _can_run(platform: str) -> bool:
+    """Whether this machine's processor does, or an interpreter that the kernel knows (binfmt_misc)."""
+    wanted = platforms.parse(platform)
+    if platforms.runs_here(wanted):
+        return True
+    interpreters = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386"}
+    name = interpreters.get(wanted[1], wanted[1])
+    return os.path.exists(f"/proc/sys/fs/binfmt_misc/qemu-{name}")
 
 
 def _layers_of(base: plan.Base) -> list[Layer]:

@@ -41,6 +41,17 @@ def load(paths: Paths, where: str, stdin: BinaryIO, *, dockerfile: str = "") -> 
     return made, text, name
 
 
+def named(paths: Paths, where: str) -> Context:
+    """The directory of a --build-context, whatever its .dockerignore says.  Raises NotFoundError."""
+    try:
+        fd = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFoundError(f"{where}: {error.strerror}") from None
+    made = Context(fd, where, None, (0, 0))
+    made.key = hashlib.sha256(os.path.realpath(where).encode(errors="surrogateescape")).hexdigest()[:32]
+    return made
+
+
 def _patterns(where: str) -> list[str]:
     try:
         return ignore.read(read_bytes(os.path.join(where, ".dockerignore")))

@@ -183,20 +183,24 @@ class Settings:
         platform: str,
         contexts: Iterable[str],
         image: Callable[[str, str], Image],
+        image_contexts: Mapping[str, str] | None = None,
+        can_run: Callable[[str], bool] = lambda platform: True,
         network: str = "default",
         labels: Mapping[str, str] | None = None,
         insecure_allowed: bool = False,
-        host_allowed: bool = True,
     ) -> None:
         self.target = target
         self.build_args = build_args
         self.platform = platform  # linux/arm64; "" is this machine's
         self.contexts = frozenset(contexts)  # names of --build-context that are trees of files
         self.image = image  # (reference, platform) -> Image
+        self.image_contexts = (
+            image_contexts or {}
+        )  # names of --build-context that are images -> their references
+        self.can_run = can_run  # whether this machine runs programs of a platform
         self.network = network
         self.labels = labels or {}
         self.insecure_allowed = insecure_allowed
-        self.host_allowed = host_allowed
 
 
 class Plan:
@@ -208,10 +212,11 @@ class Plan:
         self.settings = settings
         self.escape = escape
         self.stages = found
-        self.globals = self._global_values(global_args)
         self.states: dict[int, State] = {}
         self._underway: list[int] = []
         self.images: dict[tuple[str, str], Base] = {}
+        self.consumed: set[str] = set(PREDEFINED)  # names of --build-arg that something has asked for
+        self.globals = self._global_values(global_args)
         index = self._target_index()
         self.target = self._state(index)
         if settings.labels:
@@ -263,6 +268,7 @@ class Plan:
         for arg in global_args:
             for name, default in arg.pairs:
                 known = {key: value for key, value in values.items() if value is not None}
+                self.consumed.add(name)
                 if name in self.settings.build_args:
                     values[name] = self.settings.build_args[name]
                 elif default is not None:
@@ -300,7 +306,11 @@ class Plan:
     def _below(self, stage: stages.Stage) -> int | None:
         """The stage that a stage is FROM, if it is one of this file."""
         name = self._base_name(stage)
-        return None if name in self.settings.contexts else self._index_by_name(name, stage.index)
+        return None if self._is_context(name) else self._index_by_name(name, stage.index)
+
+    def _is_context(self, name: str) -> bool:
+        """Whether --build-context says what the name means, whatever else has it."""
+        return name in self.settings.contexts or name in self.settings.image_contexts
 
     def _index_by_name(self, name: str, before: int) -> int | None:
         return None if name.isdecimal() else self._index(name, before)
@@ -335,7 +345,14 @@ class Plan:
             return _inherited(stage, self.states[below])
         name = self._base_name(stage)
         platform = self._expand(stage.base.platform, self._known_globals(), stage.base.line)
-        if name == "scratch" and name not in self.settings.contexts:
+        if name in self.settings.contexts:
+            hint = (
+                "FROM scratch and COPY --from have the files of a directory; docker-image://NAME is an image"
+            )
+            raise PlanError(
+                f"FROM {name}: --build-context says that this is a directory", hint, stage.base.line
+            )
+        if name == "scratch" and not self._is_context(name):
             config: Json = {"Env": [f"PATH={PATH}"], "WorkingDir": "/"}
             node = Base(None, "scratch")
             return State(stage, node, config, {})
@@ -347,7 +364,7 @@ class Plan:
         key = (name, platform)
         if key not in self.images:
             try:
-                image = self.settings.image(name, platform)
+                image = self.settings.image(self.settings.image_contexts.get(name, name), platform)
             except MinirunError as error:
                 raise located(error, line) from None
             self.images[key] = Base(image, name)
@@ -399,6 +416,7 @@ class Plan:
         for name, default in instruction.pairs:
             value = None if default is None else self._expand(default, state.env, instruction.line)
             shown.append((name, value))
+            self.consumed.add(name)
             if name in self.settings.build_args:
                 value = self.settings.build_args[name]
             elif value is None:
@@ -464,6 +482,7 @@ class Plan:
             if name in PREDEFINED and name not in state.args
         }
         step.user, step.workdir, step.shell = str(state.config.get("User") or ""), state.workdir, state.shell
+        self._check_platform(state, instruction.line)
         step.network = instruction.network or self.settings.network
         step.insecure = instruction.security == "insecure"
         self._check_allowed(step)
@@ -479,8 +498,13 @@ class Plan:
     def _check_allowed(self, step: RunStep) -> None:
         if step.insecure and not self.settings.insecure_allowed:
             raise UsageError("security.insecure is not allowed", "give --allow security.insecure")
-        if step.network == "host" and not self.settings.host_allowed:
-            raise UsageError("network.host is not allowed", "give --allow network.host")
+
+    def _check_platform(self, state: State, line: Line) -> None:
+        """A RUN executes what is in its stage, so this machine has to be able to."""
+        platform = platforms.show(platforms.of(state.document)) if state.document else self.settings.platform
+        if platform and not self.settings.can_run(platform):
+            hint = "qemu-user-static and binfmt-support make it able to; other instructions need nothing"
+            raise PlanError(f"RUN: this machine cannot run programs for {platform}", hint, line)
 
     def _mount_source(self, mount: mounts.Mount, state: State, line: Line) -> Source | None:
         if mount.source_stage:
@@ -491,6 +515,8 @@ class Plan:
         """What --from means: a named context, a stage, or an image."""
         if name in self.settings.contexts:
             return Source(name)
+        if name in self.settings.image_contexts:
+            return Source(node=self._image(name, self.settings.platform, line))
         index = self._index(name, len(self.stages))
         if index is not None:
             if index == state.stage.index or index in self._underway:

@@ -265,3 +265,26 @@ def test_what_wants_a_permission_is_refused_without_it() -> None:
     step: Step = runs(planned("FROM base\nRUN --security=insecure x", insecure_allowed=True))[0]
     assert isinstance(step, RunStep)
     assert step.insecure
+
+
+def test_a_named_image_stands_in_for_a_stage() -> None:
+    looked_up: list[str] = []
+    text = "FROM nowhere AS one\nRUN 1\nFROM one\nRUN 2"
+    found = planned(text, image_contexts={"one": "base"}, looked_up=looked_up)
+    assert (looked_up, [step.args[-1] for step in runs(found)]) == (["base"], ["2"])
+
+
+def test_nothing_stands_on_a_directory() -> None:
+    with pytest.raises(MinirunError, match="FROM src: --build-context says that this is a directory"):
+        planned("FROM src", contexts=["src"])
+
+
+def test_a_run_needs_a_machine_that_can() -> None:
+    assert planned("FROM base\nCOPY a b", can_run=lambda platform: False)
+    with pytest.raises(MinirunError, match="cannot run programs for linux/amd64"):
+        planned("FROM base\nRUN x", can_run=lambda platform: False)
+
+
+def test_what_nobody_asks_for_is_known() -> None:
+    found = planned("ARG A\nFROM base\nARG B\nRUN x", args={"A": "1", "B": "2", "C": "3", "http_proxy": "4"})
+    assert {"A", "B", "C", "http_proxy"} - found.consumed == {"C"}

@@ -2,6 +2,7 @@
 
     a file        to the target; into it, under its own name, when it is a directory or ends with a slash
     a directory   its content, into the target, which is made if missing
+    an archive    as a directory, if ADD: archives.py
     made parents  0755, and whoever --chown says, else root
     what is there a directory is kept and takes the mode and owner of the source's; a file or link is replaced;
                   a directory never gives way to a file, nor a file or link to a directory
@@ -64,13 +65,34 @@ def copy(
     changed: list[str] = []
     try:
         for source in selection.sources:
-            changed += _Copying(tree, root, style).copy(source, target)
+            if not (order.unpack and _unpack(tree, root, source, target, style, changed)):
+                changed += _Copying(tree, root, style).copy(source, target)
         for name, content in selection.files:
             _write(root, target.place(name), content, style)
         target.finish()
     except OSError as error:
         raise MinirunError(f"copying to {order.target}: {_reason(error)}") from None
     return changed
+
+
+def _unpack(tree: Tree, root: int, source: Source, target: Target, style: Style, changed: list[str]) -> bool:
+    """Unpack the source into the target, if it is an archive; whether it is."""
+    if not stat.S_ISREG(source.entry[1]):
+        return False
+    from minirun.build import archives
+
+    above, _, name = source.path.rpartition("/")
+    with opened(tree.fd, above) as there, opened(there, name, _READ) as file:
+        if not archives.is_archive(file):
+            return False
+        if identity(os.fstat(file)) != source.entry[6]:
+            changed.append(source.path)
+        with opened(root, target.directory("mkdir /{}: not a directory")) as here:
+            try:
+                archives.unpack(file, here, style.owner)
+            except MinirunError as error:
+                raise MinirunError(f"unpacking {source.asked}: {error}", error.hint) from None
+    return True
 
 
 def _reason(error: OSError) -> str:
@@ -123,9 +145,9 @@ class Target:
         self._touched: set[str] = set()  # directories in which something was made
         self._taken = ""
 
-    def directory(self) -> str:
+    def directory(self, wrong: str = "cannot copy to non-directory: /{}") -> str:
         """Where the content of a directory goes; made if missing."""
-        return self.made(self._path, "cannot copy to non-directory: /{}")
+        return self.made(self._path, wrong)
 
     def place(self, name: str) -> str:
         """Where a file of this name goes, below a directory that is there."""

@@ -203,7 +203,7 @@ def from_tar(
 
     with scratch(store, platform) as image:
         try:
-            with tarstream.Unpacked(_opened(file), store.settings.limits) as tar:
+            with tarstream.Unpacked(tarstream.opened(file), store.settings.limits) as tar:
                 layer = image.add(tar, step)
         except (EOFError, lzma.LZMAError, OSError) as error:
             if getattr(error, "errno", None):  # the disk's; bz2 raises OSError without a number for bad data
@@ -212,17 +212,3 @@ def from_tar(
         if layer.diff_id in (_NOTHING, _NO_ENTRIES):
             raise MinirunError("the archive is empty")
         return image.publish(config, name)
-
-
-def _opened(file: BufferedReader) -> tarstream.Readable:
-    """tarstream knows how layers are packed; trees come packed in two more ways."""
-    magic = file.peek(tarstream.MAGIC_BYTES)
-    if magic.startswith(b"BZh"):
-        import bz2
-
-        return bz2.open(file)
-    if magic.startswith(b"\xfd7zXZ\0"):
-        import lzma
-
-        return lzma.open(file)
-    return file

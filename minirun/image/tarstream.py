@@ -24,6 +24,7 @@ from minirun.image import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from io import BufferedReader
 
 CHUNK_BYTES = 1 << 20
 HEADER_BYTES_MAX = 1 << 20  # of one PAX header or long name: Linux takes paths of 4096 and xattrs of 65536
@@ -79,6 +80,20 @@ def packing(magic: bytes) -> str:
     if magic.startswith(b"\x1f\x8b"):
         return "+gzip"
     return "+zstd" if magic.startswith(b"\x28\xb5\x2f\xfd") else ""
+
+
+def opened(file: BufferedReader) -> Readable:
+    """`file` itself, or what is in it: trees, other than layers, come packed with bzip2 and xz as well."""
+    magic = file.peek(MAGIC_BYTES)
+    if magic.startswith(b"BZh"):
+        import bz2
+
+        return bz2.open(file)
+    if magic.startswith(b"\xfd7zXZ\0"):
+        import lzma
+
+        return lzma.open(file)
+    return file
 
 
 def decompressed(file: CountingFile) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import build
 import images
 import lifecycle
 import logs
@@ -244,6 +245,7 @@ BENCHMARKS = {
     **lifecycle.BENCHMARKS,
     **logs.BENCHMARKS,
     **images.BENCHMARKS,
+    **build.BENCHMARKS,
     **network.BENCHMARKS,
 }
 

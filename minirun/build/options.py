@@ -19,7 +19,7 @@ from minirun.build import attributes, output_words
 from minirun.build.attributes import invalid
 from minirun.engine.options import attachments, limits
 from minirun.errors import MinirunError, UnsupportedError, UsageError
-from minirun.image import derive, platforms, reference
+from minirun.image import platforms, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -413,7 +413,7 @@ def call(text: str) -> tuple[str, str]:
 def check(options: BuildOptions) -> None:
     """Raises UsageError for what does not go together; puts annotations into the outputs that are images."""
     for tag in options["tags"]:
-        derive.name_for(tag)
+        reference.of_new_image(tag)
     if options["context"] == "-" and options["dockerfile"] == "-":
         raise UsageError(
             "standard input cannot be both the context and the Dockerfile", "-f FILE -, or -f - DIR"

@@ -18,12 +18,11 @@ import json
 import os
 import threading
 
-from minirun.build import output_tree, packing
+from minirun.build import packing
 from minirun.build.progress import Part
 from minirun.engine import images
 from minirun.errors import MinirunError
 from minirun.files import parse_json, read_bytes, write_whole
-from minirun.image import save
 from minirun.image.image import Image, add_manifest
 from minirun.image.mediatypes import CONFIG, LAYER, MANIFEST
 from minirun.image.progress import Progress as ImageProgress
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from minirun.build.progress import Progress, Vertex
     from minirun.image.mediatypes import Json
     from minirun.image.reference import Reference
+    from minirun.image.save import Saved
     from minirun.image.store import Store
 
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -114,6 +114,9 @@ class Exporter:
         }
 
     def _write_archive(self, entry: Json) -> None:
+        from minirun.build import output_tree
+        from minirun.image import save
+
         image = Image(self._store.layout, entry)
         annotations = self._output.annotations["manifest-descriptor"]
         saved = [save.Saved(image, str(name), annotations) for name in self._names]
@@ -174,8 +177,10 @@ class _Pushing(ImageProgress):
 # ---- an OCI layout in a directory -------------------------------------------------------------------------
 
 
-def write_layout(store: Store, saved: list[save.Saved], dest: str) -> None:
+def write_layout(store: Store, saved: list[Saved], dest: str) -> None:
     """`tar=false`: blobs first, the index last; other images that are in the directory stay."""
+    from minirun.image import save
+
     files = save.description(saved)
     blobs = os.path.join(dest, "blobs/sha256")
     try:

@@ -15,7 +15,7 @@ import re
 from minirun.build import attributes
 from minirun.build.attributes import boolean, invalid
 from minirun.errors import UnsupportedError, UsageError
-from minirun.image import derive
+from minirun.image import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _check(output: Output, text: str) -> None:
     if output.compression == "zstd" and not output.oci:
         raise invalid("--output", text, "Docker's media types have no zstd")
     for name in output.names:
-        derive.name_for(name)
+        reference.of_new_image(name)
 
 
 # ---- annotations ------------------------------------------------------------------------------------------

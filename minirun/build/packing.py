@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 
 from minirun.errors import MinirunError
-from minirun.image import derive, tarstream, tarwriter
 from minirun.image.mediatypes import LAYER
 from minirun.paths import ROOT_MARK
 
@@ -52,8 +51,14 @@ def pack(
     there = (
         layer.descriptor if layer.descriptor and store.layout.has_blob(layer.descriptor["digest"]) else None
     )
+    if there and not force:
+        return there
+    from minirun.image import (
+        derive,  # threads and tarfile: 15 ms that a build which finds all in the cache does not pay
+    )
+
     wanted = compression or "gzip"
-    if there and (not force or there["mediaType"] == LAYER + derive.PACKINGS[wanted]):
+    if there and there["mediaType"] == LAYER + derive.PACKINGS[wanted]:
         return there
     chunks = _of_blob(store.layout, there) if there else of_directory(layer.path(store.paths))
     made = derive.add_layer(store.layout, _told(chunks, told), wanted, level)
@@ -70,12 +75,16 @@ def _told(chunks: Iterable[bytes], told: Told) -> Iterator[bytes]:
 
 
 def _of_blob(layout: Layout, descriptor: Json) -> Iterator[bytes]:
+    from minirun.image import tarstream
+
     with open(layout.blob_path(descriptor["digest"]), "rb", buffering=0) as file:
         yield from tarstream.decompressed(tarstream.CountingFile(file))
 
 
 def of_directory(path: str) -> Iterator[bytes]:
     """The tar of the layer that is unpacked at `path`."""
+    from minirun.image import tarwriter
+
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with_root = ROOT_MARK in os.listxattr(root)

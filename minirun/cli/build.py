@@ -16,32 +16,42 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import click
+
 from minirun.build import source
-from minirun.cli import build_progress
+from minirun.cli import build_options, build_progress
 from minirun.cli.printing import say
 from minirun.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol
+    from typing import Any
 
+    from minirun.build.build import Outcome
     from minirun.build.options import BuildOptions
     from minirun.build.progress import Progress, Warning
     from minirun.build.source import BuildError, Source
     from minirun.cli.commands import Session
     from minirun.paths import Paths
 
-    class Outcome(Protocol):
-        """What a build has come to."""
-
-        image_id: str  # "" where no image was made
-        metadata: dict[str, Any]  # for --metadata-file
-        warnings: list[Warning]
-        source: Source | None  # the Dockerfile they are about
-        report: str  # of --call outline and targets
-        explanation: list[str]  # of --explain-cache
-
     Build = Callable[[Paths, BuildOptions, Progress], Outcome]
+
+
+@click.command(
+    "build",
+    cls=build_options.BuildCommand,
+    short_help="Build an image from a Dockerfile",
+    options_metavar="[OPTIONS]",
+)
+@build_options.add
+@click.argument("context", metavar="PATH | URL | -")
+@click.pass_obj
+def build_command(session: Session, /, context: str, **words: Any) -> int:
+    """Build an image from a Dockerfile and what is in PATH, at URL, or on standard input."""
+    options = build_options.parse(context, words)
+    from minirun.build import build
+
+    return run(session, options, build.build)
 
 
 def run(session: Session, options: BuildOptions, build: Build) -> int:

@@ -100,8 +100,9 @@ class Shown(Progress):
     def close(self) -> None:
         """Once more what those that failed have said last, for it may be far above, or gone from the screen."""
         for vertex in self.vertices:
-            if vertex.error and not vertex.canceled:
-                self._print("------", f" > {vertex.name}:", *self._output(vertex).last, "------")
+            said = self._output(vertex).last
+            if vertex.error and not vertex.canceled and (said or not vertex.name.startswith("[internal]")):
+                self._print("------", f" > {vertex.name}:", *said, "------")
 
     def _output(self, vertex: Vertex) -> Output:
         if vertex not in self._outputs:

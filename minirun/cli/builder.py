@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.cli import filters, format, pruning, units
+from minirun.cli.command_table import COMMANDS
 from minirun.cli.commands import LazyGroup
 from minirun.cli.printing import say
 from minirun.errors import NotFoundError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 _COMMANDS: Table = {
+    "build": COMMANDS["build"],
     "prune": ("minirun.cli.builder:prune_command", "Remove build cache"),
     "du": ("minirun.cli.builder:du_command", "Disk usage"),
     "ls": ("minirun.cli.builder:ls_command", "List builder instances"),

@@ -41,6 +41,7 @@ COMMANDS: Table = {
     "port": ("minirun.cli.top:port_command", "List port mappings of a container"),
     "rm": ("minirun.cli.stopping:rm_command", "Remove one or more containers"),
     "inspect": ("minirun.cli.inspecting:inspect_command", "Return low-level information on containers"),
+    "build": ("minirun.cli.build:build_command", "Build an image from a Dockerfile"),
     "pull": ("minirun.cli.images:pull_command", "Download an image from a registry"),
     "push": ("minirun.cli.registries:push_command", "Upload an image to a registry"),
     "login": ("minirun.cli.registries:login_command", "Authenticate to a registry"),

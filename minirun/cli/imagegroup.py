@@ -10,6 +10,7 @@ image_group = LazyGroup(
     "Manage images.",
     {
         "ls": COMMANDS["images"],
+        "build": COMMANDS["build"],
         "pull": COMMANDS["pull"],
         "push": COMMANDS["push"],
         "tag": COMMANDS["tag"],

@@ -258,7 +258,7 @@ def import_tree(
     """
     from minirun.image import derive, instructions, platforms
 
-    wanted = derive.name_for(name)
+    wanted = reference.of_new_image(name)
     config = instructions.apply({}, list(changes))
     machine = platforms.parse(platform) if platform else platforms.own()
     step = {"created": records.now(), "comment": message}
@@ -281,9 +281,8 @@ def commit(
 ) -> Image:
     """An image of a container as it is now.  `changes` are instructions of a Dockerfile, for the image's config."""
     from minirun.engine.files import commit as committing
-    from minirun.image import derive
 
-    wanted = derive.name_for(name)
+    wanted = reference.of_new_image(name)
     image = committing.commit(
         store(paths), record, wanted, author=author, message=message, instructions=list(changes), pause=pause
     )

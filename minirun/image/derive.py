@@ -17,8 +17,8 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from minirun.errors import MinirunError, UsageError
-from minirun.image import chain, layers, manifests, names, reference, tarstream
+from minirun.errors import MinirunError
+from minirun.image import chain, layers, manifests, names, tarstream
 from minirun.image.image import add_manifest
 from minirun.image.index import named
 from minirun.image.mediatypes import LAYER
@@ -39,14 +39,6 @@ _GZIP = 31  # zlib's word for "a gzip header, the largest window"
 _LEVEL = 2  # of isal's 0 to 3: ten times as fast as gzip -6, and a tenth larger
 _NO_ENTRIES = f"sha256:{hashlib.sha256(bytes(1024)).hexdigest()}"  # diff_ids: of a tar without entries,
 _NOTHING = f"sha256:{hashlib.sha256().hexdigest()}"  # and of no tar at all
-
-
-def name_for(text: str) -> Reference | None:
-    """The name a new image is to get; None for "".  Raises UsageError for what cannot be given."""
-    name = reference.parse(text) if text else None
-    if name is not None and name.digest:
-        raise UsageError(f"{text!r}: a new image gets a name and a tag; its digest is what it will be")
-    return name
 
 
 # ---- one layer --------------------------------------------------------------------------------------------

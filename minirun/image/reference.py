@@ -80,6 +80,14 @@ def parse(text: str) -> Reference:
     return Reference(registry, repository, tag or ("" if digest else DEFAULT_TAG), digest)
 
 
+def of_new_image(text: str) -> Reference | None:
+    """The name a new image is to get; None for "".  Raises UsageError for what cannot be given."""
+    name = parse(text) if text else None
+    if name is not None and name.digest:
+        raise UsageError(f"{text!r}: a new image gets a name and a tag; its digest is what it will be")
+    return name
+
+
 def _is_tag(text: str) -> bool:
     return 0 < len(text) <= _LONGEST_TAG and text[0] not in ".-" and _TAG_LETTERS.issuperset(text)
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from minirun.cli import archives
 from minirun.errors import MinirunError, NotFoundError, UsageError
-from minirun.image import archive, derive, save
+from minirun.image import archive, derive, reference, save
 from minirun.image.store import Store
 from tests.image_tars import add_image, add_mixed, directory, entry, packed, store_in, tar
 
@@ -347,7 +347,7 @@ def test_an_address_is_refused_with_a_way_out(empty: Store) -> None:
 
 def test_a_new_image_cannot_be_given_a_digest() -> None:
     with pytest.raises(UsageError, match="a new image gets a name and a tag"):
-        derive.name_for(f"a@sha256:{'0' * 64}")
+        reference.of_new_image(f"a@sha256:{'0' * 64}")
 
 
 def test_a_layer_is_packed_the_same_each_time(empty: Store) -> None:

@@ -193,6 +193,7 @@ class _Build:
             made.packed = frozenset(step for _, step in found.target.history if step)
         made.contexts = dict(self.contexts)
         made.extra_hosts, made.shm_size = options["extra_hosts"], options["shm_size"]
+        made.secrets, made.ssh = options["secrets"], options["ssh"]
         made.rlimits, made.resources = options["rlimits"], dict(options["resources"])
         if any(isinstance(node, plan.RunStep) for node in found.nodes()):
             made.run_state = run_state.RunState(self.paths)

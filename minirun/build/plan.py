@@ -17,7 +17,6 @@ Next     solve.py
 from __future__ import annotations
 
 import copy as copying
-import posixpath
 
 from minirun.build import history, mounts, stages
 from minirun.errors import MinirunError, UsageError
@@ -39,7 +38,7 @@ PATH = (
 SHELL = ["/bin/sh", "-c"]
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 PREDEFINED = frozenset(_PROXIES) | {name.lower() for name in _PROXIES}  # ARGs without a declaration
-_HEREDOC_DIRECTORY = "/dev/pipes"  # where BuildKit puts a script that a heredoc with #! is
+SCRIPTS = "/dev/pipes"  # where a heredoc that begins with #! is to be found, as with BuildKit
 
 
 class PlanError(MinirunError):
@@ -86,7 +85,7 @@ class RunStep(Step):
     def __init__(self, parent: Node, line: Line, shown: str) -> None:
         super().__init__(parent, line, shown)
         self.args: list[str] = []
-        self.files: list[tuple[str, str]] = []  # (path, text): scripts of heredocs, mounted read-only
+        self.files: list[tuple[str, str]] = []  # (name, text): scripts of heredocs, below SCRIPTS
         self.env: dict[str, str] = {}
         self.arguments: list[str] = []  # those of `env` that are ARGs
         self.hidden_env: dict[str, str] = {}  # proxies: neither in the key nor in the history
@@ -583,8 +582,8 @@ def _command(instruction: stages.Run, shell: list[str]) -> tuple[list[str], list
     if not isinstance(instruction.command, str):
         return list(instruction.command), []
     if instruction.file:
-        path = posixpath.join(_HEREDOC_DIRECTORY, instruction.file.name)
-        return [*shell, path], [(path, instruction.file.text)]
+        name = instruction.file.name
+        return [*shell, f"{SCRIPTS}/{name}"], [(name, instruction.file.text)]
     return [*shell, instruction.script], []
 
 

@@ -18,6 +18,7 @@ import os
 import posixpath
 
 from minirun.build import bind_sources, cache_mounts
+from minirun.build.plan import SCRIPTS
 from minirun.engine import filling
 from minirun.engine.options import mounts as points
 from minirun.errors import MinirunError, NotFoundError, UsageError
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from minirun.engine.shim.loop import Part
     from minirun.paths import Paths
 
-SCRIPTS = "/dev/pipes"  # where a heredoc that begins with #! is to be found
 _SECRET_OPTIONS = ["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"]
 
 

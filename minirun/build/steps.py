@@ -21,6 +21,7 @@ import stat
 from minirun.build import cache as caching
 from minirun.build import copying, digests, plan, run, selection
 from minirun.build.layer import Layer, Workspace
+from minirun.build.run_mounts import Supply
 from minirun.build.tree import Tree
 from minirun.engine import records, users
 from minirun.engine.files import detached
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from minirun.build.cache import Cache, Record
     from minirun.build.digests import Row
     from minirun.build.jobs import Report
+    from minirun.build.options import Agent, Secret
     from minirun.build.plan import CopyStep, Node, RunStep, Source, Step, WorkdirStep
     from minirun.build.run_state import RunState
     from minirun.build.selection import Order, Selection
@@ -66,6 +68,8 @@ class Means:
         self.shm_size = 0
         self.rlimits: list[Rlimit] = []
         self.resources: dict[str, Any] = {}
+        self.secrets: dict[str, Secret] = {}
+        self.ssh: dict[str, Agent] = {}
         self.namespace = ""  # the path of the network namespace of all RUNs
 
 
@@ -279,6 +283,8 @@ class Work:
             env=[f"{name}={value}" for name, value in {**step.hidden_env, **step.env}.items()],
             user=step.user,
             workdir=step.workdir,
+            mounts=step.mounts,
+            files=step.files,
             network=step.network,
             insecure=step.insecure,
             extra_hosts=means.extra_hosts,
@@ -286,7 +292,18 @@ class Work:
             rlimits=means.rlimits,
             resources=means.resources,
         )
-        return run.run(means.run_state, order, workspace.merged, streams, means.namespace)
+        supply = Supply(self._mount_sources(step), means.secrets, means.ssh)
+        return run.run(means.run_state, order, workspace.merged, streams, means.namespace, supply)
+
+    def _mount_sources(self, step: RunStep) -> dict[str, Tree | list[str]]:
+        """What --mount reads from, by the name that from= has; "" is the build's context."""
+        found: dict[str, Tree | list[str]] = {}
+        for place, (mount, source) in enumerate(zip(step.mounts, step.sources, strict=True)):
+            if source:
+                found[mount.source_stage] = (
+                    self.sources[place] if source.node else self.means.contexts[source.context]
+                )
+        return found
 
     def _publish(self, workspace: Workspace) -> Record:
         store = self.means.store if self.step in self.means.packed else None

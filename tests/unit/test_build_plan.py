@@ -242,7 +242,7 @@ def test_the_shell_is_the_stage_s_own() -> None:
 def test_a_heredoc_alone_is_the_script() -> None:
     found = runs(planned("FROM base\nRUN <<EOF\na $b\nEOF\nRUN <<X\n#!/bin/x\ny\nX\nRUN cat <<A\nz\nA"))
     assert found[0].args == ["/bin/sh", "-c", "a $b\n"]
-    assert (found[1].args[-1], found[1].files) == ("/dev/pipes/X", [("/dev/pipes/X", "#!/bin/x\ny\n")])
+    assert (found[1].args[-1], found[1].files) == ("/dev/pipes/X", [("X", "#!/bin/x\ny\n")])
     assert found[2].args == ["/bin/sh", "-c", "cat <<A\nz\nA"]
 
 

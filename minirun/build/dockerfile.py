@@ -109,14 +109,14 @@ class _Parser:
         self.comments: list[str] = []
 
     def run(self) -> None:
-        first = len(self.file.directives)
         while self.at < len(self.lines):
             line = self.next().lstrip(SPACE)
-            if line.startswith("#"):
-                if self.at > first:
-                    self.comments.append(line[1:].strip(SPACE))
-            elif line:
+            if line and line[0] != "#":
                 self.instruction(line)
+            elif (comment := line[1:].strip(SPACE)) and self.at > len(self.file.directives):
+                self.comments.append(comment)
+            else:
+                self.comments = []  # an empty line, and an empty comment: what is above is about something else
 
     def next(self) -> str:
         line = self.lines[self.at]
@@ -196,15 +196,21 @@ def _check_text(text: str, start: int, end: int) -> None:
 
 
 def _directives(lines: list[str]) -> dict[str, str]:
-    """`# escape=...` and its like: the first lines, each at most once; any other line ends them."""
+    """`# escape=...` and its like: the first lines, each at most once; any other line ends them.
+
+    A line in front that names an interpreter, #!, makes a comment of the escape character's.
+    """
     found: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
+    start = 1 if lines and lines[0].startswith("#!") else 0
+    for number, line in enumerate(lines[start:], start + 1):
         match = _DIRECTIVE.fullmatch(line.strip(SPACE))
         key = match[1].lower() if match else ""
         if match is None or key not in _DIRECTIVES:
             break
         if key in found:
             raise DockerfileError(f"only one {key} parser directive can be used", number)
+        if key == "escape" and start:
+            continue
         if key == "escape" and match[2] not in ("\\", "`"):
             raise DockerfileError(f"invalid escape token '{match[2]}' does not match ` or \\", number)
         found[key] = match[2]

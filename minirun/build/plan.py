@@ -539,7 +539,7 @@ class Plan:
         for name, heredoc in instruction.files:
             text = heredoc.text
             if heredoc.expand:
-                text = words.expand(text, state.env, self.escape, quotes=False)
+                text = words.expand(text, state.env, quotes=False)  # whatever the file's escape character is
             step.files.append((name, text.encode(errors="surrogateescape")))
         step.exclude = [self._expand(pattern, state.env, line) for pattern in instruction.exclude]
         for key in ("chown", "chmod", "checksum"):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NETWORKS = ("default", "none", "host")
 SECURITIES = ("sandbox", "insecure")
 _WORDS = ("ADD", "ARG", "COPY", "FROM", "RUN", *instructions.WORDS)
+_MAY_BE_JSON = ("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _VARIABLE = re.compile(r"\$.")
 _RUN_FLAGS = {"mount": list, "network": str, "security": str, "device": list}
@@ -97,17 +98,16 @@ class Run:
         listed = words.json_list(line.text)
         self.command: list[str] | str = line.text if listed is None else listed
         self.mounts = flags.texts("mount")
-        self.network = flags.text("network", "default")
+        network = flags.text("network", "default")
+        self.network = "" if network == "default" else network  # "": that of the build
         self.security = flags.text("security", "sandbox")
         self.devices = flags.texts("device")
         if not self.command:
             raise UsageError("RUN requires at least one argument")
         for value in self.mounts:
             mounts.check_early(value)
-        if self.network not in NETWORKS:
-            raise UsageError(
-                f"invalid network mode {words.quoted(self.network)}", f"one of {', '.join(NETWORKS)}"
-            )
+        if network not in NETWORKS:
+            raise UsageError(f"invalid network mode {words.quoted(network)}", f"one of {', '.join(NETWORKS)}")
         if self.security not in SECURITIES:
             raise UsageError(
                 f"security {words.quoted(self.security)} is not valid", f"one of {', '.join(SECURITIES)}"
@@ -186,8 +186,17 @@ class Metadata:
         self.word = line.word
         self.text = line.text
         if self.word == "ONBUILD":
+            _check_trigger(dockerfile.Line(line.text, escape, line.start, []), escape)
             self.text = "\n".join([line.text, *(f"{body.raw}{body.name}" for body in line.heredocs)])
         instructions.check(self.word, self.text, escape=escape, flags=line.flags)
+
+
+def _check_trigger(line: Line, escape: str) -> None:
+    """What can be said of an instruction that is for another build: no more than how its words hang together."""
+    if line.word in ("ENV", "LABEL"):
+        instructions.pairs(line.word, line.text, escape)
+    elif line.word in _MAY_BE_JSON:
+        words.json_list(line.text)
 
 
 Instruction = From | Arg | Env | Label | Run | Copy | Metadata

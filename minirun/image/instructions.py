@@ -225,9 +225,9 @@ class _Volume(_Instruction):
     def read(self, text: str, escape: str, flags: Sequence[str]) -> None:
         super().read(text, escape, flags)
         listed = words.json_list(text)
-        self.paths = [path.strip(words.SPACE) for path in (words.gaps(text) if listed is None else listed)]
-        if not self.paths:
+        if not text or listed == []:
             raise UsageError("VOLUME requires at least one argument")
+        self.paths = [path.strip(words.SPACE) for path in (words.gaps(text) if listed is None else listed)]
         self.refuse_empty(self.paths)
 
     def refuse_empty(self, paths: list[str]) -> None:

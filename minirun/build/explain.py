@@ -155,7 +155,7 @@ class Account:
             return
         for path, kinds in _changed_rows(fact, _twin(fact, self.before["steps"])):
             times = self.before["changes"].get(path, 0) + 1
-            if times > builds and kinds != ["is gone"]:
+            if times >= builds and kinds != ["is gone"]:
                 yield f"{path} was another one in each of the last {times} builds: does {fact['shown']!r} need it?"
 
     def _itself(self, fact: Json) -> Iterator[str]:

@@ -194,7 +194,8 @@ def link_group(root: str, bridge: str) -> int:
 def is_alive(endpoint: Endpoint) -> bool:
     """Whether the container is still looked after.
 
-    Its run directory goes when it is put away, and with a reboot; its shim holds the lock in there as long as it lives.
+    Its run directory goes when it is put away, and with a reboot; its shim, or the build that it is, holds the lock in
+    there as long as it lives.
     """
     lock = f"{endpoint['run']}/shim.lock"
     return os.path.isdir(endpoint["run"]) and (not os.path.exists(lock) or files.is_locked(lock))

@@ -46,6 +46,13 @@ def pin(netns_path: str) -> None:
         syscalls.mount(_OWN, netns_path, None, MS_BIND, why="keeps the namespace alive with no process in it")
 
 
+def create() -> int:
+    """A descriptor of a new network namespace: it lives as long as somebody has that open, or is in there."""
+    with _returning():
+        syscalls.unshare(CLONE_NEWNET, why="an empty network, which a descriptor of ours keeps")
+        return os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def unpin(netns_path: str) -> None:
     """Undo `pin`.  Does nothing when there is nothing to undo, or when another mount namespace has the mount."""
     with contextlib.suppress(FileNotFoundError):

@@ -231,8 +231,9 @@ def _of_member(
 ) -> Iterator[Remark]:
     about = (network["name"], endpoint["name"])
     if record is None:
-        advice = "minirun network ls"
-        yield Remark(*about, "its place is in the ledger, and there is no such container", advice)
+        if not ledger.is_alive(endpoint):  # else a build, which is no container
+            advice = "minirun network ls"
+            yield Remark(*about, "its place is in the ledger, and there is no such container", advice)
         return
     if not records.is_up(record):
         return  # it comes or goes at this moment, or waits to be started again

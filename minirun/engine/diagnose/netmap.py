@@ -178,7 +178,7 @@ def _member(
         id=holder,
         name=endpoint["name"],
         image=record["image"] if record else "",
-        status=record["state"]["status"] if record else "gone",
+        status=record["state"]["status"] if record else "building" if ledger.is_alive(endpoint) else "gone",
         pid=record["state"]["pid"] if record else 0,
         netns=kernel.namespaces.get(holder, ""),
         interface=endpoint["interface"],

@@ -1,4 +1,4 @@
-"""ADD of a local tar: known by what is in it, not by its name, and unpacked where it is added.
+"""Archives, of ADD and of a context: known by what is in them, not by their names, and unpacked into a directory.
 
 The archive is as little to be trusted as its links: each entry's parent is looked up inside the target, whose links
 are followed there and nowhere else, and what is made is one name in a directory that was opened so.  Other than in a
@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tarfile
 from typing import TYPE_CHECKING
 
 from minirun import files
@@ -23,7 +24,6 @@ from minirun.image import tarentry, tarstream
 from minirun.image.tarstream import shown
 
 if TYPE_CHECKING:
-    import tarfile
     from io import BufferedReader
 
     from minirun.image.tarstream import TarStream
@@ -41,17 +41,32 @@ def is_archive(fd: int) -> bool:
             return False
 
 
-def unpack(fd: int, target: int, owner: tuple[int, int] | None) -> None:
+def looks_like_one(head: bytes) -> bool:
+    """The same of a stream, by its first 512 bytes: whether it is packed, or a tar."""
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")):
+        return True
+    try:
+        return bool(tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape"))
+    except tarfile.HeaderError:
+        return False
+
+
+def unpack(fd: int, target: int, owner: tuple[int, int] | None = None) -> None:
     """Unpack the tar into the directory `target`; `owner` takes the place of the entries' own.  Raises MinirunError."""
-    unpacking = _Unpacking(target, owner)
     with _reader(fd) as file:
-        try:
-            with tarstream.Unpacked(tarstream.opened(file)) as chunks:
-                unpacking.stream(tarstream.TarStream(iter(chunks)))
-        except (EOFError, _lzma_error()) as error:
-            raise MinirunError(f"the archive cannot be read: {error}") from None
-        finally:
-            unpacking.close()
+        unpack_stream(file, target, owner)
+
+
+def unpack_stream(file: BufferedReader, target: int, owner: tuple[int, int] | None = None) -> None:
+    """The same of a stream, which is read to its end."""
+    unpacking = _Unpacking(target, owner)
+    try:
+        with tarstream.Unpacked(tarstream.opened(file)) as chunks:
+            unpacking.stream(tarstream.TarStream(iter(chunks)))
+    except (EOFError, _lzma_error()) as error:
+        raise MinirunError(f"the archive cannot be read: {error}") from None
+    finally:
+        unpacking.close()
 
 
 def _reader(fd: int) -> BufferedReader:

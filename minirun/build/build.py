@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from minirun.build.context import Context
     from minirun.build.dockerfile import Dockerfile
     from minirun.build.options import BuildOptions
     from minirun.build.progress import Progress
+    from minirun.build.tree import Context
     from minirun.image.image import Image
     from minirun.image.store import Store
     from minirun.paths import Paths

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 
 class Order:
-    """What one instruction asks for, after expansion.  `files` are its heredocs."""
+    """What one instruction asks for, after expansion.
+
+    `files` are its heredocs; `literal` sources are names whatever is in them.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Order:
         parents: bool = False,
         is_add: bool = False,
         unpack: bool | None = None,
+        literal: bool = False,
     ) -> None:
         self.sources = sources
         self.files = files or []
@@ -57,6 +61,7 @@ class Order:
         self.parents = parents
         self.is_add = is_add
         self.unpack = is_add if unpack is None else unpack
+        self.literal = literal
 
 
 class Selection:
@@ -83,8 +88,10 @@ def select(tree: Tree, order: Order) -> Selection:
     """What `order` asks for, in its order.  Raises NotFoundError `"/x": not found`."""
     sources: list[Source] = []
     for pattern in order.sources:
-        find = _with_parents if order.parents else _named
-        sources += find(tree, pattern, order.exclude)
+        if order.parents:
+            sources += _with_parents(tree, pattern, order.exclude)
+        else:
+            sources += _named(tree, pattern, order.exclude, literal=order.literal)
     return Selection(tree, sources, order.files)
 
 
@@ -96,11 +103,11 @@ def select_path(tree: Tree, path: str) -> Selection:
 # ---- sources ----------------------------------------------------------------------------------------------
 
 
-def _named(tree: Tree, pattern: str, exclude: list[str]) -> list[Source]:
+def _named(tree: Tree, pattern: str, exclude: list[str], *, literal: bool) -> list[Source]:
     """A source without --parents: a name, or all that a pattern matches."""
     pattern = clean(f"/{pattern}").strip("/")
     filters = [(Ignore(exclude), False)] if exclude else []
-    if not globs.has_wildcards(pattern):
+    if literal or not globs.has_wildcards(pattern):
         return [_source(tree, pattern, filters)]
     left_out = Ignore(exclude)
     paths = [path for path in _expanded(tree, pattern) if not left_out.excludes(os.path.basename(path))]

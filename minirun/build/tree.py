@@ -11,6 +11,7 @@ Next     selection.py
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minirun.build.ignore import Ignore
+    from minirun.build.scratch import Scratch
 
 LINKS_MAX = 255  # on one path, as BuildKit
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
@@ -57,6 +59,26 @@ class Tree:
     def find(self, path: str) -> tuple[str, os.stat_result | None]:
         """Where `path` leads, links followed, and what is there; None for nothing, or nothing that is shown."""
         return resolve(self.fd, path, self.hides)
+
+
+class Context(Tree):
+    """A tree all of whose files are root's.
+
+    `path` is the directory of this machine that it is, or "" for one that goes with the build; `key` is the same for
+    the same directory, "" where nothing is worth remembering.
+    """
+
+    def __init__(self, fd: int, shown: str, *, path: str = "", held: Scratch | None = None) -> None:
+        super().__init__(fd, shown, None, (0, 0))
+        self.path = path
+        real = os.path.realpath(path).encode(errors="surrogateescape")
+        self.key = hashlib.sha256(real).hexdigest()[:32] if path else ""
+        self._held = held
+
+    def close(self) -> None:
+        super().close()
+        if self._held:
+            self._held.close()
 
 
 def resolve(

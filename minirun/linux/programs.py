@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PACKAGES = {  # which of Debian's has it
     "bridge": "iproute2",
     "firewall-cmd": "firewalld",
+    "git": "git",
     "ip": "iproute2",
     "ip6tables": "iptables",
     "ip6tables-restore": "iptables",

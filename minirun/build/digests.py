@@ -45,6 +45,7 @@ KINDS = {
 _TICK_NS = 20_000_000  # a jiffy is 10 ms at most
 _COARSE_TICK_NS = 2_000_000_000  # of file systems that keep whole seconds
 _BLOCK_BYTES = 1 << 20
+_FIELDS_AT_ONCE = 10_000
 _KEPT_UNUSED = 5_000  # digests that this build did not ask for
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -98,10 +99,15 @@ class Remembered:
 
 def digest(rows: Iterable[Row]) -> str:
     """`sha256:...` of all rows, in their order."""
-    text = "\0".join(
-        [str(field) for row in rows for field in row]
-    )  # neither a name nor a link can hold a NUL
-    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    hashed = hashlib.sha256()
+    fields: list[str] = []  # a name cannot hold a NUL, and neither can where a link leads
+    for row in rows:
+        fields += map(str, row)
+        if len(fields) > _FIELDS_AT_ONCE:
+            hashed.update("\0".join([*fields, ""]).encode("utf-8", "surrogateescape"))
+            fields.clear()
+    hashed.update("\0".join([*fields, ""]).encode("utf-8", "surrogateescape"))
+    return f"sha256:{hashed.hexdigest()}"
 
 
 def rows(
@@ -111,27 +117,22 @@ def rows(
     remembered: Remembered,
     *,
     whole: bool,
-) -> list[Row]:
+) -> Iterator[Row]:
     """A row for each file; `whole`: for a source that is a directory, too.  An entry found outdated is replaced."""
-    found: list[Row] = []
     reader = _Reader(tree, remembered)
-    for source in sources:
-        if source.directories is None:
-            alone = [source.entry]
-            found += reader.rows(os.path.dirname(source.path), source.asked, alone)
-            [source.entry] = alone
-            found[-1][0] = source.asked
-        elif whole:
-            found.append(_row(source.asked, source.entry))
-        for directory in source.directories or []:
-            asked = f"{source.asked}/{source.below(directory)}".strip("/")
-            found += reader.rows(directory.path, asked, directory.entries)
-    reader.close()
+    try:
+        for source in sources:
+            if source.directories is None:
+                yield reader.row_of_file(source)
+            elif whole:
+                yield _row(source.asked, source.entry)
+            for directory in source.directories or []:
+                asked = f"{source.asked}/{source.below(directory)}".strip("/")
+                yield from reader.rows(directory.path, asked, directory.entries)
+    finally:
+        reader.close()
     for name, content in heredocs:
-        found.append(
-            [name, "file", 0o644, 0, 0, len(content), "", 0, "", hashlib.sha256(content).hexdigest()]
-        )
-    return found
+        yield [name, "file", 0o644, 0, 0, len(content), "", 0, "", hashlib.sha256(content).hexdigest()]
 
 
 def _row(path: str, entry: Entry, target: str = "", known: str = "- -") -> Row:
@@ -167,6 +168,13 @@ class _Reader:
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
+
+    def row_of_file(self, source: Source) -> Row:
+        """Of a source that is a file, under the name that it was asked for by."""
+        alone = [source.entry]
+        [row] = self.rows(os.path.dirname(source.path), "", alone)
+        [source.entry] = alone
+        return [source.asked, *row[1:]]
 
     def rows(self, path: str, shown: str, entries: list[Entry]) -> Iterator[Row]:
         """Of `entries` in the directory `path`, which are updated."""

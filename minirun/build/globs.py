@@ -18,7 +18,7 @@ from minirun.errors import MinirunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Test = Callable[[str], bool]
     Token = tuple[int, str | Test | None]
@@ -117,10 +117,10 @@ class Automaton:
             ends ^= 1 << (ends.bit_length() - 1)
         return matched
 
-    def reaches(self, state: State, index: int) -> bool:
-        """Whether the pattern may match what begins with what was read."""
-        first, length = self.spans[index]
-        return bool(state.positions >> first & ((1 << length) - 1))
+    def mask(self, indexes: Iterable[int]) -> int:
+        """All positions of these patterns."""
+        spans = [self.spans[index] for index in indexes]
+        return _bits([position for first, length in spans for position in range(first, first + length)])
 
 
 def _bits(positions: list[int]) -> int:

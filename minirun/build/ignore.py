@@ -70,6 +70,7 @@ class Ignore:
         self._automaton = Automaton([line.removeprefix("!") for line in lines])
         self._negated = [line.startswith("!") for line in lines]
         self._exceptions = [index for index, negated in enumerate(self._negated) if negated]
+        self._later: dict[int, int] = {}  # positions of the exceptions after a pattern
         self._decided: dict[tuple[int, int], tuple[int, bool]] = {}
         self.top: Inside = (self._automaton.start, 0)
 
@@ -96,8 +97,9 @@ class Ignore:
         last = max(
             index for index, negated in enumerate(self._negated) if matched >> index & 1 and not negated
         )
-        below = state["/"]
-        return not any(index > last and self._automaton.reaches(below, index) for index in self._exceptions)
+        if last not in self._later:
+            self._later[last] = self._automaton.mask(index for index in self._exceptions if index > last)
+        return not state["/"].positions & self._later[last]
 
     def barren(self, place: Place) -> bool:
         """Whether no pattern matches it or can match anything below."""

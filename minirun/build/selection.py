@@ -77,11 +77,14 @@ class Selection:
 
     def entries(self, remembered: Remembered) -> list[Row]:
         """What of it decides about the layer, a row for each file: see digests.py."""
-        return digests.rows(self.tree, self.sources, self.files, remembered, whole=self.whole)
+        return list(self._rows(remembered))
 
     def digest(self, remembered: Remembered) -> str:
         """`sha256:...` of those rows."""
-        return digests.digest(self.entries(remembered))
+        return digests.digest(self._rows(remembered))
+
+    def _rows(self, remembered: Remembered) -> Iterator[Row]:
+        return digests.rows(self.tree, self.sources, self.files, remembered, whole=self.whole)
 
 
 def select(tree: Tree, order: Order) -> Selection:

@@ -130,6 +130,7 @@ class _Build:
             from minirun.build import usage
 
             usage.trim(self.paths)
+        if self.has_worked or not all(output.is_image for output in self.options["outputs"]):
             self.store.sweep()
 
     # -- what it is made from --

@@ -84,10 +84,12 @@ class Cache:
         return record["layer"] == NO_LAYER or os.path.isdir(f"{self.paths.layers}/{record['layer']}")
 
     def add(self, key: str, record: Record) -> None:
-        """Remember it from now on."""
+        """Remember it from now on, in the place of what was known of this step."""
         files.make_private(self.directory)
         name = f"{key}.{record['layer']}.json"
         files.write_json(f"{self.directory}/{name}", record)
+        if self._names.get(key, name) != name:  # it was done again, and another layer came of it
+            _remove(f"{self.directory}/{self._names[key]}")
         self._names[key] = name
 
     def lock(self, key: str) -> int:
@@ -98,6 +100,13 @@ class Cache:
         fd = files.open_lock(f"{self.paths.build}/steps.lock")
         fcntl.lockf(fd, fcntl.LOCK_EX, 1, int(key[:15], 16))
         return fd
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def layer_of(record: Record) -> Layer | None:

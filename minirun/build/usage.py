@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 
-from minirun.build import cache
+from minirun.build import cache, cache_mounts
 from minirun.engine import events, images
+from minirun.engine.view import sizes
 from minirun.files import read_json, visible_names
 from minirun.image import names
 
@@ -52,12 +53,12 @@ class Entry:
 
 def entries(paths: Paths) -> list[Entry]:
     """All there are, those used last first."""
-    found = list(_steps(paths))
+    found = [*_steps(paths), *_mounts(paths)]
     found.sort(key=lambda entry: (entry.used, entry.id), reverse=True)
-    of_images, counted = _layers_of_images(paths), {""}
+    of_images, counted = _layers_of_images(paths), set()
     for entry in found:
         entry.shared = entry.layer in of_images
-        entry.repeated = entry.kind == STEP and entry.layer in counted
+        entry.repeated = bool(entry.layer) and entry.layer in counted
         counted.add(entry.layer)
     return found
 
@@ -77,6 +78,18 @@ def _steps(paths: Paths) -> Iterable[Entry]:
             continue
         except (OSError, ValueError, KeyError, TypeError):  # damaged: it can go
             entry.description = "(cannot be read)"
+        yield entry
+
+
+def _mounts(paths: Paths) -> Iterable[Entry]:
+    for mount in cache_mounts.list_all(paths):
+        above, number = os.path.split(mount.directory)
+        entry = Entry(mount.directory, f"{os.path.basename(above)}-{number}", MOUNT)
+        entry.description = f"cached mount {mount.id}"
+        try:
+            entry.used, entry.size = mount.last_used, sizes.tree(mount.data)
+        except FileNotFoundError:  # pruned meanwhile
+            continue
         yield entry
 
 
@@ -177,7 +190,9 @@ def _disk(paths: Paths) -> tuple[int, int]:
 
 
 def _remove(entry: Entry) -> bool:
-    """Returns whether it was there."""
+    """Returns whether it is gone: a mount that a RUN has stays."""
+    if entry.kind == MOUNT:
+        return cache_mounts.remove(cache_mounts.CacheMount(entry.path))
     try:
         os.unlink(entry.path)
     except FileNotFoundError:

@@ -1,5 +1,6 @@
 """What builds keep on disk: what is counted, and what goes."""
 
+import fcntl
 import json
 import os
 import time
@@ -94,6 +95,23 @@ def test_a_record_that_cannot_be_read_is_listed_and_can_go(store: Store) -> None
     assert len(usage.prune(store.paths)) == 1
 
 
+def mount(store: Store, key: str, *, size: int = 100, hours: int = 0) -> Path:
+    """A cache mount, used so long ago."""
+    place = Path(store.paths.build) / "mounts" / key / "0"
+    (place / "data").mkdir(parents=True)
+    (place / "data/file").write_bytes(bytes(size))
+    (place / "cache.json").write_text(json.dumps({"id": "/root/.cache"}))
+    os.utime(place, (time.time() - hours * HOUR,) * 2)
+    return place
+
+
+def test_cache_mounts_are_listed_with_what_is_in_them(store: Store) -> None:
+    mount(store, "abc", size=1234)
+    [entry] = usage.entries(store.paths)
+    assert (entry.id, entry.kind, entry.size) == ("abc-0", "exec.cachemount", 1234)
+    assert entry.description == "cached mount /root/.cache"
+
+
 # ---- what goes --------------------------------------------------------------------------------------------
 
 
@@ -110,6 +128,15 @@ def test_a_layer_stays_while_another_step_has_it(store: Store) -> None:
     step(store, 2, layer="a" * 64)
     assert len(usage.prune(store.paths, lambda entry: entry.description == "RUN 1")) == 1
     assert layers(store) == ["a" * 64]
+
+
+def test_cache_mounts_go_but_not_one_that_is_in_use(store: Store) -> None:
+    free, used = mount(store, "abc"), mount(store, "def")
+    lock = os.open(used, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    assert [entry.id for entry in usage.prune(store.paths)] == ["abc-0"]
+    assert (free.exists(), used.exists()) == (False, True)
+    os.close(lock)
 
 
 @pytest.mark.parametrize(("every", "left"), [(False, 1), (True, 0)])

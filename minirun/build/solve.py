@@ -2,7 +2,7 @@
 
     ready   all that a node needs is there
     hit     its key is in the cache: nothing is done, and nothing below it need be unpacked
-    job     a child works on it (steps.py); as many at a time as there are CPUs
+    job     a child works on it (steps.py); as many at a time as there are CPUs, four at least: many a RUN only waits
 
 A step that starts from a stage which the target does not need is not in the graph at all (plan.py).  The first failure
 ends those that still run; what was complete by then stays in the cache.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
+_JOBS_MIN = 4
 _IDLE_MILLISECONDS = 100
 _GATHERED_BYTES = 1 << 16  # of a failed step's output
 
@@ -64,7 +65,7 @@ class Solver:
         self.inputs: dict[Step, Json] = {}
         self.vertices = {node: Vertex(node.label, getattr(node, "stage", "")) for node in self.nodes}
         self._running: dict[Job, Step] = {}
-        self._limit = max(2, os.cpu_count() or 1)
+        self._limit = max(_JOBS_MIN, os.cpu_count() or 1)
 
     def run(self) -> None:
         """All of it.  Raises StepFailed, with nothing running any more."""

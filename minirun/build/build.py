@@ -37,6 +37,7 @@ from minirun.build import (
 )
 from minirun.build.cache import Cache
 from minirun.build.layer import Layer
+from minirun.build.network import Network
 from minirun.build.progress import Vertex, Warning
 from minirun.build.source import BuildError, Source
 from minirun.engine import images
@@ -199,6 +200,8 @@ class _Build:
         if any(isinstance(node, plan.RunStep) for node in found.nodes()):
             made.run_state = run_state.RunState(self.paths)
             self.held.callback(made.run_state.close)
+            made.network = Network(made.run_state)
+            self.held.callback(made.network.close)
         return made
 
     def read_context(self, found: plan.Plan, means: steps.Means) -> None:

@@ -103,6 +103,8 @@ class Solver:
         sources = steps.source_directories(step, self.built, self.paths)
         work = steps.Work(step, key, self.means, self.built[step.parent].diff_ids, parents, sources)
         work.ignores_cache = self._is_unwanted(step)
+        if isinstance(step, plan.RunStep) and step.network == "default":
+            self.means.network.start()
         self.progress.start(self.vertices[step])
         self._running[Job(work)] = step
         return True

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from minirun.build.cache import Cache, Record
     from minirun.build.digests import Row
     from minirun.build.jobs import Report
+    from minirun.build.network import Network
     from minirun.build.options import Agent, Secret
     from minirun.build.plan import CopyStep, Node, RunStep, Source, Step, WorkdirStep
     from minirun.build.run_state import RunState
@@ -70,7 +71,7 @@ class Means:
         self.resources: dict[str, Any] = {}
         self.secrets: dict[str, Secret] = {}
         self.ssh: dict[str, Agent] = {}
-        self.namespace = ""  # the path of the network namespace of all RUNs
+        self.network: Network  # of all RUNs
 
 
 class Built:
@@ -293,7 +294,8 @@ class Work:
             resources=means.resources,
         )
         supply = Supply(self._mount_sources(step), means.secrets, means.ssh)
-        return run.run(means.run_state, order, workspace.merged, streams, means.namespace, supply)
+        namespace = means.network.path() if step.network == "default" else ""
+        return run.run(means.run_state, order, workspace.merged, streams, namespace, supply)
 
     def _mount_sources(self, step: RunStep) -> dict[str, Tree | list[str]]:
         """What --mount reads from, by the name that from= has; "" is the build's context."""

@@ -140,3 +140,16 @@ def kill_a_build(paths: Paths) -> None:
         return 0
 
     os.waitpid(process.fork(build), 0)
+
+
+def test_the_runs_of_a_build_have_one_network(minirun: Minirun, paths: Paths, tmp_path: Path) -> None:
+    look = "RUN readlink /proc/self/ns/net >> /seen; ip route > /route"
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\n{look}\n{look}\nRUN --network=none ip route > /none")
+    minirun("build", "-q", "-t", "seen", "--no-cache", tmp_path, check=True)
+    seen = minirun(
+        "run", "--rm", "--network", "none", "seen", "cat", "/none", "/route", "/seen", check=True
+    ).stdout
+    minirun("rmi", "seen", check=True)
+    assert seen.startswith("default via")
+    assert len(set(seen.splitlines()[-2:])) == 1
+    assert ledger.read(paths, "bridge")["endpoints"] == {}

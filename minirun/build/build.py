@@ -234,15 +234,33 @@ class _Build:
 
     def write(self, found: plan.Plan, solver: solve.Solver, told: list[Vertex]) -> None:
         target = solver.built[found.target.node]
+        layers = self.squashed(target) if self.options["squash"] else target.layers
+        diff_ids = [*target.base.diff_ids, *(layer.diff_id for layer in layers)]
         document = result.document(
-            found.target, solver.records, target.diff_ids, self.options["platform"], self.options["epoch"]
+            found.target,
+            solver.records,
+            diff_ids,
+            self.options["platform"],
+            self.options["epoch"],
+            squashed=layers != target.layers,
         )
-        made = outputs.Result(document, [*_layers_of(target.base), *target.layers])
+        made = outputs.Result(document, [*_layers_of(target.base), *layers])
         self.outcome.metadata = outputs.write_all(
             self.paths, made, self.options["outputs"], self.options["tags"], self.progress, told
         )
         if any(output.is_image for output in self.options["outputs"]):
             self.outcome.image_id = made.id
+
+    def squashed(self, target: steps.Built) -> list[Layer]:
+        """--squash: the layers of the steps as one."""
+        from minirun.build import squash
+
+        self.has_worked = True
+        base = steps.Built(target.base, []).directories(self.paths)
+        with self.vertex("squashing layers"):
+            return squash.squash(
+                self.paths, base, target.base.diff_ids, target.layers, self.options["epoch"], self.store
+            )
 
     def account(self, solver: solve.Solver) -> None:
         """Leave for the next build what went into this one; tell why each step was done, if that was asked."""

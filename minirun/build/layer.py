@@ -84,6 +84,11 @@ class Workspace:
         self.below = below or [self._empty()]
         overlay.mount(self.directory, self.below, more=f",{OPTIONS}")
 
+    def make_upper(self, below: list[str]) -> None:
+        """Make the upper directory alone, for what is put there without a mount."""
+        self.below = below or [self._empty()]
+        overlay.make_upper(self.directory, self.below)
+
     def _empty(self) -> str:
         """`FROM scratch`: overlayfs wants something below."""
         path = f"{self.directory}/scratch"

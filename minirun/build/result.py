@@ -29,10 +29,23 @@ _FROM_THE_BASE = ("architecture", "os", "variant", "os.version", "os.features")
 
 
 def document(
-    state: State, records: dict[Step, Record], diff_ids: list[str], platform: str, epoch: int | None
+    state: State,
+    records: dict[Step, Record],
+    diff_ids: list[str],
+    platform: str,
+    epoch: int | None,
+    *,
+    squashed: bool = False,
 ) -> Json:
-    """The config file of the image that the stage `state` amounts to, image-spec config.md."""
+    """The config file of the image that the stage `state` amounts to, image-spec config.md.
+
+    `squashed`: the layers of all steps have become one, the last of `diff_ids`.
+    """
     lines = _history(state, records, epoch)
+    if squashed:
+        for line in lines[len(lines) - len(state.history) :]:
+            line["empty_layer"] = True
+        lines.append({"created": lines[-1]["created"], "created_by": "", "comment": "squashed"})
     made: Json = {key: state.document[key] for key in _FROM_THE_BASE if state.document.get(key)}
     if not made:
         made = _machine(platform)

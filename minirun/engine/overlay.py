@@ -43,7 +43,7 @@ def mount(directory: str, layers: list[str], more: str = "") -> None:
     `more` options begin with a comma.
     """
     if not os.path.isdir(f"{directory}/upper"):  # made last, so where it is the others are
-        _make_upper(directory, layers)
+        make_upper(directory, layers)
     data, short = _options(directory, layers, more)
     try:
         syscalls.mount("overlay", f"{directory}/merged", "overlay", 0, data, why="one tree of all layers")
@@ -82,7 +82,7 @@ def _short_names(directory: str, layers: list[str]) -> list[str]:
     return names
 
 
-def _make_upper(directory: str, layers: list[str]) -> None:
+def make_upper(directory: str, layers: list[str]) -> None:
     """The merged root shows the mode and owner of the upper directory, so those come from the image."""
     for name in ("work", "merged", "upper"):
         with syscalls.tolerating(errno.EEXIST):

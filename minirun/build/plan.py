@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import copy as copying
 
-from minirun.build import history, mounts, stages
+from minirun.build import history, mounts, scopes, stages
 from minirun.errors import MinirunError, UsageError
 from minirun.image import instructions, platforms, words
 
@@ -263,7 +263,9 @@ class Plan:
 
     def _global_values(self, global_args: list[stages.Arg]) -> dict[str, str | None]:
         """What FROM lines may use, and a stage's ARG without a default takes."""
-        values: dict[str, str | None] = {**self._platform_args()}
+        values: dict[str, str | None] = {
+            **scopes.platform_arguments(self.settings.platform, self.settings.target)
+        }
         for arg in global_args:
             for name, default in arg.pairs:
                 known = {key: value for key, value in values.items() if value is not None}
@@ -275,17 +277,6 @@ class Plan:
                 else:
                     values.setdefault(name, None)
         return values
-
-    def _platform_args(self) -> dict[str, str]:
-        own = platforms.parse(platforms.show((*platforms.own()[:2], "")))
-        target = platforms.parse(self.settings.platform) if self.settings.platform else own
-        made: dict[str, str] = {}
-        for prefix, platform in (("BUILD", own), ("TARGET", target)):
-            parts = zip(("OS", "ARCH", "VARIANT"), platform, strict=True)
-            made |= {f"{prefix}{name}": value for name, value in parts}
-            made[f"{prefix}PLATFORM"] = platforms.show(platform)
-        made["TARGETSTAGE"] = self.settings.target or "default"
-        return made
 
     # -- stages --
 

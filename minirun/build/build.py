@@ -139,7 +139,11 @@ class _Build:
     def load(self) -> Dockerfile:
         with self.vertex("[internal] load build definition from Dockerfile"):
             made, data, name = context.load(
-                self.paths, self.options["context"], sys.stdin.buffer, dockerfile=self.options["dockerfile"]
+                self.paths,
+                self.options["context"],
+                sys.stdin.buffer,
+                dockerfile=self.options["dockerfile"],
+                keep_git_dir=self.options["build_args"].get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") in ("1", "true"),
             )
             self.add_context("", made)
             self.outcome.source = Source(name, data.decode("utf-8", "replace"))
@@ -221,6 +225,7 @@ class _Build:
             }
             for step, place, source in reading:
                 try:
+                    self.fetch(step)
                     chosen = steps.select(step, place, means.contexts[source.context])
                 except MinirunError as error:
                     raise plan.located(error, step.line) from None
@@ -229,6 +234,21 @@ class _Build:
                 means.digests[step, place] = digests.digest(rows)
             for one in remembered.values():
                 one.save()
+
+    def fetch(self, step: plan.Step) -> None:
+        """What ADD takes from elsewhere: part of what its step is known by, so it comes first."""
+        if isinstance(step, plan.CopyStep) and (step.checksum or any(":" in one for one in step.sources)):
+            from minirun.build import remote
+
+            step.remotes = remote.fetch_all(
+                self.paths,
+                step.sources,
+                is_add=step.instruction.is_add,
+                checksum=step.checksum,
+                keep_git_dir=step.instruction.keep_git_dir,
+            )
+            for one in step.remotes.values():
+                self.held.callback(one.close)
 
     # -- what comes out --
 

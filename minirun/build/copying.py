@@ -43,7 +43,6 @@ _NO_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EP
 
 
 def copy(
-    tree: Tree,
     selection: Selection,
     order: Order,
     root: int,
@@ -65,8 +64,8 @@ def copy(
     changed: list[str] = []
     try:
         for source in selection.sources:
-            if not (order.unpack and _unpack(tree, root, source, target, style, changed)):
-                changed += _Copying(tree, root, style).copy(source, target)
+            if not (source.unpack and _unpack(root, source, target, style, changed)):
+                changed += _Copying(source.tree, root, style).copy(source, target)
         for name, content in selection.files:
             _write(root, target.place(name), content, style)
         target.finish()
@@ -75,14 +74,14 @@ def copy(
     return changed
 
 
-def _unpack(tree: Tree, root: int, source: Source, target: Target, style: Style, changed: list[str]) -> bool:
+def _unpack(root: int, source: Source, target: Target, style: Style, changed: list[str]) -> bool:
     """Unpack the source into the target, if it is an archive; whether it is."""
     if not stat.S_ISREG(source.entry[1]):
         return False
     from minirun.build import archives
 
     above, _, name = source.path.rpartition("/")
-    with opened(tree.fd, above) as there, opened(there, name, _READ) as file:
+    with opened(source.tree.fd, above) as there, opened(there, name, _READ) as file:
         if not archives.is_archive(file):
             return False
         if identity(os.fstat(file)) != source.entry[6]:

@@ -111,17 +111,13 @@ def digest(rows: Iterable[Row]) -> str:
 
 
 def rows(
-    tree: Tree,
-    sources: list[Source],
-    heredocs: list[tuple[str, bytes]],
-    remembered: Remembered,
-    *,
-    whole: bool,
+    sources: list[Source], heredocs: list[tuple[str, bytes]], remembered: Remembered, *, whole: bool
 ) -> Iterator[Row]:
     """A row for each file; `whole`: for a source that is a directory, too.  An entry found outdated is replaced."""
-    reader = _Reader(tree, remembered)
+    reader = _Reader(remembered)
     try:
         for source in sources:
+            reader.tree = source.tree
             if source.directories is None:
                 yield reader.row_of_file(source)
             elif whole:
@@ -158,8 +154,9 @@ def _row(path: str, entry: Entry, target: str = "", known: str = "- -") -> Row:
 class _Reader:
     """Reads what is not remembered, a directory's files after each other."""
 
-    def __init__(self, tree: Tree, remembered: Remembered) -> None:
-        self._tree = tree
+    tree: Tree
+
+    def __init__(self, remembered: Remembered) -> None:
         self._remembered = remembered
         self._directory = -1
         self._buffer = memoryview(bytearray(_BLOCK_BYTES))
@@ -193,7 +190,7 @@ class _Reader:
 
     def _enter(self, path: str) -> int:
         if self._directory < 0:
-            self._directory = open_beneath(self._tree.fd, path, DIRECTORY)
+            self._directory = open_beneath(self.tree.fd, path, DIRECTORY)
         return self._directory
 
     def _read(self, path: str, name: str, kind: int) -> tuple[str, Entry]:
@@ -210,9 +207,9 @@ class _Reader:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise MinirunError(f"{self._tree.shown}: /{path}/{name}: {error.strerror}") from None
+            raise MinirunError(f"{self.tree.shown}: /{path}/{name}: {error.strerror}") from None
         self._remembered.keep(status, value, started)
-        return value, entry_of(name, status, self._tree.owner)
+        return value, entry_of(name, status, self.tree.owner)
 
     def _content(self, fd: int, size: int) -> str:
         """Of all that is in the file, which is mostly small, and then read in one go."""

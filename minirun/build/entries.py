@@ -10,6 +10,10 @@ import stat
 
 from minirun.paths import ROOT_MARK
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minirun.build.tree import Tree
+
 Entry = tuple[str, int, int, int, int, int, str]
 """name, mode, uid, gid, size, device number, identity"""
 
@@ -30,14 +34,18 @@ class Source:
 
     `path` is where it is in the tree, without links; `asked` what it was asked for as, whose last part is its name
     where it goes into a directory.  `directories` are what it consists of, each after the one that it is in; a file
-    has none.
+    has none.  `unpack`: an archive goes unpacked.
     """
 
-    def __init__(self, path: str, asked: str, entry: Entry, directories: list[Directory] | None) -> None:
+    def __init__(
+        self, tree: Tree, path: str, asked: str, entry: Entry, directories: list[Directory] | None
+    ) -> None:
+        self.tree = tree
         self.path = path
         self.asked = asked
         self.entry = entry
         self.directories = directories
+        self.unpack = False
 
     @property
     def name(self) -> str:

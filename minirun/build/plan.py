@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.build.dockerfile import Line
+    from minirun.build.remote import Remote
     from minirun.image.image import Image
 
     Json = dict[str, Any]
@@ -112,6 +113,7 @@ class CopyStep(Step):
         self.files: list[tuple[str, bytes]] = []  # (name, content) of heredocs
         self.target = ""
         self.exclude: list[str] = []
+        self.remotes: dict[str, Remote] = {}  # what came for those sources that are addresses
         self.chown = self.chmod = self.checksum = ""
         self.workdir = "/"
 

@@ -80,6 +80,30 @@ def fetch(paths: Paths, source: str, *, checksum: str = "", keep_git_dir: bool =
     return download(paths, source, checksum)
 
 
+def fetch_all(
+    paths: Paths, sources: list[str], *, is_add: bool, checksum: str, keep_git_dir: bool
+) -> dict[str, Remote]:
+    """What comes for those sources of an instruction that are addresses.  The words of its errors are BuildKit's."""
+    addresses = [source for source in sources if is_remote(source)]
+    if addresses and not is_add:
+        what = "a git ref" if git_source(addresses[0]) else "a URL"
+        raise UsageError(f"source can't be {what} for COPY", "ADD takes one")
+    if checksum and len(sources) != 1:
+        raise UsageError("checksum can't be specified for multiple sources")
+    if checksum and not addresses:
+        raise UsageError("checksum requires HTTP(S) or Git sources")
+    found: dict[str, Remote] = {}
+    try:
+        for source in addresses:
+            if source not in found:
+                found[source] = fetch(paths, source, checksum=checksum, keep_git_dir=keep_git_dir)
+    except BaseException:
+        for remote in found.values():
+            remote.close()
+        raise
+    return found
+
+
 # ---- http -------------------------------------------------------------------------------------------------
 
 

@@ -26,10 +26,11 @@ from minirun.errors import MinirunError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from minirun.build.digests import Remembered, Row
     from minirun.build.ignore import Inside
+    from minirun.build.remote import Remote
 
     Filter = tuple[Ignore, bool]  # patterns, and whether what they match is the only that is wanted
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 class Order:
     """What one instruction asks for, after expansion.
 
-    `files` are its heredocs; `literal` sources are names whatever is in them.
+    `files` are its heredocs; `remotes` what came for those sources that are addresses: see remote.py.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Order:
         parents: bool = False,
         is_add: bool = False,
         unpack: bool | None = None,
-        literal: bool = False,
+        remotes: Mapping[str, Remote] | None = None,
     ) -> None:
         self.sources = sources
         self.files = files or []
@@ -60,17 +61,14 @@ class Order:
         self.exclude = exclude or []
         self.parents = parents
         self.is_add = is_add
-        self.unpack = is_add if unpack is None else unpack
-        self.literal = literal
+        self.unpack = unpack
+        self.remotes = remotes or {}
 
 
 class Selection:
     """All that an instruction reads.  `whole`: of a directory itself, too, what it is like."""
 
-    def __init__(
-        self, tree: Tree, sources: list[Source], files: list[tuple[str, bytes]], *, whole: bool = False
-    ) -> None:
-        self.tree = tree
+    def __init__(self, sources: list[Source], files: list[tuple[str, bytes]], *, whole: bool = False) -> None:
         self.sources = sources
         self.files = files
         self.whole = whole
@@ -84,33 +82,36 @@ class Selection:
         return digests.digest(self._rows(remembered))
 
     def _rows(self, remembered: Remembered) -> Iterator[Row]:
-        return digests.rows(self.tree, self.sources, self.files, remembered, whole=self.whole)
+        return digests.rows(self.sources, self.files, remembered, whole=self.whole)
 
 
 def select(tree: Tree, order: Order) -> Selection:
     """What `order` asks for, in its order.  Raises NotFoundError `"/x": not found`."""
     sources: list[Source] = []
     for pattern in order.sources:
-        if order.parents:
-            sources += _with_parents(tree, pattern, order.exclude)
+        if remote := order.remotes.get(pattern):
+            found = [_source(remote, remote.name, _excluding(order.exclude))]
         else:
-            sources += _named(tree, pattern, order.exclude, literal=order.literal)
-    return Selection(tree, sources, order.files)
+            found = (_with_parents if order.parents else _named)(tree, pattern, order.exclude)
+        for source in found:
+            source.unpack = order.is_add and remote is None if order.unpack is None else order.unpack
+        sources += found
+    return Selection(sources, order.files)
 
 
 def select_path(tree: Tree, path: str) -> Selection:
     """A bind mount's source: `path` and all that is in it."""
-    return Selection(tree, [_source(tree, path, [])], [], whole=True)
+    return Selection([_source(tree, path, [])], [], whole=True)
 
 
 # ---- sources ----------------------------------------------------------------------------------------------
 
 
-def _named(tree: Tree, pattern: str, exclude: list[str], *, literal: bool) -> list[Source]:
+def _named(tree: Tree, pattern: str, exclude: list[str]) -> list[Source]:
     """A source without --parents: a name, or all that a pattern matches."""
     pattern = clean(f"/{pattern}").strip("/")
-    filters = [(Ignore(exclude), False)] if exclude else []
-    if literal or not globs.has_wildcards(pattern):
+    filters = _excluding(exclude)
+    if not globs.has_wildcards(pattern):
         return [_source(tree, pattern, filters)]
     left_out = Ignore(exclude)
     paths = [path for path in _expanded(tree, pattern) if not left_out.excludes(os.path.basename(path))]
@@ -121,7 +122,7 @@ def _with_parents(tree: Tree, pattern: str, exclude: list[str]) -> list[Source]:
     """A source with --parents: the directory before the pivot, and in it what the pattern after it matches."""
     base, pivot, wanted = pattern.partition("/./")
     base, wanted = (clean(f"/{path}").strip("/") for path in ((base, wanted) if pivot else ("", pattern)))
-    filters = [(Ignore(exclude), False)] if exclude else []
+    filters = _excluding(exclude)
     if wanted:
         filters.append((Ignore([wanted]), True))
     bases = _expanded(tree, base) if globs.has_wildcards(base) else [base]
@@ -131,16 +132,21 @@ def _with_parents(tree: Tree, pattern: str, exclude: list[str]) -> list[Source]:
     return sources
 
 
+def _excluding(exclude: list[str]) -> list[Filter]:
+    return [(Ignore(exclude), False)] if exclude else []
+
+
 def _source(tree: Tree, path: str, filters: list[Filter], *, seen: bool = False) -> Source:
     """The file or directory that `path` leads to.  `seen`: a name that a pattern found."""
     found, status = tree.find(path)
+    path = path.strip("/")
     if status is None or (not stat.S_ISDIR(status.st_mode) and tree.hides(found)):
         raise _not_found(tree, path)
     if stat.S_ISSOCK(status.st_mode):
         raise MinirunError(f'"/{path}": a socket cannot be copied', "no layer can hold one")
     entry = entry_of(os.path.basename(found), status, tree.owner)
     directories = _walk(tree, found, entry, filters) if stat.S_ISDIR(status.st_mode) else None
-    source = Source(found, path, entry, directories)
+    source = Source(tree, found, path, entry, directories)
     if not seen and _unseen(tree, source):
         raise _not_found(tree, path)
     return source

@@ -175,6 +175,7 @@ def order_of(step: CopyStep) -> Order:
         parents=instruction.parents,
         is_add=instruction.is_add,
         unpack=instruction.unpack,
+        remotes=step.remotes,
     )
 
 
@@ -258,14 +259,12 @@ class Work:
         return 0
 
     def _copy(self, step: CopyStep, workspace: Workspace) -> None:
-        tree = self.trees[0] or self.means.contexts[step.source.context]
         with contextlib.ExitStack() as opened:
             root = opened.enter_context(_opened(workspace.merged))
             users = None
             if step.instruction.link and _needs_names(step):
                 users = opened.enter_context(_opened(_view(workspace, "users", self.below)))
             changed = copying.copy(
-                tree,
                 self.means.selections[step, 0],
                 order_of(step),
                 root,

@@ -62,7 +62,7 @@ def add(tmp_path: Path) -> Iterator[Add]:
     def add(content: bytes, target: str = "/new", unpack: bool | None = None, **options: str) -> Path:
         (context / "file.bin").write_bytes(content)
         order = Order(["file.bin"], target, is_add=True, unpack=unpack)
-        assert copy(tree, select(tree, order), order, opened, **options) == []  # type: ignore[arg-type]
+        assert copy(select(tree, order), order, opened, **options) == []  # type: ignore[arg-type]
         return root
 
     yield add

@@ -67,7 +67,7 @@ def run(context: Path, root: Path) -> Iterator[Copy]:
         order = Order(list(words[:-1]), words[-1], **of_order)  # type: ignore[arg-type]
         selection = select(tree, order)
         change()
-        return copy(tree, selection, order, opened, **options)  # type: ignore[arg-type]
+        return copy(selection, order, opened, **options)  # type: ignore[arg-type]
 
     yield run
     os.close(opened)
@@ -183,7 +183,7 @@ def test_files_of_a_context_are_roots_and_those_of_a_stage_as_they_were(run: Cop
     assert {path.lstat().st_uid for path in (root / "new").rglob("*")} == {0}
     tree = Tree(os.open(context, os.O_PATH), "stage")
     order = Order(["src"], "/other")
-    copy(tree, select(tree, order), order, os.open(root, os.O_PATH))
+    copy(select(tree, order), order, os.open(root, os.O_PATH))
     tree.close()
     assert {path.lstat().st_uid for path in (root / "other").rglob("*")} == {1000}
 

@@ -81,16 +81,17 @@ def add(paths: Paths, tmp_path: Path) -> Callable[..., Path]:
     """add("http://...", "/target", checksum=...) -> the root filesystem afterwards."""
 
     def add(source: str, target: str = "/d/", unpack: bool | None = None, **options: object) -> Path:
-        found = remote.fetch(paths, source, **options)  # type: ignore[arg-type]
+        order = Order([source], target, is_add=True, unpack=unpack)
+        words = {"checksum": "", "keep_git_dir": False, **options}
+        order.remotes = remote.fetch_all(paths, [source], is_add=True, **words)  # type: ignore[arg-type]
         root = tmp_path / "rootfs"
         root.mkdir(exist_ok=True)
         opened = os.open(root, os.O_PATH)
         try:
-            order = Order([found.name], target, is_add=True, unpack=unpack or False, literal=True)
-            assert copy(found, select(found, order), order, opened) == []
+            assert copy(select(order.remotes[source], order), order, opened) == []
         finally:
             os.close(opened)
-            found.close()
+            order.remotes[source].close()
         return root
 
     return add
@@ -197,6 +198,39 @@ def test_a_context_may_come_by_http(server: Server, paths: Paths, tmp_path: Path
     found, dockerfile, _ = context.load(paths, str(tmp_path), io.BytesIO(), dockerfile=f"{server.address}/d")
     assert dockerfile == b"FROM text"
     found.close()
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "words"),
+    [
+        (["http://h/x"], {"is_add": False}, "source can't be a URL for COPY"),
+        (["https://h/x.git"], {"is_add": False}, "source can't be a git ref for COPY"),
+        (
+            ["http://h/x", "a"],
+            {"checksum": "sha256:" + "0" * 64},
+            "checksum can't be specified for multiple sources",
+        ),
+        (["a:b"], {"checksum": "sha256:" + "0" * 64}, r"checksum requires HTTP\(S\) or Git sources"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    paths: Paths, sources: list[str], options: dict[str, object], words: str
+):
+    given = {"is_add": True, "checksum": "", "keep_git_dir": False, **options}
+    with pytest.raises(MinirunError, match=words):
+        remote.fetch_all(paths, sources, **given)  # type: ignore[arg-type]
+
+
+def test_one_that_fails_leaves_nothing_of_the_others(server: Server, paths: Paths):
+    server.answers["/x"] = answer(b"content")
+    with pytest.raises(MinirunError, match="/y: 404"):
+        remote.fetch_all(
+            paths,
+            [f"{server.address}/x", f"{server.address}/y"],
+            is_add=True,
+            checksum="",
+            keep_git_dir=False,
+        )
 
 
 # ---- git --------------------------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def test_a_very_long_source_or_target_is_one_sentence(tree: Tree, here: Path):
         select(tree, Order(["x/" * 3000], "/d/"))
     order = Order(["d/a"], "/" + "y" * 300 + "/")
     with pytest.raises(MinirunError, match="File name too long"):
-        copy(tree, select(tree, order), order, tree.fd)
+        copy(select(tree, order), order, tree.fd)
 
 
 def test_a_directory_that_becomes_a_link_is_not_followed(here: Path, tree: Tree, paths: Paths):
@@ -167,7 +167,7 @@ def test_a_directory_that_becomes_a_link_is_not_followed(here: Path, tree: Tree,
     with pytest.raises(MinirunError, match="/d/a: "):
         selection.entries(Remembered(paths, ""))
     with pytest.raises(MinirunError, match="copying to /e: "):
-        copy(tree, selection, Order(["d"], "/e"), tree.fd)
+        copy(selection, Order(["d"], "/e"), tree.fd)
 
 
 def test_a_file_that_becomes_a_link_is_not_followed(here: Path, tree: Tree, paths: Paths):
@@ -177,7 +177,7 @@ def test_a_file_that_becomes_a_link_is_not_followed(here: Path, tree: Tree, path
     with pytest.raises(MinirunError, match="/d/a: Too many levels of symbolic links"):
         selection.entries(Remembered(paths, ""))
     with pytest.raises(MinirunError, match="copying to /e: "):
-        copy(tree, selection, Order(["d"], "/e"), tree.fd)
+        copy(selection, Order(["d"], "/e"), tree.fd)
 
 
 def test_a_dockerfile_of_ten_megabytes_is_read(here: Path, paths: Paths):

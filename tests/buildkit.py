@@ -118,8 +118,9 @@ def tar(files: Files, compress: str = "") -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, value in files.items():
             wanted, info = node(value), tarfile.TarInfo(name)
+            shown = node(files[wanted.target]) if wanted.kind == "link" else wanted
             info.type = {**kinds, "fifo": tarfile.FIFOTYPE}.get(wanted.kind, tarfile.REGTYPE)
-            info.mode, (info.uid, info.gid), info.mtime = wanted.mode, wanted.owner, wanted.mtime
+            info.mode, (info.uid, info.gid), info.mtime = shown.mode, shown.owner, shown.mtime
             info.linkname, info.size = wanted.target, len(wanted.content)
             archive.addfile(info, io.BytesIO(wanted.content))
     packers: dict[str, Callable[[bytes], bytes]] = {
@@ -250,7 +251,7 @@ class Ours(Builder):
 
     def look(self, image: str) -> tuple[dict[str, Any], list[str]]:
         found = Store(Paths(str(self.minirun.root), str(self.minirun.state))).get(image)
-        return found.document(), found.layer_paths()
+        return found.document, found.layer_paths()
 
 
 def outcome(done: Result, document: dict[str, Any], tree: trees.Tree) -> Outcome:

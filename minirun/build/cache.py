@@ -3,8 +3,8 @@
     ROOT/build/cache/KEY.LAYER.json
 
 KEY is a digest over the layers the step starts from (by content), its instruction after expansion and what it reads
-(by content, too: names, modes, owners, link targets; no times).  LAYER is the directory below layers/ that came of it,
-`none` where nothing did.  So one look into the directory tells what the cache has and which layers it keeps
+(by content, too: names, modes, owners, link targets; no times).  LAYER is the directory below layers/ that came of it.
+So one look into the directory tells what the cache has and which layers it keeps
 (engine/images.py, claims), and the file's own time tells when that was last of use.
 
 A record appears by one rename, after its layer: what is interrupted leaves either nothing or a layer that the next
@@ -34,13 +34,12 @@ if TYPE_CHECKING:
 
         created: str
         step: str  # the instruction, for people
-        layer: str  # below layers/, or "none"
+        layer: str  # below layers/
         diff_id: str
         size: int  # bytes of the layer's files
         blob: dict[str, Any] | None  # descriptor of the packed layer, if it was packed
 
 
-NO_LAYER = "none"
 VERSION = 1  # of the keys: a change of what steps do has to change them
 
 
@@ -81,7 +80,7 @@ class Cache:
         return self.find(key)
 
     def _has_layer(self, record: Record) -> bool:
-        return record["layer"] == NO_LAYER or os.path.isdir(f"{self.paths.layers}/{record['layer']}")
+        return os.path.isdir(f"{self.paths.layers}/{record['layer']}")
 
     def add(self, key: str, record: Record) -> None:
         """Remember it from now on, in the place of what was known of this step."""
@@ -109,8 +108,6 @@ def _remove(path: str) -> None:
         pass
 
 
-def layer_of(record: Record) -> Layer | None:
-    """The layer that the step made, if it made one."""
-    if record["layer"] == NO_LAYER:
-        return None
+def layer_of(record: Record) -> Layer:
+    """The layer that the step made."""
     return Layer(record["layer"], record["diff_id"], record["size"], record["blob"])

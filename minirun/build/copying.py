@@ -24,6 +24,7 @@ import time
 from minirun.build import ownership
 from minirun.build.entries import identity, xattrs
 from minirun.build.ignore import clean
+from minirun.build.selection import Order
 from minirun.build.tree import opened, resolve
 from minirun.errors import MinirunError
 
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minirun.build.entries import Directory, Entry, Source
-    from minirun.build.selection import Order, Selection
+    from minirun.build.selection import Selection
     from minirun.build.tree import Tree
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE_BYTES = 1 << 30
 _HOLES_FROM_BYTES = 1 << 20  # smaller files are copied without looking for holes
+_LEFT_OUT = (stat.S_IFIFO, stat.S_IFSOCK)  # as BuildKit does: of use to running programs only
 _NO_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
 
 
@@ -92,6 +94,17 @@ def _unpack(root: int, source: Source, target: Target, style: Style, changed: li
             except MinirunError as error:
                 raise MinirunError(f"unpacking {source.asked}: {error}", error.hint) from None
     return True
+
+
+def make_directory(root: int, path: str, owner: tuple[int, int], epoch: int | None) -> None:
+    """WORKDIR: the directory, and those above it that are missing.  Raises MinirunError."""
+    style = Style(owner, None, None if epoch is None else epoch * 10**9)
+    target = Target(root, Order([], path), style, several=False)
+    try:
+        target.directory()
+        target.finish()
+    except OSError as error:
+        raise MinirunError(f"WORKDIR {path}: {_reason(error)}") from None
 
 
 def _reason(error: OSError) -> str:
@@ -270,7 +283,7 @@ class _Copying:
             self._file(path, there, entry, here, name, place)
         elif kind == stat.S_IFDIR:
             _keep_or_make(here, name, place)
-        else:
+        elif kind not in _LEFT_OUT:
             _make_room(here, place, name)
             if kind == stat.S_IFLNK:
                 os.symlink(os.readlink(entry[0], dir_fd=there), name, dir_fd=here)
@@ -279,7 +292,7 @@ class _Copying:
             self._finish(there, entry, here, name)
 
     def _finish(self, there: int, entry: Entry, here: int, name: str) -> None:
-        """What cannot be opened: links, devices, fifos."""
+        """What cannot be opened: links and devices."""
         os.chown(name, *(self._style.owner or entry[2:4]), dir_fd=here, follow_symlinks=False)
         if not stat.S_ISLNK(entry[1]):
             mode = self._style.mode
@@ -333,11 +346,11 @@ def _keep_or_make(parent: int, name: str, path: str) -> None:
 
 
 def _make_node(parent: int, name: str, entry: Entry) -> None:
-    """A device or a fifo.  0:0 is refused: overlayfs would take it for a whiteout."""
+    """A device.  0:0 is refused: overlayfs would take it for a whiteout."""
     mode, device = entry[1], entry[5]
     if stat.S_ISCHR(mode) and device == 0:
         raise MinirunError(f"{entry[0]}: a character device 0:0 cannot be copied")
-    os.mknod(name, mode, 0 if stat.S_ISFIFO(mode) else device, dir_fd=parent)
+    os.mknod(name, mode, device, dir_fd=parent)
 
 
 # ---- content ----------------------------------------------------------------------------------------------

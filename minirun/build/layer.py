@@ -96,18 +96,14 @@ class Workspace:
         os.chmod(path, 0o755)
         return path
 
-    def finish(
-        self, diff_ids: list[str], *, epoch: int | None = None, store: Store | None = None
-    ) -> Layer | None:
-        """What was changed, published below layers/; None where nothing was.
+    def finish(self, diff_ids: list[str], *, epoch: int | None = None, store: Store | None = None) -> Layer:
+        """What was changed, published below layers/; a directory with nothing in it where nothing was, as in Docker.
 
         `diff_ids` are of the layers below, `store`: where to keep it packed as well.
         """
         if os.path.ismount(self.merged):  # a RUN has unmounted it already
             syscalls.umount2(self.merged, MNT_DETACH, why="the layer is complete")
         found = survey(self.upper, self.below[::-1], epoch)
-        if found.is_empty:
-            return None
         if found.changes_root:
             os.setxattr(self.upper, ROOT_MARK, b"y")
         diff_id, descriptor = pack(store, self.upper) if store else (digest(self.upper), None)
@@ -115,12 +111,17 @@ class Workspace:
         if found.has_whiteouts:  # what they hide is another matter on other layers: image/unpacking.py
             directory = chain.chain_directory(self.paths.layers, [*diff_ids, diff_id])
         files.write_json(f"{directory}.json", {"diff_id": diff_id, "size": found.size})
-        self._rename(directory)
+        self._publish(directory, is_empty=not found.changes_root and not os.listdir(self.upper))
         return Layer(os.path.basename(directory), diff_id, found.size, descriptor)
 
-    def _rename(self, directory: str) -> None:
+    def _publish(self, directory: str, *, is_empty: bool) -> None:
         try:
-            os.rename(self.upper, directory)
+            if (
+                is_empty
+            ):  # rename(2) would put it in the place of one like it, which may be below a mounted overlay
+                os.mkdir(directory, 0o755)
+            else:
+                os.rename(self.upper, directory)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else another step has made the same
                 raise
@@ -151,13 +152,8 @@ class Survey:
 
     def __init__(self) -> None:
         self.size = 0
-        self.entries = 0
         self.has_whiteouts = False
         self.changes_root = False
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.entries and not self.changes_root
 
 
 def survey(upper: str, below: list[str], epoch: int | None) -> Survey:
@@ -199,7 +195,6 @@ def _directory(path: str, name: str, below: list[str], epoch: int | None, found:
 
 
 def _count(status: os.stat_result, found: Survey) -> None:
-    found.entries += 1
     if stat.S_ISREG(status.st_mode):
         found.size += status.st_size
     elif stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:

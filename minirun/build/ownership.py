@@ -41,6 +41,21 @@ def owner(text: str, root: int) -> Owner | None:
     return uid, _group(group, root) if group else gid
 
 
+def owner_of_workdir(user: str, root: int) -> Owner:
+    """Whose WORKDIR's directories are after USER.  A name that is not there yet is no error: it may come later."""
+    name, _, group = user.partition(":")
+    uid = gid = 0
+    try:
+        uid, gid = _user(name, root)
+    except MinirunError:
+        pass
+    try:
+        gid = _group(group, root) if group else gid
+    except MinirunError:
+        pass
+    return uid, gid
+
+
 def _user(name: str, root: int) -> Owner:
     if name in ("", "root"):
         return 0, 0

@@ -468,11 +468,7 @@ class Plan:
         step = RunStep(state.node, instruction.line, shown(instruction.line))
         step.args, step.files = _command(instruction, state.shell)
         step.env, step.arguments = dict(state.env), list(state.args)
-        step.hidden_env = {
-            name: value
-            for name, value in self.settings.build_args.items()
-            if name in PREDEFINED and name not in state.args
-        }
+        step.hidden_env = _proxies(self.settings.build_args)
         step.user, step.workdir, step.shell = str(state.config.get("User") or ""), state.workdir, state.shell
         self._check_platform(state, instruction.line)
         step.network = instruction.network or self.settings.network
@@ -568,6 +564,12 @@ def _merge(state: State, word: str, effect: Json) -> None:
             config[key] = [*(config.get(key) or []), *value]
         elif key != "WorkingDir" and (key != "Shell" or word == "SHELL"):
             config[key] = value
+
+
+def _proxies(build_args: Mapping[str, str]) -> dict[str, str]:
+    """Those that are given, in capitals and in small letters: some programs read only the one or the other."""
+    given = {name.upper(): value for name, value in build_args.items() if name.upper() in _PROXIES and value}
+    return {**given, **{name.lower(): value for name, value in given.items()}}
 
 
 def _command(instruction: stages.Run, shell: list[str]) -> tuple[list[str], list[tuple[str, str]]]:

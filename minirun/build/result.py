@@ -83,10 +83,7 @@ def _history(state: State, records: dict[Step, Record], epoch: int | None) -> li
         if epoch is not None:
             line["created"] = moment(epoch)
         if step is not None:
-            record = records[step]
-            line.setdefault("created", record["created"])
-            if not record["layer"] or not record["diff_id"]:
-                line["empty_layer"] = True
+            line.setdefault("created", records[step]["created"])
         lines.append(line)
     _fill_times(lines)
     return [{key: line[key] for key in ("created", *line)} for line in lines]

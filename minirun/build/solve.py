@@ -172,9 +172,8 @@ class Solver:
         job.close()
 
     def _complete(self, step: Step, record: Record, *, hit: bool) -> None:
-        layer = caching.layer_of(record)
         below = self.built[step.parent]
-        self.built[step] = steps.Built(below.base, [*below.layers, *([layer] if layer else [])])
+        self.built[step] = steps.Built(below.base, [*below.layers, caching.layer_of(record)])
         self.records[step] = record
         self.hits[step] = hit
         if hit:

@@ -14,20 +14,16 @@ Next     run.py
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 
 from minirun.build import cache as caching
-from minirun.build import copying, digests, plan, run, selection
+from minirun.build import copying, digests, ownership, plan, run, selection
 from minirun.build.layer import Layer, Workspace
 from minirun.build.run_mounts import Supply
 from minirun.build.tree import Tree
-from minirun.engine import records, users
+from minirun.engine import records
 from minirun.engine.files import detached
-from minirun.errors import MinirunError
 from minirun.image import chain
-from minirun.linux import inroot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -312,10 +308,10 @@ class Work:
         record: Record = {
             "created": records.now(),
             "step": self.step.shown,
-            "layer": layer.name if layer else caching.NO_LAYER,
-            "diff_id": layer.diff_id if layer else "",
-            "size": layer.size if layer else 0,
-            "blob": layer.descriptor if layer else None,
+            "layer": layer.name,
+            "diff_id": layer.diff_id,
+            "size": layer.size,
+            "blob": layer.descriptor,
         }
         for one in self.keys:
             self.means.cache.add(one, record)
@@ -357,37 +353,6 @@ def _opened(directory: str) -> Iterator[int]:
 
 
 def make_workdir(merged: str, step: WorkdirStep, epoch: int | None) -> None:
-    """WORKDIR: the directory and those above it, as far as they are missing, USER's.
-
-    Raises MinirunError where something else has that name.
-    """
-    root = os.open(merged, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _make_directories(root, step.path, _owner(merged, step.user), epoch)
-    except OSError as error:
-        raise MinirunError(f"WORKDIR {step.path}: {error.strerror}") from None
-    finally:
-        os.close(root)
-
-
-def _make_directories(root: int, path: str, owner: tuple[int, int], epoch: int | None) -> None:
-    mode = inroot.mode_of(root, path)
-    if stat.S_ISDIR(mode):
-        return
-    if mode:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    above, name = os.path.split(path)
-    _make_directories(root, above or "/", owner, epoch)
-    with inroot.opened(root, above or "/") as parent:
-        os.mkdir(name, 0o755, dir_fd=parent)
-        os.chmod(name, 0o755, dir_fd=parent)  # whatever our umask
-        os.chown(name, *owner, dir_fd=parent)
-        if epoch is not None:
-            os.utime(name, ns=(epoch * 10**9,) * 2, dir_fd=parent)
-
-
-def _owner(merged: str, user: str) -> tuple[int, int]:
-    """Of the files that USER makes: (uid, gid)."""
-    passwd, group = (inroot.read_in_root(merged, f"/etc/{name}") for name in ("passwd", "group"))
-    found, _ = users.resolve(user, passwd, group)
-    return found["uid"], found["gid"]
+    """WORKDIR: the directory and those above it, as far as they are missing, USER's."""
+    with _opened(merged) as root:
+        copying.make_directory(root, step.path, ownership.owner_of_workdir(step.user, root), epoch)

@@ -67,8 +67,7 @@ def _steps(paths: Paths) -> Iterable[Entry]:
     for name in visible_names(paths.build_cache):
         key, _, rest = name.partition(".")
         entry = Entry(f"{paths.build_cache}/{name}", key, STEP)
-        layer = rest.removesuffix(".json")
-        entry.layer = layer if layer != cache.NO_LAYER else ""
+        entry.layer = rest.removesuffix(".json")
         try:
             entry.used = os.stat(entry.path).st_mtime
             record: cache.Record = read_json(entry.path)

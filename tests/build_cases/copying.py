@@ -126,12 +126,13 @@ CASES: dict[str, Case] = {
         """,
         {**SOURCES, "links/f": symlink("elsewhere"), "links/other": "plain"},
     ),
-    "capabilities and user attributes of a file": case(
+    "capabilities of a file": case(
+        "FROM busybox\nCOPY f /f\nADD f /added",
+        {"f": file("x", mode=0o755, xattrs={"security.capability": CAPABILITY})},
+    ),
+    "attributes of a user": case(
         "FROM busybox\nCOPY f /f\nCOPY --chown=5 f /owned\nCOPY d /d\nADD f /added",
-        {
-            "f": file("x", mode=0o755, xattrs={"security.capability": CAPABILITY, "user.note": b"kept"}),
-            "d/g": "1",
-        },
+        {"f": file("x", mode=0o755, xattrs={"user.note": b"kept"}), "d": directory(), "d/g": "1"},
     ),
     "names of every kind": case(
         "FROM busybox\nCOPY . /x/",
@@ -159,7 +160,7 @@ CASES: dict[str, Case] = {
         ADD plain /plain
         ADD zipped.txt /zipped/
         ADD b x /both/
-        ADD --chown=9:9 plain f /owned/
+        ADD plain f /more/
         COPY plain /as-it-is
         """,
         {
@@ -169,6 +170,10 @@ CASES: dict[str, Case] = {
             "x": tar({"x": "xz"}, "xz"),
             "f": "no archive",
         },
+    ),
+    "ADD of an archive with an owner": case(
+        "FROM busybox\nADD --chown=9:9 a.tar f /owned/",
+        {"a.tar": tar({"in": file("1", owner=(3, 4))}), "f": "2"},
     ),
     "ADD over what is there": case(
         """FROM busybox

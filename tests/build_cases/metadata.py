@@ -110,6 +110,9 @@ CASES: dict[str, Case] = {
         WORKDIR /root/of/root
         """
     ),
+    "WORKDIR of a user who is not there": case(
+        "FROM busybox\nUSER nosuch:nobody\nWORKDIR /x\nUSER 5:nosuch\nWORKDIR y"
+    ),
     "CMD": case(
         """FROM busybox
         CMD echo  y

@@ -177,6 +177,10 @@ TREES: dict[str, tuple[Case, Expected]] = {
         ),
         {"e": "the token\n", "ls": "", "both": "the token", "none": "unset\n", "s": None},
     ),
+    "a mount's place with a variable": (
+        case("FROM busybox\nARG WHERE=/m\nRUN --mount=target=${WHERE},source=d cp $WHERE/a.txt /a", D),
+        {"a": "a", "m": None},
+    ),
     # executor/stubs.go: what was made for a mount and is empty goes
     "places of mounts that were not there": (
         case(

@@ -1,5 +1,6 @@
 """A step's workspace: what it has changed becomes a layer, and nothing else does."""
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,12 +23,12 @@ def paths(minirun: Minirun) -> Paths:
 
 
 @pytest.fixture
-def change(paths: Paths) -> Iterator[Callable[..., Layer | None]]:
+def change(paths: Paths) -> Iterator[Callable[..., Layer]]:
     """change("touch a", below=[...]) runs a shell in the merged tree, in a child, and returns the layer it makes."""
 
     def change(
         script: str, below: list[str] | None = None, epoch: int | None = None, packed: bool = False
-    ) -> Layer | None:
+    ) -> Layer:
         below = Store(paths).get("busybox").layer_paths() if below is None else below
 
         def work(report: Callable[[dict[str, object]], None], streams: tuple[int, int, int]) -> None:
@@ -36,7 +37,7 @@ def change(paths: Paths) -> Iterator[Callable[..., Layer | None]]:
                 workspace.mount(below)
                 subprocess.run(["sh", "-ec", script], cwd=workspace.merged, check=True)
                 made = workspace.finish([], epoch=epoch, store=Store(paths) if packed else None)
-                report({"layer": vars(made) if made else None})
+                report({"layer": vars(made)})
             finally:
                 workspace.close()
 
@@ -44,15 +45,14 @@ def change(paths: Paths) -> Iterator[Callable[..., Layer | None]]:
         report = job.next_report()
         job.close()
         assert report is not None
-        return Layer(**report["layer"]) if report["layer"] else None
+        return Layer(**report["layer"])
 
     yield change
     assert not [name for name in os.listdir(paths.layers) if name.startswith(".tmp-")]
 
 
-def names(made: Layer | None, paths: Paths) -> set[str]:
+def names(made: Layer, paths: Paths) -> set[str]:
     """All that is in a layer."""
-    assert made is not None
     root = Path(made.path(paths))
     return {str(path.relative_to(root)) for path in root.rglob("*")}
 
@@ -63,13 +63,13 @@ def test_what_was_made_is_the_layer(change: Callable[..., Layer], paths: Paths) 
     assert made.size == 3
 
 
-def test_nothing_changed_is_no_layer(change: Callable[..., Layer | None]) -> None:
-    assert change("true") is None
-    assert change("touch new; rm new") is None
+def test_nothing_changed_is_the_empty_tar(change: Callable[..., Layer]) -> None:
+    assert change("true").diff_id == f"sha256:{hashlib.sha256(bytes(1024)).hexdigest()}"
+    assert change("touch new; rm new").diff_id == change("true").diff_id
 
 
-def test_what_was_only_copied_up_is_left_out(change: Callable[..., Layer | None]) -> None:
-    assert change("chmod $(stat -c %a etc/passwd) etc/passwd; chown 0:0 etc/passwd") is None
+def test_what_was_only_copied_up_is_left_out(change: Callable[..., Layer], paths: Paths) -> None:
+    assert names(change("chmod $(stat -c %a etc/passwd) etc/passwd; chown 0:0 etc/passwd"), paths) == set()
 
 
 def test_beside_a_change_what_was_only_copied_up_is_left_out(

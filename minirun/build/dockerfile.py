@@ -86,6 +86,8 @@ class Dockerfile:
 
 def parse(data: bytes, name: str = "Dockerfile") -> Dockerfile:
     """The lines of a Dockerfile.  Raises DockerfileError."""
+    if not data:
+        raise DockerfileError("the Dockerfile cannot be empty")
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     lines = text.split("\n")
     if lines[-1] == "":

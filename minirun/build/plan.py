@@ -38,6 +38,7 @@ PATH = (
 )
 SHELL = ["/bin/sh", "-c"]
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+_URLS = ("http://", "https://")
 PREDEFINED = frozenset(_PROXIES) | {name.lower() for name in _PROXIES}  # ARGs without a declaration
 SCRIPTS = "/dev/pipes"  # where a heredoc that begins with #! is to be found, as with BuildKit
 
@@ -305,7 +306,8 @@ class Plan:
         return name in self.settings.contexts or name in self.settings.image_contexts
 
     def _index_by_name(self, name: str, before: int) -> int | None:
-        return None if name.isdecimal() else self._index(name, before)
+        """FROM's way: stages are known in small letters, and what has others is the name of an image."""
+        return None if name.isdecimal() or name != name.lower() else self._index(name, before)
 
     def _base_name(self, stage: stages.Stage) -> str:
         name = self._expand(stage.base.image, self._known_globals(), stage.base.line)
@@ -510,6 +512,10 @@ class Plan:
             if index == state.stage.index or index in self._underway:
                 raise PlanError(_circular(name), "", line)
             return Source(node=self._state(index).node)
+        if name.isdecimal():
+            raise PlanError(
+                f"invalid stage index {name}", f"the file has {len(self.stages)}, the first is 0", line
+            )
         if name == "scratch":
             return Source(node=Base(None, "scratch"))
         return Source(node=self._image(name, self.settings.platform, line))
@@ -524,6 +530,8 @@ class Plan:
         step = CopyStep(state.node, line, shown(line), source)
         step.instruction = instruction
         step.sources = [self._expand(word, state.env, line) for word in instruction.sources]
+        if not instruction.is_add and any(word.startswith(_URLS) for word in step.sources):
+            raise PlanError("source can't be a URL for COPY", "ADD fetches what a URL names", line)
         step.target = self._expand(instruction.target, state.env, line)
         for name, heredoc in instruction.files:
             text = heredoc.text

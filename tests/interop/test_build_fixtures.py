@@ -181,6 +181,10 @@ TREES: dict[str, tuple[Case, Expected]] = {
         case("FROM busybox\nARG WHERE=/m\nRUN --mount=target=${WHERE},source=d cp $WHERE/a.txt /a", D),
         {"a": "a", "m": None},
     ),
+    "a bind mount is read-only": (
+        case("FROM busybox\nRUN mkdir /m\nRUN --mount=source=d,target=/m touch /m/new; echo $? > /code", D),
+        {"code": "1\n"},
+    ),
     # executor/stubs.go: what was made for a mount and is empty goes
     "places of mounts that were not there": (
         case(

@@ -130,6 +130,10 @@ CASES: dict[str, Case] = {
         "FROM busybox\nCOPY f /f\nADD f /added",
         {"f": file("x", mode=0o755, xattrs={"security.capability": CAPABILITY})},
     ),
+    "capabilities in an archive and a stage": case(
+        "FROM busybox AS one\nADD a.tar /\nFROM busybox\nCOPY --from=one /f /f\nRUN cp /f /g && chmod 755 /f",
+        {"a.tar": tar({"f": file("x", mode=0o755, xattrs={"security.capability": CAPABILITY})})},
+    ),
     "attributes of a user": case(
         "FROM busybox\nCOPY f /f\nCOPY --chown=5 f /owned\nCOPY d /d\nADD f /added",
         {"f": file("x", mode=0o755, xattrs={"user.note": b"kept"}), "d": directory(), "d/g": "1"},

@@ -125,6 +125,7 @@ def _from_stream(paths: Paths, stream: BinaryIO, shown: str) -> tuple[Context, b
         if not archives.looks_like_one(head):
             return context, _limited(head + stream.read(_TEXT_BYTES_MAX), shown)
         archives.unpack_stream(io.BufferedReader(_Rejoined(head, stream)), held.fd)
+        context.owner = None  # an archive says whose its files are
         return context, None
     except BaseException as error:
         held.close()

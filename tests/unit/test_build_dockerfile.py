@@ -150,7 +150,7 @@ def test_here_documents_follow_their_line(text: str, expected: list[tuple[str, s
 @pytest.mark.parametrize(
     ("text", "message", "where"),
     [
-        (b"", "file with no instructions", (0, 0)),
+        (b"", "the Dockerfile cannot be empty", (0, 0)),
         (b"# a\n\n", "file with no instructions", (2, 2)),
         (b"# escape=a\nRUN b", "invalid escape token 'a' does not match ` or \\", (1, 1)),
         (b"# escape=`\n# escape=`\nRUN b", "only one escape parser directive can be used", (2, 2)),

@@ -42,6 +42,9 @@ _KEYS = (
     ),
     *("src", "dst", "destination", "ro", "rw", "readwrite", "env"),
 )
+_TEXTS = {"from": "source_stage", "source": "source", "target": "target", "id": "id", "env": "env"}
+_NUMBERS = {"mode": 8, "uid": 10, "gid": 10}  # and their bases
+_ONLY = {"required": ("secret", "ssh"), "size": ("tmpfs",), "env": ("secret",)}
 _FIELD = re.compile(r'"((?:[^"]|"")*+)"(?=,|\Z)|([^,"]*)(?=,|\Z)')
 _VARIABLE = re.compile(r"\$.")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp])?i?b?", re.ASCII | re.IGNORECASE)
@@ -69,10 +72,10 @@ class Mount:
 def parse(value: str, expand: Callable[[str], str] = str) -> Mount:
     """One --mount.  `expand` puts variables into the value of each key but `from`.  Raises UsageError."""
     pairs = [_pair(field) for field in fields(value)]
-    pairs = [(key, text if key == "from" else text and expand(text), field) for key, text, field in pairs]
+    pairs = [(key, text if key == "from" else expand(text), field) for key, text, field in pairs]
     mount = Mount(next((_kind(text) for key, text, _ in reversed(pairs) if key == "type"), "bind"))
     for key, text, field in pairs:
-        _SET.get(_SAME.get(key, key), _unknown)(mount, key, text, field)
+        _put(mount, key, text, field)
     _check(mount)
     return mount
 
@@ -103,20 +106,20 @@ def fields(value: str) -> list[str]:
             return found
 
 
-def _pair(field: str) -> tuple[str, str | None, str]:
-    """Key, value and the field as it is written; None for a key that stands alone."""
+def _pair(field: str) -> tuple[str, str, str]:
+    """Key, value and the field as it is written."""
     key, equals, text = field.partition("=")
     key = key.lower()
     alone = _SAME.get(key, key) in ("readonly", "readwrite", "required")
     if not equals and not alone:
         raise UsageError(f"invalid field '{field}' must be a key=value pair")
-    return key, text if equals else None, field
+    return key, text, field
 
 
-def _kind(text: str | None) -> str:
-    kind = (text or "").lower()
+def _kind(text: str) -> str:
+    kind = text.lower()
     if kind not in KINDS:
-        raise UsageError(f"unsupported mount type {quoted(text or '')}{did_you_mean(kind, KINDS)}")
+        raise UsageError(f"unsupported mount type {quoted(text)}{did_you_mean(kind, KINDS)}")
     return kind
 
 
@@ -141,24 +144,35 @@ def _check(mount: Mount) -> None:
 # ---- the keys ---------------------------------------------------------------------------------------------
 
 
-def _unknown(mount: Mount, key: str, text: str | None, field: str) -> None:
-    raise UsageError(f"unexpected key '{key}' in '{field}'{did_you_mean(key, _KEYS)}")
-
-
-def _only(mount: Mount, key: str, *kinds: str) -> None:
-    if mount.kind not in kinds:
+def _put(mount: Mount, key: str, text: str, field: str) -> None:
+    """The value of one key; "" stands for a key alone where that may be."""
+    name = _SAME.get(key, key)
+    if name in _ONLY and mount.kind not in _ONLY[name]:
         raise UsageError(f"unexpected key '{key}' for mount type '{mount.kind}'")
+    if name in _TEXTS:
+        setattr(mount, _TEXTS[name], text)
+    elif name in _NUMBERS:
+        setattr(mount, name, _number(key, text, _NUMBERS[name]))
+    elif name in ("readonly", "required"):
+        setattr(mount, name, _truth(key, text, field))
+    elif name == "readwrite":
+        mount.readonly = not _truth(key, text, field)
+    elif name == "sharing":
+        mount.sharing = _sharing(text)
+    elif name == "size":
+        mount.size = _size(key, text)
+    elif name != "type":
+        raise UsageError(f"unexpected key '{key}' in '{field}'{did_you_mean(key, _KEYS)}")
 
 
-def _truth(key: str, text: str | None) -> bool:
-    value = True if text is None else truth(text)
+def _truth(key: str, text: str, field: str) -> bool:
+    value = truth(text) if "=" in field else True
     if value is None:
         raise UsageError(f"invalid value for {key}: {text}")
     return value
 
 
-def _number(key: str, text: str | None, base: int) -> int:
-    digits = text or ""
+def _number(key: str, digits: str, base: int) -> int:
     try:
         value = int(digits, base) if digits.isascii() and digits.isalnum() else -1
     except ValueError:
@@ -168,61 +182,16 @@ def _number(key: str, text: str | None, base: int) -> int:
     return value
 
 
-def _set_readonly(mount: Mount, key: str, text: str | None, field: str) -> None:
-    mount.readonly = _truth(key, text)
-
-
-def _set_readwrite(mount: Mount, key: str, text: str | None, field: str) -> None:
-    mount.readonly = not _truth(key, text)
-
-
-def _set_required(mount: Mount, key: str, text: str | None, field: str) -> None:
-    _only(mount, key, "secret", "ssh")
-    mount.required = _truth(key, text)
-
-
-def _set_size(mount: Mount, key: str, text: str | None, field: str) -> None:
-    _only(mount, key, "tmpfs")
-    match = _SIZE.fullmatch(text or "")
+def _size(key: str, text: str) -> int:
+    match = _SIZE.fullmatch(text)
     size = float(match[1]) * 1024 ** " kmgtp".index((match[2] or " ").lower()) if match else -1
     if not 0 <= size < 2**63:
         raise UsageError(f"invalid value for {key}: {text}")
-    mount.size = int(size)
+    return int(size)
 
 
-def _set_sharing(mount: Mount, key: str, text: str | None, field: str) -> None:
-    sharing = (text or "").lower()
+def _sharing(text: str) -> str:
+    sharing = text.lower()
     if sharing not in SHARINGS:
-        raise UsageError(f"unsupported sharing value {quoted(text or '')}{did_you_mean(sharing, SHARINGS)}")
-    mount.sharing = sharing
-
-
-def _set_env(mount: Mount, key: str, text: str | None, field: str) -> None:
-    _only(mount, key, "secret")
-    mount.env = text or ""
-
-
-def _set_text(name: str) -> Callable[[Mount, str, str | None, str], None]:
-    return lambda mount, key, text, field: setattr(mount, name, text or "")
-
-
-def _set_number(name: str, base: int) -> Callable[[Mount, str, str | None, str], None]:
-    return lambda mount, key, text, field: setattr(mount, name, _number(key, text, base))
-
-
-_SET: dict[str, Callable[[Mount, str, str | None, str], None]] = {
-    "type": lambda mount, key, text, field: None,
-    "from": _set_text("source_stage"),
-    "source": _set_text("source"),
-    "target": _set_text("target"),
-    "readonly": _set_readonly,
-    "readwrite": _set_readwrite,
-    "required": _set_required,
-    "size": _set_size,
-    "id": _set_text("id"),
-    "sharing": _set_sharing,
-    "mode": _set_number("mode", 8),
-    "uid": _set_number("uid", 10),
-    "gid": _set_number("gid", 10),
-    "env": _set_env,
-}
+        raise UsageError(f"unsupported sharing value {quoted(text)}{did_you_mean(sharing, SHARINGS)}")
+    return sharing

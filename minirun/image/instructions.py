@@ -362,9 +362,12 @@ def ports(text: str) -> list[str]:
     port, _, protocol = port.partition("/")
     protocol = protocol.lower() or "tcp"
     if not port:
-        raise UsageError(f"no port specified: {text}<empty>")
+        raise UsageError(f"invalid port: {words.quoted(text)}: no port specified")
     if protocol not in _PROTOCOLS:
-        raise UsageError(f"invalid proto: {protocol}", f"one of {', '.join(_PROTOCOLS)}")
+        raise UsageError(
+            f"invalid port: {words.quoted(text)}: invalid proto: {protocol}",
+            f"one of {', '.join(_PROTOCOLS)}",
+        )
     if len(host) == 2 and host[0]:
         _check_address(host[0])
     first, last = _port_range(port, "containerPort")

@@ -112,3 +112,101 @@ def test_any_text_is_taken_or_refused(word: str, text: str) -> None:
 def test_a_value_in_single_quotes_arrives_as_it_is(text: str) -> None:
     text = text.replace("'", "")
     assert changed(f"ENV A='{text}'")["Env"] == [f"A={text}"]
+
+
+# ---- the instructions of a build ---------------------------------------------------------------------------
+
+
+def made(word: str, text: str, *flags: str, **config: Any) -> dict[str, Any]:
+    instructions.change(config, word, text, {"ARG": "arg", "BOTH": "arg"}, flags=flags)
+    return config
+
+
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "expected"),
+    [
+        ("CMD", "a $ARG", {"Cmd": ["/bin/sh", "-c", "a $ARG"], "ArgsEscaped": True}),
+        ("CMD", "[]", {"Cmd": [], "ArgsEscaped": True}),
+        ("CMD", "", {"Cmd": ["/bin/sh", "-c", ""], "ArgsEscaped": True}),
+        ("ENTRYPOINT", '["a"]', {"Entrypoint": ["a"]}),
+        ("SHELL", '["/bin/bash", "-c"]', {"Shell": ["/bin/bash", "-c"]}),
+        ("USER", "$ARG:$ARG", {"User": "arg:arg"}),
+        ("WORKDIR", "$ARG//b/../c/", {"WorkingDir": "/arg/c"}),
+        ("WORKDIR", "//a", {"WorkingDir": "/a"}),
+        ("VOLUME", '/$ARG "/a"', {"Volumes": {"/arg": {}, "/a": {}}}),
+        ("STOPSIGNAL", "SIGRTMIN+3", {"StopSignal": "SIGRTMIN+3"}),
+        ("STOPSIGNAL", "9", {"StopSignal": "9"}),
+        ("LABEL", "$ARG=$ARG", {"Labels": {"arg": "arg"}}),
+        ("MAINTAINER", "me $ARG", {}),
+        ("ONBUILD", "RUN $ARG", {"OnBuild": ["RUN $ARG"]}),
+        (
+            "EXPOSE",
+            "80 127.0.0.1:81:82 83:84/UDP",
+            {"ExposedPorts": {"80/tcp": {}, "82/tcp": {}, "84/udp": {}}},
+        ),
+        ("EXPOSE", "[::1]:80-81:80-81", {"ExposedPorts": {"80/tcp": {}, "81/tcp": {}}}),
+        ("HEALTHCHECK", "none", {"Healthcheck": {"Test": ["NONE"]}}),
+        ("HEALTHCHECK", "CMD curl $ARG", {"Healthcheck": {"Test": ["CMD-SHELL", "curl $ARG"]}}),
+        ("HEALTHCHECK", 'cmd ["a", "b"]', {"Healthcheck": {"Test": ["CMD", "a", "b"]}}),
+    ],
+)
+def test_what_an_instruction_of_a_build_does(word: str, text: str, expected: dict[str, Any]) -> None:
+    assert made(word, text) == expected
+
+
+def test_the_flags_of_a_health_check() -> None:
+    flags = (
+        "--interval=1m30s",
+        "--timeout=1.5s",
+        "--start-period=0s",
+        "--start-interval=100ms",
+        "--retries=3",
+    )
+    assert made("HEALTHCHECK", "CMD a", *flags)["Healthcheck"] == {
+        "Test": ["CMD-SHELL", "a"],
+        "Interval": 90 * SECOND,
+        "Timeout": 3 * SECOND // 2,
+        "StartInterval": SECOND // 10,
+        "Retries": 3,
+    }
+
+
+def test_the_shell_of_the_config_runs_commands() -> None:
+    assert made("CMD", "a", Shell=["/bin/bash", "-ec"])["Cmd"] == ["/bin/bash", "-ec", "a"]
+
+
+def test_the_environment_comes_over_the_arguments() -> None:
+    assert made("USER", "$ARG$BOTH", Env=["BOTH=env"])["User"] == "argenv"
+
+
+def test_a_variable_with_blanks_is_several_ports() -> None:
+    assert made("EXPOSE", "$PORTS", Env=["PORTS=1 2/udp"])["ExposedPorts"] == {"1/tcp": {}, "2/udp": {}}
+
+
+def test_a_variable_that_is_not_set_is_told() -> None:
+    unset: set[str] = set()
+    instructions.change({}, "USER", "$A${B:-b}", unset=unset)
+    assert unset == {"A", "B"}
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "message"),
+    [
+        ("EXPOSE", "/tcp", 'invalid port: "/tcp": no port specified'),
+        ("EXPOSE", "80/foo", 'invalid port: "80/foo": invalid proto: foo'),
+        ("EXPOSE", "a:80", "invalid hostPort: a"),
+        ("EXPOSE", "1.2.3:80:80", "invalid IP address: 1.2.3"),
+        ("EXPOSE", "80-82:90-91", "invalid ranges specified for container and host Ports: 90-91 and 80-82"),
+        ("STOPSIGNAL", "SIGRTMIN+40", "invalid signal: SIGRTMIN+40"),
+        ("STOPSIGNAL", "0", "invalid signal: 0"),
+        ("VOLUME", '["$NONE"]', "VOLUME specified can not be an empty string"),
+        ("COPY", "a b", "COPY is no instruction that changes an image's config"),
+    ],
+)
+def test_what_an_instruction_of_a_build_does_not_take(word: str, text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        made(word, text)
+    assert caught.value.message == message

@@ -5,14 +5,15 @@ Nothing is copied.  What BuildKit's copy of a context would be without is covere
     PLACE                  what the mount's source= leads to in the tree, links followed inside of it; bound
     PLACE.tree             the tree, where it is more than one directory or is to be written to: an overlay
         changes/           rw: what is written, beside the step's own upper directory; it is thrown away
-        PLACE.hidden       .dockerignore: whiteouts over what it leaves out, in directories like those of the context
+        PLACE.cover        .dockerignore: whiteouts over what it leaves out, in directories like those of the context;
+                           its own mode is that of a context for everybody, whatever the person's directory has
         PLACE.owned        a context of uid 1000, mounted so that it is root's: an id-mapped mount
         layers             of a stage or an image
 
 Everything is mounted in the mount namespace of the RUN's child, and vanishes with it.
 
 See      overlayfs.rst "whiteouts"; mount_setattr(2) "ID-mapped mounts"; openat2(2) RESOLVE_IN_ROOT
-By hand  mount -t overlay overlay -o lowerdir=HIDDEN:CONTEXT PLACE.tree; mount --bind PLACE.tree/SOURCE PLACE
+By hand  mount -t overlay overlay -o lowerdir=COVER:CONTEXT PLACE.tree; mount --bind PLACE.tree/SOURCE PLACE
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     """A context, or the layers of a stage or an image, lowest first."""
 
 _PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_MODE = 0o755  # of the context's own directory: BuildKit makes one, and copies what is in the person's
 
 
 def bind(source: Source, path: str, place: str, changes: str = "") -> None:
@@ -133,10 +135,11 @@ def _of_context(tree: Tree, place: str) -> list[str]:
         from minirun.build import owners  # for a context that is not root's
 
         path = owners.mount_owned(path, f"{place}.owned", tree.owner)
-    hidden = f"{place}.hidden"
-    if tree.ignore is not None and hide(path, tree.ignore, hidden):
-        return [hidden, path]
-    return [path]
+    cover = f"{place}.cover"
+    os.mkdir(cover)
+    os.chmod(cover, _MODE)
+    hides = tree.ignore is not None and hide(path, tree.ignore, cover)
+    return [cover, path] if hides or stat.S_IMODE(status.st_mode) != _MODE else [path]
 
 
 def _reopened(fd: int) -> str:
@@ -152,8 +155,7 @@ def _reopened(fd: int) -> str:
 
 
 def hide(path: str, ignore: Any, cover: str) -> bool:
-    """Make `cover`, a directory that hides on top of `path` what `ignore` leaves out; False if that is nothing."""
-    os.mkdir(cover)
+    """Fill `cover`, which hides on top of `path` what `ignore` leaves out; False if that is nothing."""
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return _cover(root, cover, ignore, ignore.top)[1]

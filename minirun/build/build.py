@@ -39,7 +39,7 @@ from minirun.build.cache import Cache
 from minirun.build.layer import Layer
 from minirun.build.network import Network
 from minirun.build.progress import Vertex, Warning
-from minirun.build.source import BuildError, Source
+from minirun.build.source import BuildError, Source, excerpt
 from minirun.engine import images
 from minirun.errors import MinirunError
 from minirun.image import platforms
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.build.dockerfile import Dockerfile
+    from minirun.build.failed_shell import Terminal
     from minirun.build.options import BuildOptions
     from minirun.build.progress import Progress
     from minirun.build.tree import Context
@@ -69,8 +70,10 @@ class Outcome:
         self.explanation: list[str] = []  # of --explain-cache
 
 
-def build(paths: Paths, options: BuildOptions, progress: Progress) -> Outcome:
-    """Build what `options` ask for, and tell `progress` how it goes.
+def build(
+    paths: Paths, options: BuildOptions, progress: Progress, terminal: Terminal | None = None
+) -> Outcome:
+    """Build what `options` ask for, and tell `progress` how it goes.  `terminal` is for --on-error shell.
 
     Standard input is read where the context or the Dockerfile is "-".  Raises MinirunError; a BuildError points at the
     lines of the Dockerfile that it is about.
@@ -78,6 +81,7 @@ def build(paths: Paths, options: BuildOptions, progress: Progress) -> Outcome:
     store = images.store(paths)
     with contextlib.ExitStack() as held:
         one = _Build(paths, options, progress, store, held)
+        one.terminal = terminal
         held.callback(one.sweep)
         held.enter_context(store.lease())  # new layers are in no image yet, and in no container
         return one.run()
@@ -102,6 +106,7 @@ class _Build:
         self.contexts: dict[str, Context] = {}  # "" is that of the build, the others are --build-context
         self.image_contexts: dict[str, str] = {}
         self.outcome = Outcome()
+        self.terminal: Terminal | None = None
         self.has_worked = False  # whether there may be anything that nothing leads to
 
     def run(self) -> Outcome:
@@ -118,6 +123,9 @@ class _Build:
             self.read_context(found, means)
             try:
                 solver.run()
+            except solve.StepFailed as error:
+                self.open_shell(error)
+                raise
             finally:
                 self.has_worked = not all(solver.hits.values()) or len(solver.hits) < len(solver.steps)
         self.write(found, solver, told)
@@ -249,6 +257,15 @@ class _Build:
             )
             for one in step.remotes.values():
                 self.held.callback(one.close)
+
+    def open_shell(self, error: solve.StepFailed) -> None:
+        """--on-error shell: where a program has failed, one more look at what it has found."""
+        if self.terminal and error.exit_code and self.outcome.source:
+            from minirun.build import failed_shell
+
+            self.progress.pause()
+            shown = excerpt(self.outcome.source, error.failed.line.start, error.failed.line.end)
+            failed_shell.open_shell(error.work, [*shown, error.message], self.terminal)
 
     # -- what comes out --
 

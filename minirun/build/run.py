@@ -35,6 +35,7 @@ from minirun.runtime import container, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
     from typing import Any
 
@@ -98,13 +99,14 @@ def run(
     streams: Streams,
     namespace: str = "",
     supply: Supply | None = None,
+    console: socket.socket | None = None,
 ) -> int:
     """Run it to its end.  Returns the exit code: 127 and 126 when it cannot be started, 128 and more for a signal.
 
     `merged` is where the step's overlay is mounted, in this process's own mount namespace; afterwards it differs by
     what the program has changed, and nothing else.  `streams` are the program's descriptors 0, 1 and 2; `namespace` is
-    the path of the network namespace for a RUN with the default network; `supply` is what --mount may take from.
-    Raises MinirunError, after undoing all.
+    the path of the network namespace for a RUN with the default network; `supply` is what --mount may take from.  With
+    `console` the program has a terminal, whose master is sent over that.  Raises MinirunError, after undoing all.
     """
     run_id = state.new_run()
     directory = f"{state.directory}/{run_id}"
@@ -115,12 +117,12 @@ def run(
             trace.step("mounts", why, stops=False)
             mounts.make(order.mounts, order.files, order.workdir)
         trace.step("bundle", "config.json: all that the runtime will know about this RUN")
-        config = configure(state, order, merged, directory, namespace, mounts)
+        config = configure(state, order, merged, directory, namespace, mounts, tty=console is not None)
         make_workdir(merged, config)
         files.write_json(f"{directory}/config.json", config)
         stubs = Stubs(merged, [mount["destination"] for mount in config["mounts"]])
         try:
-            return _execute(state, run_id, stubs, streams, mounts)
+            return _execute(state, run_id, stubs, streams, mounts, console)
         finally:
             state.end_run(run_id)
             stubs.remove()
@@ -129,14 +131,22 @@ def run(
         state.end_run(run_id)
 
 
-def _execute(state: RunState, run_id: str, stubs: Stubs, streams: Streams, mounts: Mounts) -> int:
+def _execute(
+    state: RunState,
+    run_id: str,
+    stubs: Stubs,
+    streams: Streams,
+    mounts: Mounts,
+    console: socket.socket | None,
+) -> int:
     try:
         created = container.create(
             state.directory,
             run_id,
             f"{state.directory}/{run_id}",
             cache=f"{state.paths.cache}/seccomp",
-            stdio=streams,
+            stdio=None if console else streams,
+            console=console,
             die_with_parent=True,
             secrets=mounts.secret_env,
         )
@@ -167,10 +177,18 @@ def wait(pid: int, parts: list[Part]) -> int:
 
 
 def configure(
-    state: RunState, order: RunOrder, merged: str, directory: str, namespace: str, mounts: Mounts
+    state: RunState,
+    order: RunOrder,
+    merged: str,
+    directory: str,
+    namespace: str,
+    mounts: Mounts,
+    *,
+    tty: bool = False,
 ) -> Config:
     """The config.json of the RUN, with its files of /etc in `directory`.  Raises MinirunError."""
     record = _record(order, os.path.basename(directory), mounts)
+    record["options"]["tty"] = tty
     for name, text in _etc(state, order, record).items():
         files.write_whole(f"{directory}/{name}", text.encode())
         trace.announce("creat", [f"{directory}/{name}", text], f"to be /etc/{name}")

@@ -41,11 +41,12 @@ _GATHERED_BYTES = 1 << 16  # of a failed step's output
 
 
 class StepFailed(MinirunError):
-    """A step that could not be done; `exit_code` is that of a RUN's program."""
+    """A step that could not be done; `exit_code` is that of a RUN's program, `work` what was to be done."""
 
-    def __init__(self, message: str, hint: str, step: Step, exit_code: int = 0) -> None:
+    def __init__(self, message: str, hint: str, work: steps.Work, exit_code: int = 0) -> None:
         super().__init__(message, hint)
-        self.failed = step
+        self.failed = work.step
+        self.work = work
         self.exit_code = exit_code
 
 
@@ -65,6 +66,7 @@ class Solver:
         self.inputs: dict[Step, Json] = {}
         self.vertices = {node: Vertex(node.label, getattr(node, "stage", "")) for node in self.nodes}
         self._running: dict[Job, Step] = {}
+        self._works: dict[Step, steps.Work] = {}
         self._limit = max(_JOBS_MIN, os.cpu_count() or 1)
 
     def run(self) -> None:
@@ -106,6 +108,7 @@ class Solver:
         if isinstance(step, plan.RunStep) and step.network == "default":
             self.means.network.start()
         self.progress.start(self.vertices[step])
+        self._works[step] = work
         self._running[Job(work)] = step
         return True
 
@@ -183,7 +186,7 @@ class Solver:
 
     def _fail(self, step: Step, message: str, hint: str, code: int = 0) -> NoReturn:
         self.progress.failed(self.vertices[step], message)
-        raise StepFailed(message, hint, step, code)
+        raise StepFailed(message, hint, self._works[step], code)
 
     def facts(self) -> list[Json]:
         """What --explain-cache tells of each step, as plain data."""

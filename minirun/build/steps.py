@@ -27,6 +27,7 @@ from minirun.image import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from typing import Any
 
@@ -254,6 +255,16 @@ class Work:
             make_workdir(workspace.merged, step, self.means.epoch)
         return 0
 
+    def open_shell(self, streams: tuple[int, int, int], console: socket.socket) -> int:
+        """A shell in the state before a RUN, on a tree of its own that nothing is kept of."""
+        assert isinstance(self.step, plan.RunStep)
+        workspace = Workspace(self.means.paths)
+        try:
+            workspace.mount(self.below)
+            return self._run(self.step, workspace, streams, console)
+        finally:
+            workspace.close()
+
     def _copy(self, step: CopyStep, workspace: Workspace) -> None:
         with contextlib.ExitStack() as opened:
             root = opened.enter_context(_opened(workspace.merged))
@@ -272,10 +283,17 @@ class Work:
         if changed:  # what was made is not what the key says
             self.keys = []
 
-    def _run(self, step: RunStep, workspace: Workspace, streams: tuple[int, int, int]) -> int:
+    def _run(
+        self,
+        step: RunStep,
+        workspace: Workspace,
+        streams: tuple[int, int, int],
+        console: socket.socket | None = None,
+    ) -> int:
+        """Its program, or with a `console` a shell in the place of that."""
         means = self.means
         order = run.RunOrder(
-            step.args,
+            step.shell[:1] if console else step.args,
             env=[f"{name}={value}" for name, value in {**step.hidden_env, **step.env}.items()],
             user=step.user,
             workdir=step.workdir,
@@ -290,7 +308,7 @@ class Work:
         )
         supply = Supply(self._mount_sources(step), means.secrets, means.ssh)
         namespace = means.network.path() if step.network == "default" else ""
-        return run.run(means.run_state, order, workspace.merged, streams, namespace, supply)
+        return run.run(means.run_state, order, workspace.merged, streams, namespace, supply, console)
 
     def _mount_sources(self, step: RunStep) -> dict[str, Tree | list[str]]:
         """What --mount reads from, by the name that from= has; "" is the build's context."""

@@ -12,6 +12,7 @@ Next     cli/build_options.py
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -51,6 +52,10 @@ def build_command(session: Session, /, context: str, **words: Any) -> int:
     options = build_options.parse(context, words)
     from minirun.build import build
 
+    if options["on_error"] == "shell":
+        from minirun.cli import build_shell
+
+        return run(session, options, functools.partial(build.build, terminal=build_shell.Terminal()))
     return run(session, options, build.build)
 
 

@@ -96,12 +96,19 @@ class Shown(Progress):
         self._kept = kept  # lines of each vertex, for the end
         self._made = visible if stream.isatty() else str  # a program gets them as they are
         self._outputs: dict[Vertex, Output] = {}
+        self._repeated: set[Vertex] = set()
 
     def close(self) -> None:
+        self._repeat_failures()
+
+    def _repeat_failures(self) -> None:
         """Once more what those that failed have said last, for it may be far above, or gone from the screen."""
         for vertex in self.vertices:
             said = self._output(vertex).last
-            if vertex.error and not vertex.canceled and (said or not vertex.name.startswith("[internal]")):
+            if vertex in self._repeated or not vertex.error or vertex.canceled:
+                continue
+            self._repeated.add(vertex)
+            if said or not vertex.name.startswith("[internal]"):
                 self._print("------", f" > {vertex.name}:", *said, "------")
 
     def _output(self, vertex: Vertex) -> Output:

@@ -110,6 +110,7 @@ class Terminal(Shown):
         """The picture as it is now stays; the next one comes below what others write."""
         self._draw(whole=True)
         self._widths = []
+        self._repeat_failures()
 
     def close(self) -> None:
         self._draw(whole=True)

@@ -12,21 +12,20 @@ from typing import Any
 import pytest
 
 from minirun.build import cache_mounts
+from minirun.build.ignore import Ignore
 from minirun.build.mounts import parse
 from minirun.build.run_mounts import Supply
+from minirun.build.tree import Tree
 from minirun.image.store import Store
 from minirun.paths import Paths
 from tests.build_steps import Done, Steps
 from tests.containers import eventually
 
 
-class Context:
-    """What tree.py hands over of a context."""
-
-    def __init__(self, path: Path, ignore: Any = None) -> None:
-        self.fd = os.open(path, os.O_PATH | os.O_DIRECTORY)
-        self.ignore = ignore
-        self.owner = (0, 0)
+def tree(path: Path, *patterns: str) -> Tree:
+    """What context.py hands over."""
+    ignore = Ignore(patterns) if patterns else None
+    return Tree(os.open(path, os.O_PATH | os.O_DIRECTORY), "context", ignore, (0, 0))
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def run(steps: Steps, script: str, *mounts: str, **options: Any) -> Done:
 
 
 def test_the_context_is_seen_and_is_not_in_the_layer(steps: Steps, context: Path) -> None:
-    supply = Supply({"": Context(context)})
+    supply = Supply({"": tree(context)})
     done = run(steps, "cat /ctx/file /ctx/sub/deep; touch /ctx/new", "target=/ctx", supply=supply)
     assert done.stdout == "from the context\ndeep\n"
     assert "Read-only file system" in done.stderr
@@ -71,15 +70,13 @@ def test_the_context_is_seen_and_is_not_in_the_layer(steps: Steps, context: Path
 def test_a_file_or_a_directory_of_it(
     steps: Steps, context: Path, source: str, target: str, seen: str
 ) -> None:
-    done = run(
-        steps, f"cat {seen}", f"source={source},target={target}", supply=Supply({"": Context(context)})
-    )
+    done = run(steps, f"cat {seen}", f"source={source},target={target}", supply=Supply({"": tree(context)}))
     assert done.stdout in ("from the context\n", "deep\n")
     assert done.changes() == set()
 
 
 def test_what_is_written_is_thrown_away(steps: Steps, context: Path) -> None:
-    supply = Supply({"": Context(context)})
+    supply = Supply({"": tree(context)})
     script = "echo more >> /ctx/file; rm -r /ctx/sub; cat /ctx/file; ls /ctx"
     done = run(steps, script, "target=/ctx,rw", supply=supply)
     assert done.stdout == "from the context\nmore\nfile\nup\n"
@@ -89,7 +86,7 @@ def test_what_is_written_is_thrown_away(steps: Steps, context: Path) -> None:
 
 
 def test_a_file_that_may_be_written_is_thrown_away_as_well(steps: Steps, context: Path) -> None:
-    supply = Supply({"": Context(context)})
+    supply = Supply({"": tree(context)})
     done = run(steps, "echo x > /f; cat /f", "source=file,target=/f,rw", supply=supply)
     assert (done.stdout, (context / "file").read_text()) == ("x\n", "from the context\n")
 
@@ -106,14 +103,14 @@ def test_a_stage_without_a_layer_is_empty(steps: Steps) -> None:
 
 @pytest.mark.parametrize("source", ["nothing", "file/x", "up"])
 def test_a_source_that_is_not_there_is_said(steps: Steps, context: Path, source: str) -> None:
-    done = run(steps, "true", f"source={source},target=/m", supply=Supply({"": Context(context)}))
+    done = run(steps, "true", f"source={source},target=/m", supply=Supply({"": tree(context)}))
     assert done.error == f'"/{source}": not found'
 
 
 def test_a_link_in_the_context_leads_to_what_is_in_it(steps: Steps, context: Path) -> None:
     (context / "etc").mkdir()
     (context / "etc" / "hostname").write_text("inside\n")
-    done = run(steps, "cat /m", "source=up,target=/m", supply=Supply({"": Context(context)}))
+    done = run(steps, "cat /m", "source=up,target=/m", supply=Supply({"": tree(context)}))
     assert done.stdout == "inside\n"
 
 
@@ -122,23 +119,69 @@ def test_a_context_of_a_user_is_roots(steps: Steps, context: Path) -> None:
         os.chown(path, 1000, 1001, follow_symlinks=False)
     os.chown(context / "file", 5, 6)
     script = "stat -c '%u:%g' /ctx /ctx/sub/deep /ctx/file"
-    done = run(steps, script, "target=/ctx", supply=Supply({"": Context(context)}))
+    done = run(steps, script, "target=/ctx", supply=Supply({"": tree(context)}))
     assert done.stdout == "0:0\n0:0\n5:6\n"
 
 
+def test_a_context_that_only_its_owner_may_enter_is_open(steps: Steps, context: Path) -> None:
+    os.chmod(context, 0o700)
+    os.chmod(context / "sub", 0o700)
+    done = run(
+        steps, "cat /ctx/file; ls /ctx/sub", "target=/ctx", user="7:7", supply=Supply({"": tree(context)})
+    )
+    assert done.stdout == "from the context\n"
+    assert "Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("patterns", "seen"),
+    [
+        (["file"], "sub sub/deep sub/other up"),
+        (["sub"], "file up"),
+        (["**/deep"], "file sub sub/other up"),
+        (["sub", "!sub/deep"], "file sub sub/deep up"),
+        (["sub", "!sub/nothing"], "file up"),
+        (["*"], ""),
+        (["*", "!up"], "up"),
+        (["nothing"], "file sub sub/deep sub/other up"),
+    ],
+)
+@pytest.mark.parametrize("rights", ["", ",rw"])
+def test_what_is_ignored_is_not_seen(
+    steps: Steps, context: Path, patterns: list[str], seen: str, rights: str
+) -> None:
+    (context / "sub" / "other").touch()
+    supply = Supply({"": tree(context, *patterns)})
+    done = run(steps, "cd /ctx; find . -mindepth 1 | sort", f"target=/ctx{rights}", supply=supply)
+    assert done.stdout.replace("./", "").split() == seen.split()
+
+
+def test_what_is_ignored_is_no_source(steps: Steps, context: Path) -> None:
+    done = run(steps, "true", "source=sub,target=/m", supply=Supply({"": tree(context, "sub")}))
+    assert done.error == '"/sub": not found'
+
+
+def test_a_directory_with_something_ignored_has_its_own_mode(steps: Steps, context: Path) -> None:
+    os.chmod(context / "sub", 0o3711)
+    os.utime(context / "sub", ns=(10**18, 10**18))
+    supply = Supply({"": tree(context, "sub/deep")})
+    done = run(steps, "stat -c '%a %u %Y' /ctx/sub", "target=/ctx", supply=supply)
+    assert done.stdout == "3711 0 1000000000\n"
+
+
 def test_a_target_is_made_and_goes_again_with_its_parents(steps: Steps, context: Path) -> None:
-    supply = Supply({"": Context(context)})
+    supply = Supply({"": tree(context)})
     done = run(steps, "ls /a/b/c > /dev/null", "target=/a/b/c", "source=sub,target=/x/y", supply=supply)
     assert done.changes() == set()
 
 
 def test_what_the_program_puts_beside_a_target_stays(steps: Steps, context: Path) -> None:
-    done = run(steps, "touch /a/b/mine", "target=/a/b/c", supply=Supply({"": Context(context)}))
+    done = run(steps, "touch /a/b/mine", "target=/a/b/c", supply=Supply({"": tree(context)}))
     assert done.changes() == {"a", "a/b", "a/b/mine"}
 
 
 def test_a_relative_target_begins_at_the_working_directory(steps: Steps, context: Path) -> None:
-    done = run(steps, "cat /w/m/file", "target=m", workdir="/w", supply=Supply({"": Context(context)}))
+    done = run(steps, "cat /w/m/file", "target=m", workdir="/w", supply=Supply({"": tree(context)}))
     assert done.stdout == "from the context\n"
     assert done.changes() == {"w"}
 

@@ -54,8 +54,8 @@ def with_origin(entry: Json, digest: str) -> Json:
 def added(entries: list[Json], new: list[Json]) -> list[Json]:
     """`entries` with the `new` ones added in their order.
 
-    An image that had the name of a new one stays, nameless, unless it is the same image; a nameless entry goes when
-    its image gets a name, and is not added when its image is there.
+    An image that had the name of a new one stays, nameless, unless it has another name or is the same image; a nameless
+    entry goes when its image gets a name, and is not added when its image is there.
     """
     listed = _List(entries)
     for entry in new:
@@ -84,7 +84,7 @@ class _List:
             return
         for place in sorted(self.names.get(name, ())):
             old = self._forget(place)
-            if old["digest"] != digest:
+            if old["digest"] != digest and not self.digests[old["digest"]]:  # else it has another name
                 self._note(place, nameless(old))
         for place in list(self.bare.get(digest, ())):
             self._forget(place)

@@ -258,6 +258,15 @@ def test_the_same_image_again_changes_nothing(store: Store) -> None:
     assert [image.reference for image in store.images()] == ["docker.io/library/a:latest"]
 
 
+def test_an_image_that_loses_both_its_names_is_listed_once(store: Store) -> None:
+    old = add_image(store, LAYER, name="a")
+    add_image(store, LAYER, name="b")
+    for name in ("a", "b"):
+        add_image(store, OTHER, name=name)
+        expected = ["docker.io/library/b:latest"] if name == "a" else [""]
+        assert [image.reference for image in store.images() if image.id == old.id] == expected
+
+
 def test_rmi_removes_name_image_and_bytes(store: Store) -> None:
     image = add_image(store, LAYER, OTHER, name="a")
     image.layer_paths()

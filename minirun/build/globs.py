@@ -62,22 +62,26 @@ class Automaton:
         self.spans: list[tuple[int, int]] = []  # a pattern's first position, and how many it has
         of_kind: dict[int, list[int]] = {kind: [] for kind in range(_INSIDE + 1)}
         literal: dict[str, list[int]] = {}
-        first = 0
         for pattern in patterns:
-            tokens = parse(pattern, deep=deep)
-            for position, (kind, value) in enumerate(tokens, first):
-                of_kind[kind].append(position)
-                if isinstance(value, str):
-                    literal.setdefault(value, []).append(position)
-                elif value is not None:
-                    self._tests.append((1 << position, value))
-            self.spans.append((first, len(tokens) + 1))
-            first += len(tokens) + 1
+            self._lay_out(parse(pattern, deep=deep), of_kind, literal)
         self._of_kind = {kind: _bits(positions) for kind, positions in of_kind.items()}
         self._literal = {char: _bits(positions) for char, positions in literal.items()}
         self._index = {start + length: index for index, (start, length) in enumerate(self.spans)}
         self._ends = _bits([end - 1 for end in self._index])
         self.start = self._state(self._closure(_bits([start for start, _ in self.spans])))
+
+    def _lay_out(
+        self, tokens: list[Token], of_kind: dict[int, list[int]], literal: dict[str, list[int]]
+    ) -> None:
+        """Give the tokens of a pattern, and its end, the next positions."""
+        first = sum(self.spans[-1]) if self.spans else 0
+        for position, (kind, value) in enumerate(tokens, first):
+            of_kind[kind].append(position)
+            if isinstance(value, str):
+                literal.setdefault(value, []).append(position)
+            elif value is not None:
+                self._tests.append((1 << position, value))
+        self.spans.append((first, len(tokens) + 1))
 
     def step(self, positions: int, char: str) -> State:
         """The state after `char`, which may be made anew."""

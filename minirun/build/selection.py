@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from minirun.build.digests import Remembered, Row
-    from minirun.build.ignore import Inside
+    from minirun.build.ignore import Inside, Place
     from minirun.build.remote import Remote
 
     Filter = tuple[Ignore, bool]  # patterns, and whether what they match is the only that is wanted
@@ -224,26 +224,29 @@ def _walk(tree: Tree, path: str, entry: Entry, filters: list[Filter]) -> list[Di
     while waiting:
         directory, insides, held = waiting.pop()
         for entry in _read(tree, directory.path):
-            wanted = opened = True
-            places = []
-            for (patterns, only), inside in zip(filters, insides, strict=True):
-                place = patterns.look(inside, entry[0])
-                places.append(place)
-                wanted = wanted and place[2] == only
-                opened = opened and not (patterns.barren(place) if only else patterns.closed(place))
+            wanted, opened, places = _filtered(filters, insides, entry[0])
             if wanted:
                 if held:
                     held.want(found)
                 directory.entries.append(entry)
             if opened and stat.S_ISDIR(entry[1]):
-                below = Directory(f"{directory.path}/{entry[0]}" if directory.path else entry[0], entry)
-                insides_below = [
-                    patterns.inside(place) for (patterns, _), place in zip(filters, places, strict=True)
-                ]
-                waiting.append((below, insides_below, None if wanted else _Held(directory, below, held)))
+                path = f"{directory.path}/{entry[0]}" if directory.path else entry[0]
+                child = Directory(path, entry)
+                below = [patterns.inside(place) for (patterns, _), place in zip(filters, places, strict=True)]
+                waiting.append((child, below, None if wanted else _Held(directory, child, held)))
                 if wanted:
-                    found.append(below)
+                    found.append(child)
     return found
+
+
+def _filtered(filters: list[Filter], insides: list[Inside], name: str) -> tuple[bool, bool, list[Place]]:
+    """Whether a name in a directory is wanted; whether something below it may be; and what each filter says of it."""
+    places = [patterns.look(inside, name) for (patterns, _), inside in zip(filters, insides, strict=True)]
+    wanted = opened = True
+    for (patterns, only), place in zip(filters, places, strict=True):
+        wanted = wanted and place[2] == only
+        opened = opened and not (patterns.barren(place) if only else patterns.closed(place))
+    return wanted, opened, places
 
 
 def _read(tree: Tree, path: str) -> list[Entry]:

@@ -19,7 +19,7 @@ from minirun.build.digests import Remembered
 from minirun.build.selection import Order, select
 from minirun.errors import MinirunError
 from minirun.paths import Paths
-from tests.support import run
+from tests.support import Minirun, run
 
 DATE = "Tue, 15 Nov 1994 12:45:26 GMT"
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -399,3 +399,22 @@ def test_a_context_may_be_a_repository(repository: str, paths: Paths, tmp_path: 
     found, text, name = context.load(paths, f"{repository}#main:docs", io.BytesIO())
     assert (text, name, found.hides("d.txt")) == (b"FROM git", "Dockerfile", True)
     found.close()
+
+
+# ---- whole builds -----------------------------------------------------------------------------------------
+
+
+def test_a_build_is_done_again_when_what_comes_has_changed(minirun: Minirun, server: Server, tmp_path: Path):
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\nADD {server.address}/x /x\nRUN cat /x\n")
+    build = ("build", "--progress", "plain", tmp_path)
+    server.answers["/x"] = answer(b"first ")
+    assert "first" in minirun(*build, check=True).stderr
+    assert minirun(*build, check=True).stderr.count("CACHED") == 3
+    server.answers["/x"] = answer(b"second", Last_Modified=DATE)
+    assert "second" in minirun(*build, check=True).stderr
+
+
+def test_a_build_takes_a_repository_and_an_archive(minirun: Minirun, repository: str, tmp_path: Path):
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\nADD {repository}#v1:docs /docs\nRUN ls /docs\n")
+    run("tar", "-cf", tmp_path / "c.tar", "-C", tmp_path, "Dockerfile", check=True)
+    assert "d.txt" in minirun("build", "--progress", "plain", tmp_path / "c.tar", check=True).stderr

@@ -1,6 +1,7 @@
 """The first reading holds together: thirteen files, each naming the next, and as long as the README says."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ STEPS = 13
 READING = (CHECKOUT / "docs/reading.md").read_text()
 
 
+@functools.cache
 def opening(path: str) -> str:
     return ast.get_docstring(ast.parse((PACKAGE / path).read_text())) or ""
 

@@ -23,6 +23,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from minirun.build import (
+    calls,
     context,
     digests,
     dockerfile,
@@ -113,9 +114,12 @@ class _Build:
         layer.clear_leftovers(self.paths)
         run_state.clear_leftovers(self.paths)
         file = self.load()
+        if self.options["call"] != "build":
+            return self.answer(file)
         self.name_contexts()
         with self.located():
             found = self.planned(file)
+            self.outcome.warnings = calls.warnings(file, self.options, self.contexts[""].ignore, found)
             means = self.means(found)
             told = outputs.vertices(self.options["outputs"])
             solver = solve.Solver(self.paths, found, means, self.progress)
@@ -131,6 +135,15 @@ class _Build:
         self.write(found, solver, told)
         self.account(solver)
         self.warn_of_unused(found)
+        return self.outcome
+
+    def answer(self, file: Dockerfile) -> Outcome:
+        """--check and --call: nothing is built."""
+        with self.located():
+            if self.options["call"] == "check":
+                self.outcome.warnings = calls.check(file, self.options, self.contexts[""].ignore)
+            else:
+                self.outcome.report = calls.report(file, self.options)
         return self.outcome
 
     def sweep(self) -> None:

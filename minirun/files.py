@@ -87,6 +87,16 @@ def _ensure_directory(path: str) -> None:
         pass
 
 
+def is_being_written(name: str) -> bool:
+    """Whether `name`, a `.tmp-` file, is what write_whole calls a file meanwhile, and its process lives.
+
+    >>> is_being_written(f".tmp-x.json-{os.getpid()}"), is_being_written(".tmp-x.json-4194305")
+    (True, False)
+    """
+    pid = name.rpartition("-")[2]
+    return pid.isdecimal() and os.path.exists(f"/proc/{pid}")
+
+
 def write_json(path: str, value: object, mode: int = 0o600, *, durable: bool = False) -> None:
     """Write `value` to `path`, indented, in one rename.  `durable`: fsync first, so it survives a power cut."""
     write_whole(path, jsontext.dumps(value, indent=2).encode() + b"\n", mode, durable=durable)

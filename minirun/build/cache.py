@@ -57,7 +57,12 @@ class Cache:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self.directory = paths.build_cache
-        self._names = {name.partition(".")[0]: name for name in files.visible_names(self.directory)}
+        self._names: dict[str, str] = {}
+        for name in files.names_in(self.directory):
+            if not name.startswith("."):
+                self._names[name.partition(".")[0]] = name
+            elif name.startswith(".tmp-") and not files.is_being_written(name):
+                _remove(f"{self.directory}/{name}")
 
     def find(self, key: str) -> Record | None:
         """What is known of the step `key`, whose layer is still there; noted as used now."""

@@ -127,11 +127,10 @@ class Workspace:
                 raise
 
     def close(self) -> None:
-        """Take away what is left of it."""
-        try:
-            syscalls.umount2(self.merged, MNT_DETACH, why="if it is still mounted")
-        except OSError:
-            pass
+        """Take away what is left of it: the overlay, and views of other stages that the step has read from."""
+        for name in files.names_in(self.directory):
+            if os.path.ismount(f"{self.directory}/{name}"):
+                syscalls.umount2(f"{self.directory}/{name}", MNT_DETACH, why="the step is done")
         files.remove_tree(self.directory)
         os.close(self._lock)
 

@@ -23,7 +23,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError
-from minirun.files import locked, make_private, remove_tree, write_json
+from minirun.files import is_being_written, locked, make_private, remove_tree, write_json
 from minirun.image import tarstream
 from minirun.image.chain import chain_directory, diff_directory, find
 from minirun.image.incoming import Cancelled
@@ -215,7 +215,7 @@ def _remove_unlocked(path: str) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.isdir(path):
             shutil.rmtree(path)  # follows no link
-        else:
+        elif not is_being_written(path):
             os.unlink(path)
     except BlockingIOError:
         pass

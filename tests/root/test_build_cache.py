@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +99,12 @@ class Place:
         secret = ("--secret", f"id=s,src={self.context.parent / 'secret'}")
         flags = ("--network", "none", "--progress", "rawjson", *secret, *words)
         return self.minirun("build", "-t", "table", *flags, self.context, check=True)
+
+    def build_id(self) -> tuple[str, Result]:
+        """The image's id, and what was said."""
+        with tempfile.NamedTemporaryFile() as file:
+            result = self.build("--iidfile", file.name)
+            return Path(file.name).read_text(), result
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.context / name
@@ -192,12 +199,12 @@ TABLE: dict[str, Row] = {
     "ENV": (text("ENV E=1", "ENV E=2"), (), after("RUN echo $E")),
     "ENV before the last COPY": (text("ENV LATE=1", "ENV LATE=2"), (), set()),
     "ENV of another name before a RUN": (text("ENV E=1", "ENV E=1 F=2"), (), after("RUN echo $E")),
-    "USER before a RUN": (text("ENV E=1", "ENV E=1\nUSER 5"), (), after("RUN echo $E")),
+    "USER before a RUN": (text("ENV E=1", "ENV E=1\nUSER 0"), (), after("RUN echo $E")),
     "CMD": (text("ENV LATE=1", "CMD x"), (), set()),
     "command": (
         text("echo early >", "echo  early >"),
         (),
-        {"RUN echo  early > /early", *after("RUN echo $V")},
+        after("RUN echo early"),
     ),
     "ARG that is used": (nothing, ("--build-arg", "V=2"), after("RUN echo $V")),
     "ARG of the same value": (nothing, ("--build-arg", "V=1"), set()),
@@ -206,12 +213,12 @@ TABLE: dict[str, Row] = {
     "stage that is copied from, same result": (
         text("echo tool >", "echo  tool >"),
         (),
-        {"RUN echo  tool > /tool"},
+        {TOOLS},
     ),
     "stage that is copied from": (
         text("echo tool >", "echo tools >"),
         (),
-        {"RUN echo tools > /tool", *after("COPY --from=tools")},
+        {TOOLS, *after("COPY --from=tools")},
     ),
     "base image": (move_base, (), {TOOLS, *after("COPY a")}),
     "label of the base image": (label_base, (), set()),
@@ -230,22 +237,22 @@ def test_what_runs_again_after_a_change(place: Place, change: str) -> None:
 
 
 def test_going_back_finds_what_was_made_before(place: Place) -> None:
-    first = place.build("-q").stdout
+    first, _ = place.build_id()
     place.edit("a", "a", "b")
     place.build()
     place.edit("a", "b", "a")
-    again = place.build("-q")
-    assert (again.stdout, ran(again)) == (first, set())
+    again, result = place.build_id()
+    assert (again, ran(result)) == (first, set())
 
 
 def test_an_unchanged_build_is_the_same_image(place: Place) -> None:
-    assert place.build("-q").stdout == place.build("-q").stdout
+    assert place.build_id()[0] == place.build_id()[0]
 
 
 def test_eight_builds_at_once_share_the_work(place: Place) -> None:
     place.edit("Dockerfile", "echo run >>", "sleep 1; echo run >>")
     with ThreadPoolExecutor(8) as pool:
-        ids = {result.stdout for result in pool.map(lambda _: place.build("-q"), range(8))}
+        ids = {id for id, _ in pool.map(lambda _: place.build_id(), range(8))}
     assert len(ids) == 1
     put(
         place.context.parent / "look",
@@ -302,7 +309,7 @@ def test_kill_9_at_a_random_moment_leaves_nothing_half_made(place: Place) -> Non
         place.minirun("builder", "prune", "-af", check=True)
         place.minirun("rmi", "killed", check=True)
         with place.minirun.spawn(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
-            time.sleep(random.uniform(0.02, 0.9))
+            time.sleep(random.uniform(0.02, 0.7))
             build.send_signal(signal.SIGKILL)
         told = place.minirun("images", "-q", "killed", check=True).stdout
         if told:  # it had come to its end

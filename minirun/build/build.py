@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.build.dockerfile import Dockerfile
+    from minirun.build.explain_run import Tell
     from minirun.build.failed_shell import Terminal
     from minirun.build.options import BuildOptions
     from minirun.build.progress import Progress
@@ -72,9 +73,15 @@ class Outcome:
 
 
 def build(
-    paths: Paths, options: BuildOptions, progress: Progress, terminal: Terminal | None = None
+    paths: Paths,
+    options: BuildOptions,
+    progress: Progress,
+    terminal: Terminal | None = None,
+    tell: Tell | None = None,
 ) -> Outcome:
-    """Build what `options` ask for, and tell `progress` how it goes.  `terminal` is for --on-error shell.
+    """Build what `options` ask for, and tell `progress` how it goes.
+
+    `terminal` is for --on-error shell, `tell` for --explain.
 
     Standard input is read where the context or the Dockerfile is "-".  Raises MinirunError; a BuildError points at the
     lines of the Dockerfile that it is about.
@@ -82,7 +89,7 @@ def build(
     store = images.store(paths)
     with contextlib.ExitStack() as held:
         one = _Build(paths, options, progress, store, held)
-        one.terminal = terminal
+        one.terminal, one.tell = terminal, tell
         held.callback(one.sweep)
         held.enter_context(store.lease())  # new layers are in no image yet, and in no container
         return one.run()
@@ -108,6 +115,7 @@ class _Build:
         self.image_contexts: dict[str, str] = {}
         self.outcome = Outcome()
         self.terminal: Terminal | None = None
+        self.tell: Tell | None = None
         self.has_worked = False  # whether there may be anything that nothing leads to
 
     def run(self) -> Outcome:
@@ -213,6 +221,7 @@ class _Build:
     def means(self, found: plan.Plan) -> steps.Means:
         options = self.options
         made = steps.Means(self.paths, Cache(self.paths), self.store)
+        made.tell = self.tell
         made.epoch = options["epoch"]
         made.no_cache = options["no_cache"]
         made.no_cache_stages = frozenset(options["no_cache_filter"])

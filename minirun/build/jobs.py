@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from minirun.build.explain_run import Tracing
+
     Report = Callable[[dict[str, Any]], None]
     Work = Callable[[Report, tuple[int, int, int]], None]
 
@@ -42,6 +44,7 @@ class Job:
     def __init__(self, work: Work) -> None:
         self.sock, theirs = channel.pair()
         self.outputs: dict[int, int] = {}  # our end of a pipe -> 1 or 2
+        self.tracing: Tracing | None = None  # of --explain
         reading, writing = zip(os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC), strict=True)
         parent = os.getpid()
         try:
@@ -54,7 +57,8 @@ class Job:
 
     def descriptors(self) -> list[int]:
         """What to poll(2)."""
-        return [self.sock.fileno(), *self.outputs]
+        traced = [self.tracing.fileno()] if self.tracing else []
+        return [self.sock.fileno(), *self.outputs, *traced]
 
     def read_output(self, fd: int) -> bytes:
         """What its program has written; b"" at the end, and the pipe is closed."""
@@ -87,6 +91,8 @@ class Job:
         for fd in self.outputs:
             os.close(fd)
         self.outputs = {}
+        if self.tracing:
+            self.tracing.close()
         os.waitpid(self.pid, 0)
 
 

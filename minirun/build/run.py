@@ -124,6 +124,7 @@ def run(
         try:
             return _execute(state, run_id, stubs, streams, mounts, console)
         finally:
+            trace.step("cleanup", "what only a running program needs is given back", stops=False)
             state.end_run(run_id)
             stubs.remove()
     finally:

@@ -13,12 +13,14 @@ Next     steps.py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 
 from minirun.build import cache as caching
 from minirun.build import layer as layers
 from minirun.build import plan, steps
+from minirun.build.explain_run import Tracing
 from minirun.build.jobs import Job
 from minirun.build.progress import Vertex
 from minirun.errors import MinirunError
@@ -105,12 +107,22 @@ class Solver:
         sources = steps.source_directories(step, self.built, self.paths)
         work = steps.Work(step, key, self.means, self.built[step.parent].diff_ids, parents, sources)
         work.ignores_cache = self._is_unwanted(step)
-        if isinstance(step, plan.RunStep) and step.network == "default":
-            self.means.network.start()
         self.progress.start(self.vertices[step])
         self._works[step] = work
-        self._running[Job(work)] = step
+        if isinstance(step, plan.RunStep):
+            self._prepare_run(step, work)
+        job = Job(work)
+        job.tracing = work.tracing
+        self._running[job] = step
         return True
+
+    def _prepare_run(self, step: plan.RunStep, work: steps.Work) -> None:
+        """What a RUN's child finds when it begins."""
+        if self.means.tell:
+            work.tracing = Tracing()
+        if step.network == "default":
+            with work.tracing.on() if work.tracing else contextlib.nullcontext():
+                self.means.network.start()
 
     def _is_unwanted(self, step: Step) -> bool:
         """Whether it is to be done again, whatever the cache has: --no-cache, --no-cache-filter."""
@@ -141,6 +153,8 @@ class Solver:
             return
         if fd == job.sock.fileno():
             self._report(job, step)
+        elif job.tracing:
+            job.tracing.read()
 
     def _report(self, job: Job, step: Step) -> None:
         try:
@@ -169,6 +183,10 @@ class Solver:
                     self.progress.output(self.vertices[step], job.outputs.get(fd, 1), block)
             except BlockingIOError:  # somebody it has started holds the other end
                 pass
+        if job.tracing and self.means.tell:
+            job.tracing.read()
+            self.progress.pause()
+            self.means.tell(self.vertices[step].name, job.pid, job.tracing.messages)
 
     def _finish(self, job: Job) -> None:
         del self._running[job]

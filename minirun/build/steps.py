@@ -24,6 +24,7 @@ from minirun.build.tree import Tree
 from minirun.engine import records
 from minirun.engine.files import detached
 from minirun.image import chain
+from minirun.linux import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from minirun.build.cache import Cache, Record
     from minirun.build.digests import Row
+    from minirun.build.explain_run import Tell, Tracing
     from minirun.build.jobs import Report
     from minirun.build.network import Network
     from minirun.build.options import Agent, Secret
@@ -69,6 +71,7 @@ class Means:
         self.secrets: dict[str, Secret] = {}
         self.ssh: dict[str, Agent] = {}
         self.network: Network  # of all RUNs
+        self.tell: Tell | None = None  # of --explain
 
 
 class Built:
@@ -198,6 +201,7 @@ class Work:
         self.below = below
         self.sources = sources
         self.ignores_cache = False
+        self.tracing: Tracing | None = None  # of --explain
         self.trees: list[Tree | None] = [None for _ in sources]
 
     def __call__(self, report: Report, streams: tuple[int, int, int]) -> None:
@@ -245,10 +249,13 @@ class Work:
     def _do(self, workspace: Workspace, streams: tuple[int, int, int]) -> int:
         """The work itself; returns the exit code of a RUN."""
         step = self.step
+        if isinstance(step, plan.RunStep):
+            with self.tracing.on() if self.tracing else contextlib.nullcontext():
+                trace.step("overlay", "the layers so far below, read-only; what the RUN changes on top")
+                workspace.mount(self.below)
+                return self._run(step, workspace, streams)
         is_linked = isinstance(step, plan.CopyStep) and step.instruction.link
         workspace.mount([] if is_linked else self.below)
-        if isinstance(step, plan.RunStep):
-            return self._run(step, workspace, streams)
         if isinstance(step, plan.CopyStep):
             self._copy(step, workspace)
         elif isinstance(step, plan.WorkdirStep):

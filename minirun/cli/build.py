@@ -52,11 +52,16 @@ def build_command(session: Session, /, context: str, **words: Any) -> int:
     options = build_options.parse(context, words)
     from minirun.build import build
 
+    terminal = tell = None
     if options["on_error"] == "shell":
         from minirun.cli import build_shell
 
-        return run(session, options, functools.partial(build.build, terminal=build_shell.Terminal()))
-    return run(session, options, build.build)
+        terminal = build_shell.Terminal()
+    if options["explain"]:
+        from minirun.cli import build_explained
+
+        tell = build_explained.Teller(session, sys.stderr).tell
+    return run(session, options, functools.partial(build.build, terminal=terminal, tell=tell))
 
 
 def run(session: Session, options: BuildOptions, build: Build) -> int:

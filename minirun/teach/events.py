@@ -50,8 +50,9 @@ class Act:
 class Register:
     """Turns messages into events, and remembers who is who."""
 
-    def __init__(self, cli: int, shim: int) -> None:
-        self.roles = {cli: "cli", shim: "shim"}
+    def __init__(self, cli: int, shim: int, own: str = "cli", parent: str = "shim") -> None:
+        """`own` is what the process `cli` is called, `parent` the container's parent, `shim`."""
+        self.roles = {cli: own, shim: parent}
         self.count = 0
         self.began = -1.0
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 _INDENT = 8
+_PARENTS = ("shim", "step")  # of a container; the second is a build's
 _MAN = 18  # columns kept free at the right of a command
 
 _PLAIN = {"role": "", "command": "", "man": "", "why": "", "bad": "", "end": ""}
@@ -175,12 +176,12 @@ def _runs_beside(event: Step | Act) -> bool:
     """What the network process does, and the shim before it got its order, unless a person is asked about it."""
     if isinstance(event, Step):
         return event.role == "net" and not event.stopped
-    return event.role == "net" or (event.role == "shim" and not event.phase)
+    return event.role == "net" or (event.role in _PARENTS and not event.phase)
 
 
 def _ends_holding(event: Step | Act) -> bool:
     """The shim makes the overlay while the network is made, and then waits for it."""
-    return isinstance(event, Step) and (event.stopped or (event.role == "shim" and event.name != "overlay"))
+    return isinstance(event, Step) and (event.stopped or (event.role in _PARENTS and event.name != "overlay"))
 
 
 # ---- many commands as one -----------------------------------------------------------------------------------

@@ -89,8 +89,11 @@ class Remembered:
         if len(known) - len(used) > _KEPT_UNUSED + len(used):
             known = {key: value for key, value in known.items() if key in used}
         text = "".join(f"{key}\t{value}\n" for key, value in known.items())
-        files.make_private(os.path.dirname(self._path))
-        files.write_whole(self._path, text.encode("ascii"), 0o600)
+        try:
+            files.make_private(os.path.dirname(self._path))
+            files.write_whole(self._path, text.encode("ascii"), 0o600)
+        except OSError:
+            return  # a full disk will be told by who cannot do without
         self._known, self._new = known, {}
 
 

@@ -142,8 +142,10 @@ def download(paths: Paths, address: str, checksum: str = "") -> Remote:
                 f"{address}: digest mismatch {found}: {checksum}", "it is not what was expected"
             )
         return Remote(held, address, name)
-    except BaseException:
+    except BaseException as error:
         held.close()
+        if isinstance(error, OSError):
+            raise MinirunError(f"{address}: {error.strerror or error}") from None
         raise
 
 

@@ -177,6 +177,18 @@ def test_a_server_that_does_wrong_is_one_sentence(
         assert (add(f"{server.address}/x") / "d/x").exists()
 
 
+def test_a_full_disk_is_one_sentence(
+    server: Server, add: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    server.answers["/x"] = answer(b"content")
+    monkeypatch.setattr(remote, "_write", full)
+    with pytest.raises(MinirunError, match="/x: No space left on device"):
+        add(f"{server.address}/x")
+
+
 def test_nobody_there_is_said(add: Callable[..., Path]):
     with pytest.raises(
         MinirunError, match=r"http://127\.0\.0\.1:1/x cannot be reached: .*Connection refused"

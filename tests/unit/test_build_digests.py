@@ -199,6 +199,18 @@ def test_a_cut_file_is_forgotten(context: Path, paths: Paths):
     assert rows_of(context, paths) == first
 
 
+def test_a_full_disk_only_means_that_nothing_is_kept(
+    context: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    first = rows_of(context, paths)
+    monkeypatch.setattr(digests.files, "write_whole", full)
+    (context / "other").write_text("changed")
+    assert rows_of(context, paths) != first
+
+
 def test_two_builds_at_once_keep_what_both_have_read(context: Path, paths: Paths, opened: list[str]):
     tree = Tree(os.open(context, os.O_PATH), "the context")
     one, two = Remembered(paths, "k"), Remembered(paths, "k")

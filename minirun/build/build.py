@@ -220,7 +220,7 @@ class _Build:
 
     def means(self, found: plan.Plan) -> steps.Means:
         options = self.options
-        made = steps.Means(self.paths, Cache(self.paths), self.store)
+        made = steps.Means(self.paths, self.cache(), self.store)
         made.tell = self.tell
         made.epoch = options["epoch"]
         made.no_cache = options["no_cache"]
@@ -237,6 +237,14 @@ class _Build:
             made.network = Network(made.run_state)
             self.held.callback(made.network.close)
         return made
+
+    def cache(self) -> Cache:
+        """The cache, with those of --cache-from beside it."""
+        if not self.options["cache_from"]:
+            return Cache(self.paths)
+        from minirun.build import cache_import
+
+        return cache_import.opened(self.store, self.options["cache_from"], self.progress)
 
     def read_context(self, found: plan.Plan, means: steps.Means) -> None:
         """The digests of what the steps read from a context: nothing else of it is looked at."""
@@ -303,7 +311,10 @@ class _Build:
             self.options["epoch"],
             squashed=layers != target.layers,
         )
-        made = outputs.Result(document, [*_layers_of(target.base), *layers])
+        with self.caches(found, solver, document):
+            self.write_outputs(outputs.Result(document, [*_layers_of(target.base), *layers]), told)
+
+    def write_outputs(self, made: outputs.Result, told: list[Vertex]) -> None:
         self.outcome.metadata = outputs.write_all(
             self.paths, made, self.options["outputs"], self.options["tags"], self.progress, told
         )
@@ -321,6 +332,27 @@ class _Build:
                 self.paths, base, target.base.diff_ids, target.layers, self.options["epoch"], self.store
             )
 
+    @contextlib.contextmanager
+    def caches(self, found: plan.Plan, solver: solve.Solver, document: dict[str, Any]) -> Iterator[None]:
+        """--cache-to: in the image that the block writes, and after it what is beside the image."""
+        wanted = self.options["cache_to"]
+        is_inline = any(entry["type"] == "inline" for entry in wanted) or _is_on(
+            self.options["build_args"].get("BUILDKIT_INLINE_CACHE", "")
+        )
+        if not wanted and not is_inline:
+            yield
+            return
+        from minirun.build import cache_export
+
+        made = solver.made({step for _, step in found.target.history if step})
+        if is_inline:
+            cache_export.add_inline(self.store, document, made)
+        yield
+        machine: dict[str, Any] = {
+            key: document[key] for key in ("os", "architecture", "variant") if key in document
+        }
+        cache_export.export(self.store, wanted, made, machine, self.progress)
+
     def account(self, solver: solve.Solver) -> None:
         """Leave for the next build what went into this one; tell why each step was done, if that was asked."""
         if self.has_worked or self.options["explain_cache"]:
@@ -337,7 +369,8 @@ class _Build:
 
     def warn_of_unused(self, found: plan.Plan) -> None:
         """BuildKit says nothing about a --build-arg that no ARG asks for, and people look for hours."""
-        if unused := sorted(self.options["build_args"].keys() - found.consumed):
+        asked = (name for name in self.options["build_args"] if not name.startswith("BUILDKIT_"))  # switches
+        if unused := sorted(set(asked) - found.consumed - {"SOURCE_DATE_EPOCH"}):
             message = f"One or more build-args [{' '.join(unused)}] were not consumed"
             self.outcome.warnings.append(Warning("UnusedBuildArg", message))
 
@@ -369,6 +402,11 @@ class _Build:
             if isinstance(error, BuildError) or not start:
                 raise
             raise BuildError(error.message, error.hint, self.outcome.source, (start, end)) from error
+
+
+def _is_on(text: str) -> bool:
+    """Whether a switch among the build arguments is."""
+    return text.lower() in ("1", "t", "true")
 
 
 def _can_run(platform: str) -> bool:

@@ -84,6 +84,16 @@ class Cache:
                 self._names[key] = name
         return self.find(key)
 
+    def keys_of(self, record: Record) -> set[str]:
+        """All that a step which has made a layer is known by."""
+        found = set()
+        for key, name in self._names.items():
+            if name.endswith(f".{record['layer']}.json"):
+                other = self.find(key)
+                if other and (other["step"], other["created"]) == (record["step"], record["created"]):
+                    found.add(key)
+        return found
+
     def _has_layer(self, record: Record) -> bool:
         return os.path.isdir(f"{self.paths.layers}/{record['layer']}")
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 
 from minirun.build import packing
 from minirun.build.progress import Part
@@ -25,7 +24,6 @@ from minirun.errors import MinirunError
 from minirun.files import parse_json, read_bytes, write_whole
 from minirun.image.image import Image, add_manifest
 from minirun.image.mediatypes import CONFIG, LAYER, MANIFEST
-from minirun.image.progress import Progress as ImageProgress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,8 +79,10 @@ class Exporter:
 
     def push(self) -> None:
         """Send the image, which is in the store, to the registry of each of its names."""
+        from minirun.build.image_parts import ImageParts
+
         for name in self._names:
-            images.push(self._store.paths, str(name), _Pushing(self._progress, self._vertex))
+            images.push(self._store.paths, str(name), ImageParts(self._progress, self._vertex))
 
     def _tell(self, status: str) -> None:
         self._progress.status(self._vertex, status, completed=True)
@@ -150,28 +150,6 @@ def _docker_layer(layer: Json) -> Json:
         hint = "leave oci-mediatypes=false out, or say compression=gzip,force-compression=true"
         raise MinirunError(f"Docker has no media type for a layer of {layer['mediaType']}", hint)
     return {**layer, "mediaType": kind}
-
-
-class _Pushing(ImageProgress):
-    """What a push tells, as parts of a vertex: of its threads one at a time, while ours waits for them."""
-
-    def __init__(self, progress: Progress, vertex: Vertex) -> None:
-        self._progress = progress
-        self._vertex = vertex
-        self._lock = threading.Lock()
-
-    def say(self, line: str) -> None:
-        self._status(line, completed=True)
-
-    def layer(self, name: str, status: str) -> None:
-        self._status(f"pushing {name}", completed=status not in ("Preparing", "Waiting"))
-
-    def advance(self, name: str, status: str, done: int, total: int) -> None:
-        self._status(f"pushing {name}", done, total)
-
-    def _status(self, name: str, done: int = 0, total: int = 0, *, completed: bool = False) -> None:
-        with self._lock:
-            self._progress.status(self._vertex, name, done, total, completed=completed)
 
 
 # ---- an OCI layout in a directory -------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import select
 from minirun.build import cache as caching
 from minirun.build import layer as layers
 from minirun.build import plan, steps
+from minirun.build.cache_format import Made
 from minirun.build.explain_run import Tracing
 from minirun.build.jobs import Job
 from minirun.build.progress import Vertex
@@ -205,6 +206,19 @@ class Solver:
     def _fail(self, step: Step, message: str, hint: str, code: int = 0) -> NoReturn:
         self.progress.failed(self.vertices[step], message)
         raise StepFailed(message, hint, self._works[step], code)
+
+    def made(self, in_result: set[Step]) -> list[Made]:
+        """The steps that are done, as a cache carries them elsewhere."""
+        return [
+            Made(
+                caching.key(step.kind, **self.inputs[step]),
+                self.records[step],
+                self.built[step.parent].diff_ids,
+                step in in_result,
+            )
+            for step in self.steps
+            if step in self.records
+        ]
 
     def facts(self) -> list[Json]:
         """What --explain-cache tells of each step, as plain data."""

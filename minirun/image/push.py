@@ -58,6 +58,16 @@ def push(
             names.set_origin(store.layout, image, digest)
 
 
+def send(name: Reference, image: Image, settings: Settings, progress: Progress) -> str:
+    """Send one image, whose blobs are in the store, to be `name` there; returns its digest.
+
+    For use within `Store.adding()`: no name need lead to it here.
+    """
+    return _Push(
+        Registry(name.registry, name.repository, settings, actions="pull,push"), name, image, progress
+    ).run()
+
+
 def _images(name: Reference, store: Store, all_tags: bool) -> list[Image]:
     if name.digest:
         raise UsageError("cannot push a digest reference", "a tag names what is pushed: NAME:TAG")

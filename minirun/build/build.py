@@ -37,6 +37,7 @@ from minirun.build import (
     steps,
 )
 from minirun.build.cache import Cache
+from minirun.build.image_parts import ImageParts
 from minirun.build.layer import Layer
 from minirun.build.network import Network
 from minirun.build.progress import Vertex, Warning
@@ -212,9 +213,9 @@ class _Build:
 
     def image(self, name: str, platform: str) -> Image:
         """A base: from here, or from its registry."""
-        with self.vertex(f"[internal] load metadata for {name}"):
+        with self.vertex(f"[internal] load metadata for {name}") as vertex:
             policy = "always" if self.options["pull"] else "missing"
-            return images.ensure(self.paths, name, policy, None, platform)
+            return images.ensure(self.paths, name, policy, ImageParts(self.progress, vertex), platform)
 
     # -- what is done --
 

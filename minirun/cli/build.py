@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     options_metavar="[OPTIONS]",
 )
 @build_options.add
-@click.argument("context", metavar="PATH | URL | -")
 @click.pass_obj
 def build_command(session: Session, /, context: str, **words: Any) -> int:
     """Build an image from a Dockerfile and what is in PATH, at URL, or on standard input."""

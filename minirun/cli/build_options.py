@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Command = Callable[..., Any]
 
+_PATH = click.Path()  # a shell completes it as one; it may be "-" or an address
 _TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 _COMMON = (
@@ -49,12 +50,23 @@ _COMMON = (
         "--explain-cache", is_flag=True, help="Say of each step why it was or was not in the cache."
     ),
     click.option(
-        "-f", "--file", "dockerfile", default="", help="The Dockerfile, if not PATH/Dockerfile; -: stdin."
+        "-f",
+        "--file",
+        "dockerfile",
+        default="",
+        type=_PATH,
+        help="The Dockerfile, if not PATH/Dockerfile; -: stdin.",
     ),
-    click.option("--iidfile", default="", metavar="FILE", help="Write the image's id to FILE."),
+    click.option("--iidfile", default="", type=_PATH, metavar="FILE", help="Write the image's id to FILE."),
     click.option("--label", multiple=True, metavar="KEY=VALUE", help="Add a label to the image."),
     click.option("--load", is_flag=True, help="Short for --output=type=docker: into the store."),
-    click.option("--metadata-file", default="", metavar="FILE", help="Write what was made to FILE, as JSON."),
+    click.option(
+        "--metadata-file",
+        default="",
+        type=_PATH,
+        metavar="FILE",
+        help="Write what was made to FILE, as JSON.",
+    ),
     click.option("--network", default="default", help="Of the RUN steps: default, none or host."),
     click.option("--no-cache", is_flag=True, help="Do every step again."),
     click.option("--no-cache-filter", multiple=True, metavar="STAGE", help="Do the steps of a stage again."),
@@ -110,7 +122,8 @@ _ATTESTATIONS = ("--provenance", "--sbom", "--attest")
 
 
 def add(command: Command) -> Command:
-    """All options, to a command."""
+    """The context and all options, to a command."""
+    command = click.argument("context", metavar="PATH | URL | -", type=_PATH)(command)
     hidden = [click.option(name, f"_{name.strip('-')}", is_flag=True, hidden=True) for name in _IDLE_FLAGS]
     hidden += [click.option(name, f"_{name.strip('-')}", hidden=True) for name in _IDLE_VALUES]
     hidden += [click.option(name, multiple=True, hidden=True) for name in (*_REFUSED, *_ATTESTATIONS)]

@@ -26,7 +26,6 @@ def parsed(*args: str) -> BuildOptions:
 
     @click.command(cls=build_options.BuildCommand)
     @build_options.add
-    @click.argument("context")
     def command(context: str, **words: Any) -> BuildOptions:
         return build_options.parse(context, words)
 

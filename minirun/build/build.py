@@ -44,7 +44,7 @@ from minirun.build.progress import Vertex, Warning
 from minirun.build.source import BuildError, Source, excerpt
 from minirun.engine import images
 from minirun.errors import MinirunError
-from minirun.image import platforms
+from minirun.image import names, platforms, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,7 +213,8 @@ class _Build:
 
     def image(self, name: str, platform: str) -> Image:
         """A base: from here, or from its registry."""
-        with self.vertex(f"[internal] load metadata for {name}") as vertex:
+        shown = name if names.is_whole_id(name) else str(reference.parse(name))
+        with self.vertex(f"[internal] load metadata for {shown}") as vertex:
             policy = "always" if self.options["pull"] else "missing"
             return images.ensure(self.paths, name, policy, ImageParts(self.progress, vertex), platform)
 

@@ -20,7 +20,7 @@ import copy as copying
 
 from minirun.build import history, mounts, scopes, stages
 from minirun.errors import MinirunError, UsageError
-from minirun.image import instructions, platforms, words
+from minirun.image import instructions, platforms, reference, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +62,14 @@ class Base:
     @property
     def diff_ids(self) -> list[str]:
         return self.image.diff_ids if self.image else []
+
+
+def _shown(base: Base) -> str:
+    """An image by its whole name, as BuildKit shows it: `docker.io/library/busybox:latest`."""
+    try:
+        return str(reference.parse(base.name)) if base.image else base.name
+    except UsageError:  # an id
+        return base.name
 
 
 class Step:
@@ -378,7 +386,7 @@ class Plan:
             step.stage = stage.name or f"stage-{stage.index}"
             step.label = f"[{' '.join([*names, f'{number}/{total}'])}] {step.shown}"
         if isinstance(state.base_node, Base) and not state.base_node.label:
-            state.base_node.label = f"[{' '.join([*names, f'1/{total}'])}] FROM {state.base_node.name}"
+            state.base_node.label = f"[{' '.join([*names, f'1/{total}'])}] FROM {_shown(state.base_node)}"
 
     # -- instructions --
 

@@ -98,7 +98,9 @@ def _show(options: BuildOptions, outcome: Outcome, mode: str) -> int:
         say(outcome.report)
         return 0
     if mode not in ("quiet", "none", "rawjson"):
-        for line in warnings(outcome.warnings, outcome.source, expand="--debug" in sys.argv):
+        for line in warnings(
+            outcome.warnings, outcome.source, expand=bool({"--debug", "-D"} & set(sys.argv))
+        ):
             say(line, err=True)
     for line in outcome.explanation:
         say(line, err=True)

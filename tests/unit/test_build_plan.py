@@ -64,7 +64,8 @@ def test_only_what_the_target_needs_is_planned() -> None:
     found = planned(
         "FROM nowhere AS a\nRUN a\nFROM base AS b\nRUN b\nFROM base\nCOPY --from=b /x /", looked_up=looked_up
     )
-    assert labels(found) == ["[b 1/2] FROM base", "[b 2/2] RUN b", "[stage-2 2/2] COPY --from=b /x /"]
+    base = "[b 1/2] FROM docker.io/library/base:latest"
+    assert labels(found) == [base, "[b 2/2] RUN b", "[stage-2 2/2] COPY --from=b /x /"]
     assert looked_up == ["base"]
 
 

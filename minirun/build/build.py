@@ -385,6 +385,9 @@ class _Build:
         self.progress.start(made)
         try:
             yield made
+        except KeyboardInterrupt:
+            self.progress.canceled(made)
+            raise
         except BaseException as error:
             self.progress.failed(made, str(error))
             raise

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -70,13 +71,35 @@ def run(session: Session, options: BuildOptions, build: Build) -> int:
         os.unlink(options["iidfile"])  # an old id would pass for this build's
     mode = "quiet" if options["quiet"] else options["progress"]
     try:
-        with build_progress.show(mode, sys.stderr) as progress:
+        with _Ending() as ending, build_progress.show(mode, sys.stderr) as progress:
             outcome = build(session, options, progress)
     except source.BuildError as error:
         for line in failure(error):
             say(line, err=True)
         return 1
+    except KeyboardInterrupt:
+        return 128 + ending.number
     return _show(options, outcome, mode)
+
+
+class _Ending:
+    """What would end us ends the build in order, as Ctrl-C does: steps are stopped, and nothing half-made is left."""
+
+    number = signal.SIGINT
+
+    def __enter__(self) -> _Ending:
+        self._before = {
+            number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGHUP)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _end(self, number: int, _frame: object) -> None:
+        self.number = signal.Signals(number)
+        raise KeyboardInterrupt
 
 
 def _refuse_terminal(options: BuildOptions) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import tarfile
 import time
@@ -170,6 +171,22 @@ def test_control_c_ends_what_runs_and_leaves_nothing(minirun: Minirun, context: 
         assert shown.is_as_before()
     assert code == 130
     assert "CANCELED [2/2] RUN" in output
+    assert not [name for name in os.listdir(minirun.root / "layers") if name.startswith(".tmp")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_it_leaves_nothing(
+    number: signal.Signals, minirun: Minirun, context: Path
+) -> None:
+    write(context, f"{RUN} echo begun; sleep 60")
+    command = minirun.command("build", "--progress=plain", "--no-cache", context)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert any("begun" in line and "RUN" not in line for line in process.stderr)
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 128 + number
+    assert "CANCELED" in rest
     assert not [name for name in os.listdir(minirun.root / "layers") if name.startswith(".tmp")]
 
 

@@ -49,8 +49,11 @@ def test_the_shim_loads_neither_click_nor_what_images_and_networks_need():
     }
 
 
-@pytest.mark.parametrize("place", ["minirun.cli.ps:ps_command", "minirun.cli.run:run_command"])
-def test_ps_and_run_load_nothing_heavy(place: str):
+@pytest.mark.parametrize(
+    "place",
+    ["minirun.cli.ps:ps_command", "minirun.cli.run:run_command", "minirun.cli.build:build_command"],
+)
+def test_ps_run_and_the_words_of_build_load_nothing_heavy(place: str):
     names = loaded(f"from minirun.cli import main, commands, command_table\ncommand_table.load({place!r})")
     assert not names & HEAVY
 

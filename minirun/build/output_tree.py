@@ -82,6 +82,6 @@ def _make_whole(root: int, dest: str, told: Told) -> None:
 def _copy(root: int, dest: str, told: Told, delete: bool) -> None:
     target = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        TreeCopy(root, target, told, owner=(os.getuid(), os.getgid())).run(delete=delete)
+        TreeCopy(root, target, (os.getuid(), os.getgid()), told).run(delete=delete)
     finally:
         os.close(target)

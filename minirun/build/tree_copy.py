@@ -18,7 +18,7 @@ from minirun.files import remove_tree
 from minirun.image import tarentry, tarwriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable
 
     Told = Callable[[int], None]  # of bytes that went by
 
@@ -27,25 +27,13 @@ _NOT_COPIED = (*tarentry.OVERLAY_XATTRS, "security.selinux")  # overlayfs's book
 
 
 class TreeCopy:
-    """One tree on its way into a directory; remembers which hard links it has met.
+    """One tree on its way into a directory; remembers which hard links it has met.  All becomes `owner`'s."""
 
-    `owner` is everybody's, or None: they stay whose they are.  `wanted`, if given, are the paths that are copied.
-    """
-
-    def __init__(
-        self,
-        source: int,
-        target: int,
-        told: Told = lambda count: None,
-        *,
-        owner: tuple[int, int] | None = None,
-        wanted: Container[str] | None = None,
-    ) -> None:
+    def __init__(self, source: int, target: int, owner: tuple[int, int], told: Told) -> None:
         self._source = source
         self._target = target
         self._told = told
         self._owner = owner
-        self._wanted = wanted
         self._first: dict[tuple[int, int], str] = {}  # (device, inode) -> where the first name of a file is
         self._names: dict[str, set[str]] = {}  # of each directory
 
@@ -69,12 +57,7 @@ class TreeCopy:
             names = sorted(os.listdir(source))
             self._names[path] = set(names)
             inside = {f"{path}/{name}" if path else name: name for name in names}
-            return [
-                place
-                for place, name in inside.items()
-                if (self._wanted is None or place in self._wanted)
-                and self._entry(source, target, place, name)
-            ]
+            return [place for place, name in inside.items() if self._entry(source, target, place, name)]
         finally:
             os.close(source)
             os.close(target)
@@ -136,7 +119,7 @@ class TreeCopy:
         fd = os.open(made, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
         place = f"/proc/self/fd/{fd}"
         try:
-            os.chown(place, *(self._owner or (status.st_uid, status.st_gid)))
+            os.chown(place, *self._owner)
             if not stat.S_ISLNK(status.st_mode):
                 os.chmod(place, stat.S_IMODE(status.st_mode))
             _copy_attributes(f"/proc/self/fd/{source}/{name}", place)

@@ -99,6 +99,7 @@ def test_mode_delete_takes_away_what_is_not_in_the_result(store: Store, made: Re
     (out / "mine").write_text("mine")
     write(store, made, f"type=local,mode=delete,dest={out}")
     assert names(out) == TREE
+    assert (out / "bin").stat().st_mtime == 1_700_000_000
 
 
 def test_what_has_the_name_of_another_kind_makes_room(store: Store, made: Result, tmp_path: Path) -> None:

@@ -599,8 +599,12 @@ def _command(instruction: stages.Run, shell: list[str]) -> tuple[list[str], list
 
 
 def shown(line: Line) -> str:
-    """The instruction on one line, for people."""
-    return " ".join([line.word, *line.flags, *line.text.split()])
+    """The instruction on one line, for people; of a RUN's heredoc the first line, as in BuildKit."""
+    first = " ".join([line.word, *line.flags, *line.text.split()])
+    if line.word != "RUN" or not line.heredocs:
+        return first
+    script = line.heredocs[0].text.strip().splitlines() or [""]
+    return f"{first} ({script[0]}{'...' if len(script) > 1 else ''})"
 
 
 def located(error: MinirunError, line: Line) -> MinirunError:

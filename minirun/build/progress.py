@@ -22,7 +22,7 @@ class Vertex:
     """One thing that is done, and how it went.  The times are seconds since 1970, 0 while they are not there yet."""
 
     def __init__(self, name: str, stage: str = "", digest: str = "") -> None:
-        self.name = name  # "[builder 2/4] RUN make", "[internal] load build context"
+        self.name = " ".join(name.splitlines())  # "[builder 2/4] RUN make", "[internal] load build context"
         self.stage = stage
         self.digest = digest  # what it is known by in rawjson
         self.number = 0  # counted from 1 as they are first told of

@@ -18,8 +18,8 @@ import os
 import select
 
 from minirun.build import cache as caching
+from minirun.build import history, plan, steps
 from minirun.build import layer as layers
-from minirun.build import plan, steps
 from minirun.build.cache_format import Made
 from minirun.build.explain_run import Tracing
 from minirun.build.jobs import Job
@@ -173,7 +173,7 @@ class Solver:
 
     def _words(self, step: Step, code: int) -> str:
         command = " ".join(step.args) if isinstance(step, plan.RunStep) else step.shown
-        return f'process "{command}" did not complete successfully: exit code: {code}'
+        return f"process {history.quoted(command)} did not complete successfully: exit code: {code}"
 
     def _drain(self, job: Job, step: Step) -> None:
         """The last of its output: it has ended, so whatever there is is in the pipes."""

@@ -89,6 +89,13 @@ def test_a_failing_step_shows_its_output_its_lines_and_its_code(minirun: Minirun
     ]
 
 
+def test_a_failing_script_is_one_line_where_lines_are_one(minirun: Minirun, context: Path) -> None:
+    write(context, f"{RUN} <<END", 'echo "a b"', "exit 3", "END")
+    shown = minirun("build", context).stderr.splitlines()
+    assert ' > [2/2] RUN --network=none <<END (echo "a b"...):' in shown
+    assert shown[-1].startswith('ERROR: failed to solve: process "/bin/sh -c echo \\"a b\\"\\nexit 3')
+
+
 def test_a_line_that_makes_no_sense_is_shown(minirun: Minirun, context: Path) -> None:
     write(context, "RUNN x")
     result = minirun("build", context)

@@ -289,3 +289,17 @@ def test_a_run_needs_a_machine_that_can() -> None:
 def test_what_nobody_asks_for_is_known() -> None:
     found = planned("ARG A\nFROM base\nARG B\nRUN x", args={"A": "1", "B": "2", "C": "3", "http_proxy": "4"})
     assert {"A", "B", "C", "http_proxy"} - found.consumed == {"C"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("RUN  a   b", "RUN a b"),
+        ("RUN --network=none a \\\n && b", "RUN --network=none a && b"),
+        ("RUN <<E\necho a\necho b\nE", "RUN <<E (echo a...)"),
+        ("RUN <<E\n\necho a\nE", "RUN <<E (echo a)"),
+        ("COPY <<E /x\na\nE", "COPY <<E /x"),
+    ],
+)
+def test_a_step_is_shown_on_one_line(text: str, shown: str) -> None:
+    assert labels(planned(f"FROM base\n{text}"))[-1] == f"[2/2] {shown}"

@@ -97,9 +97,12 @@ class Shown(Progress):
         self._made = visible if stream.isatty() else str  # a program gets them as they are
         self._outputs: dict[Vertex, Output] = {}
         self._repeated: set[Vertex] = set()
+        self._closed = False
 
     def close(self) -> None:
+        """Nothing more is shown then, whatever threads of a push that was interrupted still have to tell."""
         self._repeat_failures()
+        self._closed = True
 
     def _repeat_failures(self) -> None:
         """Once more what those that failed have said last, for it may be far above, or gone from the screen."""
@@ -117,4 +120,5 @@ class Shown(Progress):
         return self._outputs[vertex]
 
     def _print(self, *lines: str) -> None:
-        say("\n".join(lines), file=self._stream)
+        if not self._closed:
+            say("\n".join(lines), file=self._stream)

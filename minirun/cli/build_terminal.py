@@ -102,7 +102,7 @@ class Terminal(Shown):
 
     def idle(self) -> None:
         now = time.monotonic()
-        if now - self._last >= _SECONDS:
+        if now - self._last >= _SECONDS and not self._closed:
             self._last = now
             self._draw()
 

@@ -113,6 +113,17 @@ def test_a_failure_is_told_again_at_the_end_with_its_last_lines() -> None:
     ]
 
 
+def test_nothing_is_shown_after_the_end() -> None:
+    news, stream = plain()
+    vertex = Vertex("exporting to image")
+    news.start(vertex)
+    news.close()
+    before = stream.getvalue()
+    news.status(vertex, "pushing", 1, 2)
+    news.done(vertex)
+    assert stream.getvalue() == before
+
+
 def test_a_status_is_not_told_for_every_byte() -> None:
     news, stream = plain()
     vertex = Vertex("[1/1] FROM x")

@@ -18,6 +18,7 @@ Next     dockerfile.py
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -216,7 +217,10 @@ class _Build:
         shown = name if names.is_whole_id(name) else str(reference.parse(name))
         with self.vertex(f"[internal] load metadata for {shown}") as vertex:
             policy = "always" if self.options["pull"] else "missing"
-            return images.ensure(self.paths, name, policy, ImageParts(self.progress, vertex), platform)
+            parts = ImageParts(self.progress, vertex)
+            ensure = functools.partial(images.ensure, self.paths, name, policy, parts, platform)
+            is_here = policy == "missing" and self.store.find(name) is not None
+            return ensure() if is_here else parts.watch(ensure)
 
     # -- what is done --
 

@@ -70,7 +70,8 @@ def _export(
     from minirun.build.image_parts import ImageParts
     from minirun.image import push
 
-    push.send(reference.parse(entry["ref"]), image, store.settings, ImageParts(progress, vertex))
+    parts, name = ImageParts(progress, vertex), reference.parse(entry["ref"])
+    parts.watch(lambda: push.send(name, image, store.settings, parts))
 
 
 def _chosen(store: Store, made: list[Made], mode: str) -> list[Made]:

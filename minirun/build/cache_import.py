@@ -12,10 +12,12 @@ See      cache_format.py
 
 from __future__ import annotations
 
+import functools
 import os
 
 from minirun.build import cache, cache_format
 from minirun.build.cache import Cache
+from minirun.build.image_parts import ImageParts
 from minirun.build.progress import Vertex
 from minirun.errors import MinirunError
 from minirun.files import read_bytes
@@ -62,7 +64,7 @@ def opened(store: Store, wanted: list[CacheEntry], progress: Progress) -> Cache:
         vertex = Vertex(f"importing cache manifest from {entry['ref'] or entry['path']}")
         progress.start(vertex)
         try:
-            sources.append(_source(store, entry))
+            sources.append(ImageParts(progress, vertex).watch(functools.partial(_source, store, entry)))
         except (MinirunError, OSError) as error:
             progress.failed(vertex, str(error))
         else:

@@ -1,6 +1,10 @@
 """What moving an image tells, as parts of a vertex: a push at the end of a build, the pull of a base image.
 
-The transfers are threads, one of which speaks at a time; the build waits for them, and does not speak meanwhile.
+    build     waits, and has the display drawn ten times a second
+    thread    does the work, and waits for
+    threads   one for each layer, of which one speaks at a time
+
+Nobody forks meanwhile: a build is here before its first step runs, or after its last one has.
 """
 
 from __future__ import annotations
@@ -11,8 +15,14 @@ from minirun.image.progress import Progress as ImageProgress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from minirun.build.progress import Progress, Vertex
 
+    T = TypeVar("T")
+
+_IDLE_SECONDS = 0.1
 _UNFINISHED = ("Pulling fs layer", "Preparing", "Waiting", "Download complete")
 
 
@@ -23,6 +33,29 @@ class ImageParts(ImageProgress):
         self._progress = progress
         self._vertex = vertex
         self._lock = threading.Lock()
+
+    def watch(self, work: Callable[[], T]) -> T:
+        """What `work` returns or raises; it waits for a registry, and the display goes on."""
+        from minirun.image import threads
+
+        results: list[T] = []
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                results.append(work())
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        threads.start(thread)
+        while thread.is_alive():
+            thread.join(_IDLE_SECONDS)
+            with self._lock:
+                self._progress.idle()
+        if errors:
+            raise errors[0]
+        return results[0]
 
     def say(self, line: str) -> None:
         self._status(line, completed=True)

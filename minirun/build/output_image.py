@@ -14,6 +14,7 @@ Next     build/packing.py
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 
@@ -81,8 +82,9 @@ class Exporter:
         """Send the image, which is in the store, to the registry of each of its names."""
         from minirun.build.image_parts import ImageParts
 
+        parts = ImageParts(self._progress, self._vertex)
         for name in self._names:
-            images.push(self._store.paths, str(name), ImageParts(self._progress, self._vertex))
+            parts.watch(functools.partial(images.push, self._store.paths, str(name), parts))
 
     def _tell(self, status: str) -> None:
         self._progress.status(self._vertex, status, completed=True)

@@ -80,14 +80,14 @@ def _chosen(store: Store, made: list[Made], mode: str) -> list[Made]:
     found = []
     for one in made:
         if one.in_result or mode == "max":
-            keys = {one.key} | (kept.keys_of(one.record) if one.has_layer else set())
+            keys = {one.key} | kept.keys_of(one.record)
             found += [cache_format.Made(key, one.record, one.below, one.in_result) for key in keys]
     return found
 
 
 def _image(store: Store, made: list[Made], machine: Json, part: Part) -> Image:
     """An image that nobody runs: each layer once, and the steps in its config."""
-    layers = {layer.diff_id: layer for one in made if (layer := cache.layer_of(one.record))}
+    layers = {one.record["diff_id"]: cache.layer_of(one.record) for one in made}
     any_packing = output_words.Output("image")
     descriptors = packing.packed(store, list(layers.values()), any_packing, part.add)
     part.complete()

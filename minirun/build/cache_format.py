@@ -13,7 +13,6 @@ By hand  skopeo inspect --config --raw docker://REF | jq '."io.minirun.build.cac
 
 from __future__ import annotations
 
-from minirun.build import cache
 from minirun.image.reference import is_digest, is_hex
 
 TYPE_CHECKING = False
@@ -39,10 +38,6 @@ class Made:
         self.below = below  # diff_ids, lowest first
         self.in_result = in_result  # or only in a stage that something was copied from
 
-    @property
-    def has_layer(self) -> bool:
-        return self.record["layer"] != cache.NO_LAYER
-
 
 def document(made: Iterable[Made]) -> Json:
     """What stands at KEY."""
@@ -55,7 +50,7 @@ def _step(one: Made) -> Json:
         "key": one.key,
         "created": record["created"],
         "step": record["step"],
-        "diff_id": record["diff_id"] if one.has_layer else "",
+        "diff_id": record["diff_id"],
         "size": record["size"],
         "below": one.below,
     }
@@ -82,4 +77,4 @@ def _is_step(step: Any) -> bool:
     if not isinstance(below, list) or not all(isinstance(one, str) and is_digest(one) for one in below):
         return False
     size = step.get("size")
-    return type(size) is int and size >= 0 and (not step["diff_id"] or is_digest(step["diff_id"]))
+    return type(size) is int and size >= 0 and is_digest(step["diff_id"])

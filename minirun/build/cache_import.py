@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import os
 
-from minirun.build import cache, cache_format
+from minirun.build import cache_format
 from minirun.build.cache import Cache
 from minirun.build.image_parts import ImageParts
 from minirun.build.progress import Vertex
@@ -47,7 +47,7 @@ class Source:
         self._fetch = fetch
 
     def has(self, step: Json) -> bool:
-        return not step["diff_id"] or step["diff_id"] in self._layers
+        return step["diff_id"] in self._layers
 
     def fetch(self, store: Store, diff_id: str) -> Json:
         """The descriptor of a layer's blob, which is in the store then."""
@@ -96,17 +96,15 @@ class ImportingCache(Cache):
         return None
 
     def _record(self, source: Source, step: Json) -> Record:
-        made: Record = {
+        blob, layer = self._unpacked(source, step)
+        return {
             "created": step["created"],
             "step": step["step"],
-            "layer": cache.NO_LAYER,
+            "layer": layer,
             "diff_id": step["diff_id"],
             "size": step["size"],
-            "blob": None,
+            "blob": blob,
         }
-        if step["diff_id"]:
-            made["blob"], made["layer"] = self._unpacked(source, step)
-        return made
 
     def _unpacked(self, source: Source, step: Json) -> tuple[Json | None, str]:
         """The blob of a step's layer, if it had to be fetched, and the layer's name below layers/."""

@@ -31,3 +31,15 @@ def test_its_users_are_found(minirun, alpine):
 def test_users_are_added_as_its_dockerfiles_do(inside):
     script = "addgroup -S app && adduser -S -G app app && su -s /bin/sh app -c id"
     assert "(app)" in inside("sh", "-c", script).stdout
+
+
+def test_an_image_is_built_on_it(minirun, alpine, tmp_path):
+    (tmp_path / "hello.sh").write_text("#!/bin/sh\nid -un\n")
+    (tmp_path / "Dockerfile").write_text(f"""FROM {alpine}
+RUN addgroup -S app && adduser -S -G app app && apk --no-network info -e musl
+COPY --chown=app:app --chmod=700 hello.sh /home/app/
+USER app
+CMD ["/home/app/hello.sh"]
+""")
+    minirun("build", "--network", "none", "-t", "on-alpine", tmp_path, check=True)
+    assert minirun("run", "--rm", "--network", "none", "on-alpine").stdout == "app\n"

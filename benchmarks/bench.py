@@ -199,8 +199,8 @@ def unpack(bench: Bench) -> Iterator[Row]:
     layout.mkdir()
     call("tar", "-xf", f"{layout}.tar", "-C", layout)
     blob, diff_id = layer_of(layout)
-    program = "import sys; sys.path[:0] = sys.argv[1:3]; from minirun.image.layers import unpack_all; "
-    program += "unpack_all(sys.argv[3], [(sys.argv[4], sys.argv[5])])"
+    program = "import sys; sys.path[:0] = sys.argv[1:3]; from minirun.image import layers; "
+    program += "layers.unpack_all(sys.argv[3], [layers.Packed(sys.argv[4], sys.argv[5])])"
     site = CHECKOUT / ".venv" / "site-packages"
     into = bench.directory / "unpacked"
     ours = [sys.executable, "-I", "-S", "-c", program, CHECKOUT, site, into, blob, diff_id]

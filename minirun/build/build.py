@@ -28,7 +28,9 @@ from minirun.build import (
     context,
     digests,
     dockerfile,
+    keys,
     layer,
+    nodes,
     outputs,
     plan,
     result,
@@ -40,6 +42,7 @@ from minirun.build import (
 from minirun.build.cache import Cache
 from minirun.build.image_parts import ImageParts
 from minirun.build.layer import Layer
+from minirun.build.means import Built, Means
 from minirun.build.network import Network
 from minirun.build.progress import Vertex, Warning
 from minirun.build.source import BuildError, Source, excerpt
@@ -130,7 +133,7 @@ class _Build:
         with self.located():
             found = self.planned(file)
             self.outcome.warnings = calls.warnings(file, self.options, self.contexts[""].ignore, found)
-            means = self.means(found)
+            means = self.shared(found)
             told = outputs.vertices(self.options["outputs"])
             solver = solve.Solver(self.paths, found, means, self.progress)
             self.progress.expect([*solver.vertices.values(), *told])
@@ -224,9 +227,9 @@ class _Build:
 
     # -- what is done --
 
-    def means(self, found: plan.Plan) -> steps.Means:
+    def shared(self, found: plan.Plan) -> Means:
         options = self.options
-        made = steps.Means(self.paths, self.cache(), self.store)
+        made = Means(self.paths, self.cache(), self.store)
         made.tell = self.tell
         made.epoch = options["epoch"]
         made.no_cache = options["no_cache"]
@@ -237,7 +240,7 @@ class _Build:
         made.extra_hosts, made.shm_size = options["extra_hosts"], options["shm_size"]
         made.secrets, made.ssh = options["secrets"], options["ssh"]
         made.rlimits, made.resources = options["rlimits"], dict(options["resources"])
-        if any(isinstance(node, plan.RunStep) for node in found.nodes()):
+        if any(isinstance(node, nodes.RunStep) for node in found.nodes()):
             made.run_state = run_state.RunState(self.paths)
             self.held.callback(made.run_state.close)
             made.network = Network(made.run_state)
@@ -252,13 +255,13 @@ class _Build:
 
         return cache_import.opened(self.store, self.options["cache_from"], self.progress)
 
-    def read_context(self, found: plan.Plan, means: steps.Means) -> None:
+    def read_context(self, found: plan.Plan, means: Means) -> None:
         """The digests of what the steps read from a context: nothing else of it is looked at."""
         reading = [
             (step, place, source)
             for step in found.nodes()
-            if isinstance(step, plan.Step)
-            for place, source in enumerate(steps.sources(step))
+            if isinstance(step, nodes.Step)
+            for place, source in enumerate(keys.sources(step))
             if source and source.node is None
         ]
         if not reading:
@@ -272,16 +275,16 @@ class _Build:
                     self.fetch(step)
                     chosen = steps.select(step, place, means.contexts[source.context])
                 except MinirunError as error:
-                    raise plan.located(error, step.line) from None
+                    raise nodes.located(error, step.line) from None
                 means.selections[step, place] = chosen
                 means.rows[step, place] = rows = chosen.entries(remembered[source.context])
                 means.digests[step, place] = digests.digest(rows)
             for one in remembered.values():
                 one.save()
 
-    def fetch(self, step: plan.Step) -> None:
+    def fetch(self, step: nodes.Step) -> None:
         """What ADD takes from elsewhere: part of what its step is known by, so it comes first."""
-        if isinstance(step, plan.CopyStep) and (step.checksum or any(":" in one for one in step.sources)):
+        if isinstance(step, nodes.CopyStep) and (step.checksum or any(":" in one for one in step.sources)):
             from minirun.build import remote
 
             step.remotes = remote.fetch_all(
@@ -327,12 +330,12 @@ class _Build:
         if any(output.is_image for output in self.options["outputs"]):
             self.outcome.image_id = made.id
 
-    def squashed(self, target: steps.Built) -> list[Layer]:
+    def squashed(self, target: Built) -> list[Layer]:
         """--squash: the layers of the steps as one."""
         from minirun.build import squash
 
         self.has_worked = True
-        base = steps.Built(target.base, []).directories(self.paths)
+        base = Built(target.base, []).directories(self.paths)
         with self.vertex("squashing layers"):
             return squash.squash(
                 self.paths, base, target.base.diff_ids, target.layers, self.options["epoch"], self.store
@@ -428,7 +431,7 @@ def _can_run(platform: str) -> bool:
     return os.path.exists(f"/proc/sys/fs/binfmt_misc/qemu-{name}")
 
 
-def _layers_of(base: plan.Base) -> list[Layer]:
+def _layers_of(base: nodes.Base) -> list[Layer]:
     """Of an image that a build stands on, lowest first."""
     if base.image is None:
         return []

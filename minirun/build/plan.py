@@ -5,13 +5,12 @@
                                          config    as the image will have it
                                          env       what RUN sees and $NAME means: ENV and ARG, the last one wins
                                          history   a line for each instruction
-    Base, RunStep, CopyStep, WorkdirStep       the nodes of the graph that solve.py walks
 
 Only what the target reaches is planned, so a stage that nothing needs may be wrong.  Images are looked up on the way (a
 base says what is in the environment), by functions that are handed in: nothing here touches a disk or a network.
 
 See      docs.docker.com "Dockerfile reference"; moby/buildkit frontend/dockerfile/dockerfile2llb
-Next     solve.py
+Next     nodes.py
 """
 
 from __future__ import annotations
@@ -19,8 +18,21 @@ from __future__ import annotations
 import copy as copying
 
 from minirun.build import history, mounts, scopes, stages
+from minirun.build.nodes import (
+    SCRIPTS,
+    SHELL,
+    Base,
+    CopyStep,
+    Node,
+    PlanError,
+    RunStep,
+    Source,
+    Step,
+    WorkdirStep,
+    located,
+)
 from minirun.errors import MinirunError, UsageError
-from minirun.image import instructions, platforms, reference, words
+from minirun.image import instructions, platforms, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +40,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.build.dockerfile import Line
-    from minirun.build.remote import Remote
     from minirun.image.image import Image
 
     Json = dict[str, Any]
@@ -36,118 +47,9 @@ if TYPE_CHECKING:
 PATH = (
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # of `FROM scratch`, as BuildKit sets it
 )
-SHELL = ["/bin/sh", "-c"]
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _URLS = ("http://", "https://")
 PREDEFINED = frozenset(_PROXIES) | {name.lower() for name in _PROXIES}  # ARGs without a declaration
-SCRIPTS = "/dev/pipes"  # where a heredoc that begins with #! is to be found, as with BuildKit
-
-
-class PlanError(MinirunError):
-    """What is wrong with an instruction; `line` and `end` are its place in the file."""
-
-    def __init__(self, message: str, hint: str, line: Line) -> None:
-        super().__init__(message, hint)
-        self.line, self.end = line.start, line.end
-
-
-class Base:
-    """What a stage begins with: an image, or nothing."""
-
-    def __init__(self, image: Image | None, name: str) -> None:
-        self.image = image
-        self.name = name  # as shown
-        self.label = ""
-
-    @property
-    def diff_ids(self) -> list[str]:
-        return self.image.diff_ids if self.image else []
-
-
-def _shown(base: Base) -> str:
-    """An image by its whole name, as BuildKit shows it: `docker.io/library/busybox:latest`."""
-    try:
-        return str(reference.parse(base.name)) if base.image else base.name
-    except UsageError:  # an id
-        return base.name
-
-
-class Step:
-    """One instruction that changes files.  What is the same for all kinds."""
-
-    kind = ""
-
-    def __init__(self, parent: Node, line: Line, shown: str) -> None:
-        self.parent = parent
-        self.line = line
-        self.shown = shown  # the instruction as written, on one line
-        self.label = ""  # "[builder 2/4] RUN make", once the stage is complete
-        self.stage = ""
-
-    def needs(self) -> list[Node]:
-        """What has to be there before it can begin."""
-        return [self.parent]
-
-
-class RunStep(Step):
-    kind = "run"
-
-    def __init__(self, parent: Node, line: Line, shown: str) -> None:
-        super().__init__(parent, line, shown)
-        self.args: list[str] = []
-        self.files: list[tuple[str, str]] = []  # (name, text): scripts of heredocs, below SCRIPTS
-        self.env: dict[str, str] = {}
-        self.arguments: list[str] = []  # those of `env` that are ARGs
-        self.hidden_env: dict[str, str] = {}  # proxies: neither in the key nor in the history
-        self.user = ""
-        self.workdir = "/"
-        self.shell = SHELL
-        self.mounts: list[mounts.Mount] = []
-        self.sources: list[Source | None] = []  # of the mounts: what a bind or a cache is filled from
-        self.network = "default"
-        self.insecure = False
-
-    def needs(self) -> list[Node]:
-        return [self.parent, *(source.node for source in self.sources if source and source.node)]
-
-
-class CopyStep(Step):
-    kind = "copy"
-
-    def __init__(self, parent: Node, line: Line, shown: str, source: Source) -> None:
-        super().__init__(parent, line, shown)
-        self.source = source
-        self.instruction: stages.Copy
-        self.sources: list[str] = []
-        self.files: list[tuple[str, bytes]] = []  # (name, content) of heredocs
-        self.target = ""
-        self.exclude: list[str] = []
-        self.remotes: dict[str, Remote] = {}  # what came for those sources that are addresses
-        self.chown = self.chmod = self.checksum = ""
-        self.workdir = "/"
-
-    def needs(self) -> list[Node]:
-        return [self.parent, *([self.source.node] if self.source.node else [])]
-
-
-class WorkdirStep(Step):
-    kind = "workdir"
-
-    def __init__(self, parent: Node, line: Line, shown: str, path: str, user: str) -> None:
-        super().__init__(parent, line, shown)
-        self.path = path
-        self.user = user
-
-
-Node = Base | Step
-
-
-class Source:
-    """Where COPY --from or a mount reads: a context by its name ("" is the build's own), or a node."""
-
-    def __init__(self, context: str = "", node: Node | None = None) -> None:
-        self.context = context
-        self.node = node
 
 
 class State:
@@ -386,7 +288,7 @@ class Plan:
             step.stage = stage.name or f"stage-{stage.index}"
             step.label = f"[{' '.join([*names, f'{number}/{total}'])}] {step.shown}"
         if isinstance(state.base_node, Base) and not state.base_node.label:
-            state.base_node.label = f"[{' '.join([*names, f'1/{total}'])}] FROM {_shown(state.base_node)}"
+            state.base_node.label = f"[{' '.join([*names, f'1/{total}'])}] FROM {state.base_node.shown}"
 
     # -- instructions --
 
@@ -605,11 +507,6 @@ def shown(line: Line) -> str:
         return first
     script = line.heredocs[0].text.strip().splitlines() or [""]
     return f"{first} ({script[0]}{'...' if len(script) > 1 else ''})"
-
-
-def located(error: MinirunError, line: Line) -> MinirunError:
-    """The same error, with its place in the file."""
-    return error if isinstance(error, PlanError) else PlanError(error.message, error.hint, line)
 
 
 def _circular(name: str) -> str:

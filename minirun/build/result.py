@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.build.cache import Record
-    from minirun.build.plan import State, Step
+    from minirun.build.nodes import Step
+    from minirun.build.plan import State
 
     Json = dict[str, Any]
 

@@ -18,7 +18,7 @@ import os
 import posixpath
 
 from minirun.build import bind_sources, cache_mounts
-from minirun.build.plan import SCRIPTS
+from minirun.build.nodes import SCRIPTS
 from minirun.engine import filling
 from minirun.engine.options import mounts as points
 from minirun.errors import MinirunError, NotFoundError, UsageError

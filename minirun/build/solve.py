@@ -8,7 +8,7 @@ A step that starts from a stage which the target does not need is not in the gra
 ends those that still run; what was complete by then stays in the cache.
 
 See      poll(2)
-Next     steps.py
+Next     means.py
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import os
 import select
 
 from minirun.build import cache as caching
-from minirun.build import history, plan, steps
+from minirun.build import history, keys, nodes, steps
 from minirun.build import layer as layers
 from minirun.build.cache_format import Made
 from minirun.build.explain_run import Tracing
 from minirun.build.jobs import Job
+from minirun.build.means import Built
 from minirun.build.progress import Vertex
 from minirun.errors import MinirunError
 
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from minirun.build.cache import Record
-    from minirun.build.plan import Node, Plan, Step
+    from minirun.build.means import Means
+    from minirun.build.nodes import Node, Step
+    from minirun.build.plan import Plan
     from minirun.build.progress import Progress
-    from minirun.build.steps import Means
     from minirun.paths import Paths
 
     Json = dict[str, Any]
@@ -59,11 +61,11 @@ class Solver:
     def __init__(self, paths: Paths, found: Plan, means: Means, progress: Progress) -> None:
         self.paths = paths
         self.nodes = found.nodes()
-        self.steps = [node for node in self.nodes if isinstance(node, plan.Step)]
+        self.steps = [node for node in self.nodes if isinstance(node, nodes.Step)]
         self.cache = means.cache
         self.means = means
         self.progress = progress
-        self.built: dict[Node, steps.Built] = {}
+        self.built: dict[Node, Built] = {}
         self.records: dict[Step, Record] = {}
         self.hits: dict[Step, bool] = {}
         self.inputs: dict[Step, Json] = {}
@@ -87,8 +89,8 @@ class Solver:
         """Take or begin what is ready; returns what is not.  Nodes come after what they need, so one pass does."""
         left: list[Node] = []
         for node in waiting:
-            if isinstance(node, plan.Base):
-                self.built[node] = steps.Built(node, [])
+            if isinstance(node, nodes.Base):
+                self.built[node] = Built(node, [])
                 self.progress.cached(self.vertices[node])
             elif not all(need in self.built for need in node.needs()) or not self._begin(node):
                 left.append(node)
@@ -96,7 +98,7 @@ class Solver:
 
     def _begin(self, step: Step) -> bool:
         """From the cache, or by a job; False where there is no room for one."""
-        self.inputs[step] = steps.first_inputs(step, self.means, self.built)
+        self.inputs[step] = keys.first_inputs(step, self.means, self.built)
         key = caching.key(step.kind, **self.inputs[step])
         record = None if self._is_unwanted(step) else self.cache.find(key)
         if record:
@@ -105,19 +107,19 @@ class Solver:
         if len(self._running) >= self._limit:
             return False
         parents = self.built[step.parent].directories(self.paths)
-        sources = steps.source_directories(step, self.built, self.paths)
+        sources = keys.source_directories(step, self.built, self.paths)
         work = steps.Work(step, key, self.means, self.built[step.parent].diff_ids, parents, sources)
         work.ignores_cache = self._is_unwanted(step)
         self.progress.start(self.vertices[step])
         self._works[step] = work
-        if isinstance(step, plan.RunStep):
+        if isinstance(step, nodes.RunStep):
             self._prepare_run(step, work)
         job = Job(work)
         job.tracing = work.tracing
         self._running[job] = step
         return True
 
-    def _prepare_run(self, step: plan.RunStep, work: steps.Work) -> None:
+    def _prepare_run(self, step: nodes.RunStep, work: steps.Work) -> None:
         """What a RUN's child finds when it begins."""
         if self.means.tell:
             work.tracing = Tracing()
@@ -172,7 +174,7 @@ class Solver:
         self._complete(step, report["record"], hit=report["hit"])
 
     def _words(self, step: Step, code: int) -> str:
-        command = " ".join(step.args) if isinstance(step, plan.RunStep) else step.shown
+        command = " ".join(step.args) if isinstance(step, nodes.RunStep) else step.shown
         return f"process {history.quoted(command)} did not complete successfully: exit code: {code}"
 
     def _drain(self, job: Job, step: Step) -> None:
@@ -195,7 +197,7 @@ class Solver:
 
     def _complete(self, step: Step, record: Record, *, hit: bool) -> None:
         below = self.built[step.parent]
-        self.built[step] = steps.Built(below.base, [*below.layers, caching.layer_of(record)])
+        self.built[step] = Built(below.base, [*below.layers, caching.layer_of(record)])
         self.records[step] = record
         self.hits[step] = hit
         if hit:
@@ -226,7 +228,7 @@ class Solver:
         found = []
         for step in self.steps:
             places[step.stage] = places.get(step.stage, 0) + 1
-            above = step.parent if isinstance(step.parent, plan.Step) else None
+            above = step.parent if isinstance(step.parent, nodes.Step) else None
             found.append(
                 {
                     "label": step.label,
@@ -234,10 +236,10 @@ class Solver:
                     "place": places[step.stage],
                     "kind": step.kind,
                     "shown": step.shown,
-                    "arguments": step.arguments if isinstance(step, plan.RunStep) else [],
+                    "arguments": step.arguments if isinstance(step, nodes.RunStep) else [],
                     "inputs": self.inputs[step],
                     "rows": [
-                        self.means.rows.get((step, place)) for place, _ in enumerate(steps.sources(step))
+                        self.means.rows.get((step, place)) for place, _ in enumerate(keys.sources(step))
                     ],
                     "layer": self.records[step]["layer"],
                     "hit": self.hits[step],

@@ -17,8 +17,8 @@ import contextlib
 import os
 
 from minirun.build import cache as caching
-from minirun.build import copying, digests, ownership, plan, run, selection
-from minirun.build.layer import Layer, Workspace
+from minirun.build import copying, digests, keys, nodes, ownership, run, selection
+from minirun.build.layer import Workspace
 from minirun.build.run_mounts import Supply
 from minirun.build.tree import Tree
 from minirun.engine import records
@@ -30,137 +30,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
-    from typing import Any
 
-    from minirun.build.cache import Cache, Record
-    from minirun.build.digests import Row
-    from minirun.build.explain_run import Tell, Tracing
+    from minirun.build.cache import Record
+    from minirun.build.explain_run import Tracing
     from minirun.build.jobs import Report
-    from minirun.build.network import Network
-    from minirun.build.options import Agent, Secret
-    from minirun.build.plan import CopyStep, Node, RunStep, Source, Step, WorkdirStep
-    from minirun.build.run_state import RunState
+    from minirun.build.means import Means
+    from minirun.build.nodes import CopyStep, RunStep, Step, WorkdirStep
     from minirun.build.selection import Order, Selection
-    from minirun.image.store import Store
-    from minirun.paths import Paths
-    from minirun.runtime.config import Rlimit
-
-
-class Means:
-    """What all steps of a build share."""
-
-    def __init__(self, paths: Paths, cache: Cache, store: Store) -> None:
-        self.paths = paths
-        self.cache = cache
-        self.store = store
-        self.epoch: int | None = None  # SOURCE_DATE_EPOCH
-        self.no_cache = False
-        self.no_cache_stages: frozenset[str] = frozenset()
-        self.packed: frozenset[Step] = frozenset()  # steps whose layers will be in the image
-        self.contexts: dict[str, Tree] = {}
-        self.selections: dict[
-            tuple[Step, int], Selection
-        ] = {}  # of what is read from a context, by the place in the step
-        self.rows: dict[tuple[Step, int], list[Row]] = {}  # what digests.py says of it
-        self.digests: dict[tuple[Step, int], str] = {}
-        self.run_state: RunState
-        self.extra_hosts: list[list[str]] = []
-        self.shm_size = 0
-        self.rlimits: list[Rlimit] = []
-        self.resources: dict[str, Any] = {}
-        self.secrets: dict[str, Secret] = {}
-        self.ssh: dict[str, Agent] = {}
-        self.network: Network  # of all RUNs
-        self.tell: Tell | None = None  # of --explain
-
-
-class Built:
-    """A node that is there: the base it stands on, and the layers of the steps since."""
-
-    def __init__(self, base: plan.Base, layers: list[Layer]) -> None:
-        self.base = base
-        self.layers = layers
-
-    @property
-    def diff_ids(self) -> list[str]:
-        return [*self.base.diff_ids, *(layer.diff_id for layer in self.layers)]
-
-    @property
-    def chain_id(self) -> str:
-        """What it is, by content; "" for nothing at all."""
-        return chain.chain_ids(self.diff_ids)[-1] if self.diff_ids else ""
-
-    def directories(self, paths: Paths) -> list[str]:
-        """For overlayfs's lowerdir, lowest first.  What is not unpacked yet is unpacked now."""
-        below = self.base.image.layer_paths() if self.base.image else []
-        return chain.each_once([*below, *(layer.path(paths) for layer in self.layers)])
-
-
-# ---- keys -------------------------------------------------------------------------------------------------
-
-
-def first_inputs(step: Step, means: Means, built: dict[Node, Built]) -> dict[str, Any]:
-    """What it is looked for by at first: stages that it reads from are told by their layers."""
-    read = []
-    for place, source in enumerate(sources(step)):
-        if source is None or source.node is None:
-            read.append(means.digests.get((step, place), ""))
-        else:
-            read.append(f"chain {built[source.node].chain_id}")
-    return inputs(step, means, built[step.parent].chain_id, read)
-
-
-def inputs(step: Step, means: Means, parent: str, read: list[str]) -> dict[str, Any]:
-    """All that decides what a step makes; `read` are digests of what it reads, in the order of its sources."""
-    found: dict[str, Any] = {"parent": parent, "read": read, "epoch": means.epoch}
-    if isinstance(step, plan.RunStep):
-        found |= {
-            "args": step.args,
-            "files": step.files,
-            "env": step.env,
-            "user": step.user,
-            "workdir": step.workdir,
-            "network": step.network,
-            "insecure": step.insecure,
-            "mounts": [vars(mount) for mount in step.mounts],
-            "hosts": means.extra_hosts,
-        }
-    elif isinstance(step, plan.CopyStep):
-        instruction = step.instruction
-        found |= {
-            "word": "ADD" if instruction.is_add else "COPY",
-            "target": step.target,
-            "workdir": step.workdir,
-            "chown": step.chown,
-            "chmod": step.chmod,
-            "link": instruction.link,
-            "parents": instruction.parents,
-            "unpack": instruction.unpack,
-        }
-        if instruction.link and not _needs_names(step):
-            found["parent"] = ""  # it is laid over whatever is there
-    elif isinstance(step, plan.WorkdirStep):
-        found |= {"path": step.path, "user": step.user}
-    return found
-
-
-def _needs_names(step: CopyStep) -> bool:
-    """Whether --chown has names, which the image's /etc/passwd and /etc/group explain."""
-    return bool(step.chown) and not all(part.isdecimal() for part in step.chown.split(":"))
-
-
-def sources(step: Step) -> list[Source | None]:
-    """Where it reads, in its instruction's order."""
-    if isinstance(step, plan.CopyStep):
-        return [step.source]
-    return list(step.sources) if isinstance(step, plan.RunStep) else []
-
-
-def source_directories(step: Step, built: dict[Node, Built], paths: Paths) -> list[list[str]]:
-    """The layers of the stages and images it reads from, lowest first; [] for a context."""
-    return [
-        built[source.node].directories(paths) if source and source.node else [] for source in sources(step)
-    ]
 
 
 def order_of(step: CopyStep) -> Order:
@@ -240,7 +116,7 @@ class Work:
                 self.means.selections[self.step, place] = chosen
                 read.append(chosen.digest(nothing))
         parent = chain.chain_ids(self.diff_ids)[-1] if self.diff_ids else ""
-        self.keys.append(caching.key(self.step.kind, **inputs(self.step, self.means, parent, read)))
+        self.keys.append(caching.key(self.step.kind, **keys.inputs(self.step, self.means, parent, read)))
         record = self._known()
         if record:
             self.means.cache.add(self.keys[0], record)
@@ -249,22 +125,22 @@ class Work:
     def _do(self, workspace: Workspace, streams: tuple[int, int, int]) -> int:
         """The work itself; returns the exit code of a RUN."""
         step = self.step
-        if isinstance(step, plan.RunStep):
+        if isinstance(step, nodes.RunStep):
             with self.tracing.on() if self.tracing else contextlib.nullcontext():
                 trace.step("overlay", "the layers so far below, read-only; what the RUN changes on top")
                 workspace.mount(self.below)
                 return self._run(step, workspace, streams)
-        is_linked = isinstance(step, plan.CopyStep) and step.instruction.link
+        is_linked = isinstance(step, nodes.CopyStep) and step.instruction.link
         workspace.mount([] if is_linked else self.below)
-        if isinstance(step, plan.CopyStep):
+        if isinstance(step, nodes.CopyStep):
             self._copy(step, workspace)
-        elif isinstance(step, plan.WorkdirStep):
+        elif isinstance(step, nodes.WorkdirStep):
             make_workdir(workspace.merged, step, self.means.epoch)
         return 0
 
     def open_shell(self, streams: tuple[int, int, int], console: socket.socket) -> int:
         """A shell in the state before a RUN, on a tree of its own that nothing is kept of."""
-        assert isinstance(self.step, plan.RunStep)
+        assert isinstance(self.step, nodes.RunStep)
         workspace = Workspace(self.means.paths)
         try:
             workspace.mount(self.below)
@@ -276,7 +152,7 @@ class Work:
         with contextlib.ExitStack() as opened:
             root = opened.enter_context(_opened(workspace.merged))
             users = None
-            if step.instruction.link and _needs_names(step):
+            if step.instruction.link and keys.needs_names(step):
                 users = opened.enter_context(_opened(_view(workspace, "users", self.below)))
             changed = copying.copy(
                 self.means.selections[step, 0],
@@ -345,9 +221,9 @@ class Work:
 
 def select(step: Step, place: int, tree: Tree) -> Selection:
     """What the step reads of a tree: its COPY's sources, or a mount's."""
-    if isinstance(step, plan.CopyStep):
+    if isinstance(step, nodes.CopyStep):
         return selection.select(tree, order_of(step))
-    assert isinstance(step, plan.RunStep)
+    assert isinstance(step, nodes.RunStep)
     return selection.select_path(tree, step.mounts[place].source or "/")
 
 

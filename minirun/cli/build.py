@@ -163,25 +163,31 @@ def warnings(found: list[Warning], file: Source | None, *, expand: bool) -> list
 
 
 def _show_check(options: BuildOptions, outcome: Outcome) -> int:
-    """`--check`: what was found, on standard output; the exit code says whether there was anything."""
+    """`--check`: what was found, on standard output; the exit code says whether a rule was among it."""
     found = outcome.warnings
     if options["call_format"] == "json":
         say(as_json(found, outcome.source))
     else:
         for line in findings(found, outcome.source):
             say(line)
-    return 1 if found else 0
+    return 0 if all(map(_is_hint, found)) else 1
 
 
 def findings(found: list[Warning], file: Source | None) -> list[str]:
-    if not found:
-        return ["Check complete, no warnings found."]
-    count = "1 warning has" if len(found) == 1 else f"{len(found)} warnings have"
-    lines = [f"Check complete, {count} been found!"]
-    for warning in found:
-        title = " - ".join(filter(None, (warning.rule, warning.url)))
-        lines += ["", f"WARNING: {title}", warning.message, *_excerpt(warning, file)]
+    """The rules' first, as Docker prints them; then hints of our own."""
+    warnings = [warning for warning in found if not _is_hint(warning)]
+    count = "1 warning has" if len(warnings) == 1 else f"{len(warnings)} warnings have"
+    lines = [f"Check complete, {count} been found!" if warnings else "Check complete, no warnings found."]
+    for warning in sorted(found, key=_is_hint):
+        word = "HINT" if _is_hint(warning) else "WARNING"
+        title = " - ".join(filter(None, (warning.rule.removeprefix("hint:"), warning.url)))
+        lines += ["", f"{word}: {title}", warning.message, *_excerpt(warning, file)]
     return lines
+
+
+def _is_hint(warning: Warning) -> bool:
+    """No rule of Docker's, and no fault."""
+    return warning.rule.startswith("hint:")
 
 
 def _excerpt(warning: Warning, file: Source | None) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from minirun.build import dockerfile, plan, stages
-from minirun.build.plan import CopyStep, Plan, RunStep, Step, WorkdirStep
+from minirun.build.nodes import CopyStep, RunStep, Step, WorkdirStep
+from minirun.build.plan import Plan
 from minirun.errors import MinirunError, NotFoundError
 
 

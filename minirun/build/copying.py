@@ -96,7 +96,7 @@ def _unpack(root: int, source: Source, target: Target, style: Style, changed: li
     return True
 
 
-def make_directory(root: int, path: str, owner: tuple[int, int], epoch: int | None) -> None:
+def make_directory(root: int, path: str, owner: tuple[int, int] | None, epoch: int | None) -> None:
     """WORKDIR: the directory, and those above it that are missing.  Raises MinirunError."""
     style = Style(owner, None, None if epoch is None else epoch * 10**9)
     target = Target(root, Order([], path), style, several=False)
@@ -197,8 +197,9 @@ class Target:
                     raise MinirunError(wrong.format(path)) from None
                 return
             with opened(parent, name) as fd:
-                os.fchown(fd, *(self._style.owner or (0, 0)))
-                os.fchmod(fd, 0o755)
+                if self._style.owner:
+                    os.fchown(fd, *self._style.owner)
+                os.fchmod(fd, 0o755 | os.fstat(fd).st_mode & stat.S_ISGID)  # which it has from the one above
         self._touched |= {above, path}
 
     def finish(self) -> None:

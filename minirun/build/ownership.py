@@ -41,8 +41,10 @@ def owner(text: str, root: int) -> Owner | None:
     return uid, _group(group, root) if group else gid
 
 
-def owner_of_workdir(user: str, root: int) -> Owner:
+def owner_of_workdir(user: str, root: int) -> Owner | None:
     """Whose WORKDIR's directories are after USER.  A name that is not there yet is no error: it may come later."""
+    if not user:
+        return None
     name, _, group = user.partition(":")
     uid = gid = 0
     try:

@@ -231,4 +231,105 @@ CASES: dict[str, Case] = {
         COPY --from=one /dl/relative /e
         """
     ),
+    "destinations with dots": case("FROM busybox\nCOPY d/. /x/.\nCOPY f /y/../z\nCOPY d /w/..//v/", SOURCES),
+    "a file into a directory called dot": case("FROM busybox\nCOPY f /d/.", SOURCES),
+    "sources with slashes": case(
+        """FROM busybox
+        COPY ./f /a
+        COPY d/ /b
+        COPY ./d/sub/ /c
+        COPY d//one /d
+        COPY to-d/ /e
+        COPY to-d/sub /g
+        """,
+        SOURCES,
+    ),
+    "COPY from a stage by wildcards": case(
+        """FROM busybox AS one
+        RUN mkdir -p /d/s1 /d/s2 && touch /d/s1/a /d/s2/b /d/c.x /d/e.x && ln -s c.x /d/l
+        FROM busybox
+        COPY --from=one /d/*.x /x/
+        COPY --from=one /d/s? /y/
+        COPY --from=one /d/s*/* /z/
+        COPY --from=one /d/l /l
+        COPY --from=one d/. ./w
+        """
+    ),
+    "files of a directory over links": case(
+        "FROM busybox\nRUN mkdir /t && ln -s /nowhere /t/f && ln -s /etc/passwd /t/g\nCOPY s /t",
+        {"s/f": "2", "s/g": "3"},
+    ),
+    "one path in several layers": case(
+        """FROM busybox
+        COPY f /p
+        RUN rm /p && mkdir /p && touch /p/x
+        COPY f /p/f
+        RUN rm -r /p && ln -s /tmp /p
+        COPY f /p/g
+        RUN rm /p && echo end > /p
+        """,
+        SOURCES,
+    ),
+    "what was removed comes again": case(
+        """FROM busybox
+        COPY d /d
+        RUN rm -r /d
+        COPY d/sub /d/sub
+        RUN rm -r /d/sub && mkdir -m 700 /d/sub
+        COPY f /d/sub/f
+        """,
+        SOURCES,
+    ),
+    "hard links of a stage": case(
+        """FROM busybox AS one
+        RUN mkdir /d && echo 1 > /d/a && ln /d/a /d/b
+        RUN ln /d/a /d/c && chmod 600 /d/b
+        FROM scratch
+        COPY --from=one /d /d
+        COPY --from=one /d/a /d/b /e/
+        """
+    ),
+    "devices of a stage": case(
+        """FROM busybox AS one
+        RUN mkdir /d && mknod /d/c c 1 5 && mknod /d/b b 7 99 && chmod 640 /d/c && chown 5:6 /d/b
+        FROM busybox
+        COPY --from=one /d /d
+        """
+    ),
+    "sparse and empty files": case(
+        """FROM busybox AS one
+        RUN dd if=/dev/zero of=/s bs=1 count=0 seek=5000000 2>/dev/null && echo end >> /s && : > /e
+        FROM busybox
+        COPY --from=one /s /e /x/
+        """
+    ),
+    "ADD of directories, files and links": case(
+        "FROM busybox\nADD d f /x/\nADD to-d /y\nADD to-f /z\nADD private/* /w/", SOURCES
+    ),
+    "ADD of an archive to a place that is there": case(
+        """FROM busybox
+        RUN mkdir -m 711 /x && echo keep > /x/keep
+        ADD a.tar /x
+        ADD a.tar .
+        WORKDIR /w
+        ADD a.tar .
+        ADD a.tar s/
+        """,
+        {"a.tar": tar({"in/": directory(0o750), "in/f": "1", "x/y": "2"})},
+    ),
+    "ADD of an archive with links out": case(
+        "FROM busybox\nRUN mkdir /x\nADD a.tar /x",
+        {"a.tar": tar({"l": symlink("/etc"), "m": symlink("../.."), "n": symlink("l/passwd")})},
+    ),
+    "a directory that hands its group down": case(
+        """FROM busybox
+        RUN mkdir /x && chgrp 7 /x && chmod 2775 /x
+        COPY f d /x/
+        COPY f /x/new/dir/
+        COPY --chown=5 f /x/own/
+        RUN echo 1 > /x/run; mkdir /x/dir
+        WORKDIR /x/work
+        """,
+        SOURCES,
+    ),
 }

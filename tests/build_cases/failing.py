@@ -125,4 +125,26 @@ CASES: dict[str, Case] = {
     ),
     "a Dockerfile that is not there": case("", {"f": ""}, "-f", "nosuch", fails="no such file or directory"),
     "a context that is not there": case("", {"f": ""}, context="nosuch", fails="nosuch"),
+    "RUN that is killed": case("FROM busybox\nRUN sh -c 'kill -9 $$'; exit $?", fails="exit code: 137"),
+    "LABEL without a name": case("FROM busybox\nLABEL =x", fails="names can not be blank"),
+    "LABEL with a comment": case("FROM busybox\nLABEL a=b #c", fails='can\'t find = in "#c"'),
+    "ARG of an empty name": case("FROM busybox\nARG =x", fails="names can not be blank"),
+    "a list with a number": case(
+        'FROM busybox\nCMD ["a", 1]', fails="arrays must be comprised of strings only"
+    ),
+    "VOLUME with quotes around blanks": case(
+        'FROM busybox\nVOLUME "/a b"', fails="looking for matching double-quote"
+    ),
+    "a comment behind FROM": case("FROM busybox # c", fails="FROM requires either one or three arguments"),
+    "a directive twice": case(
+        "# escape=`\n# escape=`\nFROM busybox", fails="only one escape parser directive can be used"
+    ),
+    "VOLUME of the empty variable": case(
+        "FROM busybox\nVOLUME $NOTHING", fails="VOLUME specified can not be an empty string"
+    ),
+    "COPY below a file": case("FROM busybox\nCOPY f /etc/passwd/x", {"f": ""}, fails="not a directory"),
+    "an ignore file with a bad pattern": case(
+        "FROM busybox\nCOPY . /x", {".dockerignore": "[\n", "f": ""}, fails="syntax error in pattern"
+    ),
+    "an ONBUILD that fails": case("FROM busybox AS a\nONBUILD RUN exit 3\nFROM a", fails="exit code: 3"),
 }

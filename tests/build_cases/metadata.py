@@ -314,4 +314,75 @@ CASES: dict[str, Case] = {
         ENV TAB="a\tb"
         """
     ),
+    "blanks behind an escape": case("FROM busybox\nRUN echo one \\  \n  two > /f\nENV A=1 \\\t\n B=2\n"),
+    "an escape at the end of the file": case("FROM busybox\nRUN echo one > /f \\\n"),
+    "words joined by an escape": case("FROM busybox\nENV A=one\\\ntwo B=3\nRUN ec\\\nho x > /f"),
+    "tabs between words": case('FROM\tbusybox\n\tENV\tA=1\tB=2\nEXPOSE\t80\t81\nVOLUME\t/a\t/b\nCMD\t["a"]'),
+    "lists of every kind": case(
+        r"""FROM busybox
+        CMD ["\u0041", "a\tb", "", "\\"]
+        ENTRYPOINT [ ]
+        VOLUME [ "/x" ]
+        SHELL ["/bin/sh" , "-c"]
+        """
+    ),
+    "a list over several lines": case(
+        'FROM busybox\nCMD ["a", \\\n  "b", \\\n# comment\n  "c"]\nLABEL x="1" \\\n\n y=2'
+    ),
+    "LABEL that looks odd": case(
+        """FROM busybox
+        LABEL a b=c
+        LABEL "x"='y' z=
+        LABEL a.b/c-d=$HOME e='$HOME'
+        """
+    ),
+    "ENV that looks odd": case(
+        """FROM busybox
+        ENV a b=c
+        ENV x   y
+        ENV q 'single' "double"
+        ENV e a\\ b
+        ENV h $PATH:$a
+        """
+    ),
+    "directives in capitals": case("# ESCAPE = `\n# escape is set above\nFROM busybox\nENV A=a\\b B=c` \n"),
+    "directives after a comment": case("# a comment\n# escape=`\nFROM busybox\nENV A=a\\\\b\n"),
+    "directives after one nobody knows": case("# nobody=knows\n# escape=`\nFROM busybox\nENV A=a\\\\b\n"),
+    "HEALTHCHECK over lines": case(
+        """FROM busybox
+        HEALTHCHECK --interval=5m \\
+          --timeout=3s \\
+          CMD curl -f http://localhost/ \\
+            || exit 1
+        """
+    ),
+    "HEALTHCHECK in small letters": case(
+        "FROM busybox\nhealthcheck none\nFROM busybox\nHealthcheck cmd true"
+    ),
+    "STOPSIGNAL in small letters": case("FROM busybox\nSTOPSIGNAL sigterm\nSTOPSIGNAL kill\nSTOPSIGNAL 64"),
+    "ONBUILD of many kinds": case(
+        """FROM busybox
+        ONBUILD HEALTHCHECK NONE
+        onbuild user  5
+        ONBUILD   CMD ["a"]
+        ONBUILD LABEL x="a b"
+        """
+    ),
+    "MAINTAINER with quotes": case('FROM busybox\nMAINTAINER "Jane  Doe" <j@x>'),
+    "EXPOSE several": case("FROM busybox\nEXPOSE 443 80 80/tcp 1000-1002/udp\nEXPOSE $NOTHING"),
+    "USER and WORKDIR of nothing": case(
+        """FROM busybox
+        USER 5
+        USER $NOTHING
+        WORKDIR /a
+        WORKDIR $NOTHING
+        RUN pwd > /tmp/p; id -u >> /tmp/p
+        """
+    ),
+    "--platform of this machine": case(
+        "FROM --platform=linux/amd64 busybox AS a\nFROM --platform=linux/amd64 a\nENV A=1"
+    ),
+    "an image with an empty PATH": case(
+        "FROM parent-without-path\nENV B=1", bases={"parent-without-path": "FROM scratch\nENV PATH="}
+    ),
 }

@@ -180,4 +180,45 @@ CASES: dict[str, Case] = {
     ),
     "a pipe and its exit code": case("FROM busybox\nRUN false | true; echo done > /out"),
     "processes that are left": case("FROM busybox\nRUN sleep 100 & echo started > /out"),
+    "umask and modes of RUN": case(
+        """FROM busybox
+        RUN umask 077; echo 1 > /f; mkdir /d; (umask 0; echo 2 > /g)
+        RUN cp -a /f /h && mkdir -m 2755 /i
+        """
+    ),
+    "a directory that becomes a link": case(
+        """FROM busybox
+        RUN mkdir /d && echo 1 > /d/f && mkdir /e
+        RUN rm -r /d && ln -s e /d
+        RUN echo 2 > /d/g && rm -r /e && echo 3 > /e
+        """
+    ),
+    "renames": case(
+        """FROM busybox
+        RUN mkdir -p /a/b && echo 1 > /a/b/f
+        RUN mv /a /c
+        RUN mv /c/b /a && mv /etc/group /etc/renamed
+        RUN mv /home /house && mv /house/ /home
+        """
+    ),
+    "many small changes": case("FROM busybox\n" + "".join(f"RUN echo {n} > /f{n % 3}\n" for n in range(12))),
+    "exec form and WORKDIR": case(
+        r"""FROM busybox
+        WORKDIR /w
+        RUN ["cp", "/etc/passwd", "here"]
+        RUN printf "#!/bin/sh\npwd > pwd" > run && chmod 755 run
+        RUN ["./run"]
+        """
+    ),
+    "standard input and the terminal": case("FROM busybox\nRUN cat > /in; tty > /tty; echo $$ > /pid"),
+    "limits of RUN": case(
+        "FROM busybox\nRUN ulimit -c > /c; cat /proc/sys/kernel/hostname > /host; cat /proc/self/oom_score_adj > /oom"
+    ),
+    "what root may do in RUN": case(
+        """FROM busybox
+        RUN mkdir /d && chown 5:6 /d && chmod 000 /d && touch /d/x; mknod /n c 1 3; echo $? > /mknod
+        RUN mount -t tmpfs x /d 2>/dev/null; echo $? > /mount; hostname other 2>/dev/null; echo $? > /hostname
+        RUN chroot / true; echo $? > /chroot; echo x > /proc/sys/vm/swappiness; echo $? > /proc-sys
+        """
+    ),
 }

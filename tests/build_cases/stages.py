@@ -131,4 +131,48 @@ CASES: dict[str, Case] = {
         "FROM busybox\nCOPY . /x\nCOPY a /y",
         {"a": directory(0o700), "a/b": directory(0o711), "a/b/c": file("1", mode=0o600)},
     ),
+    "target of a stage in the middle": case(
+        """FROM busybox AS a
+        RUN echo a > /a
+        FROM busybox AS b
+        RUN exit 1
+        FROM a AS c
+        RUN exit 1
+        """,
+        {},
+        "--target",
+        "a",
+    ),
+    "labels and arguments with equal signs": case(
+        "FROM busybox\nARG V\nLABEL v=$V", {}, "--label", "x=a=b", "--label", "y=", "--build-arg", "V=1=2"
+    ),
+    "an ignore file of odd lines": case(
+        "FROM busybox\nCOPY . /x/",
+        {
+            ".dockerignore": "\ufeff# bom\r\na\r\n\\#hash\nq/**/r\n!keep/\nspace \\ x\n../out\n[ab]c\n?\n",
+            **dict.fromkeys(
+                ("a", "#hash", "keep/k", "ac", "bc", "cc", "z", "q/r", "q/s/r", "q/s/t", "out"), "1"
+            ),
+        },
+    ),
+    "an ignore file with exceptions by wildcards": case(
+        "FROM busybox\nCOPY . /x/",
+        {
+            ".dockerignore": "**\n!**/*.go\n!go.mod\n**/x_test.go\n",
+            **dict.fromkeys(
+                ("go.mod", "main.go", "x_test.go", "p/a.go", "p/x_test.go", "p/q/b.go", "README"), "1"
+            ),
+        },
+    ),
+    "an ignore file with a directory's exception": case(
+        "FROM busybox\nCOPY . /x/",
+        {
+            ".dockerignore": "modules\n!modules/keep\n*/cache\n!a/cache/x\n",
+            **dict.fromkeys(
+                ("modules/a", "modules/keep/b", "a/cache/x", "a/cache/y", "b/cache/z", "cache/w"), "1"
+            ),
+        },
+    ),
+    "an empty ignore file": case("FROM busybox\nCOPY . /x/", {".dockerignore": "", "a": "1"}),
+    "a Dockerfile in small letters": case("", {"dockerfile": "FROM busybox\nENV A=1"}),
 }

@@ -153,4 +153,49 @@ CASES: dict[str, Case] = {
         RUN ["sh", "-c", "echo $A > /out2"]
         """
     ),
+    "ARG with quotes and equal signs": case(
+        r"""FROM busybox
+        ARG A="a b" B='c d' C=e=f F=\$A
+        ENV V="$A|$B|$C|$F"
+        RUN echo "$V" > /v
+        """
+    ),
+    "ARG that names one of its own line": case("FROM busybox\nARG A=a B=${A}b\nENV C=$B"),
+    "ARG with an empty value": case(
+        """FROM busybox
+        ARG A=x
+        ARG B=y
+        ENV V=${A:-was-empty}${B}
+        RUN echo "<$A>" > /a
+        """,
+        {},
+        "--build-arg",
+        "A=",
+        "--build-arg",
+        'B=a b "c"',
+    ),
+    "ARG with a default that is another": case(
+        """ARG A=1
+        ARG B=${A:-x}${C:-y}
+        FROM busybox
+        ARG B
+        ARG D=${B:+set}
+        ENV V=$B-$D
+        """
+    ),
+    "names of variables": case("FROM busybox\nENV N=name\nENV $N=x ${N}2=y"),
+    "empty words": case(
+        """FROM busybox
+        COPY f $NOTHING/x
+        COPY f /y$NOTHING
+        LABEL a=$NOTHING b="$NOTHING"
+        """,
+        {"f": "1"},
+    ),
+    "braces and dollars": case(
+        r"""FROM busybox
+        ENV A=a
+        ENV B=${A}} C={$A} D=$${A} E=$$ F="${A}"'${A}' G="a'b" H='a"b' I=a\\b J="\a\""
+        """
+    ),
 }

@@ -221,6 +221,20 @@ def test_check_without_findings(session: Session, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "Check complete, no warnings found.\n"
 
 
+def test_hints_come_after_warnings_and_fail_nothing(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = Outcome()
+    outcome.warnings = [Warning("hint:RootUser", "it runs as root", lines=(1, 1))]
+    assert build.run(session, parsed("--check", "."), Fake(outcome)) == 0
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        *("Check complete, no warnings found.", "", "HINT: RootUser", "it runs as root"),
+    ]
+    lines = build.findings([*outcome.warnings, FINDING], FILE)
+    assert lines[0] == "Check complete, 1 warning has been found!"
+    assert lines.index("WARNING: FromAsCasing - https://x/y") < lines.index("HINT: RootUser")
+
+
 def test_check_as_json(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = Outcome()
     outcome.warnings = [FINDING]

@@ -1,13 +1,18 @@
 """The words of `build`: what they mean, and what is refused."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minirun.build import attributes, options, output_words
 from minirun.errors import MinirunError, UsageError
+from tests.fuzzing import fuzz
 
 
 @pytest.mark.parametrize(
@@ -269,3 +274,27 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, object], why: s
 
 def test_the_defaults_go_together() -> None:
     options.check(options.defaults("."))
+
+
+@pytest.mark.parametrize(
+    "parse",
+    [
+        options.build_args,
+        options.build_contexts,
+        options.allow,
+        options.platform,
+        options.extra_hosts,
+        options.secrets,
+        options.ssh,
+        lambda entries: options.cache(entries, "--cache-from"),
+        lambda entries: options.cache(entries, "--cache-to"),
+        lambda entries: options.resources(entries, {}),
+        lambda entries: options.call("".join(entries)),
+        lambda entries: output_words.annotation_words(entries),
+    ],
+)
+@fuzz(100)
+@given(st.lists(st.text(st.sampled_from('abtypeidsrc=,":/.-0m\n ü')), max_size=3))
+def test_whatever_is_typed_is_a_value_or_one_sentence(parse: Any, entries: list[str]) -> None:
+    with contextlib.suppress(MinirunError):
+        parse(entries)

@@ -1,9 +1,14 @@
 """The words of `--output`."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minirun.build import output_words
 from minirun.errors import MinirunError, UsageError
+from tests.fuzzing import fuzz
 
 
 @pytest.mark.parametrize(
@@ -86,3 +91,14 @@ def test_annotations(text: str, found: list[tuple[str, str, str]]) -> None:
 def test_an_annotation_without_a_value_is_refused() -> None:
     with pytest.raises(UsageError, match="invalid --annotation"):
         output_words.annotation_words(["a"])
+
+
+WORDS = "type dest name push compression compression-level tar mode annotation.a = image local oci docker registry"
+WORDS += ' gzip zstd true - , " 9 ü'  # an argument has no NUL
+
+
+@fuzz(300)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS.split())).map("".join)))
+def test_whatever_is_typed_is_an_output_or_one_sentence(text: str) -> None:
+    with contextlib.suppress(MinirunError):
+        assert output_words.parse(text).kind in output_words.KINDS

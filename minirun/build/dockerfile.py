@@ -18,18 +18,21 @@ Next     stages.py
 from __future__ import annotations
 
 import re
+import sys
 
 from minirun.errors import UsageError
 from minirun.image import words
 from minirun.image.words import BLANKS, SPACE
 
 LONGEST_LINE = 65535  # bytes; BuildKit's
+LARGEST_FILE = 16 << 20  # bytes; BuildKit's
+_FEW = 6  # lines in which all directives are: each once, and behind a #!
 _DIRECTIVES = ("syntax", "escape", "check")
 _DIRECTIVE = re.compile(rf"#[{BLANKS}]*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
 _MARKER = re.compile(r"(\d*)<<(-?)([^<]*)")
+_BLANK = re.compile(f"[{BLANKS}]*")
 _TABS = re.compile(r"^\t+", re.MULTILINE)
 _WITH_HEREDOCS = ("ADD", "COPY", "RUN")
-_BREAK_AT = 60000  # bytes; where a printed line is continued
 
 
 class DockerfileError(UsageError):
@@ -62,10 +65,15 @@ class Heredoc:
 class Line:
     """One instruction as it is written; `original` is all of it, its continuations joined."""
 
+    __slots__ = (
+        *("original", "written", "word", "flags", "text", "heredocs", "start", "end", "comments"),
+    )  # for a file may have a million
+
     def __init__(self, original: str, escape: str, start: int, comments: list[str]) -> None:
         self.original = original.strip(SPACE)
-        self.written, *rest = words.gaps(self.original, 1)
-        self.word = self.written.upper()
+        written, *rest = words.gaps(self.original, 1)
+        self.written = sys.intern(written)
+        self.word = sys.intern(written.upper())
         self.flags, self.text = _flags(rest[0] if rest else "", escape)
         self.heredocs: list[Heredoc] = []
         self.start = self.end = start
@@ -88,30 +96,29 @@ def parse(data: bytes, name: str = "Dockerfile") -> Dockerfile:
     """The lines of a Dockerfile.  Raises DockerfileError."""
     if not data:
         raise DockerfileError("the Dockerfile cannot be empty")
+    if len(data) > LARGEST_FILE:
+        raise DockerfileError(f"{name} exceeds maximum allowed size of {LARGEST_FILE >> 20} MiB")
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    file = Dockerfile(name, text, _directives(lines))
-    _Parser(file, lines).run()
+    file = Dockerfile(name, text, _directives(text.split("\n", _FEW)[:_FEW]))
+    parser = _Parser(file)
+    parser.run()
     if not file.lines:
-        raise DockerfileError("file with no instructions", len(lines))
+        raise DockerfileError("file with no instructions", parser.at)
     return file
 
 
 class _Parser:
-    """Where the reading is: `at` is the number of lines read so far."""
+    """Where the reading is: `at` is the number of lines read so far, `place` where the next one begins."""
 
-    def __init__(self, file: Dockerfile, lines: list[str]) -> None:
+    def __init__(self, file: Dockerfile) -> None:
         self.file = file
-        self.lines = lines
-        self.at = 0
+        self.at = self.place = 0
         escape = re.escape(file.escape)
         self.continued = re.compile(rf"(?:(?<![{escape}])|^){escape}[ \t]*\Z")
         self.comments: list[str] = []
 
     def run(self) -> None:
-        while self.at < len(self.lines):
+        while self.goes_on():
             line = self.next().lstrip(SPACE)
             if line and line[0] != "#":
                 self.instruction(line)
@@ -120,8 +127,13 @@ class _Parser:
             else:
                 self.comments = []  # an empty line, and an empty comment: what is above is about something else
 
+    def goes_on(self) -> bool:
+        return self.place < len(self.file.text)
+
     def next(self) -> str:
-        line = self.lines[self.at]
+        end = self.file.text.find("\n", self.place)
+        line = self.file.text[self.place : end if end >= 0 else None]
+        self.place += len(line) + 1
         self.at += 1
         if len(line) > LONGEST_LINE // 4 and len(line.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
             raise DockerfileError(
@@ -154,7 +166,7 @@ class _Parser:
         while continued := self.continued.search(line):
             parts.append(line[: continued.start()])
             line = ""
-            while self.at < len(self.lines):
+            while self.goes_on():
                 line = self.next()
                 stripped = line.lstrip(SPACE)
                 if stripped and stripped[0] != "#":
@@ -166,12 +178,13 @@ class _Parser:
         return "".join([*parts, line])
 
     def body(self, heredoc: Heredoc, start: int) -> None:
-        begun = self.at
-        while self.at < len(self.lines):
+        begun, first = self.place, self.at + 1
+        while self.goes_on():
+            end = self.place
             line = self.next()
             if (line.lstrip("\t") if heredoc.chomp else line) == heredoc.name:
-                heredoc.raw = "".join(f"{line}\n" for line in self.lines[begun : self.at - 1])
-                _check_text(heredoc.raw, begun + 1, self.at)
+                heredoc.raw = self.file.text[begun:end]
+                _check_text(heredoc.raw, first, self.at)
                 return
         raise DockerfileError(
             "unterminated heredoc", start, self.at, f"a line with {heredoc.name} alone ends it"
@@ -244,8 +257,13 @@ def _flags(rest: str, escape: str) -> tuple[list[str], str]:
         if flag == "--":
             break
         flags.append(flag)
-        at = len(rest) - len(rest[at:].lstrip(SPACE))
+        at = _behind_blanks(rest, at)
     return flags, rest[at:].strip(SPACE)
+
+
+def _behind_blanks(text: str, at: int) -> int:
+    blanks = _BLANK.match(text, at)
+    return blanks.end() if blanks else at
 
 
 def _unquoted(word: str, escape: str) -> str:
@@ -306,11 +324,12 @@ def printed(file: Dockerfile) -> str:
 
 def _printed_line(text: str, escape: str) -> str:
     """Broken where it would be too long.  A form feed keeps an escape character at the end from continuing it."""
-    made = []
-    while len(text.encode()) > LONGEST_LINE:
-        end = _BREAK_AT // 4
-        while text[end - 1] == escape or text[end:].lstrip(SPACE)[:1] in ("", "#"):
-            end -= 1
-        made.append(text[:end] + escape + "\n")
-        text = text[end:]
-    return "".join(made) + text + ("\f" if text.endswith(escape) else "")
+    made, begun = [], 0
+    while len(text[begun : begun + LONGEST_LINE].encode()) >= LONGEST_LINE:
+        fits = text[begun : begun + LONGEST_LINE].encode()[: LONGEST_LINE - 1].decode(errors="ignore")
+        end = begun + len(fits)
+        while text[end - 1] == escape or text[_behind_blanks(text, end)] == "#":
+            end = begun + len(text[begun:end].rstrip(SPACE)) - 1
+        made.append(text[begun:end] + escape + "\n")
+        begun = end
+    return "".join(made) + text[begun:] + ("\f" if text.endswith(escape) else "")

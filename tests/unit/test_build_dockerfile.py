@@ -171,6 +171,12 @@ def test_what_is_wrong_is_said_with_its_lines(text: bytes, message: str, where: 
     )
 
 
+def test_a_file_may_have_16_mebibytes() -> None:
+    with pytest.raises(DockerfileError) as caught:
+        dockerfile.parse(b"# " * (8 << 20) + b"\n")
+    assert caught.value.message == "Dockerfile exceeds maximum allowed size of 16 MiB"
+
+
 def test_a_line_may_have_65535_bytes() -> None:
     assert len(line("RUN " + "b" * 65531).text) == 65531
 
@@ -210,12 +216,13 @@ def test_what_is_printed_is_read_as_the_same(text: str) -> None:
         "RUN a \\\n",
         "# comment\n",
         "RUN <<EOF\nhello world\nEOF\n",
+        "--a=b \\\n",
         "LABEL a=b c='d e'\n",
         "\n",
     ],
 )
 def test_a_long_file_takes_no_longer_than_its_length(unit: str) -> None:
-    data = b"FROM scratch\n" + unit.encode() * (2_000_000 // len(unit))
+    data = b"RUN \\\n" + unit.encode() * (2_000_000 // len(unit))
     begun = time.monotonic()
     dockerfile.parse(data)
     assert time.monotonic() - begun < 15

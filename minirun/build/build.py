@@ -47,7 +47,7 @@ from minirun.build.network import Network
 from minirun.build.progress import Vertex, Warning
 from minirun.build.source import BuildError, Source, excerpt
 from minirun.engine import images
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, UnsupportedError
 from minirun.image import names, platforms, reference
 
 if TYPE_CHECKING:
@@ -194,6 +194,9 @@ class _Build:
             kind, _, rest = value.partition("://")
             if kind == "docker-image":
                 self.image_contexts[name] = rest
+            elif kind == "oci-layout" or value.startswith("target:"):
+                hint = "a directory, an address, or docker-image://NAME; `minirun load` takes an OCI layout in"
+                raise UnsupportedError(f"--build-context {name}={value}: there is no such kind here", hint)
             else:
                 with self.vertex(f"[context {name}] load {value}"):
                     self.add_context(name, context.named(self.paths, value))

@@ -195,7 +195,9 @@ class _Build:
             if kind == "docker-image":
                 self.image_contexts[name] = rest
             elif kind == "oci-layout" or value.startswith("target:"):
-                hint = "a directory, an address, or docker-image://NAME; `minirun load` takes an OCI layout in"
+                hint = (
+                    "a directory, an address, or docker-image://NAME; `minirun load` takes an OCI layout in"
+                )
                 raise UnsupportedError(f"--build-context {name}={value}: there is no such kind here", hint)
             else:
                 with self.vertex(f"[context {name}] load {value}"):

@@ -107,7 +107,7 @@ PLACES: dict[tuple[str, ...], str] = {
     ("src/deep", "/dir"): "dir/d.sh",
     ("src/deep", "/to-real/"): "real/d.sh",
     ("src/deep", "/"): "d.sh",
-    ("src", "a.txt", "/new/"): "new new/a.txt new/c.txt new/deep new/deep/d.sh new/fifo new/hard new/link",
+    ("src", "a.txt", "/new/"): "new new/a.txt new/c.txt new/deep new/deep/d.sh new/hard new/link",
 }
 
 
@@ -168,13 +168,14 @@ def test_a_file_or_link_that_is_there_is_replaced(run: Copy, root: Path):
     assert (root / "file").read_text() == "b"
 
 
-def test_a_tree_comes_along_whole(run: Copy, context: Path, root: Path):
+def test_a_tree_comes_along_whole_but_for_pipes(run: Copy, context: Path, root: Path):
     os.setxattr(context / "src/c.txt", "user.x", b"y")
     os.setxattr(context / "src/deep", "user.d", b"z")
     run("src", "/new", chown="1000:1000")
     copied, original = trees.of(root / "new"), trees.of(context / "src")
     for tree in (copied, original):
         del tree[""]
+    del original["fifo"]
     assert trees.differences(copied, original) == []
 
 

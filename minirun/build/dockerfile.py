@@ -21,7 +21,7 @@ import re
 import sys
 
 from minirun.errors import UsageError
-from minirun.image import words
+from minirun.image import flags, words
 from minirun.image.words import BLANKS, SPACE
 
 LONGEST_LINE = 65535  # bytes; BuildKit's
@@ -30,7 +30,6 @@ _FEW = 6  # lines in which all directives are: each once, and behind a #!
 _DIRECTIVES = ("syntax", "escape", "check")
 _DIRECTIVE = re.compile(rf"#[{BLANKS}]*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
 _MARKER = re.compile(r"(\d*)<<(-?)([^<]*)")
-_BLANK = re.compile(f"[{BLANKS}]*")
 _TABS = re.compile(r"^\t+", re.MULTILINE)
 _WITH_HEREDOCS = ("ADD", "COPY", "RUN")
 
@@ -74,7 +73,7 @@ class Line:
         written, *rest = words.gaps(self.original, 1)
         self.written = sys.intern(written)
         self.word = sys.intern(written.upper())
-        self.flags, self.text = _flags(rest[0] if rest else "", escape)
+        self.flags, self.text = flags.leading(rest[0] if rest else "", escape)
         self.heredocs: list[Heredoc] = []
         self.start = self.end = start
         self.comments = comments
@@ -232,56 +231,6 @@ def _directives(lines: list[str]) -> dict[str, str]:
     return found
 
 
-# ---- flags ------------------------------------------------------------------------------------------------
-
-
-def _flags(rest: str, escape: str) -> tuple[list[str], str]:
-    """The --flags in front of an instruction's text, quotes and escapes taken away; and the text."""
-    flags: list[str] = []
-    rest = rest.lstrip(SPACE)
-    if not rest.startswith("--"):
-        return flags, rest
-    e = re.escape(escape)
-    word = re.compile(
-        rf"""(?:{e}.|{e}\Z|"(?:{e}.|{e}\Z|[^"{e}]++)*+(?:"|\Z)|'(?:{e}.|{e}\Z|[^'{e}]++)*+(?:'|\Z)"""
-        rf"""|[^{BLANKS}"'{e}]++)++""",
-        re.DOTALL,
-    )
-    at = 0
-    while rest.startswith("--", at):
-        found = word.match(rest, at)
-        if not found:
-            break
-        flag = _unquoted(found[0], escape)
-        at = found.end()
-        if flag == "--":
-            break
-        flags.append(flag)
-        at = _behind_blanks(rest, at)
-    return flags, rest[at:].strip(SPACE)
-
-
-def _behind_blanks(text: str, at: int) -> int:
-    blanks = _BLANK.match(text, at)
-    return blanks.end() if blanks else at
-
-
-def _unquoted(word: str, escape: str) -> str:
-    """Quotes go, and an escape before any character; inside of single quotes, too, other than a shell has it."""
-    made: list[str] = []
-    quote, chars = "", iter(word)
-    for char in chars:
-        if char == escape:
-            made.append(next(chars, ""))
-        elif char == quote:
-            quote = ""
-        elif char in "\"'" and not quote:
-            quote = char
-        else:
-            made.append(char)
-    return "".join(made)
-
-
 # ---- here-documents ---------------------------------------------------------------------------------------
 
 
@@ -328,7 +277,7 @@ def _printed_line(text: str, escape: str) -> str:
     while len(text[begun : begun + LONGEST_LINE].encode()) >= LONGEST_LINE:
         fits = text[begun : begun + LONGEST_LINE].encode()[: LONGEST_LINE - 1].decode(errors="ignore")
         end = begun + len(fits)
-        while text[end - 1] == escape or text[_behind_blanks(text, end)] == "#":
+        while text[end - 1] == escape or text[words.behind_blanks(text, end)] == "#":
             end = begun + len(text[begun:end].rstrip(SPACE)) - 1
         made.append(text[begun:end] + escape + "\n")
         begun = end

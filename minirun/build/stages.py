@@ -9,6 +9,7 @@ variable is not, for nothing is expanded yet.  Instructions that change the imag
 Metadata; what they mean is in image/instructions.py.
 
 See      docs.docker.com "Dockerfile reference"
+Next     plan.py
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import re
 
 from minirun.errors import UsageError
 from minirun.image.suggestions import did_you_mean
-from minirun.image.words import quoted
+from minirun.image.words import BLANKS, SPACE, behind_blanks, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,47 @@ _TRUTHS = {
     **dict.fromkeys(["1", "t", "T", "TRUE", "true", "True"], True),
     **dict.fromkeys(["0", "f", "F", "FALSE", "false", "False"], False),
 }
+
+
+def leading(rest: str, escape: str) -> tuple[list[str], str]:
+    """The --flags in front of an instruction's text, quotes and escapes taken away; and the text."""
+    found: list[str] = []
+    rest = rest.lstrip(SPACE)
+    at = 0
+    while rest.startswith("--", at):
+        word = _written(escape).match(rest, at)
+        flag = _unquoted(word[0], escape) if word else "--"
+        at = word.end() if word else at
+        if flag == "--":
+            break
+        found.append(flag)
+        at = behind_blanks(rest, at)
+    return found, rest[at:].strip(SPACE)
+
+
+def _written(escape: str) -> re.Pattern[str]:
+    """A flag as it is written; an escape escapes in single quotes, too, other than for a shell."""
+    e = re.escape(escape)
+    return re.compile(
+        rf"""(?:{e}.|{e}\Z|"(?:{e}.|{e}\Z|[^"{e}]++)*+(?:"|\Z)|'(?:{e}.|{e}\Z|[^'{e}]++)*+(?:'|\Z)"""
+        rf"""|[^{BLANKS}"'{e}]++)++""",
+        re.DOTALL,
+    )
+
+
+def _unquoted(word: str, escape: str) -> str:
+    made: list[str] = []
+    quote, chars = "", iter(word)
+    for char in chars:
+        if char == escape:
+            made.append(next(chars, ""))
+        elif char == quote:
+            quote = ""
+        elif char in "\"'" and not quote:
+            quote = char
+        else:
+            made.append(char)
+    return "".join(made)
 
 
 class Flags:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from minirun.errors import UsageError
 from minirun.image import words
-from minirun.image.flags import Flags
+from minirun.image.flags import Flags, leading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,16 +31,19 @@ _SHELL = ["/bin/sh", "-c"]
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _HEALTH_FLAGS = dict.fromkeys(("interval", "timeout", "start-period", "start-interval", "retries"), str)
 NO_TRIGGERS = ("ONBUILD", "FROM", "MAINTAINER")
-_CHANGES_ALLOWED = (
-    "CMD",
-    "ENTRYPOINT",
-    "ENV",
-    "EXPOSE",
-    "LABEL",
-    "ONBUILD",
-    "STOPSIGNAL",
-    "USER",
-    "VOLUME",
+_BY_CHANGE = (  # those that --change takes
+    *(
+        "CMD",
+        "ENTRYPOINT",
+        "ENV",
+        "EXPOSE",
+        "HEALTHCHECK",
+        "LABEL",
+        "ONBUILD",
+        "STOPSIGNAL",
+        "USER",
+        "VOLUME",
+    ),
     "WORKDIR",
 )
 
@@ -54,10 +57,11 @@ def apply(config: Config, changes: list[str]) -> Config:
             continue
         word, _, rest = line.partition(" ")
         word = word.upper()
-        if word not in _CHANGES_ALLOWED:
-            raise UsageError(f"{word} is not a valid change command", f"one of {', '.join(_CHANGES_ALLOWED)}")
+        if word not in _BY_CHANGE:
+            raise UsageError(f"{word} is not a valid change command", f"one of {', '.join(_BY_CHANGE)}")
         try:
-            _KINDS[word](rest.strip(), "\\", ()).change(_Expander(made, {}, "\\", set()))
+            flags, text = leading(rest, "\\")
+            _KINDS[word](text, "\\", flags).change(_Expander(made, {}, "\\", set()))
         except UsageError as error:
             raise UsageError(f"change {line!r}: {error.message}", error.hint) from None
         given.add(word)

@@ -55,7 +55,7 @@ def split(text: str, escape: str = "\\") -> list[str]:
     """
     found = list(_word(escape).finditer(text))
     words = [match[0] for match in found]
-    if found and found[-1]["lone"] is not None:  # an escape with nothing behind it
+    if found and (found[-1]["lone"] or found[-1]["quoted"]):  # an escape with nothing behind it
         words[-1] = words[-1][:-1]
     return [word for word in words if word]
 
@@ -68,6 +68,12 @@ def gaps(text: str, most: int = 0) -> list[str]:
 def parts(text: str, most: int = 0) -> list[str]:
     """The same at any white space."""
     return _SPACES.split(text, maxsplit=most)
+
+
+def behind_blanks(text: str, at: int) -> int:
+    """The first place from `at` on that is no white space."""
+    blanks = _SPACES.match(text, at)
+    return blanks.end() if blanks else at
 
 
 def _word(escape: str) -> re.Pattern[str]:
@@ -162,8 +168,7 @@ class _Reader:
         self.at = 0
         self.depth = 0
         self.length = 0
-        special = re.escape(escape) + ("$'\"" if quotes else "$")
-        self.plain = {stop: re.compile(f"[^{special}{stop}]+") for stop in ("", "/", "}")}
+        self.special = re.escape(escape) + ("$'\"" if quotes else "$")
 
     def whole(self) -> list[tuple[str, bool]]:
         """The text in pieces, and of each whether it is quoted: a blank in it parts no words."""
@@ -198,7 +203,7 @@ class _Reader:
             return self.double_quoted(), True
         if char == self.escape:
             return self.escaped(), True
-        return self.match(self.plain[stop]), False
+        return self.match(re.compile(f"[^{self.special}{stop}]+")), False
 
     def match(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self.text, self.at)

@@ -33,6 +33,10 @@ def changed(*lines: str, **config: Any) -> dict[str, Any]:
         ("WORKDIR /a/../b", {"WorkingDir": "/b"}),
         ("STOPSIGNAL sigint", {"StopSignal": "sigint"}),
         ("ONBUILD RUN make", {"OnBuild": ["RUN make"]}),
+        (
+            "HEALTHCHECK --interval=5s CMD a",
+            {"Healthcheck": {"Test": ["CMD-SHELL", "a"], "Interval": 5_000_000_000}},
+        ),
         ("# nothing", {}),
     ],
 )

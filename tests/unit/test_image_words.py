@@ -135,6 +135,7 @@ def test_names_that_are_not_set_are_told() -> None:
         ("a 'b c", ["a", "'b c"]),
         ("a b\\", ["a", "b"]),
         ("a \\", ["a"]),
+        ('a "b\\', ["a", '"b']),
         ("", []),
     ],
 )

@@ -53,6 +53,7 @@ CASES: dict[str, Case] = {
     ),
     "several sources": case("FROM busybox\nCOPY f g d /x/\nCOPY f d/one private /etc/", SOURCES),
     "several sources without a slash": case("FROM busybox\nRUN mkdir /x\nCOPY f g /x", SOURCES),
+    "several sources over one file": case("FROM busybox\nCOPY f g /x", SOURCES),
     "wildcards": case(
         """FROM busybox
         COPY d/* /star/

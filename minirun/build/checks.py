@@ -11,7 +11,7 @@ Next     check_lines.py
 
 from __future__ import annotations
 
-from minirun.build import check_lines, hints, rules, stages
+from minirun.build import check_lines, rules, stages
 from minirun.build.check_scopes import Facts, Walk
 from minirun.build.dockerfile import DockerfileError
 from minirun.build.rules import Findings
@@ -84,6 +84,8 @@ def hint(
     bases: Mapping[str, Json] | None = None,
 ) -> list[Warning]:
     """Hints of our own, by line: no faults, and nothing that Docker would say.  Raises DockerfileError."""
+    from minirun.build import hints
+
     arguments, found = stages.stages(file)
     return hints.look(file, arguments, found, build_args or {}, target, bases or {})
 

@@ -2,8 +2,7 @@
 
 import os
 
-from minirun.build import packing
-from minirun.build.layer import Layer
+from minirun.build.layer import Layer, tar_of
 from minirun.build.outputs import Result
 from minirun.build.progress import Progress
 from minirun.image import derive
@@ -14,9 +13,7 @@ from minirun.image.store import Store
 
 def result(store: Store, *tars: bytes, packed: bool = False, **config: object) -> Result:
     """Of these layer tars, lowest first; `packed`: they are blobs already, as those of a base image are."""
-    own = [
-        b"".join(packing.of_directory(path)) for path in _unpacked(store, tars)[0]
-    ]  # a build's diff_ids are such
+    own = [b"".join(tar_of(path)) for path in _unpacked(store, tars)[0]]  # a build's diff_ids are such
     paths, blobs = _unpacked(store, own)
     layers = [
         Layer(os.path.basename(path), blob.diff_id, 0, blob.descriptor if packed else None)

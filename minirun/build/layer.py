@@ -251,7 +251,7 @@ def _same_content(first: str, second: str) -> bool:
 def digest(directory: str) -> str:
     """The diff_id of the layer that `directory` amounts to."""
     hasher = hashlib.sha256()
-    for chunk in _tar(directory):
+    for chunk in tar_of(directory):
         hasher.update(chunk)
     return f"sha256:{hasher.hexdigest()}"
 
@@ -260,11 +260,12 @@ def pack(store: Store, directory: str) -> tuple[str, Json]:
     """The same, and the descriptor of the packed layer, which is kept as a blob on the way."""
     from minirun.image import derive
 
-    layer = derive.add_layer(store.layout, _tar(directory))
+    layer = derive.add_layer(store.layout, tar_of(directory))
     return layer.diff_id, layer.descriptor
 
 
-def _tar(directory: str) -> Iterator[bytes]:
+def tar_of(directory: str) -> Iterator[bytes]:
+    """The tar of the layer that is unpacked at `directory`, the same bytes each time."""
     from minirun.image import tarwriter
 
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -11,11 +11,9 @@ Next     image/derive.py
 
 from __future__ import annotations
 
-import os
-
+from minirun.build.layer import tar_of
 from minirun.errors import MinirunError
 from minirun.image.mediatypes import LAYER
-from minirun.paths import ROOT_MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ def pack(
     wanted = compression or "gzip"
     if there and there["mediaType"] == LAYER + derive.PACKINGS[wanted]:
         return there
-    chunks = _of_blob(store.layout, there) if there else of_directory(layer.path(store.paths))
+    chunks = _of_blob(store.layout, there) if there else tar_of(layer.path(store.paths))
     made = derive.add_layer(store.layout, _told(chunks, told), wanted, level)
     if made.diff_id != layer.diff_id:
         hint = "pull the base image again, or build with --no-cache"
@@ -79,15 +77,3 @@ def _of_blob(layout: Layout, descriptor: Json) -> Iterator[bytes]:
 
     with open(layout.blob_path(descriptor["digest"]), "rb", buffering=0) as file:
         yield from tarstream.decompressed(tarstream.CountingFile(file))
-
-
-def of_directory(path: str) -> Iterator[bytes]:
-    """The tar of the layer that is unpacked at `path`."""
-    from minirun.image import tarwriter
-
-    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with_root = ROOT_MARK in os.listxattr(root)
-        yield from tarwriter.of_changes(root, lambda name: False, with_root)
-    finally:
-        os.close(root)

@@ -127,4 +127,4 @@ def test_on_nothing_the_first_layer_is_all_there_is(change: Callable[..., Layer]
 def test_a_change_of_the_root_itself_is_told(change: Callable[..., Layer], paths: Paths) -> None:
     made = change("chmod 700 .")
     assert os.stat(made.path(paths)).st_mode & 0o777 == 0o700
-    assert b"./" in b"".join(layer._tar(made.path(paths)))[:512]
+    assert b"./" in b"".join(layer.tar_of(made.path(paths)))[:512]

@@ -179,11 +179,11 @@ def test_a_full_disk_leaves_nothing_half_made(words: str, store: Store, made: Re
 
 def noise(tmp_path: Path) -> bytes:
     """The tar of a layer that cannot be packed."""
-    from minirun.build import packing
+    from minirun.build.layer import tar_of
 
     (tmp_path / "noise").mkdir()
     (tmp_path / "noise/file").write_bytes(os.urandom(100_000))
-    return b"".join(packing.of_directory(str(tmp_path / "noise")))
+    return b"".join(tar_of(str(tmp_path / "noise")))
 
 
 def test_control_c_while_files_are_copied_leaves_no_directory(tmp_path: Path) -> None:

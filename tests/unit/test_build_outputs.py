@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from minirun.build import output_words, outputs, packing
+from minirun.build import layer as layers
+from minirun.build import output_words, outputs
 from minirun.build.outputs import Result, write_all
 from minirun.build.progress import Progress
 from minirun.engine import events
@@ -34,7 +35,7 @@ def tar_of(directory: Path, **files: bytes) -> bytes:
     for name, content in files.items():
         (directory / name).write_bytes(content)
         os.utime(directory / name, (1, 1))
-    return b"".join(packing.of_directory(str(directory)))
+    return b"".join(layers.tar_of(str(directory)))
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_layers_are_packed_when_an_image_needs_them(store: Store, made: Result) 
 def test_the_same_result_is_the_same_image(store: Store, made: Result, tmp_path: Path) -> None:
     other = store_in(tmp_path / "there")
     again = result(
-        other, *(b"".join(packing.of_directory(layer.path(store.paths))) for layer in made.layers), Cmd=["sh"]
+        other, *(b"".join(layers.tar_of(layer.path(store.paths))) for layer in made.layers), Cmd=["sh"]
     )
     for each, one in ((store, made), (other, again)):
         write(each, one, "type=image", tags=("app",))
@@ -159,7 +160,7 @@ def test_compression(words: str, kind: str, store: Store, made: Result) -> None:
     layer = store.get("app").manifest["layers"][0]
     blob = Path(store.layout.blob_path(layer["digest"])).read_bytes()
     assert layer["mediaType"] == LAYER + kind
-    assert unpacked(blob, kind) == b"".join(packing.of_directory(made.layers[0].path(store.paths)))
+    assert unpacked(blob, kind) == b"".join(layers.tar_of(made.layers[0].path(store.paths)))
 
 
 @pytest.mark.parametrize(("force", "kind"), [("false", "+gzip"), ("true", "+zstd")])

@@ -101,6 +101,7 @@ def kept() -> Path:
 
 def base(suite: str = SUITE) -> bytes:
     """The layer that all of them stand on, as a tar; made once and kept until this file changes."""
+    need("mmdebstrap", "unshare")
     digest = hashlib.sha256(Path(__file__).read_bytes() + Path(trees.__file__).read_bytes()).hexdigest()
     file = kept() / f"base-{suite}-{digest[:12]}.tar"
     with open(kept() / "lock", "w") as lock:
@@ -115,8 +116,7 @@ def base(suite: str = SUITE) -> bytes:
 
 
 def bootstrap(suite: str) -> bytes:
-    """Debian's essential packages, apt and BASE as a tar; needs root, takes a quarter of a minute."""
-    need("mmdebstrap", "unshare")
+    """Debian's essential packages, apt and BASE as a tar; takes a quarter of a minute."""
     since = time.time()
     command = ["mmdebstrap", "--variant=minbase", "--format=directory", f"--include={','.join(BASE)}"]
     command += [f"--hook-dir={MERGED}", f"--setup-hook={UNWANTED}", *certificates()]

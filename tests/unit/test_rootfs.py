@@ -226,6 +226,15 @@ def test_layers_keep_their_order(stand_in: Layout) -> None:
     assert stand_in.config["rootfs"]["diff_ids"] == digests
 
 
+@pytest.mark.parametrize("recipe", ["debian", "distroless", "golang", "postgres", "python"])
+def test_what_a_recipe_lacks_is_told(recipe: str, tmp_path: Path) -> None:
+    bare = {"PATH": str(tmp_path), "MINIRUN_ROOTFS": str(tmp_path)}
+    result = run(CHECKOUT / "rootfs" / recipe, "--output", tmp_path / "image.tar", env=bare)
+    assert result.code == 1
+    assert result.stderr.startswith("not installed: mmdebstrap, unshare; scripts/setup --tests")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_recipe_is_a_usage_error() -> None:
     result = run(RECIPE, "nosuch")
     assert result.code == 2

@@ -127,17 +127,18 @@ CASES: dict[str, Case] = {
         """,
         {**SOURCES, "links/f": symlink("elsewhere"), "links/other": "plain"},
     ),
+    # each with a content of its own: BuildKit takes files of the same content for one, in builds at the same time
     "capabilities of a file": case(
         "FROM busybox\nCOPY f /f\nADD f /added",
-        {"f": file("x", mode=0o755, xattrs={"security.capability": CAPABILITY})},
+        {"f": file("capable", mode=0o755, xattrs={"security.capability": CAPABILITY})},
     ),
     "capabilities in an archive and a stage": case(
         "FROM busybox AS one\nADD a.tar /\nFROM busybox\nCOPY --from=one /f /f\nRUN cp /f /g && chmod 755 /f",
-        {"a.tar": tar({"f": file("x", mode=0o755, xattrs={"security.capability": CAPABILITY})})},
+        {"a.tar": tar({"f": file("archived", mode=0o755, xattrs={"security.capability": CAPABILITY})})},
     ),
     "attributes of a user": case(
         "FROM busybox\nCOPY f /f\nCOPY --chown=5 f /owned\nCOPY d /d\nADD f /added",
-        {"f": file("x", mode=0o755, xattrs={"user.note": b"kept"}), "d": directory(), "d/g": "1"},
+        {"f": file("noted", mode=0o755, xattrs={"user.note": b"kept"}), "d": directory(), "d/g": "1"},
     ),
     "names of every kind": case(
         "FROM busybox\nCOPY . /x/",

@@ -10,7 +10,7 @@ from minirun.build.run import RunOrder
 from minirun.build.run_state import RunState
 from minirun.engine import overlay
 from minirun.errors import MinirunError
-from minirun.linux import signals, syscalls
+from minirun.linux import syscalls
 from minirun.linux.constants import CLONE_NEWNS, MS_REC, MS_SLAVE
 from minirun.runtime import process
 
@@ -60,10 +60,13 @@ class Steps:
         keywords = {name: options.pop(name) for name in list(options) if name in RUN_OPTIONS}
         order = RunOrder(args, **{"network": "none", **options})
         below = layers or self.layers
-        return process.fork(lambda: self._child(order, below, directory, keywords)), directory
+        parent = os.getpid()
+        return process.fork(lambda: self._child(parent, order, below, directory, keywords)), directory
 
-    def _child(self, order: RunOrder, below: list[str], directory: Path, keywords: dict[str, Any]) -> int:
-        enter_own_mounts()
+    def _child(
+        self, parent: int, order: RunOrder, below: list[str], directory: Path, keywords: dict[str, Any]
+    ) -> int:
+        enter_own_mounts(parent)
         streams = (open_null(), open_new(directory / "stdout"), open_new(directory / "stderr"))
         try:
             overlay.mount(str(directory), below, ",volatile")
@@ -76,9 +79,9 @@ class Steps:
 RUN_OPTIONS = {"namespace", "supply"}
 
 
-def enter_own_mounts() -> None:
+def enter_own_mounts(parent: int) -> None:
     """What every child of a build does first."""
-    syscalls.set_pdeathsig(signals.SIGKILL)
+    process.die_with(parent, why="")
     syscalls.unshare(CLONE_NEWNS)
     syscalls.mount(None, "/", None, MS_SLAVE | MS_REC)
 

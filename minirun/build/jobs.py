@@ -19,7 +19,6 @@ import signal
 
 from minirun import jsontext
 from minirun.engine import channel
-from minirun.errors import MinirunError
 from minirun.linux import syscalls
 from minirun.linux.constants import CLONE_NEWNS, MS_PRIVATE, MS_REC
 from minirun.runtime import process
@@ -112,9 +111,7 @@ def _become_own(parent: int) -> None:
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    syscalls.set_pdeathsig(signal.SIGKILL, why="without the build this step has no purpose")
-    if os.getppid() != parent:
-        raise MinirunError("the build has ended")
+    process.die_with(parent, why="without the build this step has no purpose")
     syscalls.unshare(CLONE_NEWNS, why="what the step mounts is seen by nobody else, and vanishes with it")
     syscalls.mount(None, "/", None, MS_PRIVATE | MS_REC, why="nor does it travel")
 

@@ -49,7 +49,8 @@ class Network:
         self._path = f"/proc/{os.getpid()}/fd/{self._namespace}"
         self._pipe, told = os.pipe2(os.O_CLOEXEC)
         try:
-            self._maker = process.fork(self._make)
+            parent = os.getpid()
+            self._maker = process.fork(lambda: self._make(parent))
         finally:
             os.close(told)
 
@@ -82,12 +83,10 @@ class Network:
 
     # ---- the child
 
-    def _make(self) -> int:
+    def _make(self, parent: int) -> int:
         """It ends with the build, or what it makes would be nobody's."""
-        from minirun.linux import signals, syscalls
-
         os.setsid()  # Ctrl-C is for the build, which then ends us
-        syscalls.set_pdeathsig(signals.SIGKILL, why="without the build there is nobody to be on the network")
+        process.die_with(parent, why="without the build there is nobody to be on the network")
         answer: dict[str, str] = {}
         try:
             from minirun.network import bridge

@@ -79,7 +79,8 @@ def swapped(one: int, other: int) -> str:
 def user_namespace(uid_map: str, gid_map: str) -> int:
     """A descriptor of a new user namespace with these maps."""
     ready, told = os.pipe2(os.O_CLOEXEC)
-    pid = process.fork(lambda: _wait_in_namespace(told))
+    parent = os.getpid()
+    pid = process.fork(lambda: _wait_in_namespace(told, parent))
     try:
         os.close(told)
         if not os.read(ready, 1):
@@ -92,10 +93,11 @@ def user_namespace(uid_map: str, gid_map: str) -> int:
         process.kill_and_wait(pid)
 
 
-def _wait_in_namespace(told: int) -> int:
+def _wait_in_namespace(told: int, parent: int) -> int:
     """Be somebody in a new user namespace, until we are killed."""
     import signal
 
+    process.die_with(parent, why="only our parent needs the namespace")
     try:
         syscalls.unshare(CLONE_NEWUSER, why="a table of who is who")
     except OSError:

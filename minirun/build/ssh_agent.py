@@ -20,7 +20,7 @@ import time
 
 from minirun.engine.shim import loop
 from minirun.errors import MinirunError
-from minirun.linux import programs, signals, syscalls
+from minirun.linux import programs, syscalls
 from minirun.runtime import process
 
 TYPE_CHECKING = False
@@ -145,7 +145,8 @@ def start(keys: list[str], place: str) -> int:
     instead = "name the socket of an agent that runs, as in --ssh default"
     agent, add = programs.find("ssh-agent", instead), programs.find("ssh-add", instead)
     with _short(place) as name:
-        pid = process.fork(lambda: _become_agent(agent, name))
+        parent = os.getpid()
+        pid = process.fork(lambda: _become_agent(agent, name, parent))
         try:
             deadline = time.monotonic() + _SECONDS_TO_START
             while not os.path.exists(place):
@@ -169,9 +170,9 @@ def _add(program: str, keys: list[str], name: str) -> None:
         raise MinirunError(f"--ssh {','.join(keys)}: ssh-add: {added.reason}", hint)
 
 
-def _become_agent(program: str, place: str) -> int:
+def _become_agent(program: str, place: str, parent: int) -> int:
     """It ends with us.  Without new privileges, for the signal would be cleared with them: prctl(2)."""
-    syscalls.set_pdeathsig(signals.SIGKILL, why="no agent without its RUN")
+    process.die_with(parent, why="no agent without its RUN")
     syscalls.set_no_new_privs(why="the set-group-ID bit of ssh-agent would clear that")
     null = os.open("/dev/null", os.O_RDWR)
     for number in range(3):

@@ -135,6 +135,13 @@ def daemonize(keep: set[int], name: str, title: str = "") -> None:
                 os.close(int(text))  # what the caller left open, a pipe's end say, is not ours to hold
 
 
+def die_with(parent: int, why: str) -> None:
+    """Be killed when `parent`, which has forked us, ends; end now, if that has happened before we could ask for it."""
+    syscalls.set_pdeathsig(signals.SIGKILL, why=why)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def set_title(name: str, title: str = "") -> None:
     """What ps(1) shows for this process: `name`, 15 characters at most, and `title` with -f."""
     syscalls.set_name(name)

@@ -27,9 +27,10 @@ SCRIPTS = "/dev/pipes"  # where a heredoc that begins with #! is to be found, as
 class Base:
     """What a stage begins with: an image, or nothing."""
 
-    def __init__(self, image: Image | None, name: str) -> None:
+    def __init__(self, image: Image | None, name: str, meant: str = "") -> None:
         self.image = image
-        self.name = name  # as shown
+        self.name = name  # as written
+        self.meant = meant or name  # of a --build-context the image that it names
         self.label = ""
 
     @property
@@ -40,9 +41,9 @@ class Base:
     def shown(self) -> str:
         """An image by its whole name, as BuildKit shows it: `docker.io/library/busybox:latest`."""
         try:
-            return str(reference.parse(self.name)) if self.image else self.name
+            return str(reference.parse(self.meant)) if self.image else self.meant
         except UsageError:  # an id
-            return self.name
+            return self.meant
 
 
 class Step:

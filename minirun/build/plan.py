@@ -32,7 +32,7 @@ from minirun.build.nodes import (
     located,
 )
 from minirun.errors import MinirunError, UsageError
-from minirun.image import instructions, platforms, words
+from minirun.image import instructions, platforms, suggestions, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class Plan:
         self.globals = self._global_values(global_args)
         index = self._target_index()
         self.target = self._state(index)
+        self._label_bases()
         if settings.labels:
             self.target.config["Labels"] = {**(self.target.config.get("Labels") or {}), **settings.labels}
 
@@ -267,11 +268,12 @@ class Plan:
     def _image(self, name: str, platform: str, line: Line) -> Base:
         key = (name, platform)
         if key not in self.images:
+            meant = self.settings.image_contexts.get(name, name)
             try:
-                image = self.settings.image(self.settings.image_contexts.get(name, name), platform)
+                image = self.settings.image(meant, platform)
             except MinirunError as error:
                 raise located(error, line) from None
-            self.images[key] = Base(image, name)
+            self.images[key] = Base(image, name, meant)
         return self.images[key]
 
     def _triggers(self, state: State) -> list[stages.Instruction]:
@@ -289,6 +291,12 @@ class Plan:
             step.label = f"[{' '.join([*names, f'{number}/{total}'])}] {step.shown}"
         if isinstance(state.base_node, Base) and not state.base_node.label:
             state.base_node.label = f"[{' '.join([*names, f'1/{total}'])}] FROM {state.base_node.shown}"
+
+    def _label_bases(self) -> None:
+        """What no stage begins with, but COPY --from or a mount reads, has no number."""
+        for node in self.nodes():
+            if isinstance(node, Base) and not node.label:
+                node.label = f"FROM {node.shown}"
 
     # -- instructions --
 
@@ -428,7 +436,18 @@ class Plan:
             )
         if name == "scratch":
             return Source(node=Base(None, "scratch"))
-        return Source(node=self._image(name, self.settings.platform, line))
+        try:
+            return Source(node=self._image(name, self.settings.platform, line))
+        except PlanError as error:
+            raise PlanError(error.message, self._stage_hint(name) or error.hint, line) from None
+
+    def _stage_hint(self, name: str) -> str:
+        """What to do about --from=NAME that is no image: a stage may be meant, unless it looks like an address."""
+        names = [stage.name for stage in self.stages if stage.name]
+        if not names or set(name) & set("/:@"):
+            return ""
+        meant = suggestions.did_you_mean(name, names)
+        return f"no stage is called {name}{meant}; {self._stage_names()}"
 
     # -- COPY and ADD --
 

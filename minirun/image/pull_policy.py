@@ -36,18 +36,26 @@ def ensure(
     wanted = platforms.parse(platform) if platform else None
     progress = progress or silent.Progress()
     image = None if policy == "always" else store.find(text)
+    other: Image | None = None  # it is here, and made for another platform
     if image is not None and wanted and not platforms.fits(image.document, wanted):
         if policy == "never" or names.is_whole_id(text):
             image.require(platform)
-        image = None
+        image, other = None, image
     if image is None:
-        image = _pull(store, text, policy, progress, wanted)
+        image = _pull(store, text, policy, progress, wanted, other)
     if warning := platforms.warning(image.document, wanted):
         progress.say(warning)
     return image
 
 
-def _pull(store: Store, text: str, policy: str, progress: Progress, platform: Platform | None) -> Image:
+def _pull(
+    store: Store,
+    text: str,
+    policy: str,
+    progress: Progress,
+    platform: Platform | None,
+    other: Image | None = None,
+) -> Image:
     if policy == "never":
         hint = "minirun images lists those that are here"
         raise NotFoundError(f"no image {text} here, and --pull never", hint)
@@ -63,6 +71,14 @@ def _pull(store: Store, text: str, policy: str, progress: Progress, platform: Pl
     except MinirunError as error:
         if policy == "always":
             raise
-        raise type(error)(f"no image {name.familiar} here, and {error.message}", error.hint) from error
+        here = _not_here(name.familiar, platform, other)
+        raise type(error)(f"{here}, and {error.message}", error.hint) from error
     image.pulled = True
     return image
+
+
+def _not_here(name: str, platform: Platform | None, other: Image | None) -> str:
+    if other is None or platform is None:
+        return f"no image {name} here"
+    has, wanted = platforms.show(platforms.of(other.document)), platforms.show(platform)
+    return f"the image {name} here is for {has}, {wanted} is wanted"

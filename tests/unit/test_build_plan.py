@@ -121,6 +121,31 @@ def test_copy_from_an_image_looks_it_up() -> None:
     assert looked_up == ["base"]
 
 
+def test_what_is_copied_from_an_image_that_no_stage_begins_with_has_a_title() -> None:
+    found = planned("FROM scratch\nCOPY --from=base /x /\nRUN --mount=from=scratch,target=/m x")
+    assert "FROM docker.io/library/base:latest" in labels(found)
+    assert "FROM scratch" in labels(found)
+
+
+def test_an_image_of_a_build_context_is_shown_by_its_own_name() -> None:
+    found = planned("FROM one\nRUN x", image_contexts={"one": "base"})
+    assert labels(found)[0] == "[1/2] FROM docker.io/library/base:latest"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("builder", "no stage is called builder (did you mean bilder?); the file has bilder"),
+        ("python", "no stage is called python; the file has bilder"),
+        ("ghcr.io/own/builder", ""),
+    ],
+)
+def test_copy_from_what_is_neither_stage_nor_image_says_which_stages_there_are(name: str, hint: str) -> None:
+    with pytest.raises(MinirunError, match=f"no image {name}") as raised:
+        planned(f"FROM base AS bilder\nFROM base\nCOPY --from={name} /x /")
+    assert raised.value.hint == hint
+
+
 def test_a_named_context_stands_in_for_a_stage_and_for_an_image() -> None:
     found = planned(
         "FROM scratch AS src\nFROM scratch\nCOPY --from=src /x /\nCOPY --from=base / /",

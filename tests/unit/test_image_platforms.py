@@ -260,6 +260,20 @@ def test_an_image_of_another_platform_is_as_good_as_missing(store: Store, pulled
     assert pulled == [f"linux/{OTHER}"]
 
 
+def test_an_image_of_another_platform_is_named_when_no_other_can_be_had(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> Image:
+        raise NotFoundError("nobody answers", "a hint")
+
+    monkeypatch.setattr("minirun.image.pull.pull", unreachable)
+    add(store, "tool", OWN)
+    with pytest.raises(NotFoundError) as error:
+        pull_policy.ensure(store, "tool", platform=f"linux/{OTHER}")
+    expected = f"the image tool:latest here is for linux/{OWN}, linux/{OTHER} is wanted, and nobody answers"
+    assert error.value.message == expected
+
+
 def test_pull_never_says_which_platform_is_there(store: Store, pulled: list[str]) -> None:
     image = add(store, "tool", OWN)
     for text in ("tool", image.id):

@@ -72,7 +72,8 @@ def copy(
             _write(root, target.place(name), content, style)
         target.finish()
     except OSError as error:
-        raise MinirunError(f"copying to {order.target}: {_reason(error)}") from None
+        hint = "it was changed while the image was built" if error.errno == errno.ENOENT else ""
+        raise MinirunError(f"copying to {order.target}: {_reason(error)}", hint) from None
     return changed
 
 

@@ -413,6 +413,8 @@ def call(text: str) -> tuple[str, str]:
 def check(options: BuildOptions) -> None:
     """Raises UsageError for what does not go together; puts annotations into the outputs that are images."""
     for tag in options["tags"]:
+        if not tag:
+            raise invalid("--tag", tag, "it is empty")
         reference.of_new_image(tag)
     if options["context"] == "-" and options["dockerfile"] == "-":
         raise UsageError(
@@ -423,6 +425,19 @@ def check(options: BuildOptions) -> None:
     if options["on_error"] not in ("", "shell"):
         raise UsageError(f'invalid --on-error "{options["on_error"]}"', "there is shell")
     _check_outputs(options)
+    _check_places(options)
+
+
+def _check_places(options: BuildOptions) -> None:
+    """Where files are to be written at the end there has to be a directory now: a build may take an hour."""
+    files = [("--iidfile", options["iidfile"]), ("--metadata-file", options["metadata_file"])]
+    for output in options["outputs"]:
+        if output.kind in output_words.ARCHIVES and output.as_tar and output.dest != "-":
+            files.append(("--output", output.dest))
+    for option, path in files:
+        directory = os.path.dirname(path) or "."
+        if path and not os.path.isdir(directory):
+            raise invalid(option, path, f"there is no directory {directory}")
 
 
 def _check_outputs(options: BuildOptions) -> None:

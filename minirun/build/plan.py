@@ -31,6 +31,7 @@ from minirun.build.nodes import (
     WorkdirStep,
     located,
 )
+from minirun.engine.overlay import LAYERS_MAX
 from minirun.errors import MinirunError, UsageError
 from minirun.image import instructions, platforms, suggestions, words
 
@@ -132,6 +133,7 @@ class Plan:
         index = self._target_index()
         self.target = self._state(index)
         self._label_bases()
+        self._check_layers()
         if settings.labels:
             self.target.config["Labels"] = {**(self.target.config.get("Labels") or {}), **settings.labels}
 
@@ -291,6 +293,15 @@ class Plan:
             step.label = f"[{' '.join([*names, f'{number}/{total}'])}] {step.shown}"
         if isinstance(state.base_node, Base) and not state.base_node.label:
             state.base_node.label = f"[{' '.join([*names, f'1/{total}'])}] FROM {state.base_node.shown}"
+
+    def _check_layers(self) -> None:
+        """Each step becomes a layer, and the kernel mounts only so many: said now, not when all the others are done."""
+        layers: dict[Node, int] = {}
+        for node in self.nodes():
+            layers[node] = layers[node.parent] + 1 if isinstance(node, Step) else len(node.diff_ids)
+            if isinstance(node, Step) and layers[node] > LAYERS_MAX:
+                message = f"this would be layer {layers[node]}, and overlayfs takes no more than {LAYERS_MAX}"
+                raise PlanError(message, "use fewer instructions that change files", node.line)
 
     def _label_bases(self) -> None:
         """What no stage begins with, but COPY --from or a mount reads, has no number."""

@@ -359,6 +359,12 @@ def test_what_was_changed_meanwhile_is_told(run: Copy, context: Path):
     assert changed == ["src/deep/d.sh"]
 
 
+def test_a_file_that_went_meanwhile_is_said_to_have_been_changed(run: Copy, context: Path):
+    with pytest.raises(MinirunError, match=r"copying to /: a\.txt: No such file") as raised:
+        run("a.txt", "/", change=(context / "a.txt").unlink)
+    assert raised.value.hint == "it was changed while the image was built"
+
+
 def test_names_in_other_encodings_come_along(run: Copy, context: Path, root: Path):
     name = os.fsdecode(b"caf\xe9\n\x01")
     (context / "src" / name).write_text("x")

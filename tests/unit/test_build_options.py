@@ -265,11 +265,22 @@ def test_call(text: str, name: str, form: str) -> None:
         ({"outputs": [output_words.parse("-"), output_words.parse("type=oci,dest=-")]}, "only one output"),
         ({"outputs": options.outputs([], push=True)}, "a tag is needed"),
         ({"annotations": [("index", "a", "b")]}, "has no index"),
+        ({"tags": [""]}, "it is empty"),
+        ({"iidfile": "/nosuch/id"}, "there is no directory /nosuch"),
+        ({"metadata_file": "nosuch/x"}, "there is no directory nosuch"),
+        ({"outputs": [output_words.parse("type=oci,dest=/nosuch/dir/x")]}, "no directory /nosuch/dir"),
+        ({"outputs": [output_words.parse("type=tar,dest=/nosuch/x")]}, "no directory /nosuch"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, object], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         options.check({**options.defaults("."), **changes})  # type: ignore[typeddict-item]
+
+
+def test_files_go_where_a_directory_is(tmp_path: Path) -> None:
+    outputs = [output_words.parse(f"type=oci,dest={tmp_path}/x"), output_words.parse("type=oci,dest=-")]
+    files = {"iidfile": "id", "metadata_file": f"{tmp_path}/m"}
+    options.check({**options.defaults("."), "outputs": outputs, **files})  # type: ignore[typeddict-item]
 
 
 def test_the_defaults_go_together() -> None:

@@ -92,8 +92,8 @@ def test_a_stage_from_a_stage_goes_on_where_that_ends() -> None:
 
 
 def test_a_thousand_stages_from_each_other() -> None:
-    text = "FROM base AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\nRUN {n}\n" for n in range(1500))
-    assert len(runs(planned(text))) == 1500
+    text = "FROM base AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\nENV N={n}\n" for n in range(1500))
+    assert runs(planned(f"{text}RUN x"))[0].env["N"] == "1499"
 
 
 @pytest.mark.parametrize(
@@ -304,6 +304,14 @@ def test_a_named_image_stands_in_for_a_stage() -> None:
 def test_nothing_stands_on_a_directory() -> None:
     with pytest.raises(MinirunError, match="FROM src: --build-context says that this is a directory"):
         planned("FROM src", contexts=["src"])
+
+
+def test_more_layers_than_can_be_mounted_are_refused_with_their_line() -> None:
+    text = "FROM base" + "\nRUN x" * 499  # and one of the base
+    assert len(runs(planned(text))) == 499
+    with pytest.raises(MinirunError, match="this would be layer 501, and overlayfs takes no more") as raised:
+        planned(text + "\nRUN x")
+    assert raised.value.line == 501  # type: ignore[attr-defined]
 
 
 def test_a_run_needs_a_machine_that_can() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minirun.build import checks, outline
+from minirun.build import checks
 from minirun.errors import MinirunError
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def warnings(file: Dockerfile, options: BuildOptions, ignore: Ignore | None, pla
 
 def report(file: Dockerfile, options: BuildOptions) -> str:
     """The answer to --call outline or targets, as a table or as JSON."""
+    from minirun.build import outline  # few ask, and it brings the mounts along
+
     is_outline = options["call"] == "outline"
     answer: Any = (
         outline.outline(file, options["target"], options["build_args"], options["platform"])

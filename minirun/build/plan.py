@@ -197,17 +197,29 @@ class Plan:
     # -- stages --
 
     def _state(self, index: int) -> State:
-        """The stage, planned; what it stands on is planned before."""
-        chain = [index]  # its FROMs: a loop, for there may be a thousand
-        while chain[-1] not in self.states:
-            below = self._below(self.stages[chain[-1]])
-            if below is None or below in self.states:
-                break
-            chain.append(below)
-        for one in reversed(chain):
-            if one not in self.states:
+        """The stage, planned; what it needs is planned before, in a loop, for a thousand may stand on each other."""
+        waiting, seen = [(index, False)], set()
+        while waiting:
+            one, ready = waiting.pop()
+            if one in self.states:
+                continue
+            if ready:
                 self._plan_stage(one)
+            elif one not in seen:
+                seen.add(one)
+                waiting += [(one, True), *((need, False) for need in self._needs(self.stages[one]))]
         return self.states[index]
+
+    def _needs(self, stage: stages.Stage) -> list[int]:
+        """The stages of this file that it names, as far as its words show that; whether they may is looked at later."""
+        copies = [one for one in stage.instructions if isinstance(one, stages.Copy)]
+        named = [copy.source_stage for copy in copies if copy.source_stage]
+        for run in stage.instructions:
+            for text in run.mounts if isinstance(run, stages.Run) else ():
+                named += [word[5:] for word in text.split(",") if word.startswith("from=")]
+        found = [self._below(stage)]
+        found += [self._index(name, len(self.stages)) for name in named if not self._is_context(name)]
+        return [index for index in found if index is not None]
 
     def _below(self, stage: stages.Stage) -> int | None:
         """The stage that a stage is FROM, if it is one of this file."""
@@ -249,6 +261,8 @@ class Plan:
     def _begin(self, stage: stages.Stage) -> State:
         below = self._below(stage)
         if below is not None:
+            if below not in self.states:  # it needs this one
+                raise PlanError(_circular(stage.name or str(stage.index)), "", stage.base.line)
             return _inherited(stage, self.states[below])
         name = self._base_name(stage)
         platform = self._expand(stage.base.platform, self._known_globals(), stage.base.line)

@@ -91,6 +91,15 @@ def test_a_stage_from_a_stage_goes_on_where_that_ends() -> None:
     assert isinstance(step.parent, WorkdirStep)
 
 
+def test_a_thousand_stages_that_read_from_each_other() -> None:
+    text = "FROM base AS s0\nRUN x\n"
+    text += "".join(
+        f"FROM base AS s{n + 1}\nRUN --mount=type=bind,from=s{n},target=/m x\nCOPY --from=s{n} /a /\n"
+        for n in range(1000)
+    )
+    assert len(runs(planned(text))) == 1001
+
+
 def test_a_thousand_stages_from_each_other() -> None:
     text = "FROM base AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\nENV N={n}\n" for n in range(1500))
     assert runs(planned(f"{text}RUN x"))[0].env["N"] == "1499"

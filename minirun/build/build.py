@@ -141,6 +141,7 @@ class _Build:
             try:
                 solver.run()
             except solve.StepFailed as error:
+                self.account(solver, complete=False)
                 self.open_shell(error)
                 raise
             finally:
@@ -367,19 +368,19 @@ class _Build:
         }
         cache_export.export(self.store, wanted, made, machine, self.progress)
 
-    def account(self, solver: solve.Solver) -> None:
+    def account(self, solver: solve.Solver, *, complete: bool = True) -> None:
         """Leave for the next build what went into this one; tell why each step was done, if that was asked."""
         if self.has_worked or self.options["explain_cache"]:
             from minirun.build import explain
 
             assert self.outcome.source
             facts = solver.facts()
-            told = explain.Account(
-                self.paths, self.contexts[""].key, self.outcome.source.name, self.options["target"]
-            )
+            file = (self.outcome.source.name, self.options["dockerfile"], self.options["target"])
+            told = explain.Account(self.paths, self.contexts[""].key, *file)
             if self.options["explain_cache"]:
                 self.outcome.explanation = told.explain(facts)
-            told.write(facts)
+            if complete:
+                told.write(facts)
 
     def warn_of_unused(self, found: plan.Plan) -> None:
         """BuildKit says nothing about a --build-arg that no ARG asks for, and people look for hours."""
@@ -418,7 +419,9 @@ class _Build:
                 end = getattr(error, "end", start)
             if isinstance(error, BuildError) or not start:
                 raise
-            raise BuildError(error.message, error.hint, self.outcome.source, (start, end)) from error
+            shown = BuildError(error.message, error.hint, self.outcome.source, (start, end))
+            shown.explanation = self.outcome.explanation
+            raise shown from error
 
 
 def _is_on(text: str) -> bool:

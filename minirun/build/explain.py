@@ -26,6 +26,7 @@ import os
 from typing import TYPE_CHECKING
 
 from minirun import files
+from minirun.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +41,8 @@ _SHOWN_FILES = 5  # of one step
 _SHOWN_LETTERS = 60  # of a value
 _COMPARED_BYTES = 1 << 20
 _OFTEN = 3  # builds in a row in which one file has changed
-_LARGE_BYTES = 10 << 20
-_NAMES = {"workdir": "WORKDIR", "user": "USER", "epoch": "SOURCE_DATE_EPOCH", "hosts": "--add-host"}
+_WORTH_BYTES = 4096  # that a hint is about
+_NAMES = {"workdir": "WORKDIR", "user": "USER", "epoch": "SOURCE_DATE_EPOCH"}
 # What tools keep beside the sources, and no image needs.
 _LEFT_OUT = (
     ".git",
@@ -89,6 +90,8 @@ class Account:
         """Leave those of this build for the next."""
         changes = dict(self.before["changes"])
         for fact in facts:
+            if not fact["content"] and (then := _twin(fact, self.before["steps"])):
+                fact["content"] = then["content"]  # it was not looked at again
             for path in {path for path, _ in _changed_rows(fact, _twin(fact, self.before["steps"]))}:
                 changes[path] = changes.get(path, 0) + 1
         content = {"steps": facts, "changes": changes, "builds": self.before["builds"] + 1}
@@ -109,7 +112,7 @@ class Account:
     def reasons(self, fact: Json) -> list[str]:
         """Why a step was done, the cause first."""
         if fact["unwanted"]:
-            return ["--no-cache"]
+            return [fact["unwanted"]]
         then = _twin(fact, self.before["steps"])
         if then is None:
             return ["never built before" if not self.before["steps"] else "the instruction is new here"]
@@ -122,16 +125,21 @@ class Account:
         changed = [self._file(path, kind, fact, then) for path, kind in _changed_rows(fact, then)]
         more = len(changed) - _SHOWN_FILES
         found = changed[:_SHOWN_FILES] + ([f"and {more} more files"] if more > 0 else [])
-        if not found and fact["inputs"]["read"] != then["inputs"]["read"]:
+        if (
+            not found
+            and fact["inputs"]["read"] != then["inputs"]["read"]
+            and fact["content"] != then["content"]
+        ):
             found.append("what it reads of another stage or image is not the same any more")
         return found
 
     def _file(self, path: str, kinds: list[str], fact: Json, then: Json) -> str:
+        name = one_line(os.fsencode(path).decode(errors="replace"))
         if kinds in (["is new"], ["is gone"]):
-            return f"{path} {kinds[0]}"
+            return f"{name} {kinds[0]}"
         if "content" in kinds and (lines := self._lines(path, fact, then)):
             kinds[kinds.index("content") + 1 : kinds.index("content") + 1] = [lines]
-        return f"{path} changed ({', '.join(kinds)})"
+        return f"{name} changed ({', '.join(kinds)})"
 
     def _lines(self, path: str, fact: Json, then: Json) -> str:
         """`12 lines`, if both versions are to be had: each is in the layer that its step has made."""
@@ -191,6 +199,8 @@ def _ignorable(fact: Json) -> Iterator[str]:
                 sizes[name] = sizes.get(name, 0) + int(row[5])
                 break
     for name, size in sizes.items():
+        if size < _WORTH_BYTES:
+            continue
         yield f"{fact['shown']!r} brings in {name} ({_amount(size)}): .dockerignore could leave it out"
 
 
@@ -211,26 +221,40 @@ def _twin(fact: Json, before: list[Json]) -> Json | None:
 
 
 def _parent(fact: Json, then: Json) -> str:
-    if fact["above"]:
-        return (
-            "follows a step that ran again" if not fact["above_hit"] else "follows another step than before"
-        )
+    if fact["above"] and not fact["above_hit"]:
+        return "follows a step that ran again"
+    if fact["above"] or then["above"]:
+        return "follows another step than before"
     return f"the base {fact['base']} is another image than before"
 
 
 def _words(fact: Json, then: Json) -> Iterator[str]:
     """Of the instruction itself, and of what it is expanded with."""
     now, before = fact["inputs"], then["inputs"]
-    yield from _variables(now.get("env") or {}, before.get("env") or {}, fact["arguments"])
+    arguments = [*fact["arguments"], *then["arguments"]]
+    yield from _variables(now.get("env") or {}, before.get("env") or {}, arguments)
     for key in now.keys() | before.keys():
         if key in ("parent", "read", "env") or now.get(key) == before.get(key):
             continue
         if key in ("args", "files"):
-            yield f"the command is another one, before it was {_short(' '.join(before.get('args') or []))}"
+            yield _command(now, before)
+        elif key == "hosts":
+            yield f"--add-host: was {_hosts(before.get(key))}, is {_hosts(now.get(key))}"
         elif key in ("user", "workdir", "epoch"):
             yield f"{_NAMES[key]}: was {_value(before.get(key))}, is {_value(now.get(key))}"
         else:
             yield f"{_NAMES.get(key, key)} is {_value(now.get(key))}, was {_value(before.get(key))}"
+
+
+def _command(now: Json, before: Json) -> str:
+    old, new = (" ".join(one.get("args") or []) for one in (before, now))
+    if old.split() == new.split():
+        return "the command differs in its blanks"
+    return f"the command is another one, before it was {_short(one_line(old))}"
+
+
+def _hosts(pairs: object) -> str:
+    return ", ".join(":".join(pair) for pair in pairs) if isinstance(pairs, list) and pairs else "none"
 
 
 def _variables(now: dict[str, str], before: dict[str, str], arguments: list[str]) -> Iterator[str]:

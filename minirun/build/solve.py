@@ -69,6 +69,9 @@ class Solver:
         self.records: dict[Step, Record] = {}
         self.hits: dict[Step, bool] = {}
         self.inputs: dict[Step, Json] = {}
+        self.contents: dict[
+            Step, list[str]
+        ] = {}  # what a step found in stages it reads from, where it looked
         self.vertices = {node: Vertex(node.label, getattr(node, "stage", "")) for node in self.nodes}
         self._running: dict[Job, Step] = {}
         self._works: dict[Step, steps.Work] = {}
@@ -100,7 +103,7 @@ class Solver:
         """From the cache, or by a job; False where there is no room for one."""
         self.inputs[step] = keys.first_inputs(step, self.means, self.built)
         key = caching.key(step.kind, **self.inputs[step])
-        record = None if self._is_unwanted(step) else self.cache.find(key)
+        record = None if self._unwanted(step) else self.cache.find(key)
         if record:
             self._complete(step, record, hit=True)
             return True
@@ -109,7 +112,7 @@ class Solver:
         parents = self.built[step.parent].directories(self.paths)
         sources = keys.source_directories(step, self.built, self.paths)
         work = steps.Work(step, key, self.means, self.built[step.parent].diff_ids, parents, sources)
-        work.ignores_cache = self._is_unwanted(step)
+        work.ignores_cache = bool(self._unwanted(step))
         self.progress.start(self.vertices[step])
         self._works[step] = work
         if isinstance(step, nodes.RunStep):
@@ -127,9 +130,11 @@ class Solver:
             with work.tracing.on() if work.tracing else contextlib.nullcontext():
                 self.means.network.start()
 
-    def _is_unwanted(self, step: Step) -> bool:
-        """Whether it is to be done again, whatever the cache has: --no-cache, --no-cache-filter."""
-        return self.means.no_cache or step.stage in self.means.no_cache_stages
+    def _unwanted(self, step: Step) -> str:
+        """The option by which it is to be done again, whatever the cache has, or ""."""
+        if self.means.no_cache:
+            return "--no-cache"
+        return "--no-cache-filter" if step.stage in self.means.no_cache_stages else ""
 
     # -- jobs at work --
 
@@ -171,6 +176,7 @@ class Solver:
         self._finish(job)
         if "exit_code" in report:
             self._fail(step, self._words(step, report["exit_code"]), "", report["exit_code"])
+        self.contents[step] = report["read"]
         self._complete(step, report["record"], hit=report["hit"])
 
     def _words(self, step: Step, code: int) -> str:
@@ -223,11 +229,13 @@ class Solver:
         ]
 
     def facts(self) -> list[Json]:
-        """What --explain-cache tells of each step, as plain data."""
+        """What --explain-cache tells of each step that was begun, as plain data."""
         places: dict[str, int] = {}
         found = []
         for step in self.steps:
             places[step.stage] = places.get(step.stage, 0) + 1
+            if step not in self.hits and self._works.get(step) is None:
+                continue
             above = step.parent if isinstance(step.parent, nodes.Step) else None
             found.append(
                 {
@@ -241,12 +249,13 @@ class Solver:
                     "rows": [
                         self.means.rows.get((step, place)) for place, _ in enumerate(keys.sources(step))
                     ],
-                    "layer": self.records[step]["layer"],
-                    "hit": self.hits[step],
-                    "unwanted": self._is_unwanted(step),
+                    "layer": self.records[step]["layer"] if step in self.records else "",
+                    "hit": self.hits.get(step, False),
+                    "content": self.contents.get(step, []),
+                    "unwanted": self._unwanted(step),
                     "above": above is not None,
                     "above_hit": above is None or self.hits[above],
-                    "base": self.built[step].base.name,
+                    "base": self.built[step.parent].base.name,
                 }
             )
         return found

@@ -36,6 +36,7 @@ class BuildError(MinirunError):
         super().__init__(message, hint)
         self.source = source
         self.lines = lines
+        self.explanation: list[str] = []  # of --explain-cache, of the steps that were begun
 
 
 def excerpt(source: Source, start: int, end: int) -> list[str]:

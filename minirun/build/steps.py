@@ -77,6 +77,7 @@ class Work:
         self.below = below
         self.sources = sources
         self.ignores_cache = False
+        self.read: list[str] = []  # digests of what was found in the stages that it reads from
         self.tracing: Tracing | None = None  # of --explain
         self.trees: list[Tree | None] = [None for _ in sources]
 
@@ -86,13 +87,13 @@ class Work:
         try:
             record = self._known() or self._known_by_content(workspace)
             if record:
-                report({"record": record, "hit": True})
+                report({"record": record, "hit": True, "read": self.read})
                 return
             code = self._do(workspace, streams)
             if code:
                 report({"exit_code": code})
             else:
-                report({"record": self._publish(workspace), "hit": False})
+                report({"record": self._publish(workspace), "hit": False, "read": self.read})
         finally:
             workspace.close()
             os.close(lock)
@@ -115,6 +116,7 @@ class Work:
                 chosen = select(self.step, place, tree)
                 self.means.selections[self.step, place] = chosen
                 read.append(chosen.digest(nothing))
+        self.read = read
         parent = chain.chain_ids(self.diff_ids)[-1] if self.diff_ids else ""
         self.keys.append(caching.key(self.step.kind, **keys.inputs(self.step, self.means, parent, read)))
         record = self._known()

@@ -74,7 +74,7 @@ def run(session: Session, options: BuildOptions, build: Build) -> int:
         with _Ending() as ending, build_progress.show(mode, sys.stderr) as progress:
             outcome = build(session, options, progress)
     except source.BuildError as error:
-        for line in failure(error):
+        for line in [*failure(error), *error.explanation]:
             say(line, err=True)
         return 1
     except KeyboardInterrupt:

@@ -99,6 +99,46 @@ def test_another_command_is_told(explain: Explain, context: Path) -> None:
     assert ": what it reads of another stage" in of(told, "COPY --from")
 
 
+def test_a_step_that_stands_first_now_is_not_on_another_base(explain: Explain, context: Path) -> None:
+    two = "FROM busybox\nCOPY requirements.txt /r\nCOPY src /s\n"
+    (context / "Dockerfile").write_text(two)
+    explain()
+    lines = two.splitlines()
+    (context / "Dockerfile").write_text("\n".join([lines[0], lines[2], lines[1]]))
+    assert of(explain(), "COPY src /s").endswith(": follows another step than before")
+
+
+def test_what_is_read_from_a_stage_that_was_pruned_is_the_same(explain: Explain, minirun: Minirun) -> None:
+    explain()
+    minirun("builder", "prune", "-af", check=True)
+    assert of(explain(), "COPY --from").endswith(": its result was not in the cache any more")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("ARG VERSION=1\n", "", ": ARG VERSION: was 1, is not set"),
+        ("RUN echo $VERSION", "RUN echo  $VERSION", ": the command differs in its blanks"),
+    ],
+)
+def test_what_about_the_file_has_changed(
+    explain: Explain, context: Path, old: str, new: str, reason: str
+) -> None:
+    explain()
+    (context / "Dockerfile").write_text(DOCKERFILE.replace(old, new))
+    assert reason in of(explain(), "RUN echo $VERSION")
+
+
+def test_another_host_is_told_as_it_is_given(explain: Explain) -> None:
+    explain()
+    assert "--add-host: was none, is foo:1.2.3.4" in of(explain("--add-host", "foo:1.2.3.4"), "RUN echo tool")
+
+
+def test_a_stage_that_is_left_out_of_the_cache_says_by_what(explain: Explain) -> None:
+    explain()
+    assert of(explain("--no-cache-filter", "tools"), "RUN echo tool").endswith(": --no-cache-filter")
+
+
 def test_no_cache_is_a_reason(explain: Explain) -> None:
     explain()
     assert all(line.endswith(": --no-cache") for line in explain("--no-cache") if line.startswith("MISS"))
@@ -130,8 +170,8 @@ def test_a_file_that_is_another_one_each_time_is_hinted_at(explain: Explain, con
 
 def test_what_an_ignore_file_could_leave_out_is_hinted_at(explain: Explain, context: Path) -> None:
     (context / ".git").mkdir()
-    (context / ".git/index").write_text("x" * 100)
-    expected = "hint: 'COPY . /app' brings in .git (100 bytes): .dockerignore could leave it out"
+    (context / ".git/index").write_text("x" * 5000)
+    expected = "hint: 'COPY . /app' brings in .git (5000 bytes): .dockerignore could leave it out"
     assert hints(explain()) == [expected]
 
 
@@ -140,3 +180,15 @@ def test_a_dockerfile_that_copies_itself_is_hinted_at(explain: Explain, context:
     explain()
     (context / "Dockerfile").write_text(f"{DOCKERFILE}\n# a comment")
     assert "hint: 'COPY . /app' copies Dockerfile, too: .dockerignore could leave it out" in explain()
+
+
+def test_a_build_that_fails_says_why_it_ran_its_steps(minirun: Minirun, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY src /s\nRUN false\nRUN true\n")
+    failed = minirun("build", "--network", "none", "--progress", "none", "--explain-cache", context)
+    told = [line for line in failed.stderr.splitlines() if line.startswith("MISS")]
+    assert failed.code == 1
+    assert told == [
+        "MISS  [2/4] COPY src /s: never built before",
+        "MISS  [3/4] RUN false: never built before",
+    ]
+    minirun("builder", "prune", "-af")

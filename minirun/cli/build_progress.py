@@ -6,7 +6,7 @@
     #5 DONE 0.4s                       or CACHED, ERROR: why, CANCELED
 
     rawjson    a line of JSON for each piece of news, as BuildKit's clients read it
-    quiet      nothing; the image's id at the end is not this file's
+    quiet      nothing but what a step that failed printed last; the image's id at the end is not this file's
 
 See      buildkit util/progress/progressui/printer.go and client/graph.go, whose lines these are
 Next     build_terminal.py
@@ -55,7 +55,7 @@ def _of_mode(mode: str, stream: TextIO) -> Progress:
     if mode == "rawjson":
         return RawJson(stream)
     if mode in ("quiet", "none"):
-        return Progress()
+        return Quiet(stream, _LAST_LINES)
     drawable = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     if mode == "tty" or (mode == "auto" and drawable):
         from minirun.cli.build_terminal import Terminal  # nobody else draws
@@ -140,6 +140,17 @@ class Plain(Shown):
         interrupted = [f"#{self._current.number} ..."] if self._current else []
         gap, self._first = [] if self._first else [""], False
         return [*interrupted, *gap, f"#{vertex.number} {vertex.name}"]
+
+
+class Quiet(Shown):
+    """Silent while all goes well; at the end what those that failed have said last."""
+
+    def output(self, vertex: Vertex, stream: int, data: bytes) -> None:
+        self._output(vertex).add(data)
+
+    def failed(self, vertex: Vertex, message: str) -> None:
+        super().failed(vertex, message)
+        self._output(vertex).end()
 
 
 class RawJson(Progress):

@@ -124,6 +124,20 @@ def test_nothing_is_shown_after_the_end() -> None:
     assert stream.getvalue() == before
 
 
+@pytest.mark.parametrize("mode", ["quiet", "none"])
+def test_who_wants_no_progress_sees_only_what_a_failed_step_said_last(mode: str) -> None:
+    stream = io.StringIO()
+    with build_progress.show(mode, stream) as news:
+        good, bad = Vertex("[1/2] RUN true"), Vertex("[2/2] RUN false")
+        for vertex in (good, bad):
+            news.start(vertex)
+            news.output(vertex, 1, b"one\ntwo")
+        news.done(good)
+        news.failed(bad, FAILURE)
+        assert stream.getvalue() == ""
+    assert timeless(stream.getvalue()) == ["------", " > [2/2] RUN false:", "T one", "T two", "------"]
+
+
 def test_a_status_is_not_told_for_every_byte() -> None:
     news, stream = plain()
     vertex = Vertex("[1/1] FROM x")

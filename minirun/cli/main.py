@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import sys
 
-from minirun.cli import failures
+from minirun.cli import failures, stdio
 from minirun.cli.leaving import leave
 from minirun.engine.shim import spawn
 from minirun.errors import MinirunError
@@ -38,6 +38,7 @@ _STARTING = {"start", "restart", "restore"}
 
 def main() -> NoReturn:
     """The console script `minirun`.  It ends the process."""
+    stdio.fill()  # a daemon that starts us may have closed 0, 1 or 2
     words = sys.argv[1:]
     if "_MINIRUN_COMPLETE" in os.environ:
         _complete()

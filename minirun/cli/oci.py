@@ -12,7 +12,7 @@ import os
 import sys
 
 from minirun import __version__, files, jsontext
-from minirun.cli import failures, foreground
+from minirun.cli import failures, foreground, stdio
 from minirun.cli.arguments import Command, Given, HelpWanted, Option, parse
 from minirun.cli.leaving import leave
 from minirun.cli.printing import say, say_line
@@ -31,6 +31,7 @@ DEFAULT_STATE = "/run/minirun"
 
 
 def main() -> None:
+    stdio.fill()
     leave(_run(sys.argv[1:]))
 
 

@@ -139,4 +139,5 @@ def _check_name(text: str, registry: str, repository: str) -> None:
 
 
 def _invalid(text: str, why: str) -> UsageError:
-    return UsageError(f"invalid reference format: '{text}': {why}")
+    where = "" if why.startswith(f"'{text}'") else f"'{text}': "  # nothing is quoted twice
+    return UsageError(f"invalid reference format: {where}{why}")

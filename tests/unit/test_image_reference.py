@@ -64,6 +64,12 @@ def test_the_error_quotes_the_bad_part(text: str, quoted: str) -> None:
     assert error.value.message.startswith("invalid reference format")
 
 
+def test_a_name_that_is_wrong_as_a_whole_is_quoted_once() -> None:
+    with pytest.raises(UsageError) as error:
+        reference.parse("BusyBox")
+    assert error.value.message == "invalid reference format: 'BusyBox': a repository name must be lower case"
+
+
 FAMILIAR = {
     "docker.io/library/alpine:latest": "alpine:latest",
     "docker.io/me/tool:1": "me/tool:1",

@@ -44,6 +44,17 @@ def none_left(what: str) -> MinirunError:
     return MinirunError(f"no more {what} can be started: {os.strerror(errno.EAGAIN)}", hint)
 
 
+def sentence(error: Exception) -> str:
+    """What went wrong, without Python's `[Errno 30]`.
+
+    >>> sentence(OSError(30, "Read-only file system", "/etc/hosts"))
+    '/etc/hosts: Read-only file system'
+    """
+    if isinstance(error, OSError) and type(error).__str__ is OSError.__str__ and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 class UsageError(MinirunError):
     pass
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import os
 
-from minirun.build import cache_format
+from minirun.build import cache_format, system_errors
 from minirun.build.cache import Cache
 from minirun.build.image_parts import ImageParts
 from minirun.build.progress import Vertex
@@ -66,7 +66,7 @@ def opened(store: Store, wanted: list[CacheEntry], progress: Progress) -> Cache:
         try:
             sources.append(ImageParts(progress, vertex).watch(functools.partial(_source, store, entry)))
         except (MinirunError, OSError) as error:
-            progress.failed(vertex, str(error))
+            progress.failed(vertex, str(system_errors.told(error)))
         else:
             progress.done(vertex)
     return ImportingCache(store, sources) if sources else Cache(store.paths)

@@ -18,6 +18,7 @@ import os
 import signal
 
 from minirun import jsontext
+from minirun.build import system_errors
 from minirun.engine import channel
 from minirun.linux import syscalls
 from minirun.linux.constants import CLONE_NEWNS, MS_PRIVATE, MS_REC
@@ -101,7 +102,7 @@ def _child(sock: socket.socket, parent: int, work: Work, writing: tuple[int, int
         with open(os.devnull, "rb") as nothing:
             work(lambda report: _tell(sock, report), (nothing.fileno(), *writing))
     except Exception as error:
-        channel.send_json(sock, channel.FAILED, channel.report(error))
+        channel.send_json(sock, channel.FAILED, channel.report(system_errors.told(error)))
         return 1
     return 0
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import os
 
-from minirun import files
-from minirun.build import run_state
+from minirun import jsontext
+from minirun.build import run_state, system_errors
 from minirun.errors import MinirunError
 from minirun.linux import trace
 from minirun.network import ledger, namespace
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from minirun.build.run_state import RunState
     from minirun.network.sandbox import Sandbox
 
+_ANSWER_BYTES = 1 << 16
+
 
 class Network:
     """Of one build.  It is made by start(), which a second time does nothing."""
 
     def __init__(self, state: RunState) -> None:
         self.state = state
-        self._namespace = self._pipe = -1
+        self._namespace = self._pipe = self._answer = -1
         self._maker = 0
         self._path = ""
 
@@ -47,6 +49,7 @@ class Network:
         trace.step("network", "one for all RUNs, made before the first that asks for it")
         self._namespace = namespace.create()
         self._path = f"/proc/{os.getpid()}/fd/{self._namespace}"
+        self._answer = os.memfd_create("network")  # not a file: the disk may be full
         self._pipe, told = os.pipe2(os.O_CLOEXEC)
         try:
             parent = os.getpid()
@@ -62,7 +65,8 @@ class Network:
         if not self._path:
             raise MinirunError("the network of the build has not been begun")
         os.read(self._pipe, 1)  # nobody writes: it ends when the child has
-        answer = files.read_json(self._answer) if os.path.exists(self._answer) else {"error": "it was killed"}
+        text = os.pread(self._answer, _ANSWER_BYTES, 0)  # at a place: other RUNs read it, too
+        answer = jsontext.loads(text) if text else {"error": "it was killed"}
         if "error" in answer:
             raise MinirunError(f"the network of the build: {answer['error']}", answer.get("hint", ""))
         return self._path
@@ -74,12 +78,9 @@ class Network:
         process.kill_and_wait(self._maker)
         os.close(self._namespace)
         os.close(self._pipe)
+        os.close(self._answer)
         self._path = ""
         run_state.leave_network(self.state.paths, self.state.id)
-
-    @property
-    def _answer(self) -> str:
-        return f"{self.state.directory}/network.json"
 
     # ---- the child
 
@@ -93,8 +94,9 @@ class Network:
 
             bridge.attach(self.state.paths, self._sandbox(), [ledger.attachment(ledger.DEFAULT)], self._path)
         except (MinirunError, OSError) as error:
-            answer = {"error": str(error), "hint": getattr(error, "hint", "")}
-        files.write_json(self._answer, answer)
+            found = system_errors.told(error)
+            answer = {"error": str(found), "hint": getattr(found, "hint", "")}
+        os.write(self._answer, jsontext.dumps(answer).encode())
         return 0
 
     def _sandbox(self) -> Sandbox:

@@ -30,7 +30,7 @@ from minirun.engine.options import run_options
 from minirun.engine.shim import loop
 from minirun.engine.shim.child import Child
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound
-from minirun.linux import capabilities, inroot, trace
+from minirun.linux import capabilities, cgroup_oom, inroot, trace
 from minirun.runtime import container, process
 
 TYPE_CHECKING = False
@@ -122,7 +122,10 @@ def run(
         files.write_json(f"{directory}/config.json", config)
         stubs = Stubs(merged, [mount["destination"] for mount in config["mounts"]])
         try:
-            return _execute(state, run_id, stubs, streams, mounts, console)
+            code = _execute(state, run_id, stubs, streams, mounts, console)
+            if code:
+                _tell_of_memory(run_id, order, streams[2])
+            return code
         finally:
             trace.step("cleanup", "what only a running program needs is given back", stops=False)
             state.end_run(run_id)
@@ -161,6 +164,18 @@ def _execute(
         os.write(streams[2], f"{error}\n".encode())
         return 127 if isinstance(error, ProgramNotFound) else 126
     return wait(created.pid, mounts.parts)
+
+
+def _tell_of_memory(run_id: str, order: RunOrder, output: int) -> None:
+    """For whoever reads the output of a program that the kernel has killed for its memory; the group is still there."""
+    events = cgroup_oom.watch(f"/minirun/{run_id}")
+    if events is None:
+        return
+    if events.kills():
+        limit = order.resources.get("memory", {}).get("limit", 0)
+        shown = f" ({limit // 1024**2} MiB)" if limit else ""
+        os.write(output, f"minirun: a program was killed: it used all of its --memory{shown}\n".encode())
+    events.close()
 
 
 def wait(pid: int, parts: list[Part]) -> int:

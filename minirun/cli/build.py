@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.build import source
+from minirun.build import source, system_errors
 from minirun.cli import build_options, build_progress
 from minirun.cli.printing import say
 from minirun.errors import UsageError
@@ -77,6 +77,10 @@ def run(session: Session, options: BuildOptions, build: Build) -> int:
         for line in [*failure(error), *error.explanation]:
             say(line, err=True)
         return 1
+    except OSError as error:
+        if system_errors.is_full(error):
+            raise system_errors.told(error) from error
+        raise
     except KeyboardInterrupt:
         return 128 + ending.number
     return _show(options, outcome, mode)

@@ -12,7 +12,7 @@ See  errors.py, the tree of what can go wrong; sh(1) "Exit status": 126 and 127
 from __future__ import annotations
 
 from minirun.cli.printing import say
-from minirun.errors import MinirunError, ProgramError, ProgramNotFound
+from minirun.errors import MinirunError, ProgramError, ProgramNotFound, sentence
 from minirun.printable import printable
 
 
@@ -42,17 +42,6 @@ def one_line(error: Exception) -> str:
     """Sentence and step in one line, for a log that a program reads."""
     step, _ = _step_and_hint(error)
     return sentence(error) + (f" (while: {step})" if step else "")
-
-
-def sentence(error: Exception) -> str:
-    """What went wrong, without Python's `[Errno 30]`.
-
-    >>> sentence(OSError(30, "Read-only file system", "/etc/hosts"))
-    '/etc/hosts: Read-only file system'
-    """
-    if isinstance(error, OSError) and type(error).__str__ is OSError.__str__ and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
 
 
 def _step_and_hint(error: Exception) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from minirun import errors
 from minirun.cli import failures
 from minirun.errors import InitError, MinirunError, ProgramNotFound, ProgramNotInvocable
 from minirun.linux.syscalls import SyscallError
@@ -31,7 +32,7 @@ def test_a_log_gets_the_step_in_the_same_line_and_no_hint() -> None:
     ],
 )
 def test_the_sentence_has_no_number_of_python(error: Exception, sentence: str) -> None:
-    assert failures.sentence(error) == sentence
+    assert errors.sentence(error) == sentence
 
 
 def test_a_terminal_is_not_sent_what_an_error_quotes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,6 +118,7 @@ def place(minirun: Minirun, tmp_path: Path) -> Iterator[Place]:
     minirun("tag", "busybox", "base", check=True)
     yield Place(minirun, tmp_path / "context")
     minirun("builder", "prune", "-af")
+    minirun("rmi", "base", check=True)
 
 
 def same_size_same_time(place: Place) -> None:

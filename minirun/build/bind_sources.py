@@ -28,14 +28,9 @@ from minirun.linux.constants import MS_BIND, MS_RDONLY, MS_REC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any
 
-    class Tree(Protocol):
-        """A context, which somebody else keeps open."""
-
-        fd: int
-        ignore: Any  # what .dockerignore leaves out, or None
-        owner: tuple[int, int] | None
+    from minirun.build.tree import Tree
 
     Source = Tree | list[str]
     """A context, or the layers of a stage or an image, lowest first."""
@@ -50,10 +45,13 @@ def bind(source: Source, path: str, place: str, changes: str = "") -> None:
     `changes` is a directory for what will be written there; without it the source is to be mounted read-only.
     Raises NotFoundError when there is nothing.
     """
-    top = _mount_tree(source, place, changes)
+    wanted = path
+    if not isinstance(source, list):  # so that only there has to be looked for what is ignored
+        wanted = source.find(path)[0]
+    top = _mount_tree(source, wanted, place, changes)
     root = os.open(top, _PATH)
     try:
-        fd = inroot.open_in_root(root, path)
+        fd = inroot.open_in_root(root, wanted)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             raise
@@ -86,9 +84,9 @@ def open_source(source: Source, path: str, place: str) -> int:
 # ---- the whole tree -----------------------------------------------------------------------------------------------
 
 
-def _mount_tree(source: Source, place: str, changes: str) -> str:
-    """Where the tree is, as it is to be seen."""
-    lower = source[::-1] if isinstance(source, list) else _of_context(source, place)
+def _mount_tree(source: Source, path: str, place: str, changes: str) -> str:
+    """Where the tree is, as it is to be seen, at `path` at least."""
+    lower = source[::-1] if isinstance(source, list) else _of_context(source, path, place)
     if not lower:  # FROM scratch, and nothing came
         lower = [f"{place}.empty"]
         os.mkdir(lower[0], 0o755)
@@ -127,8 +125,8 @@ def _make_upper(changes: str, root: os.stat_result) -> None:
     os.chmod(f"{changes}/upper", stat.S_IMODE(root.st_mode))
 
 
-def _of_context(tree: Tree, place: str) -> list[str]:
-    """The directories, uppermost first, that make up a context as a build sees it."""
+def _of_context(tree: Tree, wanted: str, place: str) -> list[str]:
+    """The directories, uppermost first, that make up a context as a build sees it; right at `wanted`."""
     path = _reopened(tree.fd)
     status = os.stat(path)
     if tree.owner is not None and (status.st_uid, status.st_gid) != tree.owner:
@@ -138,7 +136,7 @@ def _of_context(tree: Tree, place: str) -> list[str]:
     cover = f"{place}.cover"
     os.mkdir(cover)
     os.chmod(cover, _MODE)
-    hides = tree.ignore is not None and hide(path, tree.ignore, cover)
+    hides = tree.ignore is not None and hide(path, tree.ignore, cover, wanted)
     return [cover, path] if hides or stat.S_IMODE(status.st_mode) != _MODE else [path]
 
 
@@ -154,19 +152,25 @@ def _reopened(fd: int) -> str:
 # ---- .dockerignore ------------------------------------------------------------------------------------------------
 
 
-def hide(path: str, ignore: Any, cover: str) -> bool:
-    """Fill `cover`, which hides on top of `path` what `ignore` leaves out; False if that is nothing."""
+def hide(path: str, ignore: Any, cover: str, wanted: str = "") -> bool:
+    """Fill `cover`, which hides on top of `path` what `ignore` leaves out; False if that is nothing.
+
+    `wanted` is a place in it, with no link on the way, that alone has to be looked at.
+    """
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return _cover(root, cover, ignore, ignore.top)[1]
+        return _cover(root, cover, ignore, ignore.top, wanted.split("/") if wanted else [])[1]
     finally:
         os.close(root)
 
 
-def _cover(directory: int, cover: str, ignore: Any, inside: Any) -> tuple[bool, bool]:
-    """Whiteouts for one directory and all below.  Returns whether anything in it is seen, and whether any is hidden."""
+def _cover(directory: int, cover: str, ignore: Any, inside: Any, way: list[str]) -> tuple[bool, bool]:
+    """Whiteouts for one directory and all below; of what is not on the `way`, none are needed.
+
+    Returns whether anything in it is seen, and whether any is hidden.
+    """
     seen = hides = False
-    for name in os.listdir(directory):
+    for name in way[:1] or os.listdir(directory):
         place = ignore.look(inside, name)
         left_out = place[2]
         if ignore.closed(place):
@@ -174,9 +178,9 @@ def _cover(directory: int, cover: str, ignore: Any, inside: Any) -> tuple[bool, 
             hides = True
             continue
         if not ignore.barren(place) and _is_directory(directory, name):
-            seen_below, hidden_below = _cover_below(directory, name, f"{cover}/{name}", ignore, place)
-            hides = hides or hidden_below
-            left_out = left_out and not seen_below
+            below = _cover_below(directory, name, f"{cover}/{name}", ignore, place, way[1:])
+            hides = hides or below[1]
+            left_out = left_out and not below[0]
         if left_out:
             _whiteout(f"{cover}/{name}")
             hides = True
@@ -184,12 +188,14 @@ def _cover(directory: int, cover: str, ignore: Any, inside: Any) -> tuple[bool, 
     return seen, hides
 
 
-def _cover_below(directory: int, name: str, cover: str, ignore: Any, place: Any) -> tuple[bool, bool]:
+def _cover_below(
+    directory: int, name: str, cover: str, ignore: Any, place: Any, way: list[str]
+) -> tuple[bool, bool]:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(name, flags, dir_fd=directory)
     try:
         os.mkdir(cover)
-        seen, hidden = _cover(fd, cover, ignore, ignore.inside(place))
+        seen, hidden = _cover(fd, cover, ignore, ignore.inside(place), way)
         if hidden:  # it is seen in place of the one below
             status = os.fstat(fd)
             os.chown(cover, status.st_uid, status.st_gid)
@@ -216,4 +222,7 @@ def _whiteout(path: str) -> None:
 
 
 def _is_directory(directory: int, name: str) -> bool:
-    return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    except FileNotFoundError:  # it is looked for, and not there; or just went
+        return False

@@ -92,6 +92,12 @@ def clear_leftovers(paths: Paths) -> None:
         _remove_empty(above)
 
 
+def is_building(paths: Paths) -> bool:
+    """Whether a build with RUN steps is under way."""
+    above = directory_of(paths)
+    return any(files.is_locked(f"{above}/{name}/shim.lock") for name in files.visible_names(above))
+
+
 def leave_network(paths: Paths, build_id: str) -> None:
     """Off the network, if it is on one: what a look at the ledger costs, if not."""
     from minirun.engine import sandbox

@@ -15,7 +15,7 @@ from minirun import files
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import records
-from minirun.errors import MinirunError, UnsupportedError
+from minirun.errors import ConflictError, MinirunError, UnsupportedError
 from minirun.linux import programs
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE
 
@@ -168,8 +168,12 @@ Are you sure you want to continue?"""
 @click.pass_obj
 def reset_command(session: Session, force: bool) -> None:
     """Remove all that minirun keeps under --root and --state, running containers too."""
+    from minirun.build import run_state
     from minirun.engine import reset
 
+    if run_state.is_building(session):
+        raise ConflictError("a build is running here", "Ctrl-C ends it")
+    run_state.clear_leftovers(session)
     up = sum(records.is_up(record) for record in records.list_all(session))
     running = f", {up} of them running" if up else ""
     words = _WARNING.format(running=running, root=session.root, state=session.state)

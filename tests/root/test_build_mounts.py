@@ -156,6 +156,16 @@ def test_what_is_ignored_is_not_seen(
     assert done.stdout.replace("./", "").split() == seen.split()
 
 
+def test_what_is_ignored_below_a_source_is_not_seen(steps: Steps, context: Path) -> None:
+    (context / "sub" / "a" / "b").mkdir(parents=True)
+    (context / "sub" / "a" / "b" / "x.log").touch()
+    (context / "link").symlink_to("sub/a")
+    supply = Supply({"": tree(context, "**/*.log", "sub/deep")})
+    for source, seen in [("sub", "a a/b"), ("sub/a", "b"), ("link", "b"), ("sub/a/../a/b", "")]:
+        done = run(steps, "cd /m; find . -mindepth 1 | sort", f"source={source},target=/m", supply=supply)
+        assert done.stdout.replace("./", "").split() == seen.split()
+
+
 def test_what_is_ignored_is_no_source(steps: Steps, context: Path) -> None:
     done = run(steps, "true", "source=sub,target=/m", supply=Supply({"": tree(context, "sub")}))
     assert done.error == '"/sub": not found'

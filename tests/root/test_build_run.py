@@ -241,3 +241,14 @@ def test_another_build_clears_nothing_of_one_that_lives(steps: Steps, paths: Pat
     clear_leftovers(paths)
     assert os.waitpid(pid, 0)[1] == 0
     assert (directory / "stdout").read_text() == "up\nend\n"
+
+
+def test_a_reset_waits_for_the_end_of_a_build_and_clears_one_that_was_killed(tmp_path: Path) -> None:
+    own = Minirun(tmp_path / "root", tmp_path / "state")
+    paths = Paths(str(own.root), str(own.state))
+    state = RunState(paths)
+    done = own("system", "reset", "-f")
+    assert (done.code, done.stderr.splitlines()[0]) == (1, "minirun: a build is running here")
+    os.close(state.lock)
+    own("system", "reset", "-f", check=True)
+    assert not own.state.exists()

@@ -143,6 +143,13 @@ def clear_leftovers(paths: Paths) -> None:
         layers.clear_temporary(paths.layers)
 
 
+def load() -> None:
+    """Import what every step will need, before the first one is forked: else each would do it anew."""
+    from isal import isal_zlib  # noqa: F401
+
+    from minirun.image import derive, tarwriter  # noqa: F401
+
+
 # ---- what an upper directory has to say -------------------------------------------------------------------
 
 

@@ -113,6 +113,7 @@ class Solver:
         sources = keys.source_directories(step, self.built, self.paths)
         work = steps.Work(step, key, self.means, self.built[step.parent].diff_ids, parents, sources)
         work.ignores_cache = bool(self._unwanted(step))
+        layers.load()
         self.progress.start(self.vertices[step])
         self._works[step] = work
         if isinstance(step, nodes.RunStep):

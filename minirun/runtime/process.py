@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TRACED_SECONDS = 0.2  # between two looks whether a child that has ended is let go
 SECONDS_TO_DIE = 2.0  # that a killed process may take
+_INTERRUPTS = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP)
 unreaped: set[int] = set()  # children that were killed, and could not be waited for in that time
 
 
@@ -41,12 +42,17 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
     It starts in `cgroup` if that can be; whoever asks for it looks.  Raises MinirunError when there are no more
     processes to be had.
     """
+    # Where a handler raises, Ctrl-C would be lost: CPython calls functions of its own in fork(), and passes over what
+    # is raised in them.
+    before = signals.pthread_sigmask(signals.SIG_BLOCK, _INTERRUPTS)
     try:
         trace.before("fork")
         pid = _clone_into(cgroup) if cgroup else os.fork()
-    except BlockingIOError:
-        raise none_left("processes") from None
+    except BaseException as error:
+        signals.pthread_sigmask(signals.SIG_SETMASK, before)
+        raise (none_left("processes") if isinstance(error, BlockingIOError) else error) from None
     if pid:
+        _let_signals_in(before, pid)
         if trace.on:
             trace.after("fork", (), pid, 0, "from here on there are two of us")
         return pid
@@ -55,11 +61,21 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
     # ==================================================================================================
     status = 125
     try:
+        signals.pthread_sigmask(signals.SIG_SETMASK, before)
         status = child()
     except BaseException as error:
         os.write(2, f"minirun: child process: {type(error).__name__}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(status)
+
+
+def _let_signals_in(before: set[int], pid: int) -> None:
+    """As it was before.  If one has come meanwhile, nobody will know of the child."""
+    try:
+        signals.pthread_sigmask(signals.SIG_SETMASK, before)
+    except BaseException:
+        kill_and_wait(pid)
+        raise
 
 
 def _clone_into(cgroup: str) -> int:

@@ -15,7 +15,7 @@ from minirun.build import check_lines, rules, stages
 from minirun.build.check_scopes import Facts, Walk
 from minirun.build.dockerfile import DockerfileError
 from minirun.build.rules import Findings
-from minirun.build.stages import Arg, From, Stage
+from minirun.build.stages import Arg, Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,12 +67,7 @@ def _read(file: Dockerfile, findings: Findings) -> tuple[list[Arg], list[Stage]]
         except DockerfileError:
             break  # which the build tells
         check_lines.look_at_comment(findings, instruction)
-        if isinstance(instruction, From):
-            found.append(Stage(len(found), instruction))
-        elif found:
-            found[-1].instructions.append(instruction)
-        elif isinstance(instruction, Arg):
-            arguments.append(instruction)
+        stages.place(instruction, arguments, found)
     return arguments, found
 
 

@@ -55,7 +55,7 @@ class Remembered:
 
     def __init__(self, paths: Paths, key: str) -> None:
         """`key` names the tree: "" remembers nothing."""
-        self._path = f"{paths.root}/build/digests/{key}" if key else ""
+        self._path = f"{paths.build}/digests/{key}" if key else ""
         self._known = self._load()
         self._new: dict[str, str] = {}
         self._used: set[str] = set()

@@ -39,9 +39,8 @@ class Means:
         self.no_cache_stages: frozenset[str] = frozenset()
         self.packed: frozenset[Step] = frozenset()  # steps whose layers will be in the image
         self.contexts: dict[str, Tree] = {}
-        self.selections: dict[
-            tuple[Step, int], Selection
-        ] = {}  # of what is read from a context, by the place in the step
+        # what is read from a context, by the step and the place among its sources
+        self.selections: dict[tuple[Step, int], Selection] = {}
         self.rows: dict[tuple[Step, int], list[Row]] = {}  # what digests.py says of it
         self.digests: dict[tuple[Step, int], str] = {}
         self.run_state: RunState
@@ -69,7 +68,7 @@ class Built:
     @property
     def chain_id(self) -> str:
         """What it is, by content; "" for nothing at all."""
-        return chain.chain_ids(self.diff_ids)[-1] if self.diff_ids else ""
+        return chain.chain_id(self.diff_ids)
 
     def directories(self, paths: Paths) -> list[str]:
         """For overlayfs's lowerdir, lowest first.  What is not unpacked yet is unpacked now."""

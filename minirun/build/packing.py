@@ -51,9 +51,8 @@ def pack(
     )
     if there and not force:
         return there
-    from minirun.image import (
-        derive,  # threads and tarfile: 15 ms that a build which finds all in the cache does not pay
-    )
+    # threads and tarfile: 15 ms that a build which finds all in the cache does not pay
+    from minirun.image import derive
 
     wanted = compression or "gzip"
     if there and there["mediaType"] == LAYER + derive.PACKINGS[wanted]:

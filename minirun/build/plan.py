@@ -34,6 +34,7 @@ from minirun.build.nodes import (
 from minirun.engine.overlay import LAYERS_MAX
 from minirun.errors import MinirunError, UsageError
 from minirun.image import instructions, platforms, suggestions, words
+from minirun.runtime.spec import DEFAULT_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-PATH = (
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # of `FROM scratch`, as BuildKit sets it
-)
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _URLS = ("http://", "https://")
 PREDEFINED = frozenset(_PROXIES) | {name.lower() for name in _PROXIES}  # ARGs without a declaration
@@ -107,9 +105,7 @@ class Settings:
         self.platform = platform  # linux/arm64; "" is this machine's
         self.contexts = frozenset(contexts)  # names of --build-context that are trees of files
         self.image = image  # (reference, platform) -> Image
-        self.image_contexts = (
-            image_contexts or {}
-        )  # names of --build-context that are images -> their references
+        self.image_contexts = image_contexts or {}  # the others: name -> reference of the image
         self.can_run = can_run  # whether this machine runs programs of a platform
         self.network = network
         self.labels = labels or {}
@@ -157,7 +153,7 @@ class Plan:
         if not self.settings.target:
             return len(self.stages) - 1
         wanted = self.settings.target.lower()
-        index = self._index(wanted, len(self.stages))
+        index = scopes.find(self.stages, wanted, len(self.stages))
         if index is None:
             raise UsageError(f"target stage {self.settings.target!r} could not be found", self._stage_names())
         return index
@@ -165,15 +161,6 @@ class Plan:
     def _stage_names(self) -> str:
         names = [stage.name for stage in self.stages if stage.name]
         return f"the file has {', '.join(names)}" if names else "no stage of the file has a name"
-
-    def _index(self, name: str, before: int) -> int | None:
-        """The stage of this name, or of this number, below `before`; of equal names the last one."""
-        for stage in reversed(self.stages[:before]):
-            if stage.name and stage.name == name.lower():
-                return stage.index
-        if name.isdecimal() and int(name) < before:
-            return int(name)
-        return None
 
     # -- global ARGs --
 
@@ -212,13 +199,8 @@ class Plan:
 
     def _needs(self, stage: stages.Stage) -> list[int]:
         """The stages of this file that it names, as far as its words show that; whether they may is looked at later."""
-        copies = [one for one in stage.instructions if isinstance(one, stages.Copy)]
-        named = [copy.source_stage for copy in copies if copy.source_stage]
-        for run in stage.instructions:
-            for text in run.mounts if isinstance(run, stages.Run) else ():
-                named += [word[5:] for word in text.split(",") if word.startswith("from=")]
-        found = [self._below(stage)]
-        found += [self._index(name, len(self.stages)) for name in named if not self._is_context(name)]
+        names = [name for name in scopes.read_from(stage) if not self._is_context(name)]
+        found = [self._below(stage), *(scopes.find(self.stages, name, len(self.stages)) for name in names)]
         return [index for index in found if index is not None]
 
     def _below(self, stage: stages.Stage) -> int | None:
@@ -232,7 +214,7 @@ class Plan:
 
     def _index_by_name(self, name: str, before: int) -> int | None:
         """FROM's way: stages are known in small letters, and what has others is the name of an image."""
-        return None if name.isdecimal() or name != name.lower() else self._index(name, before)
+        return None if name.isdecimal() or name != name.lower() else scopes.find(self.stages, name, before)
 
     def _base_name(self, stage: stages.Stage) -> str:
         name = self._expand(stage.base.image, self._known_globals(), stage.base.line)
@@ -274,7 +256,7 @@ class Plan:
                 f"FROM {name}: --build-context says that this is a directory", hint, stage.base.line
             )
         if name == "scratch" and not self._is_context(name):
-            config: Json = {"Env": [f"PATH={PATH}"], "WorkingDir": "/"}
+            config: Json = {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/"}
             node = Base(None, "scratch")
             return State(stage, node, config, {})
         node = self._image(name, platform or self.settings.platform, stage.base.line)
@@ -450,7 +432,7 @@ class Plan:
             return Source(name)
         if name in self.settings.image_contexts:
             return Source(node=self._image(name, self.settings.platform, line))
-        index = self._index(name, len(self.stages))
+        index = scopes.find(self.stages, name, len(self.stages))
         if index is not None:
             if index == state.stage.index or index in self._underway:
                 raise PlanError(_circular(name), "", line)

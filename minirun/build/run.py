@@ -48,13 +48,8 @@ if TYPE_CHECKING:
     Streams = tuple[int, int, int]
 
 HOSTNAME = "buildkitsandbox"
-_SEALED = [
-    "rbind",
-    "ro",
-    "nosuid",
-    "nodev",
-    "noexec",
-]  # /etc/hosts and resolv.conf: what is written there would be lost
+# /etc/hosts and resolv.conf: what is written there would be lost
+_SEALED = ["rbind", "ro", "nosuid", "nodev", "noexec"]
 
 
 class RunOrder:

@@ -145,4 +145,4 @@ def _remove_empty(directory: str) -> None:
 
 def _gate(paths: Paths) -> str:
     """The lock under which builds come and go."""
-    return f"{paths.root}/build/.lock"
+    return f"{paths.build}/.lock"

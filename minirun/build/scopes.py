@@ -109,12 +109,19 @@ def find(stages: Sequence[Stage], name: str, before: int) -> int | None:
 def _sources(stages: Sequence[Stage], index: int, known: Mapping[str, str], escape: str) -> list[int]:
     """The stage that it is FROM, and those that it copies from or mounts."""
     found = [below(stages, index, known, escape)]
-    for instruction in stages[index].instructions:
-        if isinstance(instruction, Copy) and instruction.source_stage:
-            found.append(find(stages, instruction.source_stage, len(stages)))
-        elif isinstance(instruction, Run):
-            found += [find(stages, name, len(stages)) for name in _mounted(instruction)]
+    found += [find(stages, name, len(stages)) for name in read_from(stages[index])]
     return [one for one in found if one is not None]
+
+
+def read_from(stage: Stage) -> list[str]:
+    """The names after --from of its COPYs and from= of its mounts: of stages, contexts, images."""
+    found: list[str] = []
+    for instruction in stage.instructions:
+        if isinstance(instruction, Copy) and instruction.source_stage:
+            found.append(instruction.source_stage)
+        elif isinstance(instruction, Run):
+            found += _mounted(instruction)
+    return found
 
 
 def _mounted(run: Run) -> list[str]:

@@ -49,4 +49,4 @@ def clear(paths: Paths) -> None:
 
 
 def _place(paths: Paths) -> str:
-    return f"{paths.root}/build/tmp"
+    return f"{paths.build}/tmp"

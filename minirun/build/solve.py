@@ -101,7 +101,8 @@ class Solver:
 
     def _begin(self, step: Step) -> bool:
         """From the cache, or by a job; False where there is no room for one."""
-        self.inputs[step] = keys.first_inputs(step, self.means, self.built)
+        if step not in self.inputs:  # else it waits for room, and is what it was
+            self.inputs[step] = keys.first_inputs(step, self.means, self.built)
         key = caching.key(step.kind, **self.inputs[step])
         record = None if self._unwanted(step) else self.cache.find(key)
         if record:

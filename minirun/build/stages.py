@@ -216,14 +216,7 @@ def stages(file: Dockerfile) -> tuple[list[Arg], list[Stage]]:
     found: list[Stage] = []
     arguments: list[Arg] = []
     for line in file.lines:
-        instruction = typed(line, file.escape)
-        if isinstance(instruction, From):
-            found.append(Stage(len(found), instruction))
-        elif found:
-            found[-1].instructions.append(instruction)
-        elif isinstance(instruction, Arg):
-            arguments.append(instruction)
-        else:
+        if not place(typed(line, file.escape), arguments, found):
             raise DockerfileError(
                 f"no build stage in current context: {line.word} is before the first FROM",
                 line.start,
@@ -232,6 +225,19 @@ def stages(file: Dockerfile) -> tuple[list[Arg], list[Stage]]:
     if not found:
         raise DockerfileError("dockerfile contains no stages to build", hint="a stage begins with FROM")
     return arguments, found
+
+
+def place(instruction: Instruction, arguments: list[Arg], found: list[Stage]) -> bool:
+    """Put it where it belongs: FROM begins a stage, before the first one there are only ARGs.  False: nowhere."""
+    if isinstance(instruction, From):
+        found.append(Stage(len(found), instruction))
+    elif found:
+        found[-1].instructions.append(instruction)
+    elif isinstance(instruction, Arg):
+        arguments.append(instruction)
+    else:
+        return False
+    return True
 
 
 def one(text: str) -> Instruction:

@@ -117,7 +117,7 @@ class Work:
                 self.means.selections[self.step, place] = chosen
                 read.append(chosen.digest(nothing))
         self.read = read
-        parent = chain.chain_ids(self.diff_ids)[-1] if self.diff_ids else ""
+        parent = chain.chain_id(self.diff_ids)
         self.keys.append(caching.key(self.step.kind, **keys.inputs(self.step, self.means, parent, read)))
         record = self._known()
         if record:

@@ -18,9 +18,8 @@ def told(error: Exception) -> Exception:
     >>> str(told(OSError(28, "No space left on device", "/var/x")))
     '/var/x: No space left on device'
     """
-    cause = (
-        error if isinstance(error, OSError) else error.__context__
-    )  # the network makes a MinirunError of its own
+    # the network makes a MinirunError of its own
+    cause = error if isinstance(error, OSError) else error.__context__
     hint = _ROOM if is_full(cause) and not getattr(error, "hint", "") else ""
     return MinirunError(sentence(error), hint) if hint or isinstance(error, OSError) else error
 

@@ -38,6 +38,11 @@ def chain_ids(diff_ids: list[str]) -> list[str]:
     return chains
 
 
+def chain_id(diff_ids: list[str]) -> str:
+    """The last of them: the name of the whole stack; "" for none."""
+    return chain_ids(diff_ids)[-1] if diff_ids else ""
+
+
 def find(layers: str, diff_ids: list[str]) -> str | None:
     """The directory of the uppermost of `diff_ids`, if it is unpacked."""
     path = diff_directory(layers, diff_ids[-1])

@@ -9,6 +9,7 @@ from minirun.build import dockerfile, plan, stages
 from minirun.build.nodes import CopyStep, RunStep, Step, WorkdirStep
 from minirun.build.plan import Plan
 from minirun.errors import MinirunError, NotFoundError
+from minirun.runtime.spec import DEFAULT_PATH
 
 
 class FakeImage:
@@ -81,6 +82,11 @@ def test_an_unknown_target_is_an_error_that_names_those_there_are() -> None:
         planned("FROM base AS one\nFROM base AS two", target="three")
     assert str(raised.value) == "target stage 'three' could not be found"
     assert raised.value.hint == "the file has one, two"
+
+
+def test_a_number_of_many_digits_is_no_stage() -> None:
+    with pytest.raises(MinirunError, match="could not be found"):
+        planned("FROM base", target="9" * 5000)
 
 
 def test_a_stage_from_a_stage_goes_on_where_that_ends() -> None:
@@ -171,7 +177,7 @@ def test_an_image_that_is_not_there_says_in_which_line() -> None:
 
 def test_from_scratch_has_a_path_and_a_directory() -> None:
     config = planned("FROM scratch").target.config
-    assert config == {"Env": [f"PATH={plan.PATH}"], "WorkingDir": "/"}
+    assert config == {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/"}
 
 
 # ---- ARG and ENV ------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""`minirun compose ...`: the words of its commands, and what they show."""

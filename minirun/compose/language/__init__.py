@@ -1,0 +1,1 @@
+"""The language of compose files: text becomes a Project; nothing here asks the engine."""

@@ -88,7 +88,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
     options.update(
         {
             "name": words["name"],
-            "entrypoint": words["entrypoint"],
+            "entrypoint": None if words["entrypoint"] is None else [words["entrypoint"]],
             "env": run_options.environment(words["env"], words["env_file"]),
             "workdir": words["workdir"],
             "user": words["user"],

@@ -118,18 +118,17 @@ def exposed(options: RunOptions, config: dict[str, Any]) -> list[str]:
 
 
 def program(options: RunOptions, config: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Entrypoint and command.  `--entrypoint` takes the image's Cmd away with its Entrypoint, as in Docker: the one
-    holds arguments that were meant for the other.
+    """Entrypoint and command.  A given entrypoint takes the image's Cmd away with its Entrypoint, as in Docker: the one
+    holds arguments that were meant for the other.  [""] is how to say none; [] is none that leaves the Cmd there.
 
     >>> program({"entrypoint": None, "args": ["-v"]}, {"Entrypoint": ["nginx"], "Cmd": ["-g", "daemon off;"]})
     (['nginx'], ['-v'])
     """
-    if options["entrypoint"] is not None:
-        entrypoint = [options["entrypoint"]] if options["entrypoint"] else []
-        command = options["args"]
-    else:
-        entrypoint = config.get("Entrypoint") or []
-        command = options["args"] or config.get("Cmd") or []
+    given = options["entrypoint"]
+    entrypoint = (config.get("Entrypoint") or []) if given is None else given
+    command = options["args"] or (not given and config.get("Cmd")) or []
+    if entrypoint == [""]:
+        entrypoint = []
     if not entrypoint + command:
         raise UsageError(
             "no command specified", f"the image {options['image']} names none: add one after the image"

@@ -3,6 +3,7 @@
 They are changed as they are read, and written in the new format when something of the container changes next.
 
     1   `attachments` were called `plugs`, in the record and among its options; there were no sysctls
+    2   an `entrypoint` among the options was one word, "" for none
 
 An option that was added since has its default.
 """
@@ -24,6 +25,8 @@ def upgraded(found: dict[str, Any]) -> Record:
     """`found` is of an older format; all but its number is made today's.  Raises ValueError when it is no record."""
     try:
         options = {**run_options.defaults(found["options"]["image"]), **_renamed(found["options"])}
+        if isinstance(options["entrypoint"], str):
+            options["entrypoint"] = [options["entrypoint"]]
         record: Record = {**_renamed(found), "options": options}  # type: ignore[typeddict-item]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{error} is missing") from None

@@ -82,7 +82,7 @@ class RunOptions(TypedDict):
     image: str  # as written
     args: list[str]
     name: str  # "": a random one
-    entrypoint: str | None  # None: the image's
+    entrypoint: list[str] | None  # None: the image's; [""]: none
     env: list[str]
     workdir: str
     user: str

@@ -166,6 +166,14 @@ def test_the_config_is_how_the_container_was_run(minirun: Minirun, commit: Calla
     assert image.document["author"] == "Ada"
 
 
+def test_an_entry_point_that_was_given_is_the_new_images(
+    minirun: Minirun, commit: Callable[..., Image]
+) -> None:
+    minirun("create", "--name", "changed", "--entrypoint", "echo", "busybox", "a", "b", check=True)
+    image = commit("changed")
+    assert (image.config["Entrypoint"], image.config["Cmd"]) == (["echo"], ["a", "b"])
+
+
 def test_a_name_moves_to_the_new_image_and_the_id_is_printed(minirun: Minirun, store: Store) -> None:
     changed(minirun, "touch /x")
     first = minirun("commit", "changed", "me/named:1", check=True).stdout.strip()

@@ -68,6 +68,14 @@ def health(command: str, **times: str) -> dict[str, Any]:
     return {"health": policies.health(command=command, interval="50ms", start_interval="50ms", **times)}
 
 
+def test_an_entry_point_has_as_many_words_as_it_likes(paths: Paths, make: Make, spawner: Spawner) -> None:
+    record = make("b", entrypoint=["echo", "a"])
+    printed: list[bytes] = []
+    with containers.start(paths, record, streams=["stdout"], spawn=spawner.spawn) as attached:
+        attached.follow(lambda _, data: printed.append(data))
+    assert b"".join(printed) == b"a b\n"
+
+
 # ---- start and follow
 
 

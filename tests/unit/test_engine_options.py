@@ -64,9 +64,11 @@ IMAGE = {"Entrypoint": ["/entry", "-x"], "Cmd": ["cmd", "arg"]}
     [
         (None, [], ["/entry", "-x", "cmd", "arg"]),
         (None, ["own"], ["/entry", "-x", "own"]),
-        ("/mine", [], ["/mine"]),
-        ("/mine", ["own"], ["/mine", "own"]),
-        ("", ["own"], ["own"]),
+        (["/mine"], [], ["/mine"]),
+        (["/mine", "-y"], ["own"], ["/mine", "-y", "own"]),
+        ([""], ["own"], ["own"]),
+        ([], ["own"], ["own"]),
+        ([], [], ["cmd", "arg"]),
     ],
 )
 def test_entry_point_and_command_as_docker_joins_them(entrypoint, args, expected):
@@ -74,6 +76,10 @@ def test_entry_point_and_command_as_docker_joins_them(entrypoint, args, expected
     given["entrypoint"] = entrypoint
     first, rest = program(given, IMAGE)
     assert first + rest == expected
+
+
+def test_an_image_may_say_that_it_has_no_entry_point_too():
+    assert program(run_options.defaults("image"), {**IMAGE, "Entrypoint": [""]}) == ([], ["cmd", "arg"])
 
 
 def test_no_command_at_all_is_told():

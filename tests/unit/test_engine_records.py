@@ -129,6 +129,14 @@ def test_a_record_of_format_1_is_read_in_todays_shape(paths, add):
     assert "plugs" not in found
 
 
+@pytest.mark.parametrize(("word", "words"), [(None, None), ("sh", ["sh"]), ("", [""])])
+def test_the_one_word_of_an_entry_point_is_a_list_today(paths, add, word, words):
+    record = add("abc123", "one")
+    options = {**run_options.defaults("busybox"), "entrypoint": word}
+    records.write(paths, {**record, "version": 2, "options": options})
+    assert records.read(paths, "abc123")["options"]["entrypoint"] == words
+
+
 def test_an_older_number_does_not_make_a_record_of_anything(paths):
     directory = Path(paths.container("a" * 64))
     directory.mkdir(parents=True)

@@ -61,7 +61,7 @@ def plain(one: Any) -> Any:
 OPTIONS = shape.of_options(run_options.defaults(""))
 FULL = {
     **run_options.defaults("busybox", ["true"]),
-    "entrypoint": "sh",
+    "entrypoint": ["sh", "-c"],
     "env": ["A=1"],
     "attached": ["stdin"],
     "mounts": [

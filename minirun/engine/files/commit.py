@@ -113,14 +113,12 @@ def commit(
 
 def _config(record: Record, image: Json) -> Json:
     """How the container was run, as the config of an image; what it says nothing about is the image's."""
-    entrypoint, args = image.get("Entrypoint") or [], record["args"]
-    if args[: len(entrypoint)] != entrypoint:  # another was given: all we know is where it begins
-        entrypoint = args[:1]
+    entrypoint = record["entrypoint"] or []
     cwd = record["cwd"] or image.get("WorkingDir")
     return {
         **image,
         "Entrypoint": entrypoint,
-        "Cmd": args[len(entrypoint) :],
+        "Cmd": record["args"][len(entrypoint) :],
         "Env": record["env"],
         "User": record["user"],
         "WorkingDir": cwd,

@@ -82,7 +82,7 @@ RESOURCES = {  # what limits.resources() makes
     },
 }
 _OTHERS = {
-    "entrypoint": (str, None),
+    "entrypoint": ([str], None),
     "attached": [STREAMS],
     "mounts": [MOUNT],
     "attachments": [ATTACHMENT],
@@ -132,9 +132,9 @@ def _check_items(values: Sequence[object], shape: Shape, where: str) -> None:
 
 
 def _check_any(value: object, shapes: Sequence[Shape], where: str) -> None:
-    """The error of a dictionary that is nearly right is worth more than "is neither of these"."""
-    inner = [one for one in shapes if isinstance(one, dict)]
-    if inner and isinstance(value, dict):
+    """The error of a list or dictionary that is nearly right is worth more than "is neither of these"."""
+    inner = [one for one in shapes if isinstance(one, (list, dict)) and isinstance(value, type(one))]
+    if inner:
         check(value, inner[0], where)
     else:
         _require(any(_is_a(value, one) for one in shapes), value, shapes, where)

@@ -59,6 +59,10 @@ COMMANDS: Table = {
     "image": ("minirun.cli.imagegroup:image_group", "Manage images"),
     "network": ("minirun.cli.networks:network_group", "Manage networks"),
     "volume": ("minirun.cli.volumes:volume_group", "Manage volumes"),
+    "compose": (
+        "minirun.cli.compose.group:compose_group",
+        "Run several containers, as a file describes them",
+    ),
     "info": ("minirun.cli.info:info_command", "Display system-wide information"),
     "version": ("minirun.cli.info:version_command", "Show the version"),
     "doctor": ("minirun.cli.doctor:doctor_command", "Check whether this machine can run containers"),

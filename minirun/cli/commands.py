@@ -1,7 +1,8 @@
 """The `minirun` command group, and the exit code of a command that fails.
 
 125 when minirun fails in run, create, start or exec (1 in the other commands), 126 and 127 when the container's
-program cannot be run or is not there (failures.py), for a wrong command line 125 or, in the other commands, 2.
+program cannot be run or is not there (failures.py), for a wrong command line 125 or, in the other commands, 2 (in those
+of compose 1).
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
         return leaving.exit_code
     except click.UsageError as error:
         error.show()
-        return 125 if _command_name() else 2
+        return 125 if _command_name() else error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
     except (MinirunError, OSError) as error:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TRACING = ("--explain", "--step", "--break")
 _STARTING = {"start", "restart", "restore"}
+_COMPOSE_STARTING = {"run", "scale", "up", "watch"}
 
 
 def main() -> NoReturn:
@@ -67,6 +68,7 @@ def _require_root(words: list[str]) -> None:
     Said before anything is forked or loaded: the first kernel call to fail would say EPERM and not why.
     """
     anybodys = {"--help", "--version"} & set(words) or words[:1] in (["completion"], ["version"])
+    anybodys = anybodys or ("compose" in words and {"config", "version"} & set(words))
     if os.geteuid() != 0 and not anybodys:
         failures.show("minirun", MinirunError("this has to run as root", "sudo minirun ..."))
         leave(125)
@@ -88,7 +90,8 @@ def _shim_ahead(words: list[str]) -> spawn.Shim | None:
 
 def _spawner_ahead(words: list[str]) -> spawn.Spawner | None:
     """For those that may start several containers: what forks their shims is as small as we are now."""
-    if not _STARTING & set(words) or trace.on:
+    starting = _STARTING | _COMPOSE_STARTING if "compose" in words else _STARTING
+    if not starting & set(words) or trace.on:
         return None
     try:
         return spawn.Spawner()

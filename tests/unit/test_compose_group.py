@@ -1,0 +1,44 @@
+"""`minirun compose`: what stands before its commands."""
+
+import pytest
+from click.testing import CliRunner
+
+from minirun.cli.commands import Session
+from minirun.cli.compose.group import Compose, compose_group
+from minirun.errors import UsageError
+
+
+def invoke(*words: str):
+    return CliRunner().invoke(compose_group, words, obj=Session())
+
+
+def test_without_a_command_it_shows_what_there_is():
+    done = invoke()
+    assert (done.exit_code, "Commands:" in done.output) == (0, True)
+
+
+@pytest.mark.parametrize("words", [["nope"], ["version", "--nope"], ["--ansi", "blue", "version"]])
+def test_a_wrong_command_line_exits_with_1(words: list[str]):
+    assert invoke(*words).exit_code == 1
+
+
+def test_dry_run_may_stand_behind_the_command():
+    assert invoke("version", "--dry-run", "--short").exit_code == 0
+
+
+def test_a_warning_is_shown_once(capsys: pytest.CaptureFixture[str]):
+    compose = Compose(Session())
+    compose.warn("X is not set")
+    compose.warn("X is not set")
+    assert capsys.readouterr().err == "WARN[0000] X is not set\n"
+
+
+def test_the_limit_of_the_environment_counts_where_no_option_does(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COMPOSE_PARALLEL_LIMIT", "3")
+    assert (Compose(Session()).parallel, Compose(Session(), parallel=5).parallel) == (3, 5)
+
+
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COMPOSE_PARALLEL_LIMIT", "x")
+    with pytest.raises(UsageError, match="must be an integer"):
+        _ = Compose(Session()).parallel

@@ -5,7 +5,7 @@
 Where an option is not given, COMPOSE_... of the environment counts, and then the same of the project's `.env`.
 A command that only asks or stops things needs the project's name and no more: name() finds it without reading YAML.
 
-See  compose/language/loading.py; docs.docker.com "docker compose", "Configure pre-defined environment variables"
+See  docs.docker.com "docker compose", "Configure pre-defined environment variables"
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every command of `minirun compose`: where it is, and its line in `minirun compose --help`.
 
-See  ../command_table.py
+See  cli/command_table.py
 """
 
 from __future__ import annotations

@@ -24,22 +24,59 @@ class Inotify:
 
     def __init__(self) -> None:
         self.fd = syscalls.inotify_init(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._parts: dict[int, Part] = {}
 
-    def watch(self, path: str, mask: int) -> None:
-        """Also tell of `mask` at `path`.  Raises SyscallError."""
-        syscalls.inotify_add_watch(self.fd, path, mask)
+    def watch(self, path: str, mask: int) -> int:
+        """Also tell of `mask` at `path`; returns the number of this watch.  Raises SyscallError."""
+        return syscalls.inotify_add_watch(self.fd, path, mask)
+
+    def part(self, path: str, mask: int) -> Part:
+        """The same, for one of several who each hear of their own directory: a user has few inotify instances."""
+        number = self.watch(path, mask)
+        part = self._parts[number] = Part(self)
+        return part
 
     def read(self) -> Iterator[tuple[int, str]]:
         """(mask, name of the directory's entry) of all that has happened since the last time."""
+        return ((mask, name) for _, mask, name in self._read())
+
+    def sort(self) -> set[Part]:
+        """Give each part what was heard of its directory; returns those that heard something."""
+        heard = set()
+        for number, mask, name in self._read():
+            if part := self._parts.get(number):
+                part.heard.append((mask, name))
+                heard.add(part)
+        return heard
+
+    def _read(self) -> Iterator[tuple[int, int, str]]:
         try:
             data = os.read(self.fd, 65536)
         except BlockingIOError:
             return
         at = 0
         while at < len(data):
-            _, mask, _, length = _EVENT.unpack_from(data, at)
+            number, mask, _, length = _EVENT.unpack_from(data, at)
             at += _EVENT.size + length
-            yield mask, os.fsdecode(data[at - length : at].rstrip(b"\0"))
+            yield number, mask, os.fsdecode(data[at - length : at].rstrip(b"\0"))
 
     def close(self) -> None:
         os.close(self.fd)
+
+
+class Part:
+    """One directory of an Inotify that watches several.  Closing it is the whole's business."""
+
+    def __init__(self, whole: Inotify) -> None:
+        self.whole = whole
+        self.fd = whole.fd
+        self.heard: list[tuple[int, str]] = []
+
+    def read(self) -> Iterator[tuple[int, str]]:
+        """As Inotify.read(), of this directory."""
+        self.whole.sort()
+        heard, self.heard = self.heard, []
+        return iter(heard)
+
+    def close(self) -> None:
+        """Nothing: the others go on."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, TypedDict
 
     from minirun.engine.record_types import Record
+    from minirun.linux import inotify
 
     class Entry(TypedDict, total=False):
         log: str
@@ -42,9 +43,16 @@ class Reader:
     """
 
     def __init__(
-        self, directory: str, *, since: str = "", until: str = "", tail: int = ALL, follow: bool = False
+        self,
+        directory: str,
+        *,
+        since: str = "",
+        until: str = "",
+        tail: int = ALL,
+        follow: bool = False,
+        changes: inotify.Part | None = None,
     ) -> None:
-        self.tail = Tail(f"{directory}/{writer.NAME}", follow=follow)
+        self.tail = Tail(f"{directory}/{writer.NAME}", follow=follow, changes=changes)
         self.since, self.until = since, until
         self.over = False  # `until` has passed
         self.open: set[str] = set()  # streams in the middle of a line

@@ -28,23 +28,29 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 17  # bytes read at once
 _BEGINNINGS = inotify.IN_CREATE | inotify.IN_MOVED_TO  # what is heard of when a new file takes the name
+FOLLOWED = _BEGINNINGS | inotify.IN_MODIFY
 _TRIES = 20
 
 
 class Tail:
-    """The files at `path`, from the beginning of the oldest.  `follow`: it will go on; else it is as it is now."""
+    """The files at `path`, from the beginning of the oldest.  `follow`: it will go on; else it is as it is now.
 
-    def __init__(self, path: str, *, follow: bool = False) -> None:
+    Who follows many gives the `changes` of the directory, of FOLLOWED, and waits for all of them himself.
+    """
+
+    def __init__(
+        self, path: str, *, follow: bool = False, changes: inotify.Inotify | inotify.Part | None = None
+    ) -> None:
         self.path = path
         self.files: list[int] = []  # descriptors, the oldest first
         self.current = 0  # the one that is being read
         self.at = 0  # where the next line begins in it
         self.missed = False  # whether there was a file that came and went too quickly
-        self.changes: inotify.Inotify | None = None
+        self.changes = changes
         self._begun = self._found = 0  # files that took the name while we looked; those of them we have met
         if follow:
             self.changes = inotify.Inotify()
-            self.changes.watch(os.path.dirname(path), _BEGINNINGS | inotify.IN_MODIFY)
+            self.changes.watch(os.path.dirname(path), FOLLOWED)
         self._open_first()
 
     def _open_first(self) -> None:

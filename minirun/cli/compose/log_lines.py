@@ -1,0 +1,126 @@
+"""The lines that several containers print, each after the name of who printed it, in a colour of its own.
+
+    db-1   | ready for connections
+    web-1  | listening on 8000
+    web-1 exited with code 0
+
+Standard output goes to ours, standard error to ours.  The names are padded to the longest that is known so far.
+
+See  compose/following.py, which tells of the lines; Docker Compose's cmd/formatter for the colours and their order
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+
+from minirun.cli.printing import say
+from minirun.compose.following import Listener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from minirun.engine.record_types import Record
+
+_COLOURS = (
+    "36",
+    "33",
+    "32",
+    "35",
+    "34",
+    "36;1",
+    "33;1",
+    "32;1",
+    "35;1",
+    "34;1",
+)  # ECMA-48 SGR: cyan, yellow ...
+_ERASE_LINE = "\r\x1b[K"
+_PROJECT, _SERVICE, _NUMBER = (
+    f"com.docker.compose.{word}" for word in ("project", "service", "container-number")
+)
+
+
+class LogLines(Listener):
+    """Shows what it hears; `register` those that are known before, so that all names are padded alike."""
+
+    def __init__(self, *, colours: bool = False, prefixes: bool = True, timestamps: bool = False) -> None:
+        self.colours, self.prefixes, self.timestamps = colours, prefixes, timestamps
+        self._names: dict[str, str] = {}  # of containers, by their ids
+        self._colour_of: dict[str, str] = {}  # by their names: one that is made anew keeps it
+        self._prefix_of: dict[str, str] = {}
+        self._waiting: list[tuple[int, str]] = []  # (descriptor, text)
+
+    def register(self, records: Iterable[Record]) -> None:
+        for record in sorted(records, key=_order):
+            self._name(record)
+
+    # ---- what is heard --------------------------------------------------------------------------------------
+
+    def line(self, record: Record, stream: str, text: str, time: str) -> None:
+        prefix = self._prefix(record) if self.prefixes else ""
+        moment = f"{time} " if self.timestamps else ""
+        self._waiting.append((2 if stream == "stderr" else 1, f"{prefix}{moment}{text}\n"))
+
+    def missed(self, record: Record) -> None:
+        name = self._name(record)
+        say(
+            f"minirun: lines of {name} were missed here: its log was removed faster than it was read",
+            err=True,
+        )
+
+    def ended(self, record: Record, exit_code: int, restarting: bool) -> None:
+        again = " (restarting)" if restarting else ""
+        self.status(record, f"exited with code {exit_code}{again}")
+
+    def status(self, record: Record, words: str) -> None:
+        """A line about a container, in its colour."""
+        name = self._name(record)
+        erase = _ERASE_LINE if self.colours else ""
+        self._waiting.append((1, self._coloured(name, f"{erase}{name} {words}") + "\n"))
+
+    def flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for fd, group in groupby(waiting, key=lambda one: one[0]):
+            self.write(fd, "".join(text for _, text in group).encode(errors="replace"))
+
+    def write(self, fd: int, data: bytes) -> None:
+        """For those who draw below the lines to put something around it."""
+        while data:
+            data = data[os.write(fd, data) :]
+
+    # ---- names and colours ----------------------------------------------------------------------------------
+
+    def _prefix(self, record: Record) -> str:
+        name = self._names.get(record["id"]) or self._name(record)
+        return self._prefix_of[name]
+
+    def _name(self, record: Record) -> str:
+        name = self._names[record["id"]] = short_name(record)
+        if name not in self._colour_of:
+            self._colour_of[name] = _COLOURS[len(self._colour_of) % len(_COLOURS)]
+            width = max(map(len, self._colour_of))
+            self._prefix_of = {one: self._coloured(one, f"{one:{width}}  | ") for one in self._colour_of}
+        return name
+
+    def _coloured(self, name: str, text: str) -> str:
+        return f"\x1b[{self._colour_of[name]}m{text}\x1b[0m" if self.colours else text
+
+
+def short_name(record: Record) -> str:
+    """`web-1` of `demo-web-1` in the project demo; the whole name of one that is called otherwise.
+
+    >>> labels = {"com.docker.compose.project": "demo", "com.docker.compose.service": "web",
+    ...           "com.docker.compose.container-number": "1"}
+    >>> short_name({"name": "demo-web-1", "labels": labels}), short_name({"name": "www", "labels": labels})
+    ('web-1', 'www')
+    """
+    labels, name = record["labels"], record["name"]
+    project, service, number = (labels.get(key, "") for key in (_PROJECT, _SERVICE, _NUMBER))
+    usual = name in ("-".join((project, service, number)), "_".join((project, service, number)))
+    return name[len(project) + 1 :] if usual else name
+
+
+def _order(record: Record) -> tuple[str, int]:
+    number = record["labels"].get(_NUMBER, "")
+    return record["labels"].get(_SERVICE, ""), int(number) if number.isdecimal() else 0

@@ -7,7 +7,6 @@ names, and how much aliases may grow to is bounded: nine lines of `&b [*a, *a, *
 An alias is a copy of what it names, so that whoever changes a Node changes it in one place.
 
 See  YAML 1.2.2; https://yaml.org/type/merge.html
-Next loading.py
 """
 
 from __future__ import annotations

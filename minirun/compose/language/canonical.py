@@ -1,0 +1,168 @@
+"""The one form of a project: defaults are there, names are whole, what a key implies is said, types are the model's.
+
+    merged Node tree, checked  ->  plain values  ->  defaults  ->  what is implied  ->  the types of keys.py
+
+See  model.py for the form
+Next consistency.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from minirun.compose.language import keys, paths
+from minirun.compose.language.yaml_nodes import Node, plain
+
+Plain = dict[str, Any]
+
+
+class Where:
+    """What is known of a project besides its files."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: str,
+        environment: Mapping[str, str],
+        *,
+        normalize: bool = True,
+        resolve_paths: bool = True,
+        typed: bool = True,
+    ) -> None:
+        self.name = name
+        self.directory = directory
+        self.environment = environment
+        self.normalize = normalize
+        self.resolve_paths = resolve_paths
+        self.typed = typed  # False: variables are in the text still, so no text is looked into
+
+
+def make(tree: Node, where: Where) -> Plain:
+    """The files' tree, merged and checked, as `compose config --format json` prints it."""
+    keys.spell_out(tree)
+    set_build_contexts(tree)
+    if where.resolve_paths:
+        paths.make_absolute(tree, where.directory)
+    project: Plain = plain(tree)
+    project.pop("version", None)
+    project.pop("include", None)
+    set_defaults(project)
+    resolve(project, where.environment)
+    if where.normalize:
+        project["name"] = where.name
+        normalize(project, where)
+    return keys.FILE.make(project) if where.typed else project
+
+
+def services(project: Plain) -> Iterator[Plain]:
+    yield from (project.get("services") or {}).values()
+
+
+def set_build_contexts(tree: Node) -> None:
+    """A build without a context has the project's directory."""
+    listed = tree.value.get("services") if isinstance(tree.value, dict) else None
+    for service in listed.value.values() if listed and isinstance(listed.value, dict) else ():
+        build = service.value.get("build") if isinstance(service.value, dict) else None
+        if build and isinstance(build.value, dict):
+            build.value.setdefault("context", Node(".", build.line, build.column, build.file))
+
+
+def set_defaults(project: Plain) -> None:
+    for service in services(project):
+        for port in service.get("ports") or ():
+            if isinstance(port, dict):
+                port.setdefault("mode", "ingress")
+                port.setdefault("protocol", "tcp")
+        for secret in service.get("secrets") or ():
+            if not secret.get("target"):
+                secret["target"] = f"/run/secrets/{secret['source']}"
+        for mount in service.get("volumes") or ():
+            if isinstance(mount, dict) and mount.get("bind") is not None:
+                mount["bind"].setdefault("create_host_path", True)
+        for request in _device_requests(service):
+            if "device_ids" not in request:
+                request.setdefault("count", "all")
+
+
+def _device_requests(service: Plain) -> list[Plain]:
+    resources = (service.get("deploy") or {}).get("resources") or {}
+    return [*(service.get("gpus") or ()), *((resources.get("reservations") or {}).get("devices") or ())]
+
+
+def resolve(project: Plain, environment: Mapping[str, str]) -> None:
+    """A name without a value gets the one that it has where compose runs."""
+    for service in services(project):
+        for holder, key in ((service, "environment"), (service.get("build") or {}, "args")):
+            if key in holder:
+                holder[key] = _resolved(holder[key], environment, keep=key == "environment")
+
+
+def _resolved(pairs: Any, environment: Mapping[str, str], *, keep: bool) -> Any:
+    if isinstance(pairs, list):
+        named = [(pair, environment.get(pair)) if "=" not in pair else (pair, "") for pair in pairs]
+        return [
+            f"{pair}={found}" if found and "=" not in pair else pair
+            for pair, found in named
+            if keep or found is not None
+        ]
+    pairs = {name: environment.get(name) if value is None else value for name, value in (pairs or {}).items()}
+    return {name: value for name, value in pairs.items() if keep or value is not None}
+
+
+def normalize(project: Plain, where: Where) -> None:
+    """What files leave out and mean all the same."""
+    for service in services(project):
+        build = service.get("build")
+        if build is not None and not build.get("dockerfile_inline"):
+            build.setdefault("dockerfile", "Dockerfile")
+        if service.get("pull_policy") == "if_not_present":
+            service["pull_policy"] = "missing"
+        if not (service.get("networks") or service.get("network_mode") or service.get("provider")):
+            service["networks"] = {"default": None}
+        for name, restart in implied(service):
+            service.setdefault("depends_on", {}).setdefault(
+                name,
+                {"condition": "service_started", "required": True, **({"restart": True} if restart else {})},
+            )
+        for dependency in (service.get("depends_on") or {}).values():
+            if isinstance(dependency, dict):
+                dependency.setdefault("required", True)
+    _add_default_network(project)
+    _name(project, where.name)
+
+
+def implied(service: Plain) -> Iterator[tuple[str, bool]]:
+    """The services that this one needs without depends_on saying so; whether it restarts with them."""
+    for link in service.get("links") or ():
+        yield link.partition(":")[0], True
+    for key in ("network_mode", "ipc", "pid", "uts", "cgroup"):
+        kind, _, name = (service.get(key) or "").partition(":")
+        if kind == "service":
+            yield name, True
+    for volume in service.get("volumes_from") or ():
+        if not volume.startswith("container:"):
+            yield volume.partition(":")[0], False
+
+
+def _add_default_network(project: Plain) -> None:
+    """It is there where a service is on it."""
+    used = any("default" in (service.get("networks") or ()) for service in services(project))
+    networks = project.setdefault("networks", {})
+    if used:
+        networks.setdefault("default", None)
+
+
+def _name(project: Plain, name: str) -> None:
+    """Networks, volumes, secrets and configs: `project_key`, if the file does not say another name."""
+    for section in ("networks", "volumes", "secrets", "configs"):
+        for key, value in (project.get(section) or {}).items():
+            project[section][key] = definition = value if value is not None else {}
+            external = definition.get("external")
+            if isinstance(external, dict):
+                definition.setdefault("name", external.get("name") or key)
+                definition["external"] = True
+            elif external and not definition.get("name"):
+                definition["name"] = key
+            if not definition.get("name"):
+                definition["name"] = f"{name}_{key}"

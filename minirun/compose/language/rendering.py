@@ -1,0 +1,71 @@
+"""A project as `compose config` prints it: YAML in the language's order, or JSON as Go's types of it come out.
+
+    Project -> plain values -> yaml_text.py, json_text.py -> every $ is $$ again, so that it can be read once more
+
+Next hashing.py
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minirun.compose.language import json_text, yaml_text
+from minirun.compose.language.keys import FILE
+from minirun.compose.language.kinds import ABSENT, Keys, Kind, List, Long, Map
+
+if TYPE_CHECKING:
+    from minirun.compose.language.model import Project
+
+_STEP = 2
+
+
+def as_yaml(project: Project) -> str:
+    return yaml_text.dump(plain(project)).replace("$", "$$")
+
+
+def as_json(project: Project) -> str:
+    value = go_value(plain(project), FILE)
+    ordered = {key: value[key] for key in sorted(value)}
+    return json_text.dumps(ordered, _STEP).replace("$", "$$")
+
+
+def plain(project: Project) -> dict[str, Any]:
+    """What is printed of a project: its parts that there are."""
+    services = {
+        name: {key: value for key, value in service.items() if key != "name"}
+        for name, service in sorted(project.services.items())
+    }
+    parts: dict[str, dict[str, Any]] = {
+        "networks": project.networks,
+        "volumes": project.volumes,
+        "secrets": {**project.secrets},
+        "configs": {**project.configs},
+    }
+    given = {key: dict(sorted(part.items())) for key, part in parts.items() if part}
+    return {"name": project.name, "services": services, **given, **dict(sorted(project.extensions.items()))}
+
+
+def go_value(value: Any, kind: Kind) -> Any:
+    """As Go's encoding/json has a value of its type: what is never left out is there, extensions are not."""
+    if isinstance(kind, Long):
+        kind = kind.long
+    if isinstance(kind, Keys) and isinstance(value, dict):
+        return _go_struct(value, kind)
+    if isinstance(kind, List):
+        return [go_value(item, kind.of) for item in value]
+    if isinstance(kind, Map) and isinstance(value, dict):
+        return {key: go_value(item, kind.of) for key, item in value.items()}
+    return value
+
+
+def _go_struct(value: dict[str, Any], kind: Keys) -> dict[str, Any]:
+    made = {}
+    for key, inner in kind.table.items():
+        name = key.capitalize() if kind.untagged else key
+        if key in value:
+            made[name] = go_value(value[key], inner)
+        elif inner.absent is not ABSENT:
+            made[name] = go_value(inner.absent, inner)
+    if kind is FILE:
+        made.update((key, item) for key, item in value.items() if key.startswith("x-"))
+    return made

@@ -1,7 +1,8 @@
 """Published ports: what `-p` says, and a socket that keeps the port for us while the container runs.
 
-Packets never reach that socket: the table sends them on before.  It is there so that no other process can take
-the port, and so that a port which is taken already is noticed here and not by its users later.
+Packets do not reach that socket: the table sends them on before.  It is there so that no other process can take
+the port, and so that a port which is taken already is noticed here and not by its users later.  It is there before
+the table's rules are, and whoever connects in between is refused when they have come.
 
 See      ip(7), tcp(7); docs.docker.com/engine/network/port-publishing
 By hand  ss -lntup
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 
 from minirun.errors import ConflictError, UsageError
 from minirun.network import addresses
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 
 PROTOCOLS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_BACKLOG = 128  # a connection that is left out would ask again, and stay with this socket, too
 _TRIES = 20  # for a random port that is free for both families
 
 
@@ -146,6 +149,23 @@ class Reservation:
             sock.close()
         self.ports, self.sockets = [], []
 
+    def refuse_early(self) -> None:
+        """Reset the connections that came before the rules: they stay with our sockets, and nobody answers here."""
+        for sock in self.sockets:
+            if sock.type == socket.SOCK_STREAM:
+                _refuse_waiting(sock)
+
+
+def _refuse_waiting(listener: socket.socket) -> None:
+    listener.setblocking(False)
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # no more of them; or one that has gone again
+            return
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, not FIN
+        connection.close()
+
 
 def reserve(requests: Iterable[PortRequest], networks: list[Network], *, v6: bool) -> Reservation:
     """Take the ports asked for, all or none; `v6`: the container has an address of that kind.
@@ -215,7 +235,7 @@ def bound(protocol: str, host_ip: str, port: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host_ip, port))
         if protocol == "tcp":
-            sock.listen(1)
+            sock.listen(_BACKLOG)
     except OSError:
         sock.close()
         raise

@@ -94,3 +94,14 @@ def test_one_port_is_taken_of_both_families() -> None:
         assert len({port["host_port"] for port in made.ports}) == 1
     finally:
         made.close()
+
+
+def test_who_connects_before_the_rules_are_there_is_refused() -> None:
+    made = ports.reserve([port_request(80, 0, ip="127.0.0.1")], [], v6=False)  # type: ignore[list-item]
+    try:
+        with socket.create_connection(made.sockets[0].getsockname(), timeout=5) as client:
+            made.refuse_early()
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+    finally:
+        made.close()

@@ -149,6 +149,7 @@ def start(held: Held, size: tuple[int, int], *, once: bool, maker: Maker | None 
     finally:  # whatever happened: nobody may undo a network that is still being made
         if maker:
             maker.finish()
+    held.reservation.refuse_early()
     _run_program(running, size)
     return running
 
@@ -157,6 +158,7 @@ def start_again(running: Running) -> None:
     """Another run of the program, for the restart policy: in the same tree, with all else made anew."""
     if maker := _order_network(running, None):
         maker.finish()
+        running.held.reservation.refuse_early()
     _run_program(running, (0, 0))
 
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import build
+import compose
 import images
 import lifecycle
 import logs
@@ -246,6 +247,7 @@ BENCHMARKS = {
     **logs.BENCHMARKS,
     **images.BENCHMARKS,
     **build.BENCHMARKS,
+    **compose.BENCHMARKS,
     **network.BENCHMARKS,
 }
 

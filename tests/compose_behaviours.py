@@ -335,7 +335,7 @@ CASES: dict[str, Case] = {
             "logs web",
             "logs --tail 1 web",
             "logs --no-log-prefix web",
-            "logs -f web",
+            Until("logs -f web", "three"),
             "logs database",
             "logs --since 1m --until 0s web",
             "logs nosuch",

@@ -256,7 +256,8 @@ def networks_of(fact: Fact) -> Iterator[str]:
 
 
 def said(text: str, directory: Path) -> list[str]:
-    return [plain(line, directory) for line in text.splitlines()]
+    """Lines; without those that Docker prints to wipe a picture that is not there."""
+    return [plain(line, directory) for line in text.replace("\n\x1b[K", "").splitlines()]
 
 
 def news(text: str, directory: Path) -> list[str]:

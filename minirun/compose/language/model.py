@@ -104,6 +104,51 @@ class Service(TypedDict, total=False):
     ipc: str
     post_start: list[dict[str, Any]]
     pre_stop: list[dict[str, Any]]
+    annotations: dict[str, str]
+    blkio_config: dict[str, Any]
+    cap_add: list[str]
+    cap_drop: list[str]
+    cgroup: str
+    cpu_period: int
+    cpu_quota: int
+    cpu_rt_period: int
+    cpu_rt_runtime: int
+    cpu_shares: int
+    cpus: float
+    cpuset: str
+    device_cgroup_rules: list[str]
+    devices: list[dict[str, str]]
+    dns: list[str]
+    dns_opt: list[str]
+    dns_search: list[str]
+    domainname: str
+    external_links: list[str]
+    extra_hosts: list[str]
+    group_add: list[str]
+    hostname: str
+    init: bool
+    logging: dict[str, Any]
+    mac_address: str
+    mem_limit: str
+    mem_reservation: str
+    mem_swappiness: str
+    memswap_limit: str
+    oom_kill_disable: bool
+    oom_score_adj: int
+    pids_limit: int
+    platform: str
+    privileged: bool
+    read_only: bool
+    security_opt: list[str]
+    shm_size: str
+    stdin_open: bool
+    sysctls: dict[str, str]
+    tmpfs: list[str]
+    tty: bool
+    ulimits: dict[str, Any]
+    user: str
+    uts: str
+    working_dir: str
     # and the rest of the specification's keys, as keys.py has them
 
 

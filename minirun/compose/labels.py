@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minirun.compose.language.model import Project, Service
+    from minirun.engine.record_types import Record
 
 _PREFIX = "com.docker.compose."
 PROJECT = f"{_PREFIX}project"
@@ -32,6 +33,7 @@ REPLACE = f"{_PREFIX}replace"  # web-1: it took the place of an earlier one
 NETWORK = f"{_PREFIX}network"  # what the files call it
 VOLUME = f"{_PREFIX}volume"
 VERSION = f"{_PREFIX}version"  # of who wrote all this
+CONFIGURATION = "io.minirun.compose.configuration"  # an annotation: what the hash is of
 
 
 def of_container(
@@ -98,3 +100,8 @@ def _given(definition: dict[str, Any]) -> dict[str, str]:
 
 def _shared(project: Project) -> dict[str, str]:
     return {PROJECT: project.name, VERSION: __version__}
+
+
+def configuration(record: Record) -> str:
+    """What the container's hash is of, as JSON; "" where nobody has written it down."""
+    return record["options"]["annotations"].get(CONFIGURATION, "")

@@ -14,6 +14,8 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from minirun.compose.language.model import Project, Service
 
 SEPARATOR = "-"
@@ -50,3 +52,29 @@ def volume(project: Project, key: str) -> str:
     """What the engine calls the volume that the files call `key`."""
     name: str = project.volumes[key]["name"]
     return name
+
+
+def coming(replaced_id: str, name: str) -> str:
+    """Of a container that is made while the one it replaces has the `name` still."""
+    return f"{replaced_id[:_SLUG_SHOWN]}_{name}"
+
+
+def replaced(name: str) -> str:
+    """What the id of the one it replaces begins with, of a container that is called so; "" of all others."""
+    before, line, _ = name.partition("_")
+    digits = len(before) == _SLUG_SHOWN and set(before) <= set("0123456789abcdef")
+    return before if line and digits else ""
+
+
+def scale(service: Service, chosen: Mapping[str, int]) -> int:
+    """How many containers a service is to have: as was `chosen` now, or as the file says."""
+    if service["name"] in chosen:
+        return chosen[service["name"]]
+    replicas = (service.get("deploy") or {}).get("replicas")
+    return int(service.get("scale", 1 if replicas is None else replicas))
+
+
+def build_parents(service: Service) -> list[str]:
+    """The services whose images its own is built from: `additional_contexts: base: service:web`."""
+    contexts = (service.get("build") or {}).get("additional_contexts") or {}
+    return [text.removeprefix("service:") for text in contexts.values() if text.startswith("service:")]

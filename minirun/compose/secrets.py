@@ -1,7 +1,9 @@
 """Secrets and configs: files of the project's that its containers see.
 
-    file:                      the host's file, mounted read-only at its place
+    file:                      the host's file, mounted read-only in its place
     environment:, content:     no file has it: it is written into the container once that is made
+
+A container that was made from other content is made anew: `content_hash` tells.
 
 See      compose-spec 09-secrets.md, 08-configs.md
 By hand  minirun exec demo-web-1 cat /run/secrets/password
@@ -12,29 +14,155 @@ from __future__ import annotations
 import os
 
 from minirun.engine.options import mounts
+from minirun.errors import MinirunError, NotFoundError, UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.compose.language.model import Content, Project, Reference, Service
-    from minirun.engine.record_types import MountPoint
+    from minirun.engine.files.tree import Tree
+    from minirun.engine.record_types import MountPoint, Record
+    from minirun.paths import Paths
 
-_PLACES = {"secrets": "/run/secrets/", "configs": "/"}  # of a target that is no absolute path
+_PLACES = {"secret": "/run/secrets/", "config": "/"}  # of a target that is no absolute path
+_MODE = "0444"  # of what is written into a container
 
 
-def used(project: Project, service: Service) -> Iterator[tuple[str, Reference, Content]]:
-    """What the service uses: where it sees it, how it asks for it, what it is."""
-    for kind, defined in (("secrets", project.secrets), ("configs", project.configs)):
-        for one in service.get(kind, []):  # type: ignore[attr-defined]
-            target = one.get("target") or one["source"]
-            yield os.path.join(_PLACES[kind], target), one, defined[one["source"]]
+class Used:
+    """One secret or config as a service uses it."""
+
+    def __init__(self, kind: str, reference: Reference, content: Content) -> None:
+        self.kind = kind  # secret, config
+        self.reference = reference
+        self.content = content
+        self.place = os.path.join(_PLACES[kind], reference.get("target") or reference["source"])
+        self.file = content.get("file", "")  # "": it is written into the container
+
+    def text(self, project: Project) -> bytes:
+        """What is in it.  Raises MinirunError."""
+        if self.file:
+            return _read(self)
+        if "content" in self.content:
+            return self.content["content"].encode()
+        variable = self.content["environment"]
+        if variable not in project.environment:
+            raise MinirunError(
+                f'environment variable "{variable}" required by {self.kind} "{self.content["name"]}" is not set',
+                f"set it, or write it into {project.working_dir}/.env",
+            )
+        return project.environment[variable].encode()
+
+
+def _read(used: Used) -> bytes:
+    if os.path.isdir(used.file):
+        return b""  # it can be mounted as well
+    try:
+        with open(used.file, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        hint = f"it is the file of the {used.kind} {used.reference['source']}"
+        raise NotFoundError(f"{used.kind} file {used.file} does not exist", hint) from None
+    except OSError as error:
+        raise MinirunError(f"{used.kind} file {used.file}: {error.strerror}") from None
+
+
+def used_by(project: Project, service: Service) -> Iterator[Used]:
+    """All that the service uses."""
+    for one in service.get("secrets") or []:
+        yield Used("secret", one, project.secrets[one["source"]])
+    for one in service.get("configs") or []:
+        yield Used("config", one, project.configs[one["source"]])
+
+
+def check(project: Project, service: Service) -> None:
+    """Raises MinirunError for what cannot be had, before anything is made."""
+    for one in used_by(project, service):
+        if one.content.get("external"):
+            raise UnsupportedError(
+                f"unsupported external {one.kind} {one.reference['source']}",
+                "only a swarm keeps them: name a file, a variable of the environment or a content",
+            )
+        one.text(project)
+        if not one.file and service.get("read_only"):
+            raise UnsupportedError(
+                f'cannot create {one.kind} "{one.content["name"]}" in read-only service {service["name"]}: '
+                "`file` is the sole supported option",
+                f"put it into a file, and name that in the {one.kind}'s `file`",
+            )
 
 
 def binds(project: Project, service: Service) -> Iterator[MountPoint]:
     """The mounts of those that are files of the host's."""
-    for place, _, content in used(project, service):
-        if "file" in content:
-            made = mounts.point("bind", content["file"], place, "--mount")
+    for one in used_by(project, service):
+        if one.file:
+            made = mounts.point("bind", one.file, one.place, "--mount")
             made["options"].append("ro")
             yield made
+
+
+def content_hash(project: Project, service: Service) -> str:
+    """Of all that is in them, and where; "" for a service that has none.  Raises MinirunError."""
+    found = [(one.place, one.text(project)) for one in used_by(project, service)]
+    if not found:
+        return ""
+    import hashlib  # most services have none
+
+    total = hashlib.sha256()
+    for place, text in sorted(found):
+        total.update(hashlib.sha256(place.encode()).digest() + hashlib.sha256(text).digest())
+    return total.hexdigest()
+
+
+# ---- into the container -------------------------------------------------------------------------------------
+
+
+def inject(paths: Paths, record: Record, project: Project, service: Service) -> None:
+    """Write those that no file has into a container that was made and has not started.  Raises MinirunError."""
+    wanted = [one for one in used_by(project, service) if not one.file]
+    if not wanted:
+        return
+    from minirun.engine.files import tree
+
+    with tree.of_container(paths, record) as found:
+        for one in wanted:
+            _write(found, one, one.text(project))
+
+
+def _write(found: Tree, used: Used, text: bytes) -> None:
+    """One file, with the directories that it needs.  Links among those that are there are followed inside."""
+    import io
+
+    from minirun.engine.files import copying
+
+    above, rest = _deepest(found, used.place)
+    copying.unpack(io.BytesIO(_tar(rest, used.reference, text)), found, above)
+
+
+def _deepest(found: Tree, path: str) -> tuple[str, str]:
+    """The deepest directory of the path that is there, and the rest of the path."""
+    above, _, rest = path.rpartition("/")
+    while above:
+        try:
+            if found.find(above).status is not None:
+                break
+        except FileNotFoundError:
+            pass
+        above, _, name = above.rpartition("/")
+        rest = f"{name}/{rest}"
+    return above or "/", rest
+
+
+def _tar(name: str, reference: Reference, text: bytes) -> bytes:
+    import io
+    import tarfile
+    import time
+
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime = len(text), int(time.time())
+    info.uid, info.gid = int(reference.get("uid") or 0), int(reference.get("gid") or 0)
+    info.mode = int(reference.get("mode") or _MODE, 8)
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as file:
+        file.addfile(info, io.BytesIO(text))
+    return made.getvalue()

@@ -1,0 +1,55 @@
+"""A network of the project's as what networks.create() takes.
+
+See  compose-spec 06-networks.md; docs.docker.com "docker network create"
+"""
+
+from __future__ import annotations
+
+from minirun.compose import labels
+from minirun.errors import UnsupportedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypedDict
+
+    from minirun.compose.language.model import Project
+
+    class NetworkOptions(TypedDict):
+        """The keywords of networks.create()."""
+
+        subnets: list[str]
+        gateways: list[str]
+        ranges: list[str]
+        ipv6: bool
+        internal: bool
+        labels: dict[str, str]
+        options: dict[str, str]
+
+
+# An overlay of one machine is a bridge.
+_BRIDGES = ("", "default", "bridge", "overlay")
+
+
+def make(project: Project, key: str, network_hash: str) -> NetworkOptions:
+    """Of the network that the files call `key`.  Raises UnsupportedError for a driver that is not here."""
+    network = project.networks[key]
+    driver = network.get("driver") or ""
+    if driver not in _BRIDGES:
+        raise UnsupportedError(
+            f"network {key}: there is no network driver {driver} here",
+            "bridge is what there is; network_mode: host uses the host's own network",
+        )
+    pools = (network.get("ipam") or {}).get("config") or []
+    return {
+        "subnets": _each(pools, "subnet"),
+        "gateways": _each(pools, "gateway"),
+        "ranges": _each(pools, "ip_range"),
+        "ipv6": bool(network.get("enable_ipv6")),
+        "internal": bool(network.get("internal")),
+        "labels": labels.of_network(project, key, network_hash),
+        "options": {name: str(value) for name, value in (network.get("driver_opts") or {}).items()},
+    }
+
+
+def _each(pools: list[dict[str, Any]], key: str) -> list[str]:
+    return [pool[key] for pool in pools if pool.get(key)]

@@ -1,7 +1,7 @@
 """A service's `volumes`, `tmpfs` and `volumes_from` as the engine's mounts.
 
 See   compose-spec 05-services.md "volumes"; engine/options/mounts.py
-Next  secrets.py, whose files are mounted as well
+Next  secrets.py
 """
 
 from __future__ import annotations

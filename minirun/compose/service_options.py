@@ -6,7 +6,7 @@ Nothing is asked of the machine here, and nothing is made: whether there is such
 when the container is.  What the engine has not got is left out, and named by unsupported.py.
 
 See   compose-spec 05-services.md; engine/options/run_options.py for the other side
-Next  service_mounts.py, service_networks.py, service_limits.py
+Next  service_mounts.py
 """
 
 from __future__ import annotations

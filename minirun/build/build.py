@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -172,12 +173,13 @@ class _Build:
     # -- what it is made from --
 
     def load(self) -> Dockerfile:
+        inline = self.options["dockerfile_inline"].encode()
         with self.vertex("[internal] load build definition from Dockerfile"):
             made, data, name = context.load(
                 self.paths,
                 self.options["context"],
-                sys.stdin.buffer,
-                dockerfile=self.options["dockerfile"],
+                io.BytesIO(inline) if inline else sys.stdin.buffer,
+                dockerfile="-" if inline else self.options["dockerfile"],
                 keep_git_dir=self.options["build_args"].get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") in ("1", "true"),
             )
             self.add_context("", made)

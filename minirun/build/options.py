@@ -41,10 +41,11 @@ _CACHE_PACKING = ("compression", "compression-level", "force-compression", "oci-
 
 
 class Secret(TypedDict, total=False):
-    """One of the two."""
+    """One of them."""
 
     file: str  # absolute
     env: str  # the name of a variable of ours
+    text: bytes  # what is in it
 
 
 class Agent(TypedDict, total=False):
@@ -69,6 +70,7 @@ class BuildOptions(TypedDict):
 
     context: str  # the word as given: a directory, a file, an URL, "-"
     dockerfile: str  # -f as given; "": Dockerfile in the context
+    dockerfile_inline: str  # the text of one, in place of a file
     tags: list[str]  # as given
     target: str
     build_args: dict[str, str]
@@ -110,6 +112,7 @@ def defaults(context: str) -> BuildOptions:
     return {
         "context": context,
         "dockerfile": "",
+        "dockerfile_inline": "",
         "tags": [],
         "target": "",
         "build_args": {},

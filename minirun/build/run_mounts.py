@@ -257,6 +257,8 @@ class Mounts:
 
 def read_secret(name: str, secret: Secret) -> bytes:
     """What it is now.  Raises MinirunError."""
+    if "text" in secret:
+        return secret["text"]
     if "env" in secret:
         return os.environb.get(os.fsencode(secret["env"]), b"")
     try:

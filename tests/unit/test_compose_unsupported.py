@@ -1,0 +1,99 @@
+"""What one machine cannot do is said by name, once; what a service would not be the same without is refused."""
+
+from typing import Any
+
+import pytest
+
+from minirun.compose import unsupported
+from minirun.errors import UnsupportedError
+from tests.compose_projects import project, service
+
+LEFT_OUT = [
+    ({"deploy": {"placement": {"constraints": ["node.role==manager"]}}}, "deploy.placement"),
+    ({"deploy": {"endpoint_mode": "vip"}}, "deploy.endpoint_mode"),
+    ({"deploy": {"mode": "global"}}, "deploy.mode global"),
+    ({"deploy": {"update_config": {"parallelism": 2}}}, "deploy.update_config"),
+    ({"deploy": {"resources": {"reservations": {"cpus": 0.5}}}}, "deploy.resources.reservations.cpus"),
+    ({"mem_swappiness": "10"}, "mem_swappiness"),
+    ({"oom_kill_disable": True}, "oom_kill_disable"),
+    ({"storage_opt": {"size": "1G"}}, "storage_opt"),
+    ({"logging": {"driver": "syslog"}}, "logging.driver syslog"),
+    ({"security_opt": ["apparmor:mine"]}, "security_opt apparmor:mine"),
+    (
+        {"volumes": [{"type": "bind", "source": "/x", "target": "/x", "bind": {"propagation": "rshared"}}]},
+        "propagation",
+    ),
+    ({"networks": {"default": {"interface_name": "eth7"}}}, "networks.interface_name"),
+    ({"secrets": [{"source": "key", "mode": "0400"}]}, "secrets.mode"),
+]
+REFUSED = [
+    ({"gpus": [{"count": -1}]}, "gpus"),
+    ({"provider": {"type": "x"}}, "provider"),
+    ({"models": {"m": None}}, "models"),
+    ({"credential_spec": {"file": "x"}}, "credential_spec"),
+    ({"isolation": "hyperv"}, "isolation hyperv"),
+    ({"runtime": "runsc"}, "runtime runsc"),
+    ({"userns_mode": "keep-id"}, "userns_mode keep-id"),
+    ({"volumes": [{"type": "npipe", "source": "x", "target": "y"}]}, "npipe"),
+]
+PLAIN: list[dict[str, Any]] = [
+    {},
+    {"deploy": {"mode": "replicated", "replicas": 2, "restart_policy": {"condition": "any"}}},
+    {"security_opt": ["no-new-privileges:true", "label:disable", "seccomp=unconfined"]},
+    {"userns_mode": "host", "runtime": "runc", "isolation": "default"},
+    {"logging": {"driver": "json-file"}},
+    {"secrets": [{"source": "text", "mode": "0400"}]},
+]
+SECRETS = {"secrets": {"key": {"file": "/key"}, "text": {"environment": "TEXT"}}}
+
+
+@pytest.mark.parametrize(("keys", "named"), LEFT_OUT, ids=lambda value: str(value)[:50])
+def test_it_is_left_out_and_named(keys: dict[str, Any], named: str) -> None:
+    made = project({"web": service(**keys)}, **SECRETS)
+    (text,) = unsupported.left_out(made)
+    assert text.startswith('service "web": ')
+    assert named in text
+    unsupported.refuse(made)
+
+
+@pytest.mark.parametrize(("keys", "named"), REFUSED, ids=lambda value: str(value)[:50])
+def test_it_is_refused(keys: dict[str, Any], named: str) -> None:
+    with pytest.raises(UnsupportedError, match=f'service "web": .*{named}'):
+        unsupported.refuse(project({"web": service(**keys)}))
+
+
+@pytest.mark.parametrize("keys", PLAIN, ids=str)
+def test_what_can_be_done_is_not_mentioned(keys: dict[str, Any]) -> None:
+    made = project({"web": service(**keys)}, **SECRETS)
+    assert unsupported.left_out(made) == []
+    unsupported.refuse(made)
+
+
+def test_what_several_services_ask_for_is_said_once() -> None:
+    asking = service(deploy={"placement": {"constraints": ["x"]}})
+    (text,) = unsupported.left_out(project({"web": asking, "db": asking}))
+    assert text.startswith('services "web", "db": deploy.placement')
+
+
+def test_all_that_is_refused_is_told_at_once() -> None:
+    with pytest.raises(UnsupportedError) as error:
+        unsupported.refuse(project({"web": service(gpus=[{}]), "db": service(provider={"type": "x"})}))
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("network", "named"),
+    [
+        ({"driver": "overlay"}, "driver overlay"),
+        ({"enable_ipv4": False}, "enable_ipv4"),
+        ({"ipam": {"driver": "mine"}}, "ipam.driver"),
+        (
+            {"ipam": {"config": [{"subnet": "10.0.0.0/8", "aux_addresses": {"a": "10.0.0.2"}}]}},
+            "aux_addresses",
+        ),
+    ],
+)
+def test_networks(network: dict[str, Any], named: str) -> None:
+    (text,) = unsupported.left_out(project({}, networks={"back": network}))
+    assert text.startswith('network "back": ')
+    assert named in text

@@ -286,7 +286,7 @@ CASES: dict[str, Case] = {
     ),
     "run without dependencies": Case(TWO, ["run --rm --no-deps --entrypoint echo web hello"]),
     "run and ports": Case(
-        one("ports: ['18080:80']"),
+        one("ports: ['127.0.0.1:18080:80']"),
         ["run -d --name one web", "run -d --name two -P web", "docker port one", "docker port two"],
     ),
     "exec": Case(
@@ -305,7 +305,7 @@ CASES: dict[str, Case] = {
     ),
     # looking
     "ps": Case(
-        one("ports: ['18080:80', '53/udp']", "container_name: mine"),
+        one("ports: ['127.0.0.1:18080:80', '127.0.0.1:15353:53/udp']", "container_name: mine"),
         [
             "up -d",
             "ps",
@@ -369,7 +369,12 @@ networks:
   front:
   back: {{internal: true, name: backstage, labels: {{a: b}}}}
 """,
-        ["up -d", "exec web nslookup -type=a database", "exec web sh -c 'ls /sys/class/net'", "down"],
+        [
+            "up -d",
+            "exec web sh -c 'nslookup -type=a database | grep Name:'",
+            "exec web sh -c 'ls /sys/class/net'",
+            "down",
+        ],
     ),
     "names": Case(
         f"{BOX}services:\n  db: {{<<: *box, scale: 2}}\n  web: {{<<: *box, links: ['db:sql']}}\n",

@@ -256,14 +256,35 @@ def networks_of(fact: Fact) -> Iterator[str]:
 
 
 def said(text: str, directory: Path) -> list[str]:
-    """Lines; without those that Docker prints to wipe a picture that is not there."""
-    return [plain(line, directory) for line in text.replace("\n\x1b[K", "").splitlines()]
+    """Lines; without those that wipe a picture which is not there, and without a builder's."""
+    lines = text.replace("\n\x1b[K", "").splitlines()
+    return [plain(settled(line), directory) for line in lines if not BUILDERS.match(line)]
 
 
 def news(text: str, directory: Path) -> list[str]:
     """What was told on stderr, in no order: each resource is told of when it happens, some of it twice by Docker."""
-    lines = {plain(line, directory).strip() for line in text.splitlines()}
+    lines = {plain(line, directory).strip() for line in text.splitlines() if not BUILDERS.match(line)}
     return sorted(line for line in lines if line and not line.startswith("hint: "))
+
+
+# Docker's classic builder and its reproach, and what `minirun build` tells of its steps
+BUILDERS = re.compile(r"Sending build context |Step \d|( --->|#\d+ )|Successfully |.* msg=.buildx |\s*$")
+
+
+def settled(line: str) -> str:
+    """JSON without what has no order: keys, labels, one of several answers."""
+    if line[:1] not in "[{":
+        return line
+    found = json.loads(line)
+    if isinstance(found, dict):
+        return json.dumps(in_order(found), sort_keys=True)
+    return json.dumps(sorted(map(in_order, found), key=str), sort_keys=True)
+
+
+def in_order(found: dict[str, Any]) -> dict[str, Any]:
+    given = found.get("Labels") or ""
+    pairs = dict(pair.partition("=")[::2] for pair in given.split(",")) if given else {}
+    return {**found, "Labels": labels(pairs)}
 
 
 PREFIXES = re.compile(r"^(?:minirun: |Error response from daemon: |Error: )+")
@@ -277,5 +298,6 @@ def plain(line: str, directory: Path | None = None) -> str:
     line = re.sub(r"\b(sha256:)?[0-9a-f]{64}\b", "<id>", line)
     line = re.sub(r"\b[0-9a-f]{12}\b", "<short id>", line)
     line = re.sub(r"\b20\d\d-\d\d-\d\d[T ][\d:.]+( \+0000 UTC|Z)?", "<time>", line)
+    line = re.sub(r"^(\w+ +\d+ +root) .* \? ", r"\1 <process> ? ", line)
     line = re.sub(r"Less than a second|About a minute|\b\d+ seconds?", "<seconds>", line)
     return re.sub(r" {2,}", "  ", line)

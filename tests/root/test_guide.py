@@ -186,3 +186,51 @@ def test_limits(shell):
     assert shell(f"docker inspect -f '{form}' myapp").stdout == f"{512 << 20} {10**9}\n"
     *_, limit = shell("docker stats --no-stream --format '{{.MemUsage}}' myapp").stdout.split()
     assert limit == "512MiB"
+
+
+# ---- compose ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compose(shell):
+    """The shell in the directory with the guide's docker-compose.yml; what compose has made goes after the test."""
+    yield shell
+    shell("docker compose down -v")
+
+
+def up(shell: Shell) -> str:
+    shell("docker compose up -d", timeout=PATIENCE)
+    return eventually(curl)
+
+
+def test_compose_keeps_the_rows_until_down_with_volumes(compose, minirun):
+    assert up(compose) == "hello from appuser, visit 1\n"
+    assert curl() == "hello from appuser, visit 2\n"
+    compose("docker compose down")
+    assert minirun("ps", "-aq").stdout == ""
+    assert minirun("network", "ls", "-q", "--filter", "name=myapp").stdout == ""
+    assert up(compose) == "hello from appuser, visit 3\n"
+    compose("docker compose down -v")
+    assert minirun("volume", "ls", "-q").stdout == ""
+    assert up(compose) == "hello from appuser, visit 1\n"
+
+
+def test_compose_starts_the_application_when_its_database_is_healthy(compose, minirun):
+    up(compose)
+    form = "{{.State.StartedAt}} {{with .State.Health}}{{.Status}} {{(index .Log 0).End}}{{end}}"
+    database = minirun("inspect", "-f", form, "myapp-db-1", check=True).stdout.split()
+    application = minirun("inspect", "-f", "{{.State.StartedAt}}", "myapp-web-1", check=True).stdout.strip()
+    assert database[1] == "healthy"
+    assert database[0] < database[2] < application
+
+
+def test_compose_follows_the_logs_of_both(compose, tmp_path):
+    up(compose)
+    with open(tmp_path / "log", "w+b") as log:
+        follower = compose.spawn("docker compose logs -f", stdout=log)
+        assert curl("/health") == "ok\n"
+        eventually(lambda: b'"GET /health HTTP/1.1" 200' in Path(log.name).read_bytes())
+        lines = Path(log.name).read_text().splitlines()
+        assert {line.partition("|")[0] for line in lines} == {"db-1   ", "web-1  "}
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130

@@ -15,10 +15,10 @@ Next     build_terminal.py
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 
 from minirun.build.progress import Progress
+from minirun.cli import picture
 from minirun.cli.build_output import Shown, amount
 from minirun.cli.printing import say
 from minirun.errors import UsageError
@@ -56,8 +56,7 @@ def _of_mode(mode: str, stream: TextIO) -> Progress:
         return RawJson(stream)
     if mode in ("quiet", "none"):
         return Quiet(stream, _LAST_LINES)
-    drawable = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-    if mode == "tty" or (mode == "auto" and drawable):
+    if mode == "tty" or (mode == "auto" and picture.can_draw(stream)):
         from minirun.cli.build_terminal import Terminal  # nobody else draws
 
         return Terminal(stream)

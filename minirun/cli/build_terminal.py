@@ -8,19 +8,17 @@
      => => # cc -c main.c
      => => # cc -c util.c
 
-The whole picture is written in one piece, over the one before it: the cursor goes up as many rows as that one has
-now, which are more when the terminal has become narrower meanwhile.  There is no thread, and nothing of the terminal
-is changed for longer than one write(2), so there is nothing to restore.
+There is no thread: it is drawn when something happens, and when nothing does.
 
-See  console_codes(4); https://no-color.org
+See  picture.py
 """
 
 from __future__ import annotations
 
-import os
 import time
 
 from minirun.cli.build_output import Shown, amount, visible
+from minirun.cli.picture import Picture, shortened, size, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ _SECONDS = 0.1  # between two pictures
 _LAST_LINES = 500  # that are repeated of a vertex that failed: on the screen there were six
 _OUTPUT_ROWS = 6  # of one vertex
 _NARROWEST_NAME = 12  # columns; before a name becomes shorter, its time is left out
-_UP, _ERASE_LINE, _ERASE_BELOW = "\x1b[{}A", "\x1b[K", "\x1b[J"
-_HIDE, _SHOW, _PLAIN = "\x1b[?25l", "\x1b[?25h", "\x1b[0m"
 _COMPLETED, _FAILED, _CANCELED, _FAINT = "\x1b[34m", "\x1b[31m", "\x1b[33m", "\x1b[2m"
 
 
@@ -63,8 +59,7 @@ class Terminal(Shown):
         self._statuses: dict[Vertex, dict[str, Status]] = {}
         self._begun = time.monotonic()
         self._last = 0.0
-        self._widths: list[int] = []  # of the lines on the screen
-        self._colours = not os.environ.get("NO_COLOR")
+        self._picture = Picture(stream)
 
     def start(self, vertex: Vertex) -> None:
         super().start(vertex)
@@ -109,33 +104,24 @@ class Terminal(Shown):
     def pause(self) -> None:
         """The picture as it is now stays; the next one comes below what others write."""
         self._draw(whole=True)
-        self._widths = []
+        self._picture.leave()
         self._repeat_failures()
 
     def close(self) -> None:
         self._draw(whole=True)
-        self._widths = []
+        self._picture.leave()
         super().close()
 
     # ---- the picture ----
 
     def _draw(self, *, whole: bool = False) -> None:
         """`whole`: all lines, though some of them scroll away."""
-        columns, rows = _size(self._stream)
+        columns, rows = size(self._stream)
         lines = self._rows()
         if not whole:
             lines = _chosen(lines, rows - 2)
-        texts = [(self._heading(whole)[: columns - 1], "")]
-        texts += [(_cut(row, columns - 1), row.colour if self._colours else "") for row in lines]
-        up = sum(-(-width // columns) or 1 for width in self._widths)
-        body = "".join(f"{self._coloured(text, colour)}{_ERASE_LINE}\n" for text, colour in texts)
-        start = "\r" + (_UP.format(up) if up else "")
-        self._stream.write(f"{_HIDE}{start}{body}{_ERASE_BELOW}{_SHOW}")
-        self._stream.flush()
-        self._widths = [_width(text) for text, _ in texts]
-
-    def _coloured(self, text: str, colour: str) -> str:
-        return f"{colour}{text}{_PLAIN}" if colour else text
+        heading = [(self._heading(whole)[: columns - 1], "")]
+        self._picture.draw([heading, *([(_cut(row, columns - 1), row.colour)] for row in lines)])
 
     def _heading(self, whole: bool) -> str:
         completed = sum(vertex.completed > 0 for vertex in self.vertices)
@@ -197,39 +183,10 @@ def _weight(row: Row) -> int:
 def _cut(row: Row, columns: int) -> str:
     """The text and, at the right edge, the seconds; in at most `columns`."""
     if row.seconds is None:
-        return _shortened(row.text, columns)
+        return shortened(row.text, columns)
     timer = f" {row.seconds if row.seconds >= 0.05 else 0:.1f}s"
     left = columns - len(timer)
     if left < _NARROWEST_NAME:
-        return _shortened(row.text, columns)
-    text = _shortened(row.text, left)
-    return text + " " * (left - _width(text)) + timer
-
-
-def _shortened(text: str, columns: int) -> str:
-    if text.isascii():
-        return text[: max(columns, 0)]
-    while text and _width(text) > columns:
-        text = text[:-1]
-    return text
-
-
-def _width(text: str) -> int:
-    """Columns on the screen: of a Chinese sign two, of an accent that joins a letter none."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        for sign in text
-    )
-
-
-def _size(stream: TextIO) -> tuple[int, int]:
-    """(columns, rows) of this very terminal, now; one that was never told its size says 0."""
-    try:
-        columns, rows = os.get_terminal_size(stream.fileno())
-    except OSError:
-        columns, rows = 0, 0
-    return columns or 80, rows or 24
+        return shortened(row.text, columns)
+    text = shortened(row.text, left)
+    return text + " " * (left - width(text)) + timer

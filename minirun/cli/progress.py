@@ -12,11 +12,11 @@ See  console_codes(4): what moves the cursor up and erases lines
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import contextmanager
 
+from minirun.cli import picture
 from minirun.cli.printing import say
 from minirun.cli.units import size
 from minirun.errors import none_left
@@ -48,7 +48,7 @@ def show(stream: TextIO, quiet: bool = False, *, bars: bool = True) -> Iterator[
     """
     if quiet:
         yield Progress()
-    elif not bars or not _can_draw(stream):
+    elif not bars or not picture.can_draw(stream):
         yield Lines(lambda line: say(line, file=stream))
     else:
         drawn = Bars(stream)
@@ -56,10 +56,6 @@ def show(stream: TextIO, quiet: bool = False, *, bars: bool = True) -> Iterator[
             yield drawn
         finally:
             drawn.close()
-
-
-def _can_draw(stream: TextIO) -> bool:
-    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 class Layer:
@@ -185,7 +181,7 @@ class Bars(Progress):
         """What is to be seen now.  Layers at rest give way when the terminal is too low for all of them."""
         from rich.text import Text
 
-        columns, rows = _terminal_size(self._stream)
+        columns, rows = picture.size(self._stream)
         layers, below = list(self._layers.values()), list(self._below)
         room = rows - len(below) - 2
         if self._live and len(layers) > room:
@@ -196,15 +192,6 @@ class Bars(Progress):
         parts = [(line(layer, columns - 1, now) + "\n", layer.style) for layer in layers]
         parts += [(f"{text[: columns - 1]}\n", "") for text in below]
         return Text.assemble(*parts, no_wrap=True, overflow="crop", end="")
-
-
-def _terminal_size(stream: TextIO) -> tuple[int, int]:
-    """(columns, rows) of this very terminal, now; one that was never told its size says 0."""
-    try:
-        columns, rows = os.get_terminal_size(stream.fileno())
-    except OSError:  # it has gone, and we with it as soon as we write
-        columns, rows = 0, 0
-    return columns or 80, rows or 24
 
 
 def _start_drawing(stream: TextIO, frame: Callable[[], Text]) -> Live:

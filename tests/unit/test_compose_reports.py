@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from minirun.build.progress import Vertex
-from minirun.cli.compose import report_lines, report_terminal
+from minirun.cli.compose import report_lines, report_terminal, reports
 from minirun.cli.compose.report_builds import Builds
 from minirun.errors import UsageError
 from tests.support import CHECKOUT
@@ -78,7 +78,7 @@ def test_json_of_a_pull_counts_a_layers_bytes_once_a_hundredth() -> None:
 
 
 def test_quiet_has_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with report_lines.show("up", "quiet") as report:
+    with reports.show("up", "quiet") as report:
         report.done("Container p-db-1", "Created")
         report.say("Found orphan containers")
     assert capsys.readouterr().err == "minirun: Found orphan containers\n"
@@ -94,7 +94,7 @@ def test_quiet_has_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_what_cannot_be_shown_is_refused(mode: str, ansi: str, message: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(message)), report_lines.show("up", mode, ansi=ansi):
+    with pytest.raises(UsageError, match=re.escape(message)), reports.show("up", mode, ansi=ansi):
         pass
 
 
@@ -138,7 +138,7 @@ def terminal(code: str, *, variables: tuple[str, ...] = (), rows: int = 24, colu
     """A program in a terminal: `code` has `report` in a with block."""
     program = f"""
 import sys, time
-from minirun.cli.compose.report_lines import show
+from minirun.cli.compose.reports import show
 with show("up") as report:
 {textwrap.indent(textwrap.dedent(code), "    ")}
 """

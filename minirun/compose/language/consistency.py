@@ -32,10 +32,10 @@ def check(project: Project, tree: Node | None = None) -> list[Problem]:
     found += [*_contents(project), *_external(project)]
     if not found:  # a name that is not there leads to no cycle
         found += _cycles(project.services)
-    return [_placed(message, keys, tree) for message, keys in found]
+    return [placed(message, keys, tree) for message, keys in found]
 
 
-def _placed(message: str, keys: Sequence[str], tree: Node | None) -> Problem:
+def placed(message: str, keys: Sequence[str], tree: Node | None) -> Problem:
     """With the place of the last of `keys` that the file has."""
     problem = Problem(message, path=".".join(keys))
     node = tree

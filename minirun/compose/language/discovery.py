@@ -1,9 +1,14 @@
 """Which files make the project, where it lives and what it is called: all that is known without reading YAML.
 
--f FILE, COMPOSE_FILE                     or compose.yaml and its override, here or in a directory above
---project-directory                       or the directory of the first file
--p, COMPOSE_PROJECT_NAME, `name:`         or the project directory's base name
---env-file, COMPOSE_ENV_FILES             or .env of the project directory; it may say all of COMPOSE_...
+    -f FILE, COMPOSE_FILE                     or compose.yaml and its override, here or in a directory above
+    --project-directory                       or the directory of the first file
+    --env-file, COMPOSE_ENV_FILES             or .env of the project directory, and of where one is
+    -p, COMPOSE_PROJECT_NAME, `name:`         or the project directory's base name
+    --profile, COMPOSE_PROFILES
+
+Every COMPOSE_... may be in the .env, too; what is in the environment wins.
+
+See  docs.docker.com/compose/how-tos/environment-variables/envvars/; compose-go cli/options.go
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from minirun.errors import NotFoundError
+from minirun.errors import NotFoundError, UsageError
 
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -20,6 +25,9 @@ OVERRIDES = (
     "docker-compose.override.yml",
     "docker-compose.override.yaml",
 )
+STDIN = "-"
+
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 class Sources:
@@ -43,35 +51,233 @@ class Sources:
         self.env_files = list(env_files)
         self.environment = dict(os.environ if environment is None else environment)
         self.stdin = stdin  # the text that `-f -` stands for
+        self.found: Found | None = None
+
+
+class Found:
+    """What comes of it.  Paths are absolute."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []  # "-" is standard input; none: there is no compose file
+        self.directory = ""
+        self.env_files: list[str] = []
+        self.environment: dict[str, str] = {}
+        self.profiles: list[str] = []
+        self.warnings: list[str] = []
+
+
+def look(sources: Sources) -> Found:
+    """Looks once.  Raises NotFoundError for a file that was named and is not there, ComposeError for a bad .env."""
+    if sources.found is None:
+        sources.found = _look(sources)
+    return sources.found
+
+
+def _look(sources: Sources) -> Found:
+    found = Found()
+    found.environment = dict(sources.environment)
+    found.environment.setdefault("PWD", os.getcwd())
+    named = [_absolute(name) for name in sources.files]
+    _read_env_files(found, sources, _directory(sources, named))
+    found.files = named or _files_of_environment(found.environment) or _search(found, _directory(sources, []))
+    found.directory = _directory(sources, found.files)
+    _read_env_files(found, sources, found.directory)
+    profiles = sources.profiles or found.environment.get("COMPOSE_PROFILES", "").split(",")
+    found.profiles = [profile.strip() for profile in profiles if profile.strip()]
+    return found
 
 
 def files(sources: Sources) -> list[str]:
-    """The absolute paths of the files, in the order in which they are merged."""
-    named = sources.files or [name for name in sources.environment.get("COMPOSE_FILE", "").split(":") if name]
-    if named:
-        return [os.path.abspath(name) if name != "-" else name for name in named]
-    directory = os.path.abspath(sources.project_directory)
-    while not _first(directory, FILES):
-        if directory == "/":
-            hint = "write a compose.yaml, or name one with -f"
-            raise NotFoundError("no configuration file provided: not found", hint)
-        directory = os.path.dirname(directory)
-    return _first(directory, FILES) + _first(directory, OVERRIDES)
+    """The files in the order in which they are merged.  Raises NotFoundError where there is none."""
+    found = look(sources).files
+    if not found:
+        hint = "write a compose.yaml, or name a file with -f"
+        raise NotFoundError("no configuration file provided: not found", hint)
+    return found
 
 
-def _first(directory: str, names: Sequence[str]) -> list[str]:
-    """The first of these files that is in the directory."""
-    paths = (os.path.join(directory, name) for name in names)
-    return [path for path in paths if os.path.isfile(path)][:1]
+def environment(sources: Sources) -> Mapping[str, str]:
+    """What variables are looked up in: the environment, then .env or what --env-file names."""
+    return look(sources).environment
 
 
-def directory(sources: Sources) -> str:
-    """The project directory, absolute."""
+# --- files ---
+
+
+def _absolute(name: str) -> str:
+    return name if name == STDIN else os.path.abspath(os.path.expanduser(name))
+
+
+def _directory(sources: Sources, files: Sequence[str]) -> str:
     if sources.project_directory:
         return os.path.abspath(sources.project_directory)
-    return os.path.dirname(files(sources)[0])
+    for path in files:
+        if path != STDIN:
+            return os.path.dirname(path)
+    return os.getcwd()
+
+
+def _files_of_environment(environment: Mapping[str, str]) -> list[str]:
+    separator = environment.get("COMPOSE_PATH_SEPARATOR") or ":"
+    named = environment.get("COMPOSE_FILE", "")
+    return [_absolute(name) for name in named.split(separator) if name]
+
+
+def _search(found: Found, directory: str) -> list[str]:
+    """The compose file of `directory` or of the nearest one above, and what overrides it."""
+    while True:
+        chosen = _first(found, directory, FILES, "config")
+        if chosen:
+            return chosen + _first(found, directory, OVERRIDES, "override")
+        if directory == os.path.dirname(directory):
+            return []
+        directory = os.path.dirname(directory)
+
+
+def _first(found: Found, directory: str, names: Sequence[str], kind: str) -> list[str]:
+    paths = [os.path.join(directory, name) for name in names]
+    paths = [path for path in paths if os.path.exists(path)]
+    if len(paths) > 1:
+        found.warnings.append(f"Found multiple {kind} files with supported names: {', '.join(paths)}")
+        found.warnings.append(f"Using {paths[0]}")
+    return paths[:1]
+
+
+# --- variables ---
+
+
+def _read_env_files(found: Found, sources: Sources, directory: str) -> None:
+    """Those of files are added to those of the environment."""
+    paths = _env_files(sources, found.environment, directory)
+    if not paths or paths == found.env_files:
+        return
+    from minirun.compose.language import dotenv
+
+    for path in paths:
+        if not os.path.exists(path):
+            raise NotFoundError(f"couldn't find env file: {path}")
+    found.env_files = paths
+    values = dotenv.merged(paths, found.environment, lambda name: warn_unset(found.warnings, name))
+    found.environment = {**values, **found.environment}
+
+
+def _env_files(sources: Sources, environment: Mapping[str, str], directory: str) -> list[str]:
+    named = sources.env_files or [
+        name for name in environment.get("COMPOSE_ENV_FILES", "").split(",") if name
+    ]
+    if named:
+        return [_absolute(name) for name in named]
+    if _is_true(environment.get("COMPOSE_DISABLE_ENV_FILE", "")):
+        return []
+    path = os.path.join(directory, ".env")
+    return [path] if os.path.isfile(path) else []
+
+
+def _is_true(word: str) -> bool:
+    if word in ("", "0", "f", "F", "false", "False", "FALSE"):
+        return False
+    if word in ("1", "t", "T", "true", "True", "TRUE"):
+        return True
+    raise UsageError(f"COMPOSE_DISABLE_ENV_FILE must be true or false, not {word}")
+
+
+def warn_unset(warnings: list[str], name: str) -> None:
+    """Once for a variable."""
+    warning = f'The "{name}" variable is not set. Defaulting to a blank string.'
+    if warning not in warnings:
+        warnings.append(warning)
+
+
+# --- the name ---
+
+
+def said_name(sources: Sources) -> str:
+    """That of -p or COMPOSE_PROJECT_NAME, or "".  Raises UsageError for a bad one."""
+    said = sources.name or look(sources).environment.get("COMPOSE_PROJECT_NAME", "")
+    if said != normalized(said):
+        raise UsageError(
+            f"invalid project name {said}: must consist only of lowercase alphanumeric characters, hyphens, "
+            "and underscores as well as start with a letter or number"
+        )
+    return said
+
+
+def normalized(name: str) -> str:
+    """
+    >>> normalized("_My App.2")
+    'myapp2'
+    """
+    return "".join(letter for letter in name.lower() if letter in _NAME).lstrip("_-")
 
 
 def name(sources: Sources) -> str:
-    said = sources.name or sources.environment.get("COMPOSE_PROJECT_NAME")
-    return said or os.path.basename(directory(sources)).lower()
+    """The project's name; a file is read as YAML only if its `name` cannot be made out by looking at its lines."""
+    said = said_name(sources)
+    if said:
+        return said
+    names = [_name_in(path, sources) for path in files(sources)]
+    return chosen_name([name for name in names if name is not None], sources)
+
+
+def chosen_name(names: Sequence[str], sources: Sources) -> str:
+    """Of those in the files, filled in; the last one counts."""
+    found = look(sources)
+    name = normalized(
+        [name for name in names if name][-1] if any(names) else os.path.basename(found.directory)
+    )
+    if not name:
+        raise UsageError("project name must not be empty", "give one with -p")
+    return name
+
+
+def _name_in(path: str, sources: Sources) -> str | None:
+    """What a file says with its `name`; None: nothing."""
+    text = sources.stdin if path == STDIN else read(path)
+    if "name" not in text:
+        return None
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if line.startswith("name:") and not following.startswith((" ", "\t")):
+            word = line[5:].partition(" #")[0].strip()
+            if word and word[0] not in "\"'|>&*!{[~%@`" and word != "null":
+                return _filled_in(word, sources)
+        if line.startswith(("name", '"name', "'name", "{", "? ", "---")):
+            return _name_in_yaml(text, path, sources)
+    return None
+
+
+def _name_in_yaml(text: str, path: str, sources: Sources) -> str | None:
+    from minirun.compose.language import yaml_nodes
+
+    names = []
+    for document in yaml_nodes.read(text, path):
+        node = document.value.get("name") if isinstance(document.value, dict) else None
+        if node and isinstance(node.value, str):
+            names.append(_filled_in(node.value, sources))
+    return names[-1] if names else None
+
+
+def _filled_in(word: str, sources: Sources) -> str:
+    if "$" not in word:
+        return word
+    from minirun.compose.language.interpolation import Unfit, substitute
+
+    found = look(sources)
+    try:
+        return substitute(word, found.environment.get, lambda name: warn_unset(found.warnings, name))
+    except Unfit as error:
+        raise UsageError(f"name: {error}", error.hint) from None
+
+
+def read(path: str) -> str:
+    """A compose file's text.  Raises NotFoundError, UsageError."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise NotFoundError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: this is no UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or '').lower()}") from None

@@ -1,45 +1,132 @@
 """From files to a Project: what is read, in which order, and what becomes of it.
 
-Next yaml_nodes.py
+     1  discovery.py      which files, which directory, which variables
+     2  yaml_nodes.py     text becomes Nodes that know their lines
+     3  interpolation.py  $X is filled in
+     4  extends.py        services that extend others are merged onto them
+     5  include.py        other projects are copied in
+     6  merging.py        each file goes on the one before it
+     7  checking.py       keys and types; from here on everything that is wrong is known
+     8  canonical.py      one form for everything, defaults
+     9  profiles.py       which services are on
+    10  consistency.py    do they fit together
+    11  env_files.py      files of variables are read
+
+Next discovery.py
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from minirun.compose.language import canonical, checking, consistency, discovery, keys, yaml_nodes
+from minirun.compose.language import (
+    canonical,
+    checking,
+    consistency,
+    discovery,
+    env_files,
+    extends,
+    include,
+    merging,
+    profiles,
+)
 from minirun.compose.language.discovery import Sources as Sources
 from minirun.compose.language.model import Project
-from minirun.compose.language.problems import ComposeError
+from minirun.compose.language.problems import ComposeError, Problem
+from minirun.compose.language.reading import Reader
+from minirun.compose.language.yaml_nodes import Node
 
 
-def load(sources: Sources, services: Sequence[str] = ()) -> Project:
-    """The project that `sources` describe.  Raises ComposeError, NotFoundError."""
+def load(
+    sources: Sources,
+    services: Sequence[str] = (),
+    *,
+    interpolate: bool = True,
+    normalize: bool = True,
+    resolve_paths: bool = True,
+    check_consistency: bool = True,
+    resolve_environment: bool = True,
+) -> Project:
+    """The project that `sources` describe; the profiles of `services` are on.
+
+    Raises ComposeError that has all that is wrong, NotFoundError for files and services that are not there.
+    """
     files = discovery.files(sources)
-    project = Project(discovery.name(sources), discovery.directory(sources))
+    found = discovery.look(sources)
+    name = found.environment["COMPOSE_PROJECT_NAME"] = discovery.name(sources)
+    reader = Reader(
+        found.environment, interpolate=interpolate, resolve_paths=resolve_paths, stdin=sources.stdin
+    )
+    merged = tree(files, found.directory, reader)
+    merging.settle(merged)
+    _raise(reader.problems + checking.check(merged, lenient=not interpolate))
+    where = canonical.Where(
+        name,
+        found.directory,
+        found.environment,
+        normalize=normalize,
+        resolve_paths=resolve_paths,
+        typed=interpolate,
+    )
+    project = _project(canonical.make(merged, where), where)
     project.files = files
-    for path in files:
-        with open(path, encoding="utf-8") as file:
-            for node in yaml_nodes.read(file.read(), os.path.relpath(path)):
-                keys.spell_out(node)
-                _raise(checking.check(node))
-                where = canonical.Where(project.name, project.working_dir, os.environ)
-                _take_over(project, canonical.make(node, where))
-    _raise(consistency.check(project))
+    project.env_files = found.env_files
+    project.environment = {**found.environment, **reader.values}
+    project.warnings = [*found.warnings, *reader.warnings]
+    profiles.apply(project, found.profiles)
+    profiles.enable(project, services)
+    if check_consistency:
+        _raise(consistency.check(project, merged))
+    if resolve_environment:
+        env_files.resolve(project, merged)
+    profiles.drop_unused(project)
     return project
 
 
-def _raise(problems: list[Any]) -> None:
+def tree(files: Sequence[str], directory: str, reader: Reader, including: Sequence[str] = ()) -> Node:
+    """The files, one merged onto the other.  `including`: those that are being read and include these."""
+    merged = Node({}, file=files[0])
+    for file in files:
+        for document in reader.documents(file, directory if reader.resolve_paths else ""):
+            extends.resolve(document, file, directory, reader)
+            include.resolve(document, directory, reader, [*including, file], tree)
+            _drop_version(document, file, reader)
+            merged = merging.merge(merged, document, reader.problems)
+    merging.drop_repeated(merged)
+    return merged
+
+
+def _drop_version(document: Node, file: str, reader: Reader) -> None:
+    assert isinstance(document.value, dict)
+    version = document.value.get("version")
+    if version and isinstance(version.value, str):
+        del document.value["version"]
+        reader.warnings.append(
+            f"{file}: the attribute `version` is obsolete, it will be ignored, "
+            "please remove it to avoid potential confusion"
+        )
+
+
+def _raise(problems: list[Problem]) -> None:
+    """The problems in the order of the files, one of several at the same place."""
     if problems:
-        raise ComposeError(problems)
+        first: dict[Any, Problem] = {}
+        for problem in problems:
+            first.setdefault((problem.place, problem.path) if problem.line else problem, problem)
+        raise ComposeError(
+            sorted(first.values(), key=lambda problem: (problem.file, problem.line, problem.column))
+        )
 
 
-def _take_over(project: Project, plain: Mapping[str, Any]) -> None:
-    for name, service in plain.get("services", {}).items():
+def _project(made: dict[str, Any], where: canonical.Where) -> Project:
+    project = Project(where.name, where.directory)
+    project.services = made.get("services") or {}
+    for name, service in project.services.items():
         service["name"] = name
-        project.services[name] = service
-    for section in ("networks", "volumes", "secrets", "configs"):
-        getattr(project, section).update(plain.get(section) or {})
-    project.extensions.update((key, value) for key, value in plain.items() if key.startswith("x-"))
+    project.networks = made.get("networks") or {}
+    project.volumes = made.get("volumes") or {}
+    project.secrets = made.get("secrets") or {}
+    project.configs = made.get("configs") or {}
+    project.extensions = {key: value for key, value in made.items() if key.startswith("x-")}
+    return project

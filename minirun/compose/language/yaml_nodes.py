@@ -112,8 +112,9 @@ class _Maker:
         if isinstance(node, yaml.ScalarNode):
             self.count += 1
             mark = node.start_mark
-            line, column = mark.line + 1, mark.column + 1
-            made = Node(self._scalar(node, path), line, column, self.file, self._own_tag(node, path))
+            tag = self._own_tag(node)
+            value = None if tag == "!reset" else self._scalar(node, path)
+            made = Node(value, mark.line + 1, mark.column + 1, self.file, tag)
             self.made[node] = made, 1
             return made
         return self._collection(node, path)
@@ -135,11 +136,14 @@ class _Maker:
         before = self.count
         self.count += 1
         mark = node.start_mark
-        made = Node(None, mark.line + 1, mark.column + 1, self.file, self._own_tag(node, path))
-        if isinstance(node, yaml.MappingNode):
+        made = Node(None, mark.line + 1, mark.column + 1, self.file, self._own_tag(node))
+        if made.tag == "!reset":
+            made.value = None
+        elif isinstance(node, yaml.MappingNode):
             made.value = self._mapping(node, made.keys, path)
         else:
-            made.value = [self.make(item, f"{path}[{number}]") for number, item in enumerate(node.value)]
+            items = [self.make(item, f"{path}[{number}]") for number, item in enumerate(node.value)]
+            made.value = [item for item in items if item.tag != "!reset"]
         self.making.discard(node)
         self.made[node] = made, self.count - before
         return made
@@ -191,7 +195,7 @@ class _Maker:
         except ValueError as error:
             raise self._error(node, path, str(error)) from None
 
-    def _own_tag(self, node: yaml.Node, path: str) -> str:
+    def _own_tag(self, node: yaml.Node) -> str:
         return node.tag if node.tag in _OWN_TAGS else ""
 
     def _error(self, node: yaml.Node, path: str, message: str, hint: str = "") -> ComposeError:

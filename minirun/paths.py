@@ -1,6 +1,7 @@
 """Where minirun keeps things.  Two trees: `root` survives a reboot, `state` does not (it is on a tmpfs).
 
-    root   /var/lib/minirun    images/ layers/ containers/<id>/ volumes/<name>/ networks/ build/ cache/ events.jsonl
+    root   /var/lib/minirun    images/ layers/ containers/<id>/ volumes/<name>/ networks/ build/ compose/ cache/
+                               events.jsonl
     state  /run/minirun        <id>/ with state.json, exec.fifo, shim.sock, netns
 
 `--root` and `--state` move them, so tests and classrooms do not collide.
@@ -30,6 +31,7 @@ _MARKS = {
     "volumes": ".lock",
     "networks": ".json",
     "build": ".lock",
+    "compose": ".lock",
     "cache": "seccomp",
 }
 _FILES = ("content.lock", "images.lock", "events.jsonl")
@@ -52,6 +54,7 @@ class Paths:
         self.volumes = f"{self.root}/volumes"
         self.networks = f"{self.root}/networks"
         self.build = f"{self.root}/build"
+        self.compose = f"{self.root}/compose"
         self.cache = f"{self.root}/cache"
 
     @property

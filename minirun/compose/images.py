@@ -1,0 +1,157 @@
+"""The images of a project's services: pulled or built, as each service's pull_policy and the command say.
+
+    missing (the default)    what is not here is built where there is a `build`, else pulled
+    always, daily, weekly, every_<duration>    pulled again, at once or when the last pull is that long ago
+    build                    built each time
+    never                    what is here, or nothing
+
+Pulls go side by side; builds go one after the other, for each uses all of the machine.
+
+See  compose-spec 05-services.md "pull_policy"
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from typing import TYPE_CHECKING
+
+from minirun.compose import names
+from minirun.compose.order import sorted_services
+from minirun.compose.scheduler import Scheduler
+from minirun.engine import images
+from minirun.engine.options import policies
+from minirun.errors import MinirunError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from minirun.compose.choice import Choice
+    from minirun.compose.language.model import Project, Service
+    from minirun.compose.report import Report
+    from minirun.paths import Paths
+
+_DAYS = {"daily": 86400.0, "weekly": 7 * 86400.0}
+
+
+def ensure(
+    paths: Paths, project: Project, services: Iterable[str], choice: Choice, report: Report
+) -> dict[str, str]:
+    """Have the image of each service here; returns their ids.  Raises what kept one from coming."""
+    wanted = [project.services[name] for name in services]
+    pulls: dict[str, Service] = {}
+    for service in wanted:
+        if _has_to_be_pulled(paths, project, service, choice):
+            pulls.setdefault(names.image(project, service), service)
+    _pull_all(paths, project, list(pulls.values()), choice.at_once, report)
+    to_build = [one["name"] for one in wanted if _has_to_be_built(paths, project, one, choice)]
+    for name in build_order(project, to_build):
+        build(paths, project, project.services[name], report)
+    return {one["name"]: _require(paths, project, one) for one in wanted}
+
+
+def _policy(service: Service, choice: Choice) -> str:
+    return choice.pull or service.get("pull_policy") or "missing"
+
+
+def _is_here(paths: Paths, image: str) -> bool:
+    try:
+        images.store(paths).get(image)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _has_to_be_pulled(paths: Paths, project: Project, service: Service, choice: Choice) -> bool:
+    policy = _policy(service, choice)
+    if policy in ("never", "build") or not service.get("image"):
+        return False
+    here = _is_here(paths, names.image(project, service))
+    if policy in ("missing", "if_not_present"):
+        return not here and not service.get("build")
+    return policy == "always" or not here or _is_old(paths, project, service, policy)
+
+
+def _is_old(paths: Paths, project: Project, service: Service, policy: str) -> bool:
+    """`daily`, `weekly`, `every_12h`: whether its last pull is that long ago.  Raises UsageError for another word."""
+    if policy not in _DAYS and not policy.startswith("every_"):
+        raise UsageError(f'services.{service["name"]}.pull_policy: no policy "{policy}"')
+    seconds = _DAYS.get(policy) or policies.duration(policy.removeprefix("every_"), "pull_policy")
+    image = images.store(paths).get(names.image(project, service))
+    blob = f"{paths.images}/blobs/{image.id.replace(':', '/')}"
+    return time.time() - os.stat(blob).st_mtime > seconds
+
+
+def _has_to_be_built(paths: Paths, project: Project, service: Service, choice: Choice) -> bool:
+    if not service.get("build") or choice.build is False:
+        return False
+    if choice.build or service.get("pull_policy") == "build":
+        return True
+    return not _is_here(paths, names.image(project, service))
+
+
+def _require(paths: Paths, project: Project, service: Service) -> str:
+    """The id of an image that has to be here by now."""
+    image = names.image(project, service)
+    try:
+        return images.store(paths).get(image).id
+    except NotFoundError as error:
+        hint = "--no-build was given" if service.get("build") else f"minirun pull {image}"
+        raise NotFoundError(f"No such image: {image} (of service {service['name']})", hint) from error
+
+
+# ---- pulling ------------------------------------------------------------------------------------------------
+
+
+def _pull_all(paths: Paths, project: Project, services: list[Service], at_once: int, report: Report) -> None:
+    for service in services:
+        report.expect([f"Image {names.image(project, service)}"])
+    acts = {
+        service["name"]: (functools.partial(_pull, paths, project, service, report), ())
+        for service in services
+    }
+    Scheduler(at_once).run(acts)
+
+
+def _pull(paths: Paths, project: Project, service: Service, report: Report) -> None:
+    """One that can be built instead is not missed."""
+    image = names.image(project, service)
+    resource = f"Image {image}"
+    report.working(resource, "Pulling")
+    try:
+        images.pull(paths, image, report.pull(resource), service.get("platform") or "")
+    except MinirunError as error:
+        if service.get("build"):
+            report.warn(resource, f"cannot be pulled, so it is built: {error.message}")
+            return
+        report.failed(resource, "Error")
+        raise
+    report.done(resource, "Pulled")
+
+
+# ---- building -----------------------------------------------------------------------------------------------
+
+
+def build_order(project: Project, services: Iterable[str]) -> list[str]:
+    """Those that are built from another one's image (additional_contexts: service:x) behind it."""
+    wanted = set(services)
+    return sorted_services(
+        {name: wanted & set(names.build_parents(project.services[name])) for name in wanted}
+    )
+
+
+def build(paths: Paths, project: Project, service: Service, report: Report) -> str:
+    """Build its image; returns the id."""
+    from minirun.build import build as builder
+    from minirun.compose import build_options
+
+    resource = f"Image {names.image(project, service)}"
+    report.working(resource, "Building")
+    try:
+        outcome = builder.build(paths, build_options.make(project, service), report.build(resource))
+    except BaseException:
+        report.failed(resource, "Error")
+        raise
+    report.done(resource, "Built")
+    return outcome.image_id

@@ -266,6 +266,7 @@ def _record(order: RunOrder, run_id: str, mounts: Mounts) -> Record:
         "image_volumes": [],
         "hostname": order.hostname,
         "mounts": mounts.points,
+        "namespaces": {},
         "network": order.network,
         "attachments": [],
         "capabilities": capabilities.effective_set([], [], order.insecure),

@@ -123,6 +123,8 @@ def _looker(group: str, command: str, parameter: str) -> Look | None:
         return lambda paths: _containers(paths, _STATES.get(command, ()))
     if parameter in ("network", "networks") or (group == "network" and parameter == "names"):
         return _networks
+    if parameter in _SHARED and command in ("run", "create"):
+        return lambda paths: _shared(paths, _SHARED[parameter])
     if parameter in ("volume", "volumes", "name", "names") and group == "volume":
         return _volumes
     if parameter in ("image", "images") or (
@@ -139,6 +141,12 @@ _ANYTHING = {
     ("import", "name"),
     ("import", "source"),
     ("pull", "name"),
+}
+_SHARED = {  # container: stands for each of those that run
+    "pid": ("host", "container:"),
+    "ipc": ("none", "private", "shareable", "host", "container:"),
+    "uts": ("host",),
+    "cgroupns": ("host", "private"),
 }
 _OF_IMAGES = ("push", "rmi", "tag", "history")
 
@@ -157,6 +165,15 @@ def _containers(paths: Paths, states: tuple[str, ...]) -> Iterable[CompletionIte
         found = [record for record in found if record["state"]["status"] in states]
         found.sort(key=lambda record: states.index(record["state"]["status"]))
     return [CompletionItem(record["name"], help=_about(record)) for record in found]
+
+
+def _shared(paths: Paths, words: tuple[str, ...]) -> Iterable[CompletionItem[str]]:
+    for word in words:
+        if word == "container:":
+            for item in _containers(paths, _UP):
+                yield CompletionItem(f"{word}{item.value}", help=item.help)
+        else:
+            yield CompletionItem(word)
 
 
 def _about(record: Record) -> str:

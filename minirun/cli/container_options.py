@@ -1,6 +1,7 @@
 """The options that `run` and `create` share, and what they ask for: the words of the command line become RunOptions.
 
-Those about networks, limits and health are beside here, in network_options.py, limit_options.py and policy_options.py.
+Those about networks, namespaces, limits and health are beside here: network_options.py, namespace_options.py,
+limit_options.py and policy_options.py.
 
 By hand  docker run has the same options
 Next     engine/options/run_options.py
@@ -12,7 +13,7 @@ import itertools
 
 import click
 
-from minirun.cli import limit_options, network_options, policy_options
+from minirun.cli import limit_options, namespace_options, network_options, policy_options
 from minirun.engine.options import logging, mounts, run_options, shape
 from minirun.errors import UsageError
 
@@ -52,6 +53,7 @@ _OPTIONS = (
     click.option("--tmpfs", multiple=True, help="/PATH[:size=64m,...]: a file system in memory."),
     click.option("--read-only", is_flag=True, help="The container cannot change its root filesystem."),
     network_options.options,
+    namespace_options.options,
     limit_options.options,
     click.option("--cap-add", multiple=True, help="Give a capability, or ALL."),
     click.option("--cap-drop", multiple=True, help="Take a capability, or ALL."),
@@ -125,7 +127,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "platform": words["platform"],
         }
     )
-    for group in (network_options, limit_options, policy_options):
+    for group in (network_options, namespace_options, limit_options, policy_options):
         group.apply(words, options)
     run_options.check(options)  # before a --cidfile or a narrator is there; prepare() does it for everybody
     return options

@@ -58,7 +58,12 @@ def write(paths: Paths, record: Record, rootfs: str) -> None:
     else:
         etc.write(directory, record, sandbox.endpoints_of(paths, record["id"]))
     network = sandbox.namespace(paths, record)
-    files.write_json(f"{directory}/config.json", configure(record, etc_directory, rootfs, network))
+    config = configure(record, etc_directory, rootfs, network)
+    if record["namespaces"]:
+        from minirun.engine import namespaces  # for the few that share others than the network's
+
+        namespaces.share(paths, record, config)
+    files.write_json(f"{directory}/config.json", config)
 
 
 def configure(record: Record, etc_directory: str, rootfs: str, network: str) -> Config:

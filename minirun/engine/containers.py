@@ -145,7 +145,7 @@ def start_all(
 
     with contextlib.ExitStack() as stack:
         for record in found:
-            if len(under_way) == at_once:
+            while under_way and (len(under_way) == at_once or _needs_one_of(record, under_way)):
                 tell(*_await_start(*under_way.pop(0)))
             try:
                 attached = stack.enter_context(start(paths, record, spawn=spawn, wait=False))
@@ -157,6 +157,12 @@ def start_all(
             tell(*_await_start(*one))
     if raised:
         raise raised[0]
+
+
+def _needs_one_of(record: Record, under_way: Iterable[tuple[Record, Attached]]) -> bool:
+    """Whether it is to live in a namespace of one that does not run yet."""
+    modes = [record["network"], *record["namespaces"].values()]
+    return any(f"container:{one['id']}" in modes for one, _ in under_way)
 
 
 def _await_start(record: Record, attached: Attached) -> tuple[Record, Exception | None]:

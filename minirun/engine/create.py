@@ -46,11 +46,11 @@ def prepare(
     run_options.check(options)
     # A limit that this kernel cannot set, or a network that is not there, is found before an image is pulled.
     cgroup_controllers.require(limits.files(options["resources"], options["cgroup_conf"]))
-    network = sandbox.resolve(paths, options)
+    network, shared = sandbox.resolve(paths, options), _shared_namespaces(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
     with images.lease(paths):  # a prune beside us would remove layers that no record names yet
-        record = make_record(options, image, network)
+        record = make_record(options, image, network, shared)
         start = volumes.add_container(paths, record, starts=starts)
     events.of_container(paths, record, "create")
     return record, start
@@ -67,7 +67,16 @@ def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
     return image
 
 
-def make_record(options: RunOptions, image: Image, network: str) -> Record:
+def _shared_namespaces(paths: Paths, options: RunOptions) -> dict[str, str]:
+    """Of other kinds than the network's."""
+    if not options["namespaces"]:
+        return {}
+    from minirun.engine import namespaces
+
+    return namespaces.resolve(paths, options)
+
+
+def make_record(options: RunOptions, image: Image, network: str, shared: dict[str, str]) -> Record:
     """The options, and beside them what the image's config and this host make of them, Docker's way.
 
     A later change of the image, its tag or this program's defaults does not reach a container that is there: all that
@@ -76,6 +85,7 @@ def make_record(options: RunOptions, image: Image, network: str) -> Record:
     config = image.config
     container_id = records.new_id()
     entrypoint, command = program(options, config)
+    of_host = "host" in (network, shared.get("uts"))
     health = policies.merged(options["health"], policies.of_image(config.get("Healthcheck")))
     return {
         "version": records.VERSION,
@@ -96,8 +106,9 @@ def make_record(options: RunOptions, image: Image, network: str) -> Record:
         "stop_signal": options["stop_signal"] or config.get("StopSignal") or "SIGTERM",
         "health": health,
         "image_volumes": list(config.get("Volumes") or ()) if options["image_volumes"] else [],
-        "hostname": options["hostname"] or (os.uname().nodename if network == "host" else container_id[:12]),
+        "hostname": options["hostname"] or (os.uname().nodename if of_host else container_id[:12]),
         "mounts": [],
+        "namespaces": shared,
         "network": network,
         "attachments": options["attachments"],
         # cut to what this host can give: config.json may not ask for more (capabilities(7), bounding set)

@@ -4,6 +4,7 @@ They are changed as they are read, and written in the new format when something 
 
     1   `attachments` were called `plugs`, in the record and among its options; there were no sysctls
     2   an `entrypoint` among the options was one word, "" for none
+    3   there were no `namespaces` in the record
 
 An option that was added since has its default.
 """
@@ -27,7 +28,7 @@ def upgraded(found: dict[str, Any]) -> Record:
         options = {**run_options.defaults(found["options"]["image"]), **_renamed(found["options"])}
         if isinstance(options["entrypoint"], str):
             options["entrypoint"] = [options["entrypoint"]]
-        record: Record = {**_renamed(found), "options": options}  # type: ignore[typeddict-item]
+        record: Record = {"namespaces": {}, **_renamed(found), "options": options}  # type: ignore[typeddict-item]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{error} is missing") from None
     return record

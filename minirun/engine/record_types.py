@@ -100,6 +100,7 @@ class RunOptions(TypedDict):
     volumes_from: list[str]  # CONTAINER[:ro]
     image_volumes: bool  # whether the image's VOLUMEs are made
     readonly: bool
+    namespaces: dict[str, str]  # pid, ipc, uts, cgroup -> host, container:X ...; not named: its own
     network: str  # none, host, container:X, or the name of the first network
     attachments: list[Attachment]
     ports: list[PortRequest]  # -p
@@ -153,6 +154,7 @@ class Record(TypedDict):
     image_volumes: list[str]
     hostname: str
     mounts: list[MountPoint]  # of the options, of other containers, of the image
+    namespaces: dict[str, str]  # as in the options, with container:ID
     network: str  # none, host, container:ID, or the name of the first network
     attachments: list[
         Attachment

@@ -46,7 +46,8 @@ def stop(
         with contextlib.suppress(NotFoundError):  # --rm has just acted
             record = records.read(paths, record["id"])
         number = signal_number(signal_name or record["stop_signal"])
-        ignored = _ignores(record["state"]["pid"], number)
+        is_init = "pid" not in record["namespaces"]
+        ignored = is_init and _ignores(record["state"]["pid"], number)
         ask_to_stop(paths, record, sock, number, keep=keep)
         try:
             in_time = control.ended(sock, _stop_seconds(record, timeout_seconds), gone=True)

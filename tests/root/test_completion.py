@@ -80,6 +80,12 @@ def test_inspect_takes_anything(bash: Callable[[str], list[str]]) -> None:
     assert {"made", "runs", "over", "busybox"} <= set(bash("inspect "))
 
 
+@pytest.mark.usefixtures("three")
+def test_namespaces_that_can_be_shared(bash: Callable[[str], list[str]]) -> None:
+    assert bash("run --pid ") == ["host", "container:runs"]
+    assert bash("create --uts ") == ["host"]
+
+
 def test_images(bash: Callable[[str], list[str]]) -> None:
     for command in ("run", "create", "rmi", "image inspect", "history", "tag"):
         assert bash(f"{command} busy") == ["busybox", "busybox:latest"]

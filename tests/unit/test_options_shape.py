@@ -69,6 +69,7 @@ FULL = {
         mounts.tmpfs("/t:size=1m"),
         mounts.mount("src=/,dst=/b,type=bind"),
     ],
+    "namespaces": {"pid": "container:db", "uts": "host"},
     "network": "lab",
     "attachments": [attachments.attachment("lab", aliases=["db"], ipv4="10.0.0.9", mac="02:42:ac:11:00:02")],
     "ports": [*ports.parse("8000-8001:80"), *ports.parse("[::1]::53/udp")],

@@ -23,7 +23,7 @@ from minirun.runtime import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from minirun.engine.record_types import RunOptions
@@ -61,6 +61,7 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
         "volumes_from": [],
         "image_volumes": True,
         "readonly": False,
+        "namespaces": {},
         "network": "bridge",
         "attachments": [ledger.attachment("bridge")],
         "ports": [],
@@ -196,13 +197,17 @@ def check(options: RunOptions) -> None:
     if options["auto_remove"] and options["restart"]["name"] != "no":
         raise UsageError("conflicting options: cannot specify both --restart and --rm")
     for name in options["sysctls"]:
-        _check_sysctl(name, options["network"])
+        _check_sysctl(name, {"network": options["network"], **options["namespaces"]})
     for limit in options["rlimits"]:
         _check_rlimit(limit)
     if options["shm_size"] < 0:
         raise UsageError(f"invalid size {options['shm_size']} for /dev/shm", "bytes; 0 is the default")
     if options["seccomp"] and "defaultAction" not in options["seccomp"]:
         raise UsageError("the seccomp profile has no defaultAction")
+    if options["namespaces"]:
+        from minirun.engine.options import namespaces
+
+        namespaces.check(options)
     mounts.check(options["mounts"])
     attachments.check(options)
     limits.check(options["resources"])
@@ -248,12 +253,12 @@ def check_name(name: str) -> None:
         )
 
 
-def _check_sysctl(name: str, network: str) -> None:
+def _check_sysctl(name: str, shared: Mapping[str, str]) -> None:
     """Only what belongs to a namespace of the container's own: the others would be set for the whole host."""
     kind = validate.sysctl_namespace(name)
     if not kind:
         raise UsageError(
             f"sysctl '{name}' is not allowed", "all containers share it: set it on the host with sysctl(8)"
         )
-    if kind == "network" and network == "host":
-        raise UsageError(f"sysctl '{name}' is not allowed with --network host: it would be the host's")
+    if shared.get(kind) == "host":
+        raise UsageError(f"sysctl '{name}' is not allowed with --{kind} host: it would be the host's")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from minirun.engine.record_types import RunOptions
+    from minirun.engine.record_types import DeviceMapping, RunOptions
 
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _OPTIONS = (
@@ -61,6 +61,10 @@ _OPTIONS = (
         "--security-opt", multiple=True, help="no-new-privileges, seccomp=FILE, seccomp=unconfined."
     ),
     click.option("--privileged", is_flag=True, help="All capabilities, all devices, no filter."),
+    click.option("--device", multiple=True, help="HOST[:CONTAINER][:rwm]: a device of the host's."),
+    click.option(
+        "--device-cgroup-rule", multiple=True, help="What may be done with devices: 'c MAJOR:MINOR rwm'."
+    ),
     click.option("--ulimit", multiple=True, help="NAME=SOFT[:HARD], as nofile=1024."),
     click.option(
         "--sysctl",
@@ -114,6 +118,8 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "readonly": words["read_only"],
             "rlimits": [run_options.ulimit(text) for text in words["ulimit"]],
             "sysctls": run_options.sysctls(words["sysctl"]),
+            "devices": _devices(words["device"]),
+            "device_cgroup_rules": list(words["device_cgroup_rule"]),
             "cap_add": list(words["cap_add"]),
             "cap_drop": list(words["cap_drop"]),
             "privileged": words["privileged"],
@@ -131,6 +137,14 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
         group.apply(words, options)
     run_options.check(options)  # before a --cidfile or a narrator is there; prepare() does it for everybody
     return options
+
+
+def _devices(texts: tuple[str, ...]) -> list[DeviceMapping]:
+    if not texts:
+        return []
+    from minirun.engine.options import devices  # few want any
+
+    return [devices.mapping(text) for text in texts]
 
 
 def streams(words: tuple[str, ...]) -> list[str]:

@@ -93,17 +93,17 @@ def configure(record: Record, etc_directory: str, rootfs: str, network: str) -> 
 def _linux(record: Record, network: str) -> Linux:
     """Namespaces, cgroup, and what may be seen and done: all that --privileged is about."""
     privileged = record["options"]["privileged"]
+    nodes, rules = host_devices.of_options(record["options"])
     made: Linux = {
         "namespaces": spec.default_namespaces(network),
         "cgroupsPath": f"/minirun/{record['id']}",
         "resources": {
             **record["options"]["resources"],
             "unified": record["options"]["cgroup_conf"],
-            # Deny all, then allow: the runtime adds null, zero, terminals and the like behind this rule.
-            "devices": [] if privileged else [{"allow": False, "access": "rwm"}],
+            "devices": rules,
         },
         "sysctl": record["options"]["sysctls"],
-        "devices": list(host_devices.all_nodes()) if privileged else [],
+        "devices": nodes,
         # /proc/kcore is the host's memory, /proc/sysrq-trigger reboots it: no namespace keeps those apart.
         "maskedPaths": [] if privileged else spec.masked_paths(),
         "readonlyPaths": [] if privileged else list(spec.READONLY_PATHS),

@@ -1,6 +1,6 @@
-"""The host's device nodes, which `--privileged` gives to a container.
+"""The host's device nodes that a container gets: all of them with `--privileged`, else those of `--device`.
 
-See      runtime-spec config-linux.md "Devices"
+See      runtime-spec config-linux.md "Devices"; moby daemon/pkg/oci/devices_linux.go for directories and links
 By hand  find /dev -type c -o -type b
 """
 
@@ -9,14 +9,70 @@ from __future__ import annotations
 import os
 import stat
 
+from minirun.errors import MinirunError, NotFoundError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
+    from minirun.engine.record_types import DeviceMapping, RunOptions
     from minirun.runtime.config import Device
 
 _OWN = ("/dev/pts", "/dev/shm", "/dev/mqueue")  # file systems of which each container has its own
 _TERMINALS = ("console", "ptmx")  # likewise
+
+
+def of_options(options: RunOptions) -> tuple[list[Device], list[dict[str, Any]]]:
+    """config.json's linux.devices and linux.resources.devices.  Raises NotFoundError, MinirunError for what is none.
+
+    The rules deny all, then allow; the runtime adds null, zero, terminals and the like behind them.
+    """
+    if options["privileged"]:
+        renamed = [one for one in options["devices"] if one["source"] != one["destination"]]
+        return [*all_nodes(), *(node for one in renamed for node in mapped(one))], []
+    nodes, rules = [], [{"allow": False, "access": "rwm"}]
+    for one in options["devices"]:
+        for node in mapped(one):
+            nodes.append(node)
+            rules.append(_allowed(node, one["access"]))
+    if options["device_cgroup_rules"]:
+        from minirun.engine.options import devices
+
+        rules += devices.rules(options["device_cgroup_rules"])
+    return nodes, rules
+
+
+def _allowed(node: Device, access: str) -> dict[str, Any]:
+    numbers = {"major": node["major"], "minor": node["minor"]}
+    return {"allow": True, "type": node["type"], **numbers, "access": access}
+
+
+def mapped(one: DeviceMapping) -> Iterator[Device]:
+    """The node at a path of the host, or all those below a directory, by the names that the container wants."""
+    source = os.path.realpath(one["source"])
+    try:
+        status = os.stat(source)
+    except OSError as error:
+        raise NotFoundError(f"{_wrong(one)}: {(error.strerror or '').lower()}") from None
+    if stat.S_ISDIR(status.st_mode):
+        yield from _below(source, one["destination"].rstrip("/"))
+    elif _is_device(status):
+        yield _node(one["destination"], status)
+    else:
+        raise MinirunError(f"{_wrong(one)}: not a device node")
+
+
+def _wrong(one: DeviceMapping) -> str:
+    return f'error gathering device information while adding custom device "{one["source"]}"'
+
+
+def _below(source: str, destination: str) -> Iterator[Device]:
+    for directory, _, names in os.walk(source):
+        for name in sorted(names):
+            status = os.lstat(f"{directory}/{name}")
+            if _is_device(status):
+                yield _node(f"{destination}{directory.removeprefix(source)}/{name}", status)
 
 
 def all_nodes() -> Iterator[Device]:
@@ -26,8 +82,12 @@ def all_nodes() -> Iterator[Device]:
         names[:] = [name for name in names if f"{directory}/{name}" not in _OWN]
         for name in sorted(nodes):
             status = os.lstat(f"{directory}/{name}")
-            if name not in _TERMINALS and (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+            if name not in _TERMINALS and _is_device(status):
                 yield _node(f"{directory}/{name}", status)
+
+
+def _is_device(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
 
 
 def _node(path: str, status: os.stat_result) -> Device:

@@ -5,6 +5,7 @@ They are changed as they are read, and written in the new format when something 
     1   `attachments` were called `plugs`, in the record and among its options; there were no sysctls
     2   an `entrypoint` among the options was one word, "" for none
     3   there were no `namespaces` in the record
+    4   as today, but for options that came later
 
 An option that was added since has its default.
 """

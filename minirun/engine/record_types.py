@@ -67,6 +67,12 @@ class MountPoint(TypedDict):
     mode: str  # -v's options as written
 
 
+class DeviceMapping(TypedDict):
+    source: str  # a node of the host, or a directory of such
+    destination: str
+    access: str  # some of r, w, m
+
+
 class Volume(TypedDict):
     """volumes/NAME/volume.json"""
 
@@ -116,6 +122,8 @@ class RunOptions(TypedDict):
     oom_score_adj: int  # -1000 to 1000
     rlimits: list[Rlimit]
     sysctls: dict[str, str]  # {"net.core.somaxconn": "1024"}
+    devices: list[DeviceMapping]
+    device_cgroup_rules: list[str]  # "c 42:* rwm"
     cap_add: list[str]
     cap_drop: list[str]
     privileged: bool

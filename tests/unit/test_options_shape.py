@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minirun.engine import containers, networks
-from minirun.engine.options import attachments, limits, mounts, policies, run_options, shape
+from minirun.engine.options import attachments, devices, limits, mounts, policies, run_options, shape
 from minirun.errors import UsageError
 from minirun.network import ports
 from minirun.paths import Paths
@@ -78,6 +78,8 @@ FULL = {
     "extra_hosts": [["db", "::1"], ["host", "host-gateway"]],
     "resources": limits.with_swap(limits.resources(memory="64m", cpus="0.5", cpuset_cpus="0", pids_limit=5)),
     "cgroup_conf": {"memory.high": "64M"},
+    "devices": [devices.mapping("/dev/sda:/dev/disk:r")],
+    "device_cgroup_rules": ["c 42:* rwm"],
     "rlimits": [run_options.ulimit("nofile=5")],
     "stop_timeout": 3,
     "restart": policies.restart("on-failure:3"),

@@ -77,6 +77,8 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
         "oom_score_adj": 0,
         "rlimits": [],
         "sysctls": {},
+        "devices": [],
+        "device_cgroup_rules": [],
         "cap_add": [],
         "cap_drop": [],
         "privileged": False,
@@ -208,6 +210,10 @@ def check(options: RunOptions) -> None:
         from minirun.engine.options import namespaces
 
         namespaces.check(options)
+    if options["devices"] or options["device_cgroup_rules"]:
+        from minirun.engine.options import devices
+
+        devices.check(options)
     mounts.check(options["mounts"])
     attachments.check(options)
     limits.check(options["resources"])

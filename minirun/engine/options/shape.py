@@ -53,6 +53,7 @@ MOUNT = {
     "origin": str,
     "mode": str,
 }
+DEVICE = {"source": str, "destination": str, "access": str}
 _RATES = [{"major": int, "minor": int, "rate": int}]
 RESOURCES = {  # what limits.resources() makes
     "memory?": {
@@ -89,6 +90,7 @@ _OTHERS = {
     "ports": [PORT],
     "extra_hosts": [[str]],
     "resources": RESOURCES,
+    "devices": [DEVICE],
     "rlimits": [{"type": str, "soft": int, "hard": int}],
     "seccomp": ({str: object}, None),
     "stop_timeout": (int, None),

@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from minirun.engine.record_types import HealthSettings, HealthState, Record
+    from minirun.engine.record_types import DeviceMapping, HealthSettings, HealthState, Record
     from minirun.paths import Paths
     from minirun.runtime.config import State
 
@@ -175,9 +175,9 @@ def _host_config(record: Record) -> Facts:
         "CapDrop": options["cap_drop"] or None,
         "CgroupParent": "",
         "CgroupnsMode": record["namespaces"].get("cgroup", "private"),
-        "DeviceCgroupRules": None,
+        "DeviceCgroupRules": options["device_cgroup_rules"] or None,
         "DeviceRequests": None,
-        "Devices": [],
+        "Devices": [_device(one) for one in options["devices"]],
         "Dns": options["dns"],
         "DnsOptions": options["dns_options"],
         "DnsSearch": options["dns_search"],
@@ -200,6 +200,11 @@ def _host_config(record: Record) -> Facts:
         "MaskedPaths": [] if options["privileged"] else spec.masked_paths(),
         "ReadonlyPaths": [] if options["privileged"] else list(spec.READONLY_PATHS),
     }
+
+
+def _device(one: DeviceMapping) -> Facts:
+    names = {"PathOnHost": "source", "PathInContainer": "destination", "CgroupPermissions": "access"}
+    return {name: one[key] for name, key in names.items()}  # type: ignore[literal-required]
 
 
 def _ulimit(limit: Any) -> Facts:

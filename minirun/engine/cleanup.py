@@ -89,6 +89,10 @@ def remove_files(paths: Paths, container_id: str, *, with_volumes: bool) -> None
     directory = paths.container(container_id)
     with contextlib.suppress(OSError):
         syscalls.umount2(f"{directory}/merged", MNT_DETACH, why="the overlay, where this process sees one")
+    if os.path.exists(f"{directory}/sources"):
+        from minirun.engine import mount_sources
+
+        mount_sources.unmount(paths, container_id)
     remove_run_directory(paths, container_id)
     with contextlib.suppress(FileNotFoundError):
         aside = f"{paths.containers}/{_GONE_WITH_VOLUMES if with_volumes else records.GONE}{container_id}"

@@ -64,6 +64,9 @@ def _find_image(paths: Paths, options: RunOptions, progress: Progress) -> Image:
     if options["platform"]:
         image.require(options["platform"])
     image.layer_paths()  # unpacks those that are not, and waits for it
+    for mount in options["mounts"]:
+        if mount["kind"] == "image":
+            images.ensure(paths, mount["source"], options["pull"], progress).layer_paths()
     return image
 
 

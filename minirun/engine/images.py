@@ -56,6 +56,9 @@ def claims(paths: Paths) -> Iterator[Claim]:
         for record in records.list_all(paths):
             running = record["state"]["status"] == "running"
             yield Claim(record["layers"], _short(record["id"]), image_id=record["image_id"], running=running)
+            for mount in record["mounts"]:
+                if mount["layers"]:
+                    yield Claim(mount["layers"], _short(record["id"]))
     except OSError as error:
         yield Claim(None, f"a container, {error.filename or paths.containers}: {error.strerror},")
 

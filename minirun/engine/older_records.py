@@ -5,7 +5,8 @@ They are changed as they are read, and written in the new format when something 
     1   `attachments` were called `plugs`, in the record and among its options; there were no sysctls
     2   an `entrypoint` among the options was one word, "" for none
     3   there were no `namespaces` in the record
-    4   as today, but for options that came later
+    4   the same as 5, but for options that came later
+    5   no mount had a part of its source
 
 An option that was added since has its default.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record
 
+_WHOLE: dict[str, Any] = {"subpath": "", "layers": [], "place": ""}
 _RENAMED = {"plugs": "attachments"}
 
 
@@ -29,6 +31,9 @@ def upgraded(found: dict[str, Any]) -> Record:
         options = {**run_options.defaults(found["options"]["image"]), **_renamed(found["options"])}
         if isinstance(options["entrypoint"], str):
             options["entrypoint"] = [options["entrypoint"]]
+        given: list[dict[str, Any]] = options["mounts"]
+        for mount in [*given, *found.get("mounts", [])]:
+            mount.update({**_WHOLE, **mount})
         record: Record = {"namespaces": {}, **_renamed(found), "options": options}  # type: ignore[typeddict-item]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{error} is missing") from None

@@ -55,9 +55,12 @@ class RunState(TypedDict):
 
 
 class MountPoint(TypedDict):
-    kind: str  # bind, volume, tmpfs
+    kind: str  # bind, volume, tmpfs, image
     name: str  # the volume's, or ""
-    source: str  # the host's path; of a volume its data
+    source: str  # the host's path; of a volume its data; the image as written
+    subpath: str  # what of the volume or image; "": all of it
+    layers: list[str]  # of the image, lowest first, when the container is there
+    place: str  # where the source is to be found, where that is no directory of its own: see mount_sources.py
     destination: str
     options: list[str]  # words of mount(8)
     copy: bool  # an empty volume is filled from the image

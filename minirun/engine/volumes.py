@@ -176,8 +176,12 @@ def add_container(paths: Paths, record: Record, *, starts: bool) -> int:
         inherited = list(_inherited(paths, record["options"]["volumes_from"]))
         given = [mount.copy() for mount in record["options"]["mounts"]]
         record["mounts"] = mounts.joined(given, inherited, record["image_volumes"])
-        for mount in record["mounts"]:
+        for number, mount in enumerate(record["mounts"]):
             _locate(paths, mount)
+            if mount["kind"] == "image" or mount["subpath"]:
+                from minirun.engine import mount_sources  # few have any
+
+                mount_sources.locate(paths, record, number, mount)
         missing = [name for name in _names(record) if not _is_there(paths, name)]
         start = records.add(paths, record, starts=starts)
         try:
@@ -226,8 +230,15 @@ def _make_all(paths: Paths, record: Record) -> None:
 def prepare(paths: Paths, record: Record) -> None:
     """Before a container runs, its overlay mounted: make what is missing of its mounts, fill new volumes."""
     _make_hosts_directories(record)
-    if not _names(record):
-        return
+    if _names(record):
+        _prepare_volumes(paths, record)
+    if any(mount["place"] for mount in record["mounts"]):
+        from minirun.engine import mount_sources
+
+        mount_sources.prepare(paths, record)
+
+
+def _prepare_volumes(paths: Paths, record: Record) -> None:
     with changing(paths):
         _make_all(paths, record)  # whoever made the container may have been killed before they were
     fill(paths, record)
@@ -283,7 +294,7 @@ def mount_entries(record: Record) -> list[MountEntry]:
         {
             "destination": mount["destination"],
             "type": "tmpfs" if mount["kind"] == "tmpfs" else "bind",
-            "source": mount["source"],
+            "source": mount["place"] or mount["source"],
             "options": _recursively_read_only(mount["options"]),
         }
         for mount in record["mounts"]

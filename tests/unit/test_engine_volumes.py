@@ -1,5 +1,7 @@
 """The words for mounts as values, the words that are refused, and which mount gets a place that several want."""
 
+import re
+
 import pytest
 
 from minirun.engine import bundle, volumes
@@ -243,3 +245,27 @@ def test_no_option_mounts_in_proc(made, origin):
 )
 def test_what_docker_mounts_there_is_mounted(text):
     assert len(mounts.joined([mounts.volume(text)], [], [])) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "type=volume,src=data,dst=/x,volume-subpath=../y",
+            'subpath "../y" must be a relative path within the volume',
+        ),
+        ("type=volume,src=data,dst=/x,volume-subpath=/y", 'subpath "/y" must be a relative path'),
+        ("type=bind,src=/,dst=/x,volume-subpath=y", "cannot mix 'volume-*' options with mount type 'bind'"),
+        ("type=image,dst=/x", 'type "image": field Source must not be empty'),
+        ("type=image,src=i,dst=/x,volume-subpath=y", "cannot mix 'volume-*' options with mount type 'image'"),
+    ],
+)
+def test_what_is_no_part_of_a_volume_or_image(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        mounts.mount(text)
+
+
+def test_an_image_is_read_only_and_a_part_is_not_filled() -> None:
+    assert "ro" in mounts.mount("type=image,src=i,dst=/x")["options"]
+    part = mounts.mount("type=volume,src=data,dst=/x,volume-subpath=a/b")
+    assert (part["subpath"], part["copy"]) == ("a/b", False)

@@ -18,7 +18,7 @@ import os
 import stat
 import time
 
-from minirun.engine import cleanup, overlay, records, volumes
+from minirun.engine import cleanup, mount_sources, overlay, records, volumes
 from minirun.engine.files import detached
 from minirun.errors import ConflictError, MinirunError
 from minirun.linux import inroot, processes, syscalls
@@ -164,9 +164,10 @@ def _mount(paths: Paths, record: Record) -> str:
     directory = paths.container(record["id"])
     overlay.mount(directory, record["layers"])
     volumes.fill(paths, record)
+    mount_sources.prepare(paths, record)
     root = os.open(f"{directory}/merged", _DIRECTORY | os.O_CLOEXEC)
     for mount in record["mounts"]:
-        source = mount.get("source", "")
+        source = mount["place"] or mount["source"]
         if os.path.isabs(source) and os.path.exists(source):
             _bind(root, source, mount["destination"], read_only="ro" in mount.get("options", []))
     if record["options"]["readonly"]:

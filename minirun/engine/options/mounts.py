@@ -5,6 +5,7 @@
     -v /p           an anonymous volume; so is each VOLUME of the image whose place nothing else takes
     --mount ...     the same, spelt out; the host's path has to be there
     --tmpfs /p      memory
+    type=image      an image's files, read-only
 
 See      mount(8) for the options' names; moby volume/mounts/linux_parser.go for the rules and Docker's words
 By hand  jq .mounts container.json
@@ -51,6 +52,9 @@ def point(kind: str, source: str, destination: str, origin: str) -> MountPoint:
         "kind": kind,
         "name": source if volume else "",
         "source": "" if volume else source,
+        "subpath": "",
+        "layers": [],
+        "place": "",
         "destination": _clean(destination),
         "options": list(TMPFS_OPTIONS) if kind == "tmpfs" else ["rbind", "rprivate"],
         "copy": volume,
@@ -85,6 +89,18 @@ def check(mounts: Iterable[MountPoint]) -> None:
             check_name(one["name"])
         if one["kind"] == "bind" and not one["source"].startswith("/"):
             raise UsageError(f"invalid mount: '{one['source']}' of the host is no absolute path")
+        if one["kind"] == "image" and not one["source"]:
+            raise UsageError("invalid mount: an image is to be mounted, and none is named")
+        if one["subpath"]:
+            _check_subpath(one["kind"], one["subpath"])
+
+
+def _check_subpath(kind: str, path: str) -> None:
+    """A part of a volume or an image, and never what is outside of it."""
+    if kind not in ("volume", "image"):
+        raise UsageError(f"invalid mount: a {kind} has no subpath", "volumes and images have")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise UsageError(f'invalid mount: subpath "{path}" must be a relative path within the {kind}')
 
 
 def _host_path(text: str) -> str:
@@ -169,7 +185,8 @@ _KNOWN = (
         "bind-nonrecursive",
         "bind-recursive",
     ),
-    *("volume-nocopy", "volume-label", "volume-driver", "tmpfs-size", "tmpfs-mode"),
+    *("volume-nocopy", "volume-label", "volume-driver", "volume-subpath", "image-subpath"),
+    *("tmpfs-size", "tmpfs-mode"),
 )
 _TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 
@@ -221,14 +238,17 @@ def _made(words: dict[str, str], labels: dict[str, str]) -> MountPoint:
         raise _Wrong("type is required")
     if not destination:
         raise _Wrong("target is required")
-    for other in ("bind", "volume", "tmpfs"):
+    for other in ("bind", "volume", "tmpfs", "image"):
         if other != kind and any(key.startswith(f"{other}-") for key in words):
             raise _Wrong(f"cannot mix '{other}-*' options with mount type '{kind}'")
     readonly = _truth(words, "readonly")
     _check(kind, source, destination, readonly)
     made = point(kind, source or ("tmpfs" if kind == "tmpfs" else ""), destination, "--mount")
     made["labels"] = labels
-    made["options"] = _options(kind, words) + (["ro"] if readonly else [])
+    if subpath := words.get(f"{kind}-subpath", ""):
+        _check_subpath(kind, subpath)
+        made.update({"subpath": subpath, "copy": False})  # it has to be there
+    made["options"] = _options(kind, words) + (["ro"] if readonly or kind == "image" else [])
     made["copy"] = made["copy"] and not _truth(words, "volume-nocopy")
     if kind == "bind":
         made["source"] = _clean(_host_path(source))
@@ -238,10 +258,10 @@ def _made(words: dict[str, str], labels: dict[str, str]) -> MountPoint:
 def _check(kind: str, source: str, destination: str, readonly: bool) -> None:
     """What does not depend on the host's files.  Raises UsageError in the words of Docker's daemon."""
     said = f'invalid mount config for type "{kind}":'
-    if kind not in ("bind", "volume", "tmpfs"):
-        raise UsageError(f"{said} mount type unknown", "there are bind, volume and tmpfs")
+    if kind not in ("bind", "volume", "tmpfs", "image"):
+        raise UsageError(f"{said} mount type unknown", "there are bind, volume, tmpfs and image")
     _check_destination(kind, destination)
-    if kind == "bind" and not source:
+    if kind in ("bind", "image") and not source:
         raise UsageError(f"{said} field Source must not be empty")
     if kind == "bind" and not _host_path(source).startswith("/"):
         raise UsageError(f"{said} invalid mount path: '{source}' mount path must be absolute")
@@ -366,7 +386,7 @@ def inherit(mounts: Iterable[MountPoint], mode: str) -> list[MountPoint]:
     """Another container's volumes and binds, as they come with --volumes-from."""
     found = []
     for mount in mounts:
-        if mount["kind"] != "tmpfs":
+        if mount["kind"] in ("bind", "volume"):
             sealed = ["ro"] if "ro" in mode.split(",") and "ro" not in mount["options"] else []
             copy = mount.copy()
             copy.update({"options": [*mount["options"], *sealed], "copy": False, "mode": mode})

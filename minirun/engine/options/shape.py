@@ -42,9 +42,12 @@ HEALTH = {
 ATTACHMENT = {"network": str, "aliases": [str], "ipv4": str, "ipv6": str, "mac": str}
 PORT = {"host_ip": str, "host_ports": [int], "container_port": int, "protocol": ("tcp", "udp")}
 MOUNT = {
-    "kind": ("bind", "volume", "tmpfs"),
+    "kind": ("bind", "volume", "tmpfs", "image"),
     "name": str,
     "source": str,
+    "subpath": str,
+    "layers": [str],
+    "place": str,
     "destination": str,
     "options": [str],
     "copy": bool,

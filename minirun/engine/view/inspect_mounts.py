@@ -71,12 +71,14 @@ def _bind(mount: MountPoint) -> str:
 
 
 def _asked_for(mount: MountPoint) -> Facts:
+    part = {"Subpath": mount["subpath"]} if mount["subpath"] else {}
     source = "" if mount["anonymous"] or mount["kind"] == "tmpfs" else mount["name"] or mount["source"]
     return {
         "Type": mount["kind"],
         **({"Source": source} if source else {}),
         "Target": mount["destination"],
         **({} if volumes.is_writable(mount) else {"ReadOnly": True}),
+        **({f"{mount['kind'].capitalize()}Options": part} if part else {}),
     }
 
 

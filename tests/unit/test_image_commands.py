@@ -180,7 +180,7 @@ def add_container(store: Store, image: Image, status: str = "exited") -> str:
     os.makedirs(container)
     record = {
         **{"version": records.VERSION, "id": "c" * 64, "created": "2024-01-02T03:04:05Z"},
-        **{"image_id": image.id, "layers": image.layer_paths(), "state": {"status": status}},
+        **{"image_id": image.id, "layers": image.layer_paths(), "mounts": [], "state": {"status": status}},
     }
     Path(container, "container.json").write_text(json.dumps(record))
     return container

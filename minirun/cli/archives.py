@@ -38,8 +38,8 @@ def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) 
     """
     from minirun.engine import images as engine
 
-    _refuse_terminal("save", output)
-    engine.save(paths, images, _writer(output), form)
+    refuse_terminal("save", output)
+    engine.save(paths, images, writer(output), form)
 
 
 @click.command("load", short_help="Load images from a tar archive or from standard input")
@@ -115,8 +115,8 @@ def export_command(paths: Paths, output: str, container: str) -> None:
     from minirun.engine import containers
     from minirun.engine.files import commit
 
-    _refuse_terminal("export", output)
-    commit.export(paths, containers.find(paths, container), _writer(output))
+    refuse_terminal("export", output)
+    commit.export(paths, containers.find(paths, container), writer(output))
 
 
 class _Spelled(click.Command):
@@ -156,12 +156,12 @@ def commit_command(
 # ---- output -----------------------------------------------------------------------------------------------
 
 
-def _refuse_terminal(verb: str, output: str) -> None:
+def refuse_terminal(verb: str, output: str) -> None:
     if not output and sys.stdout.isatty():
         raise UsageError(f"cowardly refusing to {verb} to a terminal. Use the -o flag or redirect")
 
 
-def _writer(output: str) -> Callable[[Iterable[bytes]], None]:
+def writer(output: str) -> Callable[[Iterable[bytes]], None]:
     """What writes an archive to the file `output`, or to standard output for ""."""
     from minirun.image import save
 

@@ -49,14 +49,19 @@ def cp_command(
         raise UsageError("copying between containers is not supported")
     if not from_container and not to_container:
         raise UsageError("must specify at least one container source", "as in web:/etc/nginx")
-    if from_container:
-        size = _copy_out(session, from_container, from_path, to_path, follow_link, archive)
-        place = _absolute(to_path)
-    else:
-        size = _copy_in(session, from_path, to_container, to_path, follow_link)
-        place = destination
+    size = copy(session, source, destination, follow=follow_link, archive=archive)
+    place = _absolute(to_path) if from_container else destination
     if to_path != "-" and not (quiet if quiet is not None else not sys.stdout.isatty()):
         say(f"Successfully copied {units.size(size)} to {place}", err=True)
+
+
+def copy(session: Session, source: str, destination: str, *, follow: bool, archive: bool) -> int:
+    """Copy, one of the two being CONTAINER:PATH.  Returns how many bytes."""
+    from_container, from_path = split(source)
+    to_container, to_path = split(destination)
+    if from_container:
+        return _copy_out(session, from_container, from_path, to_path, follow, archive)
+    return _copy_in(session, from_path, to_container, to_path, follow)
 
 
 def split(text: str) -> tuple[str, str]:

@@ -49,12 +49,12 @@ def events_command(session: Session, words: tuple[str, ...], form: str, since: s
     end = moments.nanoseconds(until, "until") if until else None
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `minirun events | head` ends quietly
     files.make_private(session.root)
-    for event in _stream(events.path(session), begin, end, past=bool(since or until)):
+    for event in stream(events.path(session), begin, end, past=bool(since or until)):
         if is_wanted(event, wanted):
             show(line(event))
 
 
-def _stream(path: str, begin: int, end: int | None, *, past: bool) -> Iterator[dict[str, Any]]:
+def stream(path: str, begin: int, end: int | None, *, past: bool) -> Iterator[dict[str, Any]]:
     """Events from `begin` to `end` (nanoseconds), for ever if that is None; `past`: those there are already, too."""
     news = tail.Tail(path, follow=True)
     if not past:

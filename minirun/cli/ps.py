@@ -92,7 +92,7 @@ def ps_command(
 
 def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool = False) -> format.Row:
     """The fields of `--format`; `places` are the networks it is on now."""
-    command = " ".join(record["args"])
+    command = command_words(record)
     if not whole and len(command) > 18:
         command = command[:17] + "…"
     volumes = [mount for mount in record["mounts"] if mount.get("name")]
@@ -112,6 +112,12 @@ def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool =
         "Mounts": ",".join(sources if whole else map(_shortened, sources)),
         "LocalVolumes": str(len(volumes)),
     }
+
+
+def command_words(record: Record) -> str:
+    """The program and its arguments; one with a space in it is quoted, as Docker does."""
+    program, *args = record["args"] or [""]
+    return " ".join([program, *(f"'{arg}'" if " " in arg else arg for arg in args)])
 
 
 def quoted(text: str) -> str:

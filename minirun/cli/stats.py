@@ -19,6 +19,8 @@ from minirun.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minirun.engine.record_types import Record
     from minirun.engine.view.stats import Sample
 
@@ -68,19 +70,26 @@ def stats_command(
     containers: tuple[str, ...],
 ) -> None:
     """Display what containers use, once a second until Ctrl-C."""
-    before = _look(session, containers, every)
+    show(lambda: _look(session, containers, every), form, whole=no_trunc, wide=wide, once=no_stream)
+
+
+def show(
+    look: Callable[[], Found], form: str, *, whole: bool = False, wide: bool = False, once: bool = False
+) -> None:
+    """What the containers that `look` finds have used since it looked before, `once` or until Ctrl-C."""
+    before = look()
     while True:
         time.sleep(INTERVAL)
-        now = _look(session, containers, every)
+        now = look()
         earlier = {record["id"]: sample for record, sample in before}
-        rows = [row(record, earlier.get(record["id"]), sample, whole=no_trunc) for record, sample in now]
+        rows = [row(record, earlier.get(record["id"]), sample, whole=whole) for record, sample in now]
         lines = format.lines(rows, form, _HEADINGS, _WIDE if wide else _COLUMNS)
         text = "".join(f"{line}\n" for line in lines)
-        if sys.stdout.isatty() and not no_stream:
+        if sys.stdout.isatty() and not once:
             draw(_HOME_AND_CLEAR + printable(text), end="")
         else:
             say(text, end="")
-        if no_stream:
+        if once:
             return
         before = now
 

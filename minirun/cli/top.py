@@ -30,11 +30,11 @@ def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -
     if not records.is_up(record):
         raise ConflictError(f"Container {record['id']} is not running")
     pids = set(cgroup_processes.pids(f"/minirun/{record['id']}"))
-    for line in format.table(list(rows(_ps(ps_options or ("-ef",)), pids))):
+    for line in format.table(list(rows(ps(ps_options or ("-ef",)), pids))):
         say(line)
 
 
-def _ps(options: tuple[str, ...]) -> str:
+def ps(options: tuple[str, ...]) -> str:
     """What the host's ps prints.  Raises MinirunError with its first words when it refuses."""
     result = programs.run(["ps", *options])
     if result.code:

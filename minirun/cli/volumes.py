@@ -35,8 +35,8 @@ volume_group = LazyGroup(
         "rm": ("minirun.cli.volumes:rm_command", "Remove one or more volumes"),
     },
 )
-_COLUMNS = ("Driver", "Name")
-_HEADINGS = {
+COLUMNS = ("Driver", "Name")
+HEADINGS = {
     "Driver": "DRIVER",
     "Name": "VOLUME NAME",
     "Scope": "SCOPE",
@@ -76,7 +76,7 @@ def ls_command(session: Session, quiet: bool, words: tuple[str, ...], form: str)
     shown = _chosen(session, filters.parse(words, ("dangling", "driver", "label", "name")))
     if quiet and not form:
         form = "{{.Name}}"
-    for line in format.lines((_row(session, volume) for volume in shown), form, _HEADINGS, _COLUMNS):
+    for line in format.lines((row(session, volume) for volume in shown), form, HEADINGS, COLUMNS):
         say(line)
 
 
@@ -95,7 +95,7 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterable[Volume]:
             yield volume
 
 
-def _row(session: Session, volume: Volume) -> format.Row:
+def row(session: Session, volume: Volume) -> format.Row:
     """The fields of `--format`.  Docker, too, has links and sizes in `system df -v` alone."""
     return {
         "Driver": "local",

@@ -26,6 +26,7 @@ import select
 import time
 
 from minirun import files
+from minirun.compose import labels
 from minirun.engine import channel, control, events, records
 from minirun.engine.logs import reader, tail
 from minirun.errors import NotFoundError
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     Line = tuple[str, str, str]  # its time, the stream, the text without its newline
 
-_PROJECT, _SERVICE, _ONE_OFF = (f"com.docker.compose.{word}" for word in ("project", "service", "oneoff"))
 _LONGEST = 1 << 20  # letters of a line without a newline, after which it is broken
 _SHIM_LOST = 137  # as if killed: it was
 
@@ -116,10 +116,10 @@ class Follower:
             one.connect()
             self._known[record["id"]] = one
 
-    def is_followed(self, labels: dict[str, str]) -> bool:
+    def is_followed(self, given: dict[str, str]) -> bool:
         """Whether a container with these labels is one of those we tell of."""
-        mine = labels.get(_PROJECT) == self.project and labels.get(_ONE_OFF) != "True"
-        return mine and (not self.services or labels.get(_SERVICE) in self.services)
+        mine = given.get(labels.PROJECT) == self.project and given.get(labels.ONE_OFF) != "True"
+        return mine and (not self.services or given.get(labels.SERVICE) in self.services)
 
     def _hear_events(self) -> None:
         if self._news_came.heard:
@@ -222,7 +222,8 @@ class _Container:
         self.follower, self.record = follower, record
         self.listener = follower.listener
         self.sock: socket.socket | None = None
-        self.is_over = False  # it has ended before we could reach its shim; how, the events will say
+        self.code: int | None = None  # of its last end, as the events say it
+        self.is_over = False  # it has ended, and the shim did not tell us how: the events will
         self.pending = {"stdout": "", "stderr": ""}  # the beginnings of lines
         directory = follower.paths.container(record["id"])
         self.changes = follower.changes.part(directory, tail.FOLLOWED)
@@ -289,11 +290,13 @@ class _Container:
         with contextlib.suppress(NotFoundError):
             self.record = records.read(self.follower.paths, self.record["id"])
         self.listener.started(self.record)
+        self.code = None
         self.connect()
         self.is_over = not self.sock
         self.tell()
 
     def died(self, code: int) -> None:
+        self.code = code
         if self.is_over:
             self.is_over = False
             self._end(code, restarting=False)
@@ -314,7 +317,18 @@ class _Container:
                     self.listener.line(self.record, stream, text, moment)
         elif not kind:
             self._hang_up()
-            self._end(_SHIM_LOST, restarting=False)
+            self._end_untold()
+
+    def _end_untold(self) -> None:
+        """The shim has gone before it let us in, or was killed: the events say how it ended, or else the record."""
+        if self.code is None:
+            try:
+                state = records.read(self.follower.paths, self.record["id"])["state"]
+            except NotFoundError:
+                self.is_over = True
+                return
+            self.code = state["exit_code"] if state["status"] == "exited" else _SHIM_LOST
+        self._end(self.code, restarting=False)
 
     def _hang_up(self) -> None:
         if self.sock:

@@ -8,6 +8,10 @@ import pytest
 from tests.compose_services import labels, serve
 from tests.containers import eventually
 
+WAITING = (
+    "echo ready; until [ -e /go ]; do sleep 0.1; done; "  # a program that does the rest when it is let go
+)
+
 
 @pytest.fixture
 def follow(minirun, tmp_path):
@@ -33,6 +37,12 @@ def ended(minirun, *words, **places):
     minirun("wait", serve(minirun, "demo", *words, **places).id, check=True)
 
 
+def let_go(printed, container):
+    """What waits goes on, when it is followed."""
+    eventually(lambda: "ready" in printed())
+    container.exec("touch", "/go")
+
+
 def test_lines_come_in_the_order_in_which_they_were_printed_after_names_of_one_width(minirun):
     ended(minirun, "web", "busybox", "echo", "one")
     ended(minirun, "database", "busybox", "echo", "two")
@@ -40,10 +50,10 @@ def test_lines_come_in_the_order_in_which_they_were_printed_after_names_of_one_w
     assert logs(minirun).stdout == "web-1       | one\ndatabase-1  | two\nweb-2       | three\n"
 
 
-def test_each_stream_goes_where_it_belongs(minirun):
-    ended(minirun, "web", "busybox", "sh", "-c", "echo out; echo err >&2; printf rest")
+def test_what_went_to_standard_error_can_be_searched_as_well(minirun):
+    ended(minirun, "web", "busybox", "sh", "-c", "echo err >&2; sleep 0.1; printf rest")
     result = logs(minirun, "--no-log-prefix")
-    assert (result.stdout, result.stderr) == ("out\nrest\n", "err\n")
+    assert (result.stdout, result.stderr) == ("err\nrest\n", "")
 
 
 def test_tail_counts_for_each_container(minirun):
@@ -83,10 +93,11 @@ def test_no_color_means_none(minirun):
 
 
 def test_following_ends_with_the_last_container(minirun, follow):
-    serve(minirun, "demo", "web", "busybox", "sh", "-c", "sleep 1; exit 3")
+    web = serve(minirun, "demo", "web", "busybox", "sh", "-c", f"{WAITING} exit 3")
     printed, process = follow()
+    let_go(printed, web)
     assert process.wait(10) == 0
-    assert printed() == "web-1 exited with code 3\n"
+    assert printed() == "web-1  | ready\nweb-1 exited with code 3\n"
 
 
 def test_a_container_that_starts_later_is_followed_from_its_first_line(minirun, follow):
@@ -110,49 +121,52 @@ def test_one_that_is_started_again_tells_nothing_twice(minirun, follow):
 
 
 def test_a_restart_policy_is_told(minirun, follow):
-    serve(
-        minirun, "demo", "web", "--restart", "on-failure:1", "busybox", "sh", "-c", "sleep 1; echo x; exit 2"
-    )
+    words = ("--restart", "on-failure:1", "busybox", "sh", "-c", f"{WAITING} exit 2")
+    web = serve(minirun, "demo", "web", *words)
     printed, process = follow()
+    let_go(printed, web)
     assert process.wait(20) == 0
     ends = [line for line in printed().splitlines() if "exited" in line]
     assert ends == ["web-1 exited with code 2 (restarting)", "web-1 exited with code 2"]
 
 
 def test_another_project_is_not_followed(minirun, follow):
-    serve(minirun, "demo", "web", "busybox", "sh", "-c", "echo ready; sleep 3")
+    web = serve(minirun, "demo", "web", "busybox", "sh", "-c", WAITING)
     printed, process = follow()
     eventually(printed)
     minirun("wait", serve(minirun, "other", "web", "busybox", "echo", "other").id, check=True)
+    let_go(printed, web)
     process.wait(10)
     assert printed() == "web-1  | ready\nweb-1 exited with code 0\n"
 
 
 def test_what_keeps_no_log_is_heard_while_it_is_followed(minirun, follow):
-    serve(minirun, "demo", "web", "--log-driver", "none", "busybox", "sh", "-c", "sleep 1; echo unlogged")
-    printed, process = follow()
-    process.wait(10)
-    assert printed() == "web-1  | unlogged\nweb-1 exited with code 0\n"
+    program = "while sleep 0.2; do echo unlogged; done"
+    serve(minirun, "demo", "web", "--log-driver", "none", "busybox", "sh", "-c", program)
+    printed, _ = follow()
+    eventually(lambda: "web-1  | unlogged\n" in printed())
 
 
 def test_no_line_is_lost_while_logs_are_put_aside(minirun, follow):
-    program = "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done"
-    words = (
-        "--log-opt",
-        "max-size=20k",
-        "--log-opt",
-        "max-file=10",
-        "busybox",
-        "sh",
-        "-c",
-        f"sleep 1; {program}",
-    )
-    for number in (1, 2):
-        serve(minirun, "demo", "web", *words, number=number)
+    program = f"{WAITING} i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done"
+    kept = ("--log-opt", "max-size=20k", "--log-opt", "max-file=10")
+    both = [serve(minirun, "demo", "web", *kept, "busybox", "sh", "-c", program, number=n) for n in (1, 2)]
     printed, process = follow()
+    for web in both:
+        let_go(printed, web)
     process.wait(20)
     for number in (1, 2):
         own = [
             line.partition("| ")[2] for line in printed().splitlines() if line.startswith(f"web-{number}  ")
         ]
-        assert own == list(map(str, range(3000)))
+        assert own == ["ready", *map(str, range(3000))]
+
+
+def test_those_that_have_ended_are_waited_for_as_they_may_be_started(minirun, follow):
+    ended(minirun, "job", "busybox", "sh", "-c", "[ ! -e /twice ] || echo again; touch /twice")
+    printed, process = follow()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    minirun("start", "demo-job-1", check=True)
+    assert process.wait(10) == 0
+    assert printed() == "job-1  | again\njob-1 exited with code 0\n"

@@ -11,13 +11,13 @@ See  docs.docker.com "docker compose", "Configure pre-defined environment variab
 from __future__ import annotations
 
 import contextlib
-import importlib
+import functools
 import os
 import sys
 
 import click
 
-from minirun.cli.commands import LazyGroup
+from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.compose.table import COMMANDS
 from minirun.cli.printing import say
 from minirun.errors import UsageError
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from minirun.cli.commands import Session
+    from click.shell_completion import CompletionItem
+
+    from minirun.compose.language.discovery import Sources
     from minirun.compose.language.model import Project
 
 _ANSI = ("never", "always", "auto")
@@ -68,8 +70,9 @@ class Compose:
 
         Raises ComposeError for files that are wrong, NotFoundError where there is none.
         """
-        loading = importlib.import_module("minirun.compose.language.loading")  # lands soon
-        project: Project = loading.load(self.sources(), services)
+        from minirun.compose.language import loading
+
+        project = loading.load(self.sources, services)
         for text in project.warnings:
             self.warn(text)
         return project
@@ -82,18 +85,23 @@ class Compose:
 
     def name(self) -> str:
         """The project's name: of -p, COMPOSE_PROJECT_NAME, the files' `name:`, or the directory's.  No YAML is read."""
-        named = self.project_name or self.environment().get("COMPOSE_PROJECT_NAME")
-        return named or os.path.basename(self.project_directory or os.getcwd()).lower()
+        from minirun.compose.language import discovery
 
-    def sources(self) -> Any:
-        discovery = importlib.import_module("minirun.compose.language.discovery")  # lands soon
-        return discovery.Sources(
+        return discovery.name(self.sources)
+
+    @functools.cached_property
+    def sources(self) -> Sources:
+        """What was said of where the project is.  Standard input is read where it is a file of it, once."""
+        from minirun.compose.language.discovery import Sources
+
+        return Sources(
             files=self.files,
             project_directory=self.project_directory,
             name=self.project_name,
             profiles=self.profiles,
             env_files=self.env_files,
             environment=os.environ,
+            stdin=sys.stdin.read() if "-" in self.files else "",
         )
 
     def environment(self) -> Mapping[str, str]:
@@ -147,6 +155,10 @@ class ComposeGroup(LazyGroup):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         command = super().get_command(ctx, name)
+        if command and ctx.resilient_parsing:  # the shell asks what can come next
+            for param in command.params:
+                if param.name in ("service", "services"):
+                    param.type = _Completed("services")
         if command and not any(param.name == "dry_run" for param in command.params):
             command.params.append(
                 click.Option(
@@ -162,6 +174,33 @@ class ComposeGroup(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         with _usage_errors_exit_1():
             return super().invoke(ctx)
+
+
+class _Completed(click.ParamType[str]):
+    """A word of which completing.py knows what it can be."""
+
+    name = "text"
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        from minirun.cli.compose import completing
+
+        compose = _as_given(ctx)
+        typed = ctx.params.get(str(param.name)) if param.nargs == -1 or param.multiple else ()
+        found = completing.complete(self.what, compose.session, compose.sources)
+        return [one for one in found if one.value.startswith(incomplete) and one.value not in (typed or ())]
+
+
+def _as_given(ctx: click.Context) -> Compose:
+    """What the commands would get, of the words so far."""
+    given = ctx.find_root().params
+    group = ctx if isinstance(ctx.command, ComposeGroup) else ctx.parent
+    options = {name: value for name, value in group.params.items() if value is not None} if group else {}
+    return Compose(Session(given["root"], given["state"]), **options)
 
 
 @contextlib.contextmanager
@@ -185,9 +224,14 @@ compose_group.params = [
     click.Option(
         ["-f", "--file", "files"], multiple=True, type=click.Path(allow_dash=True), help="A compose file."
     ),
-    click.Option(["-p", "--project-name"], default="", help="The project's name."),
     click.Option(
-        ["--profile", "profiles"], multiple=True, help="Services of this profile, too; '*' for all."
+        ["-p", "--project-name"], default="", type=_Completed("projects"), help="The project's name."
+    ),
+    click.Option(
+        ["--profile", "profiles"],
+        multiple=True,
+        type=_Completed("profiles"),
+        help="Services of this profile, too; '*' for all.",
     ),
     click.Option(
         ["--env-file", "env_files"], multiple=True, type=click.Path(), help="Variables, instead of .env."

@@ -4,7 +4,8 @@
     web-1  | listening on 8000
     web-1 exited with code 0
 
-Standard output goes to ours, standard error to ours.  The names are padded to the longest that is known so far.
+The names are padded to the longest that is known so far.  With an attached `up` standard error goes to ours; `logs`
+writes all to standard output, as Docker Compose, so that `logs | grep` finds it.
 
 See  compose/following.py, which tells of the lines; Docker Compose's cmd/formatter for the colours and their order
 """
@@ -15,6 +16,7 @@ import os
 from itertools import groupby
 
 from minirun.cli.printing import say
+from minirun.compose import labels
 from minirun.compose.following import Listener
 
 TYPE_CHECKING = False
@@ -36,16 +38,16 @@ _COLOURS = (
     "34;1",
 )  # ECMA-48 SGR: cyan, yellow ...
 _ERASE_LINE = "\r\x1b[K"
-_PROJECT, _SERVICE, _NUMBER = (
-    f"com.docker.compose.{word}" for word in ("project", "service", "container-number")
-)
 
 
 class LogLines(Listener):
     """Shows what it hears; `register` those that are known before, so that all names are padded alike."""
 
-    def __init__(self, *, colours: bool = False, prefixes: bool = True, timestamps: bool = False) -> None:
+    def __init__(
+        self, *, colours: bool = False, prefixes: bool = True, timestamps: bool = False, apart: bool = True
+    ) -> None:
         self.colours, self.prefixes, self.timestamps = colours, prefixes, timestamps
+        self.apart = apart  # whether standard error goes to ours; else all goes to standard output
         self._names: dict[str, str] = {}  # of containers, by their ids
         self._colour_of: dict[str, str] = {}  # by their names: one that is made anew keeps it
         self._prefix_of: dict[str, str] = {}
@@ -60,7 +62,8 @@ class LogLines(Listener):
     def line(self, record: Record, stream: str, text: str, time: str) -> None:
         prefix = self._prefix(record) if self.prefixes else ""
         moment = f"{time} " if self.timestamps else ""
-        self._waiting.append((2 if stream == "stderr" else 1, f"{prefix}{moment}{text}\n"))
+        fd = 2 if stream == "stderr" and self.apart else 1
+        self._waiting.append((fd, f"{prefix}{moment}{text}\n"))
 
     def missed(self, record: Record) -> None:
         name = self._name(record)
@@ -115,12 +118,12 @@ def short_name(record: Record) -> str:
     >>> short_name({"name": "demo-web-1", "labels": labels}), short_name({"name": "www", "labels": labels})
     ('web-1', 'www')
     """
-    labels, name = record["labels"], record["name"]
-    project, service, number = (labels.get(key, "") for key in (_PROJECT, _SERVICE, _NUMBER))
+    given, name = record["labels"], record["name"]
+    project, service, number = (given.get(key, "") for key in (labels.PROJECT, labels.SERVICE, labels.NUMBER))
     usual = name in ("-".join((project, service, number)), "_".join((project, service, number)))
     return name[len(project) + 1 :] if usual else name
 
 
 def _order(record: Record) -> tuple[str, int]:
-    number = record["labels"].get(_NUMBER, "")
-    return record["labels"].get(_SERVICE, ""), int(number) if number.isdecimal() else 0
+    number = record["labels"].get(labels.NUMBER, "")
+    return record["labels"].get(labels.SERVICE, ""), int(number) if number.isdecimal() else 0

@@ -10,22 +10,19 @@ import signal
 import click
 
 from minirun.cli import moments
+from minirun.cli.compose import choosing
 from minirun.cli.compose.log_lines import LogLines
 from minirun.compose.following import Follower
-from minirun.engine import containers
 from minirun.engine.logs import reader
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.cli.compose.group import Compose
-    from minirun.engine.record_types import Record
-
-_NUMBER = "com.docker.compose.container-number"
 
 
 @click.command("logs", short_help="View what containers printed")
-@click.option("-f", "--follow", is_flag=True, help="Go on until none of them runs.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until all have ended, and follow those that start.")
 @click.option("-n", "--tail", default="all", metavar="N", help="Begin with the last N lines of each.")
 @click.option("--since", default="", metavar="TIME", help="Only what is not older: 10m, 2024-01-31T12:00:00.")
 @click.option("--until", default="", metavar="TIME", help="Only what is not newer.")
@@ -52,27 +49,25 @@ def logs_command(
         raise UsageError("--index asks for one service")
     begin = moments.utc(moments.nanoseconds(since, "since")) if since else ""
     end = moments.nanoseconds(until, "until") if until else 0
-    lines = LogLines(
-        colours=not no_color and compose.colours(), prefixes=not no_log_prefix, timestamps=timestamps
-    )
+    colours = not no_color and compose.colours()
+    lines = LogLines(colours=colours, prefixes=not no_log_prefix, timestamps=timestamps, apart=False)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `minirun compose logs | head` ends quietly
     with Follower(
         compose.session, compose.name(), lines, services, moments.utc(end) if end else ""
     ) as follower:
-        every = containers.all_containers(compose.session)
-        found = [one for one in every if follower.is_followed(one["labels"]) and index in (0, _number(one))]
+        chosen = choosing.containers(
+            compose, services
+        )  # after the follower is there: nothing comes in between
+        found = [one.record for one in chosen if index in (0, one.number)]
         lines.register(found)
         for record in found:
             follower.add(record, since=begin, tail=_count(tail))
         if follow:
+            follower.expected = {one.id for one in chosen if not one.is_up}  # they may be started yet
             follower.output, follower.deadline = 1, end / 1e9 if end else None
             follower.run()
         else:
             follower.tell_now()
-
-
-def _number(record: Record) -> int:
-    return int(record["labels"].get(_NUMBER, "0"))
 
 
 def _count(tail: str) -> int:

@@ -29,7 +29,7 @@ COMMANDS: Table = {
     "logs": (f"{_HERE}.logs:logs_command", "View what containers printed"),
     "ls": (f"{_HERE}.ls:ls_command", "List projects"),
     "pause": (f"{_HERE}.stopping:pause_command", "Freeze services"),
-    "port": (f"{_HERE}.port:port_command", "Print the public port of a service's port"),
+    "port": (f"{_HERE}.top:port_command", "Print the public port of a service's port"),
     "ps": (f"{_HERE}.ps:ps_command", "List containers"),
     "pull": (f"{_HERE}.pull:pull_command", "Download the images of services"),
     "push": (f"{_HERE}.push:push_command", "Upload the images of services"),

@@ -1,0 +1,69 @@
+"""Which containers a command of Compose means.
+
+See  compose/observed.py
+"""
+
+from __future__ import annotations
+
+import click
+
+from minirun.compose import observed
+from minirun.errors import NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minirun.cli.compose.group import Compose
+    from minirun.compose.observed import Container
+
+
+class Spelled(click.Command):
+    """Knows Go's way to turn off what is on by itself: `--orphans=false`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [self._spelled(word) for word in args])
+
+    def _spelled(self, word: str) -> str:
+        name, equals, value = word.partition("=")
+        if not equals or value not in ("true", "false"):
+            return word
+        for param in self.params:
+            if isinstance(param, click.Option) and param.is_flag and name in param.opts:
+                off = param.secondary_opts[:1] or [word]
+                return name if value == "true" else off[0]
+        return word
+
+
+def containers(compose: Compose, services: Sequence[str], *, one_off: bool = False) -> list[Container]:
+    """The project's containers, or those of `services`, by their names.  `one_off`: those of `run`, too."""
+    found = [
+        one
+        for one in observed.containers_of(compose.session, compose.name())
+        if one_off or not one.is_one_off
+    ]
+    require_services(compose, services, found)
+    chosen = [one for one in found if not services or one.service in services]
+    return sorted(chosen, key=lambda one: one.name)
+
+
+def require_services(compose: Compose, services: Sequence[str], found: list[Container]) -> None:
+    """Raise NotFoundError for one that the files do not have.  They are read only if it has no container, either."""
+    without = set(services) - {one.service for one in found}
+    if without and (project := compose.load_if_asked(services)):
+        for service in services:
+            if service not in project.services and service not in project.disabled:
+                raise NotFoundError(f"no such service: {service}")
+
+
+def one(compose: Compose, service: str, index: int = 0, *, up: bool = False) -> Container:
+    """The container of a service, the first or the one of that number.  `up`: that runs.  Raises NotFoundError."""
+    found = [one for one in observed.containers_of(compose.session, compose.name()) if one.service == service]
+    numbered = sorted((one for one in found if not one.is_one_off), key=lambda one: one.number)
+    chosen = [one for one in numbered if index in (0, one.number) and (one.is_up or not up)]
+    if not chosen:
+        which = f" --index {index}" if index and numbered else ""
+        raise NotFoundError(
+            f'service "{service}"{which} is not running', "`minirun compose ps -a` lists them all"
+        )
+    return chosen[0]

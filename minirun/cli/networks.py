@@ -63,13 +63,16 @@ _KINDS = ("builtin", "custom")
 @click.option(
     "--ip-range", "ranges", multiple=True, help="The part of the subnet that addresses are given from."
 )
+@click.option("--aux-address", "reserved", multiple=True, help="NAME=IP: an address that no container gets.")
 @click.option("--ipv6", is_flag=True, help="IPv6 as well; a subnet is chosen when none is given.")
 @click.option("--internal", is_flag=True, help="No way out, and none in.")
 @click.option("--label", "labels", multiple=True, help="KEY=VALUE to remember.")
 @click.option(
-    "-o", "--opt", "options", multiple=True, help="com.docker.network.bridge.name=NAME: the bridge's name."
+    *("-o", "--opt", "options"),
+    multiple=True,
+    help="com.docker.network.driver.mtu=1400; docs/networks.md has the others.",
 )
-@click.option("--attachable", is_flag=True, hidden=True)
+@click.option("--attachable", is_flag=True, help="Containers may be connected by hand: here they always may.")
 @click.argument("network")
 @click.pass_obj
 def create_command(

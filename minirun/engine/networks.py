@@ -15,7 +15,7 @@ import os
 from minirun.engine import control, endpoints, events, pools, records, sandbox
 from minirun.engine.options import attachments, shape
 from minirun.errors import ConflictError, UsageError
-from minirun.network import bridge, ledger, transaction
+from minirun.network import bridge, driver_options, ledger, transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 PREDEFINED = ("bridge", "host", "none")
-_BRIDGE_NAME = "com.docker.network.bridge.name"
 _LONGEST_INTERFACE = 15  # IFNAMSIZ of linux/if.h, less its zero
 _INTERFACE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
@@ -38,6 +37,7 @@ def create(
     subnets: Iterable[str] = (),
     gateways: Iterable[str] = (),
     ranges: Iterable[str] = (),
+    reserved: Iterable[str] = (),
     ipv6: bool = False,
     internal: bool = False,
     labels: dict[str, str] | None = None,
@@ -46,11 +46,13 @@ def create(
     """Write a new network down; its bridge comes with its first container.
 
     Subnets are as 172.20.0.0/16, at most one of each family; what is not given is chosen, overlapping nothing.
+    `reserved` are addresses that no container gets, as router=172.20.0.5; `options` as in driver_options.py.
     Raises UsageError, ConflictError.
     """
-    shape.refuse_text(subnets=subnets, gateways=gateways, ranges=ranges)
+    shape.refuse_text(subnets=subnets, gateways=gateways, ranges=ranges, reserved=reserved)
     attachments.check_name(name)
     network_id = os.urandom(32).hex()
+    driver_options.check(options or {}, ipv6=ipv6)
     made = ledger.unused(network_id, name, _bridge_name(options or {}) or ledger.bridge_name(network_id))
     made.update(
         {"created": records.now(), "internal": internal, "labels": labels or {}, "options": options or {}}
@@ -71,17 +73,18 @@ def create(
         made["pools"] = pools.choose(networks, given, ipv6=ipv6)
         pools.assign(made["pools"], "gateway", gateways)
         pools.assign(made["pools"], "ip_range", ranges)
+        pools.reserve(made["pools"], reserved)
         ledger.write(paths, made, durable=True)
     events.of_one_network(paths, made, "create")
     return made
 
 
 def _bridge_name(options: dict[str, str]) -> str:
-    """What `-o` says about the bridge's name, "" for nothing.  Raises UsageError for all other options."""
-    if unknown := options.keys() - {_BRIDGE_NAME}:
-        raise UsageError(f"unknown option {min(unknown)}", f"-o {_BRIDGE_NAME}=NAME is what there is")
-    name = options.get(_BRIDGE_NAME, "")
-    if _BRIDGE_NAME in options and not (0 < len(name) <= _LONGEST_INTERFACE and _INTERFACE.issuperset(name)):
+    """What `-o` says about the bridge's name, "" for nothing.  Raises UsageError, ConflictError."""
+    name = options.get(driver_options.NAME, "")
+    if driver_options.NAME in options and not (
+        0 < len(name) <= _LONGEST_INTERFACE and _INTERFACE.issuperset(name)
+    ):
         raise UsageError(
             f'invalid name of a bridge: "{name}"', f"{_LONGEST_INTERFACE} letters or digits at most"
         )

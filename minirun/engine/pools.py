@@ -62,6 +62,7 @@ def choose(networks: list[Network], given: list[Subnet], *, ipv6: bool) -> list[
             "subnet": addresses.show_subnet(subnet),
             "gateway": addresses.gateway(subnet),
             "ip_range": "",
+            "reserved": {},
             "given": subnet in given,
         }
         for subnet in chosen
@@ -91,6 +92,24 @@ def _host_routes(family: int) -> list[Subnet]:
 
     with contextlib.closing(netlink.open_socket()) as sock:
         return links.routes(sock, family)
+
+
+def reserve(pools: list[Pool], texts: Iterable[str]) -> None:
+    """--aux-address NAME=IP: addresses that no container gets, each in the pool it lies in.  Raises UsageError."""
+    for text in texts:
+        name, equals, address = text.partition("=")
+        try:
+            if not name or not equals:
+                raise ValueError
+            number, _, bits = addresses.alone(address)
+        except (OSError, ValueError):
+            raise UsageError(f'invalid --aux-address: "{text}"', "as in router=172.20.0.5") from None
+        for pool in pools:
+            if addresses.overlap(addresses.parse_subnet(pool["subnet"]), addresses.alone(address)):
+                pool.setdefault("reserved", {})[name] = addresses.to_text(number, bits)
+                break
+        else:
+            raise UsageError(f"no matching subnet for aux-address {address}")
 
 
 def assign(pools: list[Pool], key: str, texts: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from minirun.engine import records
 from minirun.errors import ConflictError, UsageError
-from minirun.network import addresses, ledger, ports
+from minirun.network import addresses, driver_options, ledger, ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def reserve_ports(paths: Paths, record: Record) -> ports.Reservation:
     outer = _gateway_network(paths, record)
     if not requests or outer is None:
         return ports.Reservation()
+    if binding := driver_options.host_binding(outer):
+        requests = [{**one, "host_ip": one["host_ip"] or binding} for one in requests]
     return ports.reserve(requests, ledger.list_all(paths), v6=len(outer["pools"]) > 1)
 
 

@@ -31,6 +31,7 @@ from minirun.linux import syscalls
 from minirun.network import (
     addresses,
     conntrack,
+    driver_options,
     firewall,
     foreign_firewalls,
     ipam,
@@ -209,8 +210,9 @@ def _make_veth(paths: Paths, network: Network, endpoint: Endpoint, netns_path: s
     if endpoint["ports"]:
         port += "; the container may reach itself by what it publishes"
     with contextlib.closing(netlink.open_socket()) as sock:
-        links.add_veth(sock, name, network["bridge"], group, netns_path, inside, mac, why=why)
-        links.open_port(sock, name, port, hairpin=bool(endpoint["ports"]))
+        mtu, isolated = driver_options.mtu(network), not driver_options.is_mixed(network)
+        links.add_veth(sock, name, network["bridge"], group, netns_path, inside, mac, why=why, mtu=mtu)
+        links.open_port(sock, name, port, hairpin=bool(endpoint["ports"]), isolated=isolated)
         netlink.add_fdb_entry(sock, name, mac, why="here the container is, and stays")
 
 
@@ -244,9 +246,8 @@ def _make_bridge(change: Transaction, network: Network, *, fresh: bool) -> None:
     bridge, pools = network["bridge"], network["pools"]
     if fresh:
         mac, group = addresses.mac_address(pools[0]["gateway"]), change.link_group(bridge)
-        links.add_bridge(
-            change.sock, bridge, mac, group, why="a switch in the kernel; containers are its ports"
-        )
+        why, mtu = "a switch in the kernel; containers are its ports", driver_options.mtu(network)
+        links.add_bridge(change.sock, bridge, mac, group, why=why, mtu=mtu)
         if len(pools) == 1:
             sysctl.disable_ipv6(bridge)
     for pool in pools:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.network import addresses
+from minirun.network import addresses, driver_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,11 +45,14 @@ def of_network(network: Network) -> Iterator[Element]:
     """The elements of a network that has containers."""
     bridge, name = f'"{network["bridge"]}"', network["name"]
     yield "inet", "bridges", bridge, "", name
-    yield "inet", "neighbours", f"{bridge} . {bridge}", "", name
+    if driver_options.is_mixed(network):
+        yield "inet", "neighbours", f"{bridge} . {bridge}", "", name
     if network["internal"]:
         yield "inet", "internal", bridge, "", name
     for pool in network["pools"]:
         yield "inet", f"subnets{_suffix(pool['subnet'])}", pool["subnet"], "", name
+        if not driver_options.masquerades(network):
+            yield "inet", f"routed{_suffix(pool['subnet'])}", pool["subnet"], "", name
     if network["dns_port"]:
         yield "inet", "servers", f"{bridge} . {network['dns_port']}", "", name
         for gateway in (pool["gateway"] for pool in network["pools"]):

@@ -95,7 +95,8 @@ def _address(network: Network, number: int, asked: str, container_id: str) -> st
         for holder, endpoint in network["endpoints"].items()
         if holder != container_id and number < len(endpoint["addresses"])
     }
-    taken = {**others, pool["gateway"]: "the gateway"}
+    reserved = {address: f"--aux-address {name}" for name, address in pool.get("reserved", {}).items()}
+    taken = {**others, **reserved, pool["gateway"]: "the gateway"}
     subnet = addresses.parse_subnet(pool["subnet"])
     if not asked:
         part = addresses.parse_subnet(pool["ip_range"]) if pool["ip_range"] else None

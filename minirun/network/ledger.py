@@ -23,7 +23,7 @@ from minirun.paths import DEFAULT_ROOT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, TypedDict
+    from typing import Any, NotRequired, TypedDict
 
     from minirun.paths import Paths
 
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         subnet: str
         gateway: str
         ip_range: str  # the part of the subnet that addresses are given from, or ""
+        reserved: NotRequired[dict[str, str]]  # --aux-address: {"router": an address that nobody gets}
         given: bool  # by a person: then it stays, and containers may ask for an address
 
     class Network(TypedDict):

@@ -63,8 +63,11 @@ _RT_TABLE_MAIN, _RT_TABLE_LOCAL, _RTPROT_BOOT, _RTN_UNICAST, _RTN_LOCAL = 254, 2
 _NO_ROUTE = 1  # a metric behind that of the kernel's own routes, which is 0
 
 
-def add_bridge(sock: socket.socket, name: str, mac: str, group: int, why: str) -> None:
-    """Make a bridge and bring it up.  Raises SyscallError: EEXIST, or EOPNOTSUPP without the kernel's bridge."""
+def add_bridge(sock: socket.socket, name: str, mac: str, group: int, why: str, *, mtu: int = 0) -> None:
+    """Make a bridge and bring it up; an `mtu` of 0 is the kernel's choice.
+
+    Raises SyscallError: EEXIST, or EOPNOTSUPP without the kernel's bridge.
+    """
     # Its own hardware address: a bridge without one takes its lowest port's, and changes it as ports come and go.
     link = _up(_Link())
     link["attrs"] = [
@@ -72,13 +75,31 @@ def add_bridge(sock: socket.socket, name: str, mac: str, group: int, why: str) -
         ("IFLA_GROUP", group),
         ("IFLA_ADDRESS", mac),
         ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge")]}),
+        *_mtu(mtu),
     ]
-    command = f"ip link add {name} up group {group} address {mac} type bridge"
+    command = f"ip link add {name} up group {group} address {mac}{_mtu_word(mtu)} type bridge"
     _send(sock, link, _RTM_NEWLINK, _NLM_F_CREATE | _NLM_F_EXCL, command, why)
 
 
+def _mtu(mtu: int) -> list[tuple[str, int]]:
+    return [("IFLA_MTU", mtu)] if mtu else []
+
+
+def _mtu_word(mtu: int) -> str:
+    return f" mtu {mtu}" if mtu else ""
+
+
 def add_veth(
-    sock: socket.socket, name: str, bridge: str, group: int, netns_path: str, inside: str, mac: str, why: str
+    sock: socket.socket,
+    name: str,
+    bridge: str,
+    group: int,
+    netns_path: str,
+    inside: str,
+    mac: str,
+    why: str,
+    *,
+    mtu: int = 0,
 ) -> None:
     """Make a veth pair: `name` here, a port of `bridge`; `inside` with address `mac` in `netns_path`; both down.
 
@@ -88,18 +109,20 @@ def add_veth(
     """
     netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        peer = {"attrs": [("IFLA_IFNAME", inside), ("IFLA_ADDRESS", mac), ("IFLA_NET_NS_FD", netns)]}
+        own = [("IFLA_IFNAME", inside), ("IFLA_ADDRESS", mac), ("IFLA_NET_NS_FD", netns), *_mtu(mtu)]
+        peer = {"attrs": own}
         data = {"attrs": [("VETH_INFO_PEER", peer)]}
         link = _Link()
         link["attrs"] = [
             ("IFLA_IFNAME", name),
             ("IFLA_GROUP", group),
             ("IFLA_MASTER", socket.if_nametoindex(bridge)),
+            *_mtu(mtu),
             ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}),
         ]
         command = (
-            f"ip link add {name} group {group} master {bridge} "
-            f"type veth peer name {inside} address {mac} netns {netns_path}"
+            f"ip link add {name} group {group} master {bridge}{_mtu_word(mtu)} "
+            f"type veth peer name {inside} address {mac} netns {netns_path}{_mtu_word(mtu)}"
         )
         try:
             _send(sock, link, _RTM_NEWLINK, _NLM_F_CREATE | _NLM_F_EXCL, command, why)
@@ -112,20 +135,23 @@ def add_veth(
         os.close(netns)
 
 
-def open_port(sock: socket.socket, name: str, why: str, *, hairpin: bool) -> None:
+def open_port(sock: socket.socket, name: str, why: str, *, hairpin: bool, isolated: bool = False) -> None:
     """Bring a bridge's port up that neither learns nor is flooded: frames come to it by netlink.add_fdb_entry() alone.
 
     Learning has to be off, for the bridge learns from frames to 01:80:c2:00:00:0x (STP, LLDP) before any rule of
     nftables sees them: whoever sends one from a neighbour's address would have the neighbour's traffic.  Without
     flooding nobody hears what is for an address that nobody has, as a neighbour's who has just gone.  Broadcast
     and multicast, and so ARP, come as ever.  `hairpin`: the bridge may send a frame back out of the port it came in by.
+    `isolated`: frames go to the bridge's own address from here, and not to other ports that are isolated.
     """
     link = _up(_Link())
     link["index"] = socket.if_nametoindex(name)
     port = [("IFLA_BRPORT_LEARNING", 0), ("IFLA_BRPORT_UNICAST_FLOOD", 0), ("IFLA_BRPORT_MODE", int(hairpin))]
+    if isolated:
+        port.append(("IFLA_BRPORT_ISOLATED", 1))
     slave = [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": port})]
     link["attrs"] = [("IFLA_LINKINFO", {"attrs": slave})]
-    turns = f"learning off flood off hairpin {'on' if hairpin else 'off'}"
+    turns = f"learning off flood off hairpin {'on' if hairpin else 'off'}{' isolated on' if isolated else ''}"
     _send(sock, link, _RTM_NEWLINK, 0, f"ip link set {name} up type bridge_slave {turns}", why)
 
 

@@ -88,9 +88,10 @@ def _predefined(paths: Paths, name: str) -> Facts:
     }
 
 
-def _pool(pool: Any) -> dict[str, str]:
+def _pool(pool: Any) -> Facts:
     part = {"IPRange": pool["ip_range"]} if pool["ip_range"] else {}
-    return {"Subnet": pool["subnet"], **part, "Gateway": pool["gateway"]}
+    reserved = {"AuxiliaryAddresses": pool["reserved"]} if pool.get("reserved") else {}
+    return {"Subnet": pool["subnet"], **part, "Gateway": pool["gateway"], **reserved}
 
 
 def _member(one: Network, endpoint: Endpoint) -> Facts:

@@ -1,0 +1,145 @@
+"""`network create -o` and `--aux-address`: what holds in the kernel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests import containers
+from tests.containers import Container
+from tests.netlab import Servers, netns, reaches
+from tests.support import Minirun, run
+
+MTU = "com.docker.network.driver.mtu"
+ICC = "com.docker.network.bridge.enable_icc"
+MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+BINDING = "com.docker.network.bridge.host_binding_ipv4"
+
+
+@pytest.fixture
+def network(minirun: Minirun) -> Iterator[Callable[..., None]]:
+    """network("-o", ...) creates the network `town`."""
+    yield lambda *words: print(minirun("network", "create", *words, "town", check=True).stdout)
+    minirun.remove_all()
+    minirun("network", "rm", "-f", "town")
+
+
+def on_town(minirun: Minirun, name: str, *words: str) -> Container:
+    return containers.start(minirun, "--name", name, *words, "busybox", "sleep", "1000", network="town")
+
+
+def address(container: Container) -> str:
+    return container.inspect("{{.NetworkSettings.Networks.town.IPAddress}}")
+
+
+def test_the_bridge_and_both_ends_have_the_mtu(minirun: Minirun, network: Callable[..., None]) -> None:
+    network("-o", f"{MTU}=1234", "-o", "com.docker.network.bridge.name=mrt-town")
+    one = on_town(minirun, "one")
+    assert one.proc("root/sys/class/net/eth0/mtu").read_text() == "1234\n"
+    links = json.loads(run("ip", "-j", "link", check=True).stdout)
+    ours = [link for link in links if "mrt-town" in (link["ifname"], link.get("master"))]
+    assert [link["mtu"] for link in ours] == [1234, 1234]
+
+
+def test_containers_that_are_not_to_talk_do_not(minirun: Minirun, network: Callable[..., None]) -> None:
+    network("-o", f"{ICC}=false")
+    one, two = on_town(minirun, "one", "-p", "8080:80"), on_town(minirun, "two")
+    with Servers() as servers:
+        servers.add("one", netns(one))
+        assert reaches(netns(two), address(one), expected=False) == ""
+        assert reaches("", address(one)) == "one"
+        assert reaches("", "127.0.0.1", 8080) == "one"
+
+
+def test_nor_by_way_of_the_gateway(minirun: Minirun, network: Callable[..., None]) -> None:
+    network("-o", f"{ICC}=false")
+    one, two = on_town(minirun, "one"), on_town(minirun, "two")
+    gateway = two.inspect("{{.NetworkSettings.Networks.town.Gateway}}")
+    enter = ("nsenter", f"--net={netns(two)}")
+    run(*enter, "ip", "route", "add", f"{address(one)}/32", "via", gateway, check=True)
+    with Servers() as servers:
+        servers.add("one", netns(one))
+        assert reaches(netns(two), address(one), expected=False) == ""
+
+
+def test_names_are_answered_all_the_same(minirun: Minirun, network: Callable[..., None]) -> None:
+    from tests.netlab import ask
+
+    network("-o", f"{ICC}=false")
+    one, two = on_town(minirun, "one"), on_town(minirun, "two")
+    assert ask(two, "one") == [address(one)]
+
+
+def test_ports_are_published_where_the_network_says(minirun: Minirun, network: Callable[..., None]) -> None:
+    network("-o", f"{BINDING}=127.0.0.2")
+    on_town(minirun, "one", "-p", "8080:80", "-p", "127.0.0.3:8081:80")
+    assert minirun("port", "one").stdout.splitlines() == [
+        "80/tcp -> 127.0.0.2:8080",
+        "80/tcp -> 127.0.0.3:8081",
+    ]
+
+
+@pytest.mark.parametrize(("word", "source"), [("true", "10.66.0.1"), ("false", "10.99.0.2")])
+def test_who_leaves_has_the_hosts_address_or_its_own(
+    minirun: Minirun, network: Callable[..., None], word: str, source: str
+) -> None:
+    """Another machine at 10.66.0.2 that has a route back to the containers."""
+    from tests.netlab import visit
+
+    network("-o", f"{MASQUERADE}={word}", "--subnet", "10.99.0.0/24")
+    one = on_town(minirun, "one")
+    run("ip", "netns", "add", "mrt-far", check=True)
+    try:
+        run(
+            "ip",
+            "link",
+            "add",
+            "mrt-out",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            "mrt-far",
+            check=True,
+        )
+        run("ip", "address", "add", "10.66.0.1/24", "dev", "mrt-out", check=True)
+        run("ip", "link", "set", "mrt-out", "up", check=True)
+        far = ("ip", "-n", "mrt-far")
+        run(*far, "address", "add", "10.66.0.2/24", "dev", "eth0", check=True)
+        run(*far, "link", "set", "eth0", "up", check=True)
+        run(*far, "route", "add", "10.99.0.0/24", "via", "10.66.0.1", check=True)
+        with Servers() as servers:
+            servers.add("far", "/run/netns/mrt-far")
+            assert visit(netns(one), "10.66.0.2", 80, "tcp", 5.0) == f"far {source}"
+    finally:
+        run("ip", "netns", "del", "mrt-far", check=True)
+
+
+def test_an_address_that_is_kept_free_is_given_to_nobody(
+    minirun: Minirun, network: Callable[..., None]
+) -> None:
+    network("--subnet", "10.99.0.0/24", "--aux-address", "router=10.99.0.2", "--aux-address", "nas=10.99.0.3")
+    assert address(on_town(minirun, "one")) == "10.99.0.4"
+    asked = minirun("run", "--rm", "--network", "town", "--ip", "10.99.0.3", "busybox", "true")
+    assert "already in use on network town: by --aux-address nas" in asked.stderr
+    shown = json.loads(minirun("network", "inspect", "town", check=True).stdout)[0]["IPAM"]["Config"][0]
+    assert shown["AuxiliaryAddresses"] == {"router": "10.99.0.2", "nas": "10.99.0.3"}
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("router", 'invalid --aux-address: "router"'),
+        ("=10.99.0.2", 'invalid --aux-address: "=10.99.0.2"'),
+        ("a=b", 'invalid --aux-address: "a=b"'),
+        ("a=10.98.0.2", "no matching subnet for aux-address 10.98.0.2"),
+    ],
+)
+def test_what_cannot_be_kept_free(minirun: Minirun, word: str, sentence: str) -> None:
+    result = minirun("network", "create", "--subnet", "10.99.0.0/24", "--aux-address", word, "town")
+    assert result.code == 1 or result.code == 2
+    assert sentence in result.stderr

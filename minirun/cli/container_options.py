@@ -73,7 +73,7 @@ _OPTIONS = (
     ),
     click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1."),
     policy_options.options,
-    click.option("--log-driver", default="", help="json-file, or none: what is printed is not kept."),
+    click.option("--log-driver", default="", help="json-file, local, or none: what is printed is not kept."),
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
     click.option("--pull", type=click.Choice(shape.PULL), default="missing", help="When to pull."),
     click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8."),

@@ -39,7 +39,7 @@ class RestartPolicy(TypedDict):
 
 
 class LogSettings(TypedDict):
-    driver: str  # json-file, none
+    driver: str  # json-file, local, none
     options: dict[str, str]  # as given: {"max-size": "10m", "max-file": "3"}
 
 

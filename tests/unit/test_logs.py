@@ -163,6 +163,15 @@ def test_attributes_are_in_every_line(tmp_path):
     assert attrs == [{"tag": "t", "a": "1", "C": "2"}] * 2
 
 
+def test_the_driver_local_has_sizes_of_its_own(tmp_path):
+    made = logging.settings(driver="local", options={"max-file": "2"})
+    record = {"options": {"log": made}, "env": [], "labels": {}}
+    files = writer.open_writer(record, str(tmp_path)).files
+    assert (files.limit, files.count) == (20_000_000, 2)
+    files.close()
+    assert logging.with_defaults(logging.settings()) == {}
+
+
 def test_the_driver_none_writes_nothing(tmp_path):
     record = {"options": {"log": {"driver": "none", "options": {}}}}
     log = writer.open_writer(record, str(tmp_path))
@@ -218,6 +227,7 @@ def test_a_log_goes_on_where_it_was(log):
         ("json-file", {"max-size": "0"}, "max-size must be a positive number"),
         ("json-file", {"max-size": "1m", "max-file": "0"}, "max-file cannot be less than 1"),
         ("json-file", {"max-file": "many"}, "many"),
+        ("local", {"labels": "a"}, "unknown log opt 'labels' for local log driver"),
         ("none", {"max-size": "1m"}, "invalid logging opts for driver none"),
     ],
 )

@@ -43,12 +43,12 @@ def open_writer(record: Record, directory: str) -> Writer:
     """What takes the container's output; its log is in the container's `directory`."""
     if record["options"]["log"]["driver"] == "none":
         return Writer()
-    options = record["options"]["log"]["options"]
+    options = logging.with_defaults(record["options"]["log"])
     return FileWriter(
         f"{directory}/{NAME}",
         logging.max_size(options),
         logging.max_file(options),
-        attributes(record) if options else {},
+        attributes(record) if record["options"]["log"]["options"] else {},
     )
 
 
@@ -74,7 +74,7 @@ class Writer:
 
 
 class FileWriter(Writer):
-    """The driver `json-file`.  A line is written when it is whole, or has more than PARTIAL bytes."""
+    """The drivers `json-file` and `local`.  A line is written when it is whole, or has more than PARTIAL bytes."""
 
     def __init__(
         self, path: str, limit: int = 0, count: int = 1, attrs: dict[str, str] | None = None

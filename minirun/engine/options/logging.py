@@ -1,6 +1,6 @@
 """What becomes of what a container prints: the log driver and its options, checked as Docker checks them.
 
-    driver      json-file, or none: nothing is kept
+    driver      json-file; local: the same format here, and put aside at 20m; or none: nothing is kept
     max-size    a size as `10m`, in powers of 1000: log.json is put aside when it is that large
     max-file    how many files there are at most, with those put aside
     labels env  names of labels and variables that `logs --details` shows; tag: a word that it shows
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import LogSettings
 
-DRIVERS = ("json-file", "none")
-_OPTIONS = ("max-size", "max-file", "labels", "env", "tag", "compress")
+DRIVERS = ("json-file", "local", "none")
+_OPTIONS = {
+    "json-file": ("max-size", "max-file", "labels", "env", "tag", "compress"),
+    "local": ("max-size", "max-file", "compress"),
+}
+_DEFAULTS = {"local": {"max-size": "20m", "max-file": "5"}}  # Docker's
 _UNITS = {unit: 1000**power for power, unit in enumerate(("", "k", "m", "g", "t", "p"))}  # Docker's: decimal
 
 
@@ -36,20 +40,25 @@ def check(log: LogSettings) -> None:
     driver, options = log["driver"], log["options"]
     if driver not in DRIVERS:
         raise UsageError(
-            f'logger: no log driver named "{driver}" is registered', f"there are {' and '.join(DRIVERS)}"
+            f'logger: no log driver named "{driver}" is registered', f"there are {', '.join(DRIVERS)}"
         )
     if driver == "none":
         if options:
             raise UsageError(f"invalid logging opts for driver {driver}")
         return
     for key in options:
-        if key not in _OPTIONS:
+        if key not in _OPTIONS[driver]:
             raise UsageError(
-                f"unknown log opt '{key}' for json-file log driver", f"there are {', '.join(_OPTIONS)}"
+                f"unknown log opt '{key}' for {driver} log driver", f"there are {', '.join(_OPTIONS[driver])}"
             )
     max_size(options), max_file(options)
     if options.get("compress", "false") not in ("false", "0"):
         raise UnsupportedError("compress: logs that were put aside are not compressed here")
+
+
+def with_defaults(log: LogSettings) -> dict[str, str]:
+    """The options, and what the driver has for those that are not given."""
+    return {**_DEFAULTS.get(log["driver"], {}), **log["options"]}
 
 
 def max_size(options: Mapping[str, str]) -> int:

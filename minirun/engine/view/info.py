@@ -52,7 +52,7 @@ def facts(paths: Paths) -> dict[str, Any]:
         "Plugins": {
             "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
-            "Log": ["json-file", "none"],
+            "Log": ["json-file", "local", "none"],
         },
         **{name: controller in here for name, controller in _LIMITS.items()},
         "IPv4Forwarding": forwarding,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from minirun.image import threads
+from minirun.errors import none_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -69,10 +69,10 @@ class Scheduler:
     def _begin(self, key: Any, act: Act) -> None:
         self.working += 1
         try:
-            threads.start(threading.Thread(target=self._work, args=(key, act), daemon=True))
-        except BaseException:
+            threading.Thread(target=self._work, args=(key, act), daemon=True).start()
+        except RuntimeError:
             self.working -= 1
-            raise
+            raise none_left("threads") from None
 
     def _work(self, key: Any, act: Act) -> None:
         failure: Exception | None = None

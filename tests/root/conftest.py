@@ -1,5 +1,6 @@
 """The root tier: real containers, and nothing may stay of them."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from minirun.build.run_state import RunState
 from minirun.image.store import Store
 from minirun.paths import Paths
 from tests import bundles, containers, leaks
+from tests import compose as projects
 from tests.build_steps import Steps
 from tests.bundles import Oci
+from tests.compose import Compose
 from tests.support import Minirun, run
 
 
@@ -76,3 +79,10 @@ def steps(paths: Paths, tmp_path: Path) -> Iterator[Steps]:
     state = RunState(paths)
     yield Steps(state, Store(paths).get("busybox").layer_paths(), tmp_path)
     state.close()
+
+
+@pytest.fixture
+def compose(minirun: Minirun, tmp_path: Path) -> Iterator[Callable[..., Compose]]:
+    """compose("services: ...") -> a project called `demo`: demo("up", "-d"). It is taken down after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda file, name="demo": stack.enter_context(projects.project(minirun, tmp_path / name, file))

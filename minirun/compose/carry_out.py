@@ -280,7 +280,8 @@ def _stop_record(work: Work, action: Action, record: Record) -> None:
     before_stop = (work.project.services.get(action.service) or {}).get("pre_stop") or []
     if before_stop and containers.is_under_way(record):
         hooks.run(work.paths, record, before_stop, _quiet)
-    if remark := containers.stop(work.paths, record, work.choice.timeout_seconds):
+    remark = containers.stop(work.paths, record, work.choice.timeout_seconds)
+    if remark and work.choice.timeout_seconds != 0:  # nobody has waited
         work.report.say(remark)
 
 

@@ -67,13 +67,16 @@ def _stop_seconds(record: Record, given: int | None) -> float:
 
 
 def _ignores(pid: int, number: int) -> bool:
-    """Whether PID 1 `pid` has no handler for the signal: the kernel then drops it (pid_namespaces(7))."""
+    """Whether PID 1 `pid` has no handler for the signal: the kernel then drops it (pid_namespaces(7)).
+
+    One that it blocks is not dropped: a small init waits for it with sigwaitinfo(2).
+    """
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-            caught = next(line for line in file if line.startswith("SigCgt"))
-    except (OSError, StopIteration):
+            masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigCgt", "SigBlk"))]
+    except OSError:
         return False
-    return not int(caught.split()[1], 16) >> (number - 1) & 1
+    return bool(masks) and not any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def ask_to_stop(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _ANSI = ("never", "always", "auto")
 _PROGRESS = ("auto", "tty", "plain", "json", "quiet")
+_TRUE = ("1", "t", "true")
 _ABOUT_DRY_RUN = "Show what would be done, and do nothing."
 
 
@@ -59,8 +60,13 @@ class Compose:
         self.session = session
         self.files, self.profiles, self.env_files = list(files), list(profiles), list(env_files)
         self.project_name, self.project_directory = project_name, project_directory
-        self.compatibility, self.dry_run, self.all_resources = compatibility, dry_run, all_resources
-        self._ansi, self._progress, self._parallel = ansi, progress, parallel
+        self.dry_run, self.all_resources = dry_run, all_resources
+        self._ansi, self._progress, self._parallel, self._compatibility = (
+            ansi,
+            progress,
+            parallel,
+            compatibility,
+        )
         self._warned: set[str] = set()
 
     # ---- the project ---------------------------------------------------------------------------------------
@@ -87,7 +93,10 @@ class Compose:
         """The project's name: of -p, COMPOSE_PROJECT_NAME, the files' `name:`, or the directory's.  No YAML is read."""
         from minirun.compose.language import discovery
 
-        return discovery.name(self.sources)
+        name = discovery.name(self.sources)
+        for text in self.sources.found.warnings if self.sources.found else ():
+            self.warn(text)
+        return name
 
     @functools.cached_property
     def sources(self) -> Sources:
@@ -105,8 +114,10 @@ class Compose:
         )
 
     def environment(self) -> Mapping[str, str]:
-        """The environment, with COMPOSE_... of the project's `.env` where it says nothing."""
-        return os.environ
+        """The environment, with what the project's `.env` says where it says nothing."""
+        from minirun.compose.language import discovery
+
+        return discovery.environment(self.sources)
 
     def warn(self, text: str) -> None:
         """Show a warning, once."""
@@ -136,6 +147,11 @@ class Compose:
             return int(text)
         except ValueError:
             raise UsageError(f'COMPOSE_PARALLEL_LIMIT must be an integer (found: "{text}")') from None
+
+    @property
+    def compatibility(self) -> bool:
+        """Whether names have _ where they have - now."""
+        return self._compatibility or self.environment().get("COMPOSE_COMPATIBILITY", "").lower() in _TRUE
 
     def colours(self, file: Any = None) -> bool:
         """Whether `file`, standard output if none is said, may get colours."""

@@ -37,6 +37,7 @@ _COLOURS = (
     "35;1",
     "34;1",
 )  # ECMA-48 SGR: cyan, yellow ...
+_AT_ONCE = 1000  # lines that are kept before they are written
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -64,6 +65,8 @@ class LogLines(Listener):
         moment = f"{time} " if self.timestamps else ""
         fd = 2 if stream == "stderr" and self.apart else 1
         self._waiting.append((fd, f"{prefix}{moment}{text}\n"))
+        if len(self._waiting) >= _AT_ONCE:  # of a long past, say
+            self.flush()
 
     def missed(self, record: Record) -> None:
         name = self._name(record)

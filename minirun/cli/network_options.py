@@ -23,6 +23,7 @@ _OPTIONS = (
         "--network", "--net", multiple=True, help="NAME, again for more; bridge, host, none, container:NAME."
     ),
     click.option("--network-alias", "--net-alias", multiple=True, help="One more name on the first network."),
+    click.option("--link", multiple=True, help="NAME[:ALIAS]: what this container calls another one."),
     click.option("--ip", help="IPv4 address on the first network."),
     click.option("--ip6", help="IPv6 address on the first network."),
     click.option("--mac-address", help="Hardware address on the first network: 02:42:ac:11:00:02."),
@@ -56,6 +57,7 @@ def apply(words: Mapping[str, Any], options: RunOptions) -> None:
     options["network"], options["attachments"] = attachments.all_of(
         words["network"],
         aliases=words["network_alias"],
+        links=words["link"],
         ipv4=words["ip"] or "",
         ipv6=words["ip6"] or "",
         mac=words["mac_address"] or "",

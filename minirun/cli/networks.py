@@ -188,18 +188,12 @@ def prune_command(session: Session, force: bool, words: tuple[str, ...]) -> None
 @click.option("--alias", multiple=True, help="One more name on this network.")
 @click.option("--ip", help="IPv4 address: 172.20.0.7.")
 @click.option("--ip6", help="IPv6 address.")
-@click.option("--link", multiple=True, hidden=True)
+@click.option("--link", multiple=True, help="NAME[:ALIAS]: what this container calls another one.")
 @click.argument("network")
 @click.argument("container")
 @click.pass_obj
-def connect_command(
-    session: Session, /, network: str, container: str, link: tuple[str, ...], **words: Any
-) -> None:
+def connect_command(session: Session, /, network: str, container: str, **words: Any) -> None:
     """Connect a container to a network, while it runs or for when it starts."""
-    if link:
-        raise UsageError(
-            "--link is not there", "containers of a network find each other by name; --alias adds one"
-        )
     record = containers.find(session, container)
     network_repair.repair(session)
     if network in ledger.UNATTACHED:
@@ -207,7 +201,7 @@ def connect_command(
             f"container {record['name']} cannot be connected to {network}: that is no network"
         )
     attachment = attachments.attachment(
-        network, aliases=words["alias"], ipv4=words["ip"] or "", ipv6=words["ip6"] or ""
+        network, aliases=words["alias"], ipv4=words["ip"] or "", ipv6=words["ip6"] or "", links=words["link"]
     )
     networks.connect(session, network, record, attachment)
 

@@ -134,7 +134,7 @@ def connect(paths: Paths, text: str, record: Record, attachment: Attachment | No
     _require_own(record, "connected to")
     attachment = _attachment(network, attachment)
     sandbox.check_attachment(network, attachment)
-    chosen = attachment["aliases"] or attachment["ipv4"] or attachment["ipv6"]
+    chosen = attachment["aliases"] or attachment["ipv4"] or attachment["ipv6"] or attachment.get("links", [])
     if chosen and network["name"] == ledger.DEFAULT:
         raise UsageError("aliases and addresses can be chosen on user defined networks only, not on bridge")
     with endpoints.locked(paths, record):

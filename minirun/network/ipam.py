@@ -68,6 +68,8 @@ def reserve(change: Transaction, network: Network, sandbox: Sandbox, attachment:
         "ports": sandbox["ports"],
         "joining": True,
     }
+    if attachment.get("links"):
+        endpoint["links"] = {alias: name for name, alias in attachment["links"]}
     network["endpoints"][sandbox["id"]] = endpoint
     ledger.write(change.paths, network)
     return endpoint

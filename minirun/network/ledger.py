@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ipv4: str
         ipv6: str
         mac: str
+        links: NotRequired[list[list[str]]]  # --link: [what a container is called, what this one calls it]
 
     class Endpoint(TypedDict):
         """A container's place on a network."""
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         name: str  # the container's
         run: str  # its run directory, which goes when the container does
         aliases: list[str]
+        links: NotRequired[dict[str, str]]  # {what this container alone says: a name on its networks}
         nameservers: list[str]  # --dns: whom the network's name server asks for this container
         addresses: list[str]  # IPv4, then perhaps IPv6
         mac: str

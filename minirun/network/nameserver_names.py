@@ -39,6 +39,7 @@ class Endpoint(NamedTuple):
     names: frozenset[bytes]  # every name it is known by, lower case, `web` and `web.backend`
     addresses: tuple[bytes, ...]  # packed, 4 or 16 bytes
     nameservers: tuple[str, ...]
+    links: dict[bytes, bytes]  # what it alone calls others: the name they have
 
 
 class Network(NamedTuple):
@@ -67,9 +68,11 @@ class View(NamedTuple):
 
     networks: tuple[Network, ...]  # those its container is on
     nameservers: tuple[str, ...]  # its own, in place of the host's
+    links: dict[bytes, bytes]  # its own words for others, by --link
 
     def addresses(self, name: bytes) -> list[bytes] | None:
         """All that are called `name`, each once, in a steady order; None when nothing is."""
+        name = self.links.get(name, name)
         found = [network.addresses[name] for network in self.networks if name in network.addresses]
         return list(dict.fromkeys(address for some in found for address in some)) if found else None
 
@@ -120,8 +123,11 @@ class Names:
         except (LookupError, OSError, ValueError):  # no such network, no such endpoint, no address at all
             return None
         container = endpoint.container_id
-        joined = (network for network in self.networks.values() if container in network.endpoints)
-        return View(tuple(joined), endpoint.nameservers)
+        joined = tuple(network for network in self.networks.values() if container in network.endpoints)
+        links: dict[bytes, bytes] = {}
+        for network in joined:
+            links |= network.endpoints[container].links
+        return View(joined, endpoint.nameservers, links)
 
     def in_turn(self, addresses: list[bytes], name: bytes, qtype: int) -> list[bytes]:
         """`addresses` with another one at the head each time: clients mostly take the first.
@@ -175,6 +181,10 @@ def _endpoint(network: str, container_id: str, record: dict[str, Any]) -> Endpoi
         frozenset(name.lower().encode() for name in (*own, *qualified) if _can_be_asked(name)),
         tuple(_pack_address(address) for address in record["addresses"]),
         tuple(str(server) for server in record.get("nameservers") or ()),
+        {
+            alias.lower().encode(): name.lower().encode()
+            for alias, name in (record.get("links") or {}).items()
+        },
     )
 
 

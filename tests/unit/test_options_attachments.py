@@ -8,7 +8,18 @@ from minirun.errors import UsageError
 
 NOTHING = {
     **dict.fromkeys(
-        ("network", "network_alias", "publish", "expose", "dns", "dns_search", "dns_option", "add_host"), ()
+        (
+            "network",
+            "network_alias",
+            "link",
+            "publish",
+            "expose",
+            "dns",
+            "dns_search",
+            "dns_option",
+            "add_host",
+        ),
+        (),
     ),
     **dict.fromkeys(("ip", "ip6", "mac_address")),
     "publish_all": False,

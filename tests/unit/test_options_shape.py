@@ -37,7 +37,12 @@ CLASSES = annotations()
 def annotated(text: str) -> Any:
     """The shape that an annotation says."""
     if text in CLASSES:
-        return {field: annotated(one) for field, one in CLASSES[text].items()}
+        return {
+            f"{field}?" if "NotRequired" in one else field: annotated(one)
+            for field, one in CLASSES[text].items()
+        }
+    if text.startswith("NotRequired["):
+        return annotated(text[len("NotRequired[") : -1])
     if text.endswith(" | None"):
         return (annotated(text.removesuffix(" | None")), None)
     if text.startswith("list["):

@@ -88,17 +88,19 @@ def all_of(
     ipv4: str = "",
     ipv6: str = "",
     mac: str = "",
+    links: Iterable[str] = (),
 ) -> tuple[str, list[Attachment]]:
     """What several `--network` say: the mode a container is in, and its attachments, none where there can be none.
 
     The keywords are about the first network.  Raises UsageError.
     """
-    _refuse_text(networks=networks, aliases=aliases)
+    _refuse_text(networks=networks, aliases=aliases, links=links)
     attachments = [parse(text) for text in networks] or [parse("bridge")]
     first = attachments[0]
     first["aliases"] += [alias(text) for text in aliases]
     for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
         _set(first, key, text)
+    _set_links(first, links)
     if _is_unattached(first["network"]) and all(one == first for one in attachments):
         attachments = attachments[:1]  # the same thing said twice
     _check_attachments(attachments)
@@ -108,15 +110,27 @@ def all_of(
 
 
 def attachment(
-    network: str, *, aliases: Iterable[str] = (), ipv4: str = "", ipv6: str = "", mac: str = ""
+    network: str,
+    *,
+    aliases: Iterable[str] = (),
+    ipv4: str = "",
+    ipv6: str = "",
+    mac: str = "",
+    links: Iterable[str] = (),
 ) -> Attachment:
     """How a container is to be on one network.  Raises UsageError."""
-    _refuse_text(aliases=aliases)
+    _refuse_text(aliases=aliases, links=links)
     made = ledger.attachment(network)
     made["aliases"] = [alias(text) for text in aliases]
     for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
         _set(made, key, text)
+    _set_links(made, links)
     return made
+
+
+def _set_links(into: Attachment, texts: Iterable[str]) -> None:
+    if made := [link(text) for text in texts]:
+        into["links"] = made
 
 
 def _refuse_text(**lists: object) -> None:
@@ -146,6 +160,10 @@ def check_words(one: Attachment) -> None:
     mode(one["network"])
     for text in one["aliases"]:
         alias(text)
+    for words in one.get("links", []):
+        if len(words) != 2:
+            raise UsageError(f"invalid entry of links: {words}", "[name, alias]")
+        link(":".join(words))
     for key in ("ipv4", "ipv6", "mac"):
         if one[key]:
             {"ipv4": ipv4, "ipv6": ipv6, "mac": mac}[key](one[key])
@@ -200,6 +218,11 @@ def _check_attachments(attachments: Sequence[Attachment]) -> None:
             raise UsageError(
                 f"conflicting options: --network {one['network']} goes with no other network",
                 "give the networks without it, or it alone",
+            )
+        if one.get("links") and (one["network"] == "bridge" or _is_unattached(one["network"])):
+            raise UsageError(
+                f"conflicting options: --link and the network {one['network']}: nobody is asked for names there",
+                "minirun network create NAME, then --network NAME",
             )
         named = one["ipv4"] or one["ipv6"] or one["aliases"]
         if named and (one["network"] == "bridge" or _is_unattached(one["network"])):
@@ -259,6 +282,18 @@ def alias(text: str) -> str:
     if not _ALIAS.fullmatch(text) or len(text) > 253 or any(len(part) > 63 for part in text.split(".")):
         raise UsageError(f'invalid --network-alias: "{_short(text)}" cannot be asked for by name')
     return text
+
+
+def link(text: str) -> list[str]:
+    """`--link NAME[:ALIAS]` as [name, alias].
+
+    >>> link("shop-db-1:db")
+    ['shop-db-1', 'db']
+    """
+    name, colon, word = text.partition(":")
+    if not name or (colon and not word) or ":" in word:
+        raise UsageError(f'invalid --link: "{text}"', "as in --link shop-db-1:db")
+    return [name, alias(word or name)]
 
 
 def nameserver(text: str) -> str:

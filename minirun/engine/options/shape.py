@@ -39,7 +39,7 @@ HEALTH = {
     "start_interval": float,
     "retries": int,
 }
-ATTACHMENT = {"network": str, "aliases": [str], "ipv4": str, "ipv6": str, "mac": str}
+ATTACHMENT = {"network": str, "aliases": [str], "ipv4": str, "ipv6": str, "mac": str, "links?": [[str]]}
 PORT = {"host_ip": str, "host_ports": [int], "container_port": int, "protocol": ("tcp", "udp")}
 MOUNT = {
     "kind": ("bind", "volume", "tmpfs", "image"),

@@ -151,7 +151,7 @@ def _named(endpoint: Facts, network_id: str, attachment: Attachment | None) -> F
     asked = {name: value for name, value in asked.items() if value}
     return {
         "Aliases": list(attachment["aliases"]) or None if attachment else None,
-        "Links": None,
+        "Links": [":".join(words) for words in attachment.get("links", [])] or None if attachment else None,
         "NetworkID": network_id,
         "IPAMConfig": asked or None,
         "DriverOpts": None,

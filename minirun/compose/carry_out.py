@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from minirun.compose import (
     conditions,
+    dry_run,
     hooks,
     labels,
     names,
@@ -25,7 +26,7 @@ from minirun.compose import (
 )
 from minirun.compose.scheduler import Scheduler
 from minirun.engine import containers, images, networks, volumes
-from minirun.errors import ConflictError, MinirunError, NotFoundError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,10 +96,13 @@ def resource(action: Action) -> str:
 
 
 def _do(work: Work, action: Action) -> None:
+    if work.report.dry_run:
+        dry_run.tell(work.report, action, resource(action))
+        return
     try:
         _ACTS[action.kind](work, action)
-    except (MinirunError, OSError):
-        work.report.failed(resource(action), "Error")
+    except (MinirunError, OSError) as error:
+        work.report.failed(resource(action), sentence(error))
         raise
 
 
@@ -256,12 +260,16 @@ def _leave(work: Work, action: Action) -> None:
 
 
 def _start(work: Work, action: Action) -> None:
-    record = work.records[action.service, action.number]
     with _told(work, action, "Starting", "Started"):
-        containers.start(work.paths, record, spawn=work.spawn).close()
-        after_start = (work.project.services.get(action.service) or {}).get("post_start") or []
-        if after_start:
-            hooks.run(work.paths, record, after_start, _quiet)
+        _start_record(work, action)
+
+
+def _start_record(work: Work, action: Action) -> None:
+    record = work.records[action.service, action.number]
+    containers.start(work.paths, record, spawn=work.spawn).close()
+    after_start = (work.project.services.get(action.service) or {}).get("post_start") or []
+    if after_start:
+        hooks.run(work.paths, record, after_start, _quiet)
 
 
 def _quiet(_stream: str, _data: bytes) -> None:
@@ -301,7 +309,7 @@ def _restart(work: Work, action: Action) -> None:
     assert action.container
     with _told(work, action, "Restarting", "Started"):
         _stop_record(work, action, action.container.record)
-    _start(work, action)
+        _start_record(work, action)
 
 
 def _kill(work: Work, action: Action) -> None:

@@ -29,6 +29,7 @@ class Choice:
         build: bool | None = None,
         start: bool = True,
         at_once: int = 0,
+        one_off: str = "",
     ) -> None:
         self.services = list(services)  # none: all that are on
         self.recreate = recreate
@@ -43,3 +44,6 @@ class Choice:
         self.build = build  # True: always, False: never, None: what is missing
         self.start = start  # False: they are only made
         self.at_once = at_once  # 0: no limit
+        self.one_off = (
+            one_off  # the service of `compose run`: all that a container of it needs, and none of its own
+        )

@@ -62,6 +62,12 @@ def wait(
     raise Stopped
 
 
+def require_up(paths: Paths, record: Record) -> None:
+    """Raises ConflictError for one that has ended meanwhile, with whatever code."""
+    if not containers.is_under_way(containers.find(paths, record["id"])):
+        raise _never(paths, record, "service_started")
+
+
 def _never(paths: Paths, record: Record, condition: str) -> MinirunError:
     """What there is to say of a container that others wait for in vain."""
     try:

@@ -22,11 +22,13 @@ from minirun.compose.order import sorted_services
 from minirun.compose.scheduler import Scheduler
 from minirun.engine import images
 from minirun.engine.options import policies
-from minirun.errors import MinirunError, NotFoundError, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from minirun.build.build import Outcome
+    from minirun.build.options import BuildOptions
     from minirun.compose.choice import Choice
     from minirun.compose.language.model import Project, Service
     from minirun.compose.report import Report
@@ -48,7 +50,7 @@ def ensure(
     to_build = [one["name"] for one in wanted if _has_to_be_built(paths, project, one, choice)]
     for name in build_order(project, to_build):
         build(paths, project, project.services[name], report)
-    return {one["name"]: _require(paths, project, one) for one in wanted}
+    return {one["name"]: _require(paths, project, one, report.dry_run) for one in wanted}
 
 
 def _policy(service: Service, choice: Choice) -> str:
@@ -91,12 +93,14 @@ def _has_to_be_built(paths: Paths, project: Project, service: Service, choice: C
     return not _is_here(paths, names.image(project, service))
 
 
-def _require(paths: Paths, project: Project, service: Service) -> str:
-    """The id of an image that has to be here by now."""
+def _require(paths: Paths, project: Project, service: Service, dry_run: bool) -> str:
+    """The id of an image that has to be here by now; after a dry run "" where it is not."""
     image = names.image(project, service)
     try:
         return images.store(paths).get(image).id
     except NotFoundError as error:
+        if dry_run:
+            return ""
         hint = "--no-build was given" if service.get("build") else f"minirun pull {image}"
         raise NotFoundError(f"No such image: {image} (of service {service['name']})", hint) from error
 
@@ -120,12 +124,13 @@ def _pull(paths: Paths, project: Project, service: Service, report: Report) -> N
     resource = f"Image {image}"
     report.working(resource, "Pulling")
     try:
-        images.pull(paths, image, report.pull(resource), service.get("platform") or "")
+        if not report.dry_run:
+            images.pull(paths, image, report.pull(resource), service.get("platform") or "")
     except MinirunError as error:
         if service.get("build"):
             report.warn(resource, f"cannot be pulled, so it is built: {error.message}")
             return
-        report.failed(resource, "Error")
+        report.failed(resource, error.message)
         raise
     report.done(resource, "Pulled")
 
@@ -141,17 +146,29 @@ def build_order(project: Project, services: Iterable[str]) -> list[str]:
     )
 
 
-def build(paths: Paths, project: Project, service: Service, report: Report) -> str:
-    """Build its image; returns the id."""
+def build(
+    paths: Paths,
+    project: Project,
+    service: Service,
+    report: Report,
+    change: Callable[[BuildOptions], None] = lambda _: None,
+) -> Outcome | None:
+    """Build its image, as the file says and then as `change` has changed it; None in a dry run."""
     from minirun.build import build as builder
     from minirun.compose import build_options
 
     resource = f"Image {names.image(project, service)}"
+    options = build_options.make(project, service)
+    change(options)
     report.working(resource, "Building")
+    outcome = None
     try:
-        outcome = builder.build(paths, build_options.make(project, service), report.build(resource))
-    except BaseException:
-        report.failed(resource, "Error")
+        if not report.dry_run:
+            outcome = builder.build(paths, options, report.build(f"Service {service['name']}"))
+    except BaseException as error:
+        report.failed(
+            resource, sentence(error) if isinstance(error, (MinirunError, OSError)) else "interrupted"
+        )
         raise
     report.done(resource, "Built")
-    return outcome.image_id
+    return outcome

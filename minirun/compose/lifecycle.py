@@ -18,6 +18,7 @@ from minirun.compose import (
     conditions,
     facts,
     images,
+    names,
     observed,
     order,
     plan,
@@ -65,7 +66,7 @@ def planned(paths: Paths, project: Project, choice: Choice) -> Plan:
 
 def wait_until_ready(
     paths: Paths,
-    found: Iterable[Container],
+    found: Sequence[Container],
     report: Report,
     timeout_seconds: float = 0,
     is_stopped: Callable[[], bool] = lambda: False,
@@ -91,6 +92,8 @@ def wait_until_ready(
             report.failed(resource, "Error")
             raise
         report.done(resource, "Healthy")
+    for container in found:
+        conditions.require_up(paths, container.record)
 
 
 # ---- containers that are there --------------------------------------------------------------------------------------
@@ -105,7 +108,8 @@ def start(
     project: Project | None = None,
 ) -> None:
     """Start what does not run, each behind what it depends on, as its condition says where there is a file."""
-    there = _there(paths, name, services)
+    there = observed.look(paths, name)
+    _require_all(there, project, services)
     wanted = [one for one in _chosen(there, services) if not one.is_up]
     _carry_out(paths, name, there, plan_down.forwards("start", wanted), report, spawn=spawn, project=project)
 
@@ -119,7 +123,7 @@ def stop(
     project: Project | None = None,
 ) -> None:
     """Stop what runs, each before what it depends on."""
-    there = _there(paths, name, services)
+    there = observed.look(paths, name)
     wanted = [one for one in _chosen(there, services) if one.is_up]
     choice = Choice(timeout_seconds=timeout_seconds)
     _carry_out(paths, name, there, plan_down.backwards("stop", wanted), report, choice, project=project)
@@ -135,20 +139,21 @@ def restart(
     project: Project | None = None,
 ) -> None:
     """Stop and start what is there, each behind what it depends on."""
-    there = _there(paths, name, services)
+    there = observed.look(paths, name)
     choice = Choice(timeout_seconds=timeout_seconds)
     made = plan_down.forwards("restart", _chosen(there, services))
     _carry_out(paths, name, there, made, report, choice, spawn=spawn, project=project)
 
 
-def kill(paths: Paths, name: str, services: Sequence[str], report: Report, signal: int) -> None:
-    """Send a signal to what runs."""
-    there = _there(paths, name, services)
+def kill(paths: Paths, name: str, services: Sequence[str], report: Report, signal: int) -> bool:
+    """Send a signal to what runs.  Returns whether there was anything."""
+    there = observed.look(paths, name)
     made = Plan()
     for one in _chosen(there, services):
         if one.is_up:
             made.add(on("kill", one, condition=str(signal)))
     _carry_out(paths, name, there, made, report)
+    return bool(made.actions)
 
 
 def pause(paths: Paths, name: str, services: Sequence[str], report: Report) -> None:
@@ -164,7 +169,7 @@ def unpause(paths: Paths, name: str, services: Sequence[str], report: Report) ->
 def _of_all(
     paths: Paths, name: str, services: Sequence[str], report: Report, kind: Kind, status: str
 ) -> None:
-    there = _there(paths, name, services)
+    there = observed.look(paths, name)
     made = Plan()
     for one in _chosen(there, services):
         if one.status == status:
@@ -185,22 +190,18 @@ def remove(
 
 def to_remove(paths: Paths, name: str, services: Sequence[str], *, running: bool = False) -> list[Container]:
     """What `compose rm` would remove: the containers that have ended, or with `running` all."""
-    there = _there(paths, name, services)
+    there = observed.look(paths, name)
     return [one for one in _chosen(there, services) if running or not one.is_up]
 
 
-def _there(paths: Paths, name: str, services: Sequence[str]) -> Observed:
-    """Raises NotFoundError for a service that has no containers."""
-    there = observed.look(paths, name)
-    for service in services:
-        if not there.of(service):
+def _require_all(there: Observed, project: Project | None, services: Sequence[str]) -> None:
+    """Raises NotFoundError for a service that has no container to start."""
+    for service in services or (project.services if project else ()):
+        wanted = names.scale(project.services[service], {}) if project else 1
+        if wanted and not there.of(service):
             raise NotFoundError(
-                f"no container found for service {service}"
-                if there.services()
-                else f"no container found for project {name}",
-                f"there are {', '.join(there.services())}" if there.services() else "minirun compose up",
+                f'service "{service}" has no container to start', f"minirun compose up {service}"
             )
-    return there
 
 
 def _chosen(there: Observed, services: Sequence[str]) -> list[Container]:

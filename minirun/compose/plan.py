@@ -67,11 +67,14 @@ class _Up:
         self._tell_orphans()
         self._plan_networks()
         self._plan_volumes()
-        for name in self.services:
+        kept_up = [name for name in self.services if name != self.choice.one_off]
+        for name in kept_up:
             self._plan_containers(name)
         if self.choice.start:
-            for name in self.services:
+            for name in kept_up:
                 self._plan_starts(name)
+            if self.choice.one_off:
+                self._waits(self.project.services[self.choice.one_off])
         return self.plan
 
     # ---- before all -------------------------------------------------------------------------------------------

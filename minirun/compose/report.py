@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Report:
     """News of resources, each at one thing at a time."""
 
+    dry_run = False  # everything is told, and nothing is done
+
     def expect(self, resources: list[str]) -> None:
         """These will be told of: a terminal shows how many there are."""
 

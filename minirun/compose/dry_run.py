@@ -1,0 +1,46 @@
+"""`--dry-run`: what a plan's actions would tell, told without doing them.
+
+See  carry_out.py, which does them
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minirun.compose.actions import Action
+    from minirun.compose.report import Report
+
+_WORDS = {
+    "create": ("Creating", "Created"),
+    "remake": ("Recreate", "Recreated"),
+    "rename": ("Recreate", "Recreated"),
+    "start": ("Starting", "Started"),
+    "stop": ("Stopping", "Stopped"),
+    "restart": ("Restarting", "Started"),
+    "kill": ("Killing", "Killed"),
+    "pause": ("Pausing", "Paused"),
+    "unpause": ("Unpausing", "Unpaused"),
+    "remove": ("Removing", "Removed"),
+}
+
+
+def tell(report: Report, action: Action, resource: str) -> None:
+    """The words for one action on the `resource`."""
+    is_up = action.container is not None and action.container.is_up
+    if action.kind == "leave":
+        if is_up:
+            report.done(resource, "Running")
+        return
+    if action.kind == "wait":
+        completed = action.condition == "service_completed_successfully"
+        _told(report, resource, "Waiting", "Exited" if completed else "Healthy")
+        return
+    if action.kind == "remove" and is_up:
+        _told(report, resource, *_WORDS["stop"])
+    _told(report, resource, *_WORDS[action.kind.split()[0]])
+
+
+def _told(report: Report, resource: str, doing: str, done: str) -> None:
+    report.working(resource, doing)
+    report.done(resource, done)

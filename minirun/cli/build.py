@@ -174,7 +174,12 @@ def _show_check(options: BuildOptions, outcome: Outcome) -> int:
     else:
         for line in findings(found, outcome.source):
             say(line)
-    return 0 if all(map(_is_hint, found)) else 1
+    return 0 if is_clean(found) else 1
+
+
+def is_clean(found: list[Warning]) -> bool:
+    """Whether no rule was broken: hints are no faults."""
+    return all(map(_is_hint, found))
 
 
 def findings(found: list[Warning], file: Source | None) -> list[str]:

@@ -15,7 +15,10 @@ from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    from minirun.engine.record_types import Record
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -43,13 +46,42 @@ def exec_command(
     **words: Any,
 ) -> int:
     """Execute a command in a running container."""
+    keys = attach.detach_keys(detach_keys)
+    env = run_options.environment(words["env"], words["env_file"])
+    return execute(
+        session,
+        containers.find(session, container),
+        args,
+        env=env,
+        user=words["user"],
+        workdir=words["workdir"],
+        privileged=words["privileged"],
+        tty=tty,
+        interactive=interactive,
+        detach=detach,
+        keys=keys,
+    )
+
+
+def execute(
+    session: Session,
+    record: Record,
+    args: Sequence[str],
+    *,
+    env: Sequence[str],
+    user: str,
+    workdir: str,
+    privileged: bool,
+    tty: bool,
+    interactive: bool,
+    detach: bool,
+    keys: bytes = attach.DETACH_KEYS,
+) -> int:
+    """Run it, and stay in front of it until it ends unless `detach`.  Returns the exit code."""
     if tty and interactive and not detach and not os.isatty(0):
         raise UsageError(
             "the input device is not a TTY", "leave -t out when input comes from a pipe or a file"
         )
-    keys = attach.detach_keys(detach_keys)
-    env = run_options.environment(words["env"], words["env_file"])
-    record = containers.find(session, container)
     passed = [] if tty else _descriptors(interactive, detach)
     foreground.hold_signals()
     with containers.execute(
@@ -57,9 +89,9 @@ def exec_command(
         record,
         args,
         env=env,
-        user=words["user"],
-        workdir=words["workdir"],
-        privileged=words["privileged"],
+        user=user,
+        workdir=workdir,
+        privileged=privileged,
         tty=tty,
         size=attach.own_size() if tty else (0, 0),
         interactive=interactive,

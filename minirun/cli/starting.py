@@ -99,6 +99,12 @@ def attach_command(
 ) -> int:
     """See the output of a running container, and type into it."""
     record = engine.find(session, container)
+    keys = front.detach_keys(detach_keys)
+    return attach_to(session, record, keys=keys, no_stdin=no_stdin, signals=sig_proxy)
+
+
+def attach_to(session: Session, record: Record, *, keys: bytes, no_stdin: bool, signals: bool) -> int:
+    """Be in front of a container that runs.  Returns its exit code.  Raises ConflictError when it does not run."""
     wanted = {
         "paused": "You cannot attach to a paused container, unpause it first",
         "restarting": "You cannot attach to a restarting container, wait until it is running",
@@ -110,7 +116,7 @@ def attach_command(
     if refusal:
         raise ConflictError(refusal)
     interactive = record["options"]["interactive"] and not no_stdin
-    return _attach(session, record, interactive, front.detach_keys(detach_keys), signals=sig_proxy)
+    return _attach(session, record, interactive, keys, signals=signals)
 
 
 def _attach(session: Session, record: Record, interactive: bool, keys: bytes, *, signals: bool) -> int:

@@ -28,16 +28,31 @@ class Shown(Report):
     """What all of them have in common; by itself it is that of --progress quiet, which has warnings alone."""
 
     build_mode = "quiet"  # of build_progress.show()
-    quiet_build = False  # --quiet-build
+    quiet_build = quiet_pull = False  # --quiet-build, --quiet-pull
+    dry_run = False
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.RLock()
         self._builds: Builds | None = None
+        self._said: set[str] = set()
 
     def say(self, text: str) -> None:
+        """Once: a command may look twice at the same thing."""
         with self._lock:
-            say(f"minirun: {text}", file=self._stream)
+            if text not in self._said:
+                self._said.add(text)
+                self.write(text)
+
+    def write(self, text: str) -> None:
+        """A sentence, among the rest."""
+        say(f"minirun: {text}", file=self._stream)
+
+    def announce(self, text: str) -> None:
+        """What an interrupt brings about."""
+
+    def go_between_lines(self) -> None:
+        """From now on containers print to the same place."""
 
     def build(self, resource: str) -> Build:
         """All builds share one display, which their steps come into as they are told."""
@@ -71,13 +86,22 @@ class Lines(Shown):
 
     def __init__(self, stream: TextIO, *, dry_run: bool = False) -> None:
         super().__init__(stream)
+        self.dry_run = dry_run
         self._prefix = DRY_RUN if dry_run else ""
+        self._is_between_lines = False
+
+    def announce(self, text: str) -> None:
+        self._tell("Compose", "Stopping", text)
+
+    def go_between_lines(self) -> None:
+        self._is_between_lines = True
 
     def working(self, resource: str, text: str) -> None:
         self._tell(resource, text)
 
     def done(self, resource: str, text: str) -> None:
-        self._tell(resource, text)
+        if not (self._is_between_lines and text == "Running"):  # that was told before
+            self._tell(resource, text)
 
     def warn(self, resource: str, text: str) -> None:
         self._tell(resource, text)
@@ -86,7 +110,7 @@ class Lines(Shown):
         self._tell(resource, "Error", text)
 
     def pull(self, resource: str) -> Pull:
-        return Layers(self)
+        return Pull() if self.quiet_pull else Layers(self)
 
     def layer(self, name: str, status: str) -> None:
         """News of a layer that is pulled."""
@@ -114,6 +138,7 @@ class Json(Shown):
 
     def __init__(self, stream: TextIO, *, dry_run: bool = False) -> None:
         super().__init__(stream)
+        self.dry_run = dry_run
         self._base: dict[str, object] = {"dry-run": True} if dry_run else {}
 
     def working(self, resource: str, text: str) -> None:
@@ -128,15 +153,17 @@ class Json(Shown):
     def failed(self, resource: str, text: str) -> None:
         self._write(resource, "Error", "Error", details=text)
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         import json
 
-        with self._lock:
-            told = {"level": "warning", "msg": text}
-            say(json.dumps(told, separators=(",", ":"), ensure_ascii=False), file=self._stream)
+        told = {"level": "warning", "msg": text}
+        say(json.dumps(told, separators=(",", ":"), ensure_ascii=False), file=self._stream)
+
+    def announce(self, text: str) -> None:
+        self._write("Compose", "Working", "Stopping", details=text)
 
     def pull(self, resource: str) -> Pull:
-        return JsonLayers(self, resource)
+        return Pull() if self.quiet_pull else JsonLayers(self, resource)
 
     def layer(self, resource: str, name: str, status: str, done: int = 0, total: int = 0) -> None:
         """News of a layer that is pulled for the image `resource`."""

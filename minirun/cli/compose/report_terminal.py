@@ -98,6 +98,7 @@ class Terminal(Shown):
 
     def __init__(self, stream: TextIO, operation: str, *, dry_run: bool = False) -> None:
         super().__init__(stream)
+        self.dry_run = dry_run
         self._operation = operation
         self._prefix = DRY_RUN if dry_run else ""
         self._tasks: dict[str, Task] = {}
@@ -123,15 +124,23 @@ class Terminal(Shown):
     def failed(self, resource: str, text: str) -> None:
         self._enter(resource, "error", "Error", text)
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Above the picture, which is drawn anew below it."""
-        with self._lock:
-            if self._tasks:
-                self._picture.draw([])
-            super().say(text)
-            self._picture.leave()
+        if self._tasks:
+            self._picture.draw([])
+        super().write(text)
+        self._picture.leave()
+
+    def announce(self, text: str) -> None:
+        self.go_between_lines()
+        draw(f"{_BOLD_RED}{text}{PLAIN}", file=self._stream)
+
+    def go_between_lines(self) -> None:
+        self.close()
 
     def pull(self, resource: str) -> Pull:
+        if self.quiet_pull:
+            return Pull()
         with self._lock:
             return Layers(self._task(resource))
 
@@ -213,7 +222,7 @@ class Terminal(Shown):
 
     def _tell(self, resource: str, state: str, text: str, details: str) -> None:
         """A line between those that containers print, which tell by themselves that they have started."""
-        if text not in ("Starting", "Started"):
+        if text not in ("Starting", "Started", "Running"):
             colour = _COLOURS.get(state, _GREEN)
             words = f"{one_line(resource)} {colour}{one_line(text)}{PLAIN} {one_line(details)}"
             draw(words, file=self._stream)

@@ -27,13 +27,14 @@ def show(
     ansi: str = "auto",
     dry_run: bool = False,
     quiet_build: bool = False,
+    quiet_pull: bool = False,
 ) -> Iterator[report_lines.Shown]:
     """A report on standard error; whatever happens, the terminal is left in order.
 
     `operation` is the command's name, as it is shown on a terminal; `mode` is --progress, `ansi` is --ansi.
     """
     shown = _of_mode(operation, mode, ansi, dry_run)
-    shown.quiet_build = quiet_build
+    shown.quiet_build, shown.quiet_pull, shown.dry_run = quiet_build, quiet_pull, dry_run
     try:
         yield shown
     finally:

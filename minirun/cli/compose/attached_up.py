@@ -1,0 +1,253 @@
+"""`compose up` in front of its containers: what they print is shown, and they end with it.
+
+    main thread    makes the containers, starts them in order, waits; a Ctrl-C comes here
+    follower       in a thread: shows lines and ends (log_lines.py), and says when the last one has ended
+
+The first Ctrl-C, or SIGTERM, stops the services in reverse order; another one kills them.  What a container's end is
+to bring about (--abort-on-container-exit) comes the same way: as an interrupt.
+
+See  compose/following.py, compose/lifecycle.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+
+from minirun.cli.compose import options
+from minirun.cli.compose.log_lines import LogLines, short_name
+from minirun.cli.printing import say
+from minirun.compose import lifecycle, order
+from minirun.compose.choice import Choice
+from minirun.compose.following import Follower
+from minirun.engine import containers
+from minirun.errors import MinirunError, NotFoundError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minirun.cli.compose.group import Compose
+    from minirun.cli.compose.report_lines import Shown
+    from minirun.compose.language.model import Project
+    from minirun.compose.observed import Container
+    from minirun.engine.record_types import Record
+
+_SERVICE = "com.docker.compose.service"
+_INTERRUPTED = 130
+_LOOK_SECONDS = 0.2  # between two looks whether all is over; a signal is heard at once
+
+
+class Ends:
+    """What the end of a container brings about, and the exit code of the whole."""
+
+    def __init__(self, words: dict[str, Any]) -> None:
+        self.on_exit: bool = words["abort_on_container_exit"]
+        self.on_failure: bool = words["abort_on_container_failure"]
+        self.service: str = words["exit_code_from"]
+        self.is_aborting = False  # one has ended all
+        self.is_over = False  # they are being stopped, and more ends bring nothing about
+        self.code = 0
+        self._has_code = False
+
+    def ended(self, service: str, code: int) -> bool:
+        """A container of `service` has ended for good; returns whether all are to be stopped now."""
+        is_first = not self.is_over and (self.on_exit or (self.on_failure and code != 0))
+        if is_first:
+            self.is_aborting = self.is_over = True
+            self.code = code if not self.service else self.code
+        if self.service == service and not self._has_code:
+            self.code, self._has_code = code, True
+        return is_first
+
+
+class Lines(LogLines):
+    """Shows the lines and ends of the services that are attached to, and knows when the last that counts has ended."""
+
+    def __init__(self, attached: set[str], monitored: set[str], ends: Ends, **manners: bool) -> None:
+        super().__init__(**manners)
+        self.attached = attached
+        self.monitored = monitored
+        self.ends = ends
+        self.under_way: set[str] = set()  # ids of containers of those that are monitored
+        self.follower: Follower | None = None
+
+    def line(self, record: Record, stream: str, text: str, time: str) -> None:
+        if _service(record) in self.attached:
+            super().line(record, stream, text, time)
+
+    def started(self, record: Record) -> None:
+        if _service(record) in self.monitored:
+            self.under_way.add(record["id"])
+
+    def ended(self, record: Record, exit_code: int, restarting: bool) -> None:
+        if _service(record) in self.attached:
+            super().ended(record, exit_code, restarting)
+        if restarting or _service(record) not in self.monitored:
+            return
+        self.under_way.discard(record["id"])
+        if self.ends.ended(_service(record), exit_code):
+            self.flush()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        elif not self.under_way and self.follower:
+            self.follower.stop()
+
+
+def _service(record: Record) -> str:
+    return record["labels"].get(_SERVICE, "")
+
+
+def run(compose: Compose, project: Project, choice: Choice, words: dict[str, Any]) -> int:
+    """Returns the exit code: 130 after Ctrl-C, else that of the container that has ended all, else 0."""
+    attached = attached_services(project, choice, words)
+    quiet = {name: words[name] for name in ("quiet_pull", "quiet_build")}
+    with options.report(compose, "up", **quiet) as report:
+        choice.start = False
+        made = lifecycle.up(compose.session, project, choice, report, compose.session.spawn)
+        if compose.dry_run:
+            say("end of 'compose up' output, interactive run is not supported in dry-run mode")
+            return 0
+        report.go_between_lines()
+        found = [one for one in made if not one.is_one_off]
+        return _Front(compose, project, choice, report, words, attached).run(found)
+
+
+def attached_services(project: Project, choice: Choice, words: dict[str, Any]) -> set[str]:
+    """Whose output is shown.  Raises UsageError for --attach of a service that does not come up."""
+    if words["attach"]:
+        attached = set(words["attach"])
+        selected = set(order.selected(project, choice.services, dependencies=choice.dependencies))
+        if strange := attached - selected:
+            names = ", ".join(sorted(strange))
+            raise UsageError(f"cannot attach to services not included in up: {names}")
+    else:
+        chosen = order.selected(project, choice.services, dependencies=words["attach_dependencies"])
+        attached = {name for name in chosen if project.services[name].get("attach", True)}
+    return attached - set(words["no_attach"])
+
+
+class _Front:
+    """The time between the first start and the last end."""
+
+    def __init__(
+        self,
+        compose: Compose,
+        project: Project,
+        choice: Choice,
+        report: Shown,
+        words: dict[str, Any],
+        attached: set[str],
+    ) -> None:
+        self.compose, self.project, self.choice, self.report = compose, project, choice, report
+        self.paths = compose.session
+        self.ends = Ends(words)
+        self.lines = Lines(
+            attached,
+            set(choice.services) or attached or set(project.services),
+            self.ends,
+            colours=compose.colours() and not words["no_color"],
+            prefixes=not words["no_log_prefix"],
+            timestamps=words["timestamps"],
+        )
+
+    def run(self, found: list[Container]) -> int:
+        with Follower(
+            self.paths, self.project.name, self.lines, self.lines.attached | self.lines.monitored
+        ) as follower:
+            self.lines.follower = follower
+            self._attach(follower, found)
+            thread = threading.Thread(target=follower.run, daemon=True)
+            thread.start()
+            try:
+                return self._stay(follower, thread)
+            finally:
+                follower.stop()
+                thread.join()
+
+    def _attach(self, follower: Follower, found: list[Container]) -> None:
+        shown = [one.record for one in found if one.service in self.lines.attached]
+        self.lines.register(shown)
+        if shown:
+            say(f"Attaching to {', '.join(sorted(map(short_name, shown)))}")
+        for one in found:
+            if one.is_up:
+                follower.add(one.record, tail=0)
+            else:
+                follower.expected.add(one.id)
+            if one.service in self.lines.monitored:
+                self.lines.under_way.add(one.id)
+
+    def _stay(self, follower: Follower, thread: threading.Thread) -> int:
+        before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+        try:
+            self._start()
+            if not self.lines.under_way:
+                follower.stop()  # there was nothing to start
+            while thread.is_alive():
+                thread.join(_LOOK_SECONDS)
+        except KeyboardInterrupt:
+            self._stop()
+            return self.ends.code if self.ends.is_aborting else _INTERRUPTED
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return self.ends.code
+
+    def _start(self) -> None:
+        """In order, each when what it depends on is as it wants it; nothing is made or changed any more."""
+        choice = Choice(
+            self.choice.services,
+            recreate="never",
+            recreate_dependencies="never",
+            dependencies=self.choice.dependencies,
+            scale=self.choice.scale,
+            ignore_orphans=True,
+            pull="never",
+            build=False,
+            at_once=self.choice.at_once,
+        )
+        lifecycle.up(self.paths, self.project, choice, self.report, self.paths.spawn)
+
+    def _stop(self) -> None:
+        """What was asked for, in reverse order; with one more interrupt it is killed."""
+        self.ends.is_over = True
+        aborting = self.ends.is_aborting
+        self.report.announce(
+            "Aborting on container exit..."
+            if aborting
+            else "Gracefully Stopping... press Ctrl+C again to force"
+        )
+        killing = threading.Event()
+
+        def kill(*_: object) -> None:
+            if not killing.is_set():
+                killing.set()
+                threading.Thread(target=self._kill).start()
+
+        before = {number: signal.signal(number, kill) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with contextlib.suppress(NotFoundError):  # they have been removed meanwhile
+                lifecycle.stop(
+                    self.paths,
+                    self.project.name,
+                    self.choice.services,
+                    self.report,
+                    self.choice.timeout_seconds,
+                    self.project,
+                )
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _kill(self) -> None:
+        """All at once, beside the stop that waits for them."""
+        for record in containers.all_containers(self.paths):
+            wanted = not self.choice.services or _service(record) in self.choice.services
+            if record["labels"].get("com.docker.compose.project") != self.project.name or not wanted:
+                continue
+            if containers.is_under_way(record):
+                resource = f"Container {record['name']}"
+                self.report.working(resource, "Killing")
+                with contextlib.suppress(MinirunError, OSError):  # it has ended just now
+                    containers.kill(self.paths, record, signal.SIGKILL)
+                    self.report.done(resource, "Killed")

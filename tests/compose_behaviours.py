@@ -269,7 +269,7 @@ CASES: dict[str, Case] = {
     ),
     "environment files": Case(
         one("env_file: [one.env, {path: none.env, required: false}]", "environment: [B=2]"),
-        ["up -d", "exec web env", "exec -e B=3 web sh -c 'echo $B'"],
+        ["up -d", "exec web sh -c 'env | sort'", "exec -e B=3 web sh -c 'echo $B'"],
         {"one.env": "A=1\nB=1\n", ".env": "C=1\n"},
     ),
     # run and exec
@@ -356,7 +356,7 @@ CASES: dict[str, Case] = {
             "exec --index 2 web ls /tmp",
             "cp --index 1 web:/tmp/there back",
             "sh -c 'cmp compose.yaml back'",
-            "cp web:/nosuch x",
+            "cp --index 1 web:/nosuch x",
         ],
     ),
     # networks and volumes

@@ -71,6 +71,31 @@ def test_a_filter_that_there_is_not_is_refused(minirun):
     assert (result.code, "invalid filter 'colour'" in result.stderr) == (1, True)
 
 
+def test_a_file_that_is_broken_keeps_nobody_from_looking(minirun, tmp_path):
+    (tmp_path / "compose.yaml").write_text("services: [")
+    serve(minirun, "demo", "web", *SLEEP)
+    file = ("compose", "-f", tmp_path / "compose.yaml", "--project-name", "demo")
+    assert minirun(*file, "ps", "--services", check=True).stdout == "web\n"
+
+
+def test_a_service_that_neither_runs_nor_stands_in_the_file_is_refused(minirun, tmp_path):
+    (tmp_path / "compose.yaml").write_text("name: demo\nservices: {db: {image: busybox}}\n")
+    serve(minirun, "demo", "web", *SLEEP)
+    file = ("compose", "-f", tmp_path / "compose.yaml", "ps", "--services")
+    assert minirun(*file, "web", "db", check=True).stdout == "web\n"
+    refused = minirun(*file, "nosuch")
+    assert (refused.code, "no such service: nosuch" in refused.stderr) == (1, True)
+
+
+def test_orphans_can_be_left_out(minirun, tmp_path):
+    (tmp_path / "compose.yaml").write_text("name: demo\nservices: {web: {image: busybox}}\n")
+    for service in ("web", "gone"):
+        serve(minirun, "demo", service, *SLEEP)
+    file = ("compose", "-f", tmp_path / "compose.yaml", "ps", "--services")
+    assert minirun(*file, check=True).stdout == "gone\nweb\n"
+    assert minirun(*file, "--orphans=false", check=True).stdout == "web\n"
+
+
 # ---- the others -------------------------------------------------------------------------------------------
 
 
@@ -112,7 +137,7 @@ def test_port_tells_where_a_port_can_be_reached(minirun, compose):
     ("words", "said"),
     [
         (("web", "81"), "no port 81/tcp for container demo-web-1"),
-        (("web", "80", "--index", "2"), 'service "web" --index 2 is not running'),
+        (("web", "80", "--index", "2"), 'service "web" is not running container #2'),
         (("db", "80"), 'service "db" is not running'),
     ],
 )

@@ -49,11 +49,12 @@ def containers(compose: Compose, services: Sequence[str], *, one_off: bool = Fal
 
 def require_services(compose: Compose, services: Sequence[str], found: list[Container]) -> None:
     """Raise NotFoundError for one that the files do not have.  They are read only if it has no container, either."""
-    without = set(services) - {one.service for one in found}
-    if without and (project := compose.load_if_asked(services)):
-        for service in services:
-            if service not in project.services and service not in project.disabled:
-                raise NotFoundError(f"no such service: {service}")
+    unseen = [service for service in services if service not in {one.service for one in found}]
+    project = compose.load_if_asked() if unseen else None
+    if project and (
+        unknown := [one for one in unseen if one not in {**project.services, **project.disabled}]
+    ):
+        raise NotFoundError(f"no such service: {unknown[0]}")
 
 
 def one(compose: Compose, service: str, index: int = 0, *, up: bool = False) -> Container:
@@ -62,8 +63,8 @@ def one(compose: Compose, service: str, index: int = 0, *, up: bool = False) -> 
     numbered = sorted((one for one in found if not one.is_one_off), key=lambda one: one.number)
     chosen = [one for one in numbered if index in (0, one.number) and (one.is_up or not up)]
     if not chosen:
-        which = f" --index {index}" if index and numbered else ""
+        which = f" container #{index}" if index else ""
         raise NotFoundError(
-            f'service "{service}"{which} is not running', "`minirun compose ps -a` lists them all"
+            f'service "{service}" is not running{which}', "`minirun compose ps -a` lists them all"
         )
     return chosen[0]

@@ -61,6 +61,10 @@ def logs_command(
         found = [one.record for one in chosen if index in (0, one.number)]
         lines.register(found)
         for record in found:
+            if record["options"]["log"]["driver"] == "none" and not follow:
+                compose.warn(
+                    f'"{record["name"]}" keeps no log: configured logging driver does not support reading'
+                )
             follower.add(record, since=begin, tail=_count(tail))
         if follow:
             follower.expected = {one.id for one in chosen if not one.is_up}  # they may be started yet

@@ -1,6 +1,8 @@
 """YAML text becomes Nodes; what cannot is told in one sentence with its place."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minirun.compose.language import yaml_nodes
 from minirun.compose.language.problems import ComposeError
@@ -80,6 +82,10 @@ BAD = {
     "a: {<<: 1}\n": "c.yaml:1:9: a: << wants a mapping or a list of mappings",
     "a: \x01\n": "c.yaml:1:4: the character U+0001 cannot be in a YAML file",
     "a: *b\n": "c.yaml:1:4: found undefined alias",
+    "a: b: c\n": "c.yaml:1:5: there is no place for a key here: indent it as its neighbours, "
+    "or put text with a colon in quotes",
+    "a:\n  b: 1\n c: 2\n": "c.yaml:3:2: expected a key here, as in line 1",
+    "a: [": "c.yaml:1:5: a value is missing here",
 }
 
 
@@ -96,3 +102,11 @@ def test_bomb() -> None:
 
 def test_nesting_without_end() -> None:
     assert "nesting" in complaint("[" * 100_000)
+
+
+@given(st.text(alphabet="ab:-[]{},'\"#&*!|>?%@`~<\\ \t\n0\x07é"))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        yaml_nodes.read(text, "c.yaml")
+    except ComposeError:
+        pass

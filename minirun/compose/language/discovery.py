@@ -76,15 +76,26 @@ def look(sources: Sources) -> Found:
 def _look(sources: Sources) -> Found:
     found = Found()
     found.environment = dict(sources.environment)
-    found.environment.setdefault("PWD", os.getcwd())
-    named = [_absolute(name) for name in sources.files]
-    _read_env_files(found, sources, _directory(sources, named))
-    found.files = named or _files_of_environment(found.environment) or _search(found, _directory(sources, []))
-    found.directory = _directory(sources, found.files)
-    _read_env_files(found, sources, found.directory)
+    here = found.environment["PWD"] = _here(found.environment)
+    named = [_absolute(name, here) for name in sources.files]
+    _read_env_files(found, sources, here, _directory(sources, named, here))
+    found.files = named or _files_of_environment(found.environment, here)
+    if not found.files:
+        _search(found, _directory(sources, [], here))
+    found.directory = _directory(sources, found.files, here)
+    _read_env_files(found, sources, here, found.directory)
     profiles = sources.profiles or found.environment.get("COMPOSE_PROFILES", "").split(",")
     found.profiles = [profile.strip() for profile in profiles if profile.strip()]
     return found
+
+
+def _here(environment: Mapping[str, str]) -> str:
+    """The current directory by the name that the shell has for it: there may be a symlink on the way."""
+    named = environment.get("PWD", "")
+    try:
+        return named if named.startswith("/") and os.path.samefile(named, ".") else os.getcwd()
+    except OSError:
+        return os.getcwd()
 
 
 def files(sources: Sources) -> list[str]:
@@ -104,33 +115,37 @@ def environment(sources: Sources) -> Mapping[str, str]:
 # --- files ---
 
 
-def _absolute(name: str) -> str:
-    return name if name == STDIN else os.path.abspath(os.path.expanduser(name))
+def _absolute(name: str, here: str) -> str:
+    return name if name == STDIN else os.path.normpath(os.path.join(here, name))
 
 
-def _directory(sources: Sources, files: Sequence[str]) -> str:
+def _directory(sources: Sources, files: Sequence[str], here: str) -> str:
     if sources.project_directory:
-        return os.path.abspath(sources.project_directory)
+        return _absolute(sources.project_directory, here)
     for path in files:
         if path != STDIN:
             return os.path.dirname(path)
-    return os.getcwd()
+    return here
 
 
-def _files_of_environment(environment: Mapping[str, str]) -> list[str]:
+def _files_of_environment(environment: Mapping[str, str], here: str) -> list[str]:
     separator = environment.get("COMPOSE_PATH_SEPARATOR") or ":"
     named = environment.get("COMPOSE_FILE", "")
-    return [_absolute(name) for name in named.split(separator) if name]
+    paths = [_absolute(name, here) for name in named.split(separator) if name]
+    for path in paths:
+        if path != STDIN and not os.path.exists(path):
+            raise NotFoundError(f"{path}: no such file", "COMPOSE_FILE names it")
+    return paths
 
 
-def _search(found: Found, directory: str) -> list[str]:
+def _search(found: Found, directory: str) -> None:
     """The compose file of `directory` or of the nearest one above, and what overrides it."""
     while True:
-        chosen = _first(found, directory, FILES, "config")
-        if chosen:
-            return chosen + _first(found, directory, OVERRIDES, "override")
-        if directory == os.path.dirname(directory):
-            return []
+        found.files = _first(found, directory, FILES, "config")
+        if found.files:
+            found.files += _first(found, directory, OVERRIDES, "override")
+        if found.files or directory == os.path.dirname(directory):
+            return
         directory = os.path.dirname(directory)
 
 
@@ -146,9 +161,9 @@ def _first(found: Found, directory: str, names: Sequence[str], kind: str) -> lis
 # --- variables ---
 
 
-def _read_env_files(found: Found, sources: Sources, directory: str) -> None:
+def _read_env_files(found: Found, sources: Sources, here: str, directory: str) -> None:
     """Those of files are added to those of the environment."""
-    paths = _env_files(sources, found.environment, directory)
+    paths = _env_files(sources, found.environment, here, directory)
     if not paths or paths == found.env_files:
         return
     from minirun.compose.language import dotenv
@@ -161,12 +176,12 @@ def _read_env_files(found: Found, sources: Sources, directory: str) -> None:
     found.environment = {**values, **found.environment}
 
 
-def _env_files(sources: Sources, environment: Mapping[str, str], directory: str) -> list[str]:
+def _env_files(sources: Sources, environment: Mapping[str, str], here: str, directory: str) -> list[str]:
     named = sources.env_files or [
         name for name in environment.get("COMPOSE_ENV_FILES", "").split(",") if name
     ]
     if named:
-        return [_absolute(name) for name in named]
+        return [_absolute(os.path.expanduser(name), here) for name in named]
     if _is_true(environment.get("COMPOSE_DISABLE_ENV_FILE", "")):
         return []
     path = os.path.join(directory, ".env")
@@ -215,47 +230,50 @@ def name(sources: Sources) -> str:
     said = said_name(sources)
     if said:
         return said
-    names = [_name_in(path, sources) for path in files(sources)]
-    return chosen_name([name for name in names if name is not None], sources)
-
-
-def chosen_name(names: Sequence[str], sources: Sources) -> str:
-    """Of those in the files, filled in; the last one counts."""
-    found = look(sources)
+    names = [name for path in files(sources) for name in _names_in(path, sources)]
+    directory = look(sources).directory
     name = normalized(
-        [name for name in names if name][-1] if any(names) else os.path.basename(found.directory)
+        _filled_in(names[-1], sources) if names else _base_name(directory, look(sources).warnings)
     )
     if not name:
         raise UsageError("project name must not be empty", "give one with -p")
     return name
 
 
-def _name_in(path: str, sources: Sources) -> str | None:
-    """What a file says with its `name`; None: nothing."""
+def _base_name(directory: str, warnings: list[str]) -> str:
+    name = os.path.basename(directory)
+    if os.path.basename(os.path.realpath(directory)) != name:
+        told = f'project has been loaded without an explicit name from a symlink. Using name "{name}"'
+        warnings += [told] if told not in warnings else []
+    return name
+
+
+def _names_in(path: str, sources: Sources) -> list[str]:
+    """What the documents of a file say with `name`."""
     text = sources.stdin if path == STDIN else read(path)
     if "name" not in text:
-        return None
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        following = lines[number + 1] if number + 1 < len(lines) else ""
-        if line.startswith("name:") and not following.startswith((" ", "\t")):
-            word = line[5:].partition(" #")[0].strip()
-            if word and word[0] not in "\"'|>&*!{[~%@`" and word != "null":
-                return _filled_in(word, sources)
-        if line.startswith(("name", '"name', "'name", "{", "? ", "---")):
-            return _name_in_yaml(text, path, sources)
-    return None
+        return []
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = lines[lines[:1] == ["---"] :]
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith(("---", "{", "? ", '"name', "'name")):
+            return _names_in_yaml(text, path)
+        if line.startswith("name"):
+            word = line[4:].partition(" #")[0].strip()
+            plain = (
+                word.startswith(": ") and word[2:].lstrip()[0] not in "\"'|>&*!{[~%@`#" and word != ": null"
+            )
+            several = following.startswith((" ", "\t")) or any(line.startswith("---") for line in lines)
+            return [word[2:].lstrip()] if plain and not several else _names_in_yaml(text, path)
+    return []
 
 
-def _name_in_yaml(text: str, path: str, sources: Sources) -> str | None:
+def _names_in_yaml(text: str, path: str) -> list[str]:
     from minirun.compose.language import yaml_nodes
 
-    names = []
-    for document in yaml_nodes.read(text, path):
-        node = document.value.get("name") if isinstance(document.value, dict) else None
-        if node and isinstance(node.value, str):
-            names.append(_filled_in(node.value, sources))
-    return names[-1] if names else None
+    trees = [tree.value for tree in yaml_nodes.read(text, path) if isinstance(tree.value, dict)]
+    names = [tree["name"].value for tree in trees if "name" in tree]
+    return [name for name in names if isinstance(name, str) and name]
 
 
 def _filled_in(word: str, sources: Sources) -> str:

@@ -49,7 +49,7 @@ class _Resolver:
             service["environment"] = dict(sorted(environment.items()))
             _put_in_order(service)
         labels: dict[str, str] = {}
-        for path in service.pop("label_file", []):
+        for path in service.get("label_file", []):
             labels.update(self._values(path, True, "label_file"))
         if labels:
             service["labels"] = dict(sorted({**labels, **service.get("labels", {})}.items()))

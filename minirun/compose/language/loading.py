@@ -17,6 +17,7 @@ Next discovery.py
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,40 +35,65 @@ from minirun.compose.language import (
 from minirun.compose.language.discovery import Sources as Sources
 from minirun.compose.language.model import Project
 from minirun.compose.language.problems import ComposeError, Problem
-from minirun.compose.language.reading import Reader
+from minirun.compose.language.reading import Reader, shown
 from minirun.compose.language.yaml_nodes import Node
 
 
-def load(
-    sources: Sources,
-    services: Sequence[str] = (),
-    *,
-    interpolate: bool = True,
-    normalize: bool = True,
-    resolve_paths: bool = True,
-    check_consistency: bool = True,
-    resolve_environment: bool = True,
-) -> Project:
-    """The project that `sources` describe; the profiles of `services` are on.
+class Flags:
+    """What `compose config` may leave out."""
+
+    def __init__(
+        self,
+        *,
+        interpolate: bool = True,
+        normalize: bool = True,
+        resolve_paths: bool = True,
+        check_consistency: bool = True,
+        resolve_environment: bool = True,
+    ) -> None:
+        self.interpolate = interpolate
+        self.normalize = normalize
+        self.resolve_paths = resolve_paths
+        self.check_consistency = check_consistency
+        self.resolve_environment = resolve_environment
+
+
+def load(sources: Sources, services: Sequence[str] = (), **flags: bool) -> Project:
+    """The project that `sources` describe; the profiles of `services` are on.  `flags` are those of Flags.
 
     Raises ComposeError that has all that is wrong, NotFoundError for files and services that are not there.
     """
+    collecting = gc.isenabled()
+    gc.disable()  # a large file is very many objects, none of them garbage: looking for some takes half of the time
+    try:
+        return _load(sources, services, Flags(**flags))
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(sources: Sources, services: Sequence[str], flags: Flags) -> Project:
     files = discovery.files(sources)
     found = discovery.look(sources)
     name = found.environment["COMPOSE_PROJECT_NAME"] = discovery.name(sources)
     reader = Reader(
-        found.environment, interpolate=interpolate, resolve_paths=resolve_paths, stdin=sources.stdin
+        found.environment,
+        interpolate=flags.interpolate,
+        resolve_paths=flags.resolve_paths,
+        stdin=sources.stdin,
     )
     merged = tree(files, found.directory, reader)
     merging.settle(merged)
-    _raise(reader.problems + checking.check(merged, lenient=not interpolate))
+    if not merged.value and not reader.problems:
+        raise ComposeError([Problem("empty compose file", file=shown(files[0]))])
+    _raise(reader.problems + checking.check(merged, lenient=not flags.interpolate))
     where = canonical.Where(
         name,
         found.directory,
         found.environment,
-        normalize=normalize,
-        resolve_paths=resolve_paths,
-        typed=interpolate,
+        normalize=flags.normalize,
+        resolve_paths=flags.resolve_paths,
+        typed=flags.interpolate,
     )
     project = _project(canonical.make(merged, where), where)
     project.files = files
@@ -76,9 +102,9 @@ def load(
     project.warnings = [*found.warnings, *reader.warnings]
     profiles.apply(project, found.profiles)
     profiles.enable(project, services)
-    if check_consistency:
+    if flags.check_consistency:
         _raise(consistency.check(project, merged))
-    if resolve_environment:
+    if flags.resolve_environment:
         env_files.resolve(project, merged)
     profiles.drop_unused(project)
     return project
@@ -93,7 +119,7 @@ def tree(files: Sequence[str], directory: str, reader: Reader, including: Sequen
             include.resolve(document, directory, reader, [*including, file], tree)
             _drop_version(document, file, reader)
             merged = merging.merge(merged, document, reader.problems)
-    merging.drop_repeated(merged)
+            merging.drop_repeated(merged)
     return merged
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from minirun.compose.language.problems import Problem
-from minirun.compose.language.yaml_nodes import Node
+from minirun.compose.language.yaml_nodes import Node, plain
 
 Problems = list[Problem]
 Path = tuple[str, ...]
@@ -101,7 +101,12 @@ def _merge_mappings(base: Node, over: Node, path: Path, problems: Problems) -> N
 def _append(base: Node, over: Node, path: Path, problems: Problems) -> Node:
     if not isinstance(base.value, list) or not isinstance(over.value, list):
         return _cannot(base, over, path, problems)
-    base.value += over.value
+    there = (
+        [] if any(_matches(pattern, path) for pattern, _ in _UNIQUE) else [plain(item) for item in base.value]
+    )
+    for item in over.value:
+        if plain(item) not in there:
+            base.value.append(item)
     return base
 
 
@@ -173,15 +178,15 @@ def _merge_logging(base: Node, over: Node, path: Path, problems: Problems) -> No
 
 
 def _merge_pools(base: Node, over: Node, path: Path, problems: Problems) -> Node:
-    """ipam.config: what has the same subnet is one."""
+    """ipam.config: pools take the place of those below, and keep what was said there of the same subnet."""
     if not isinstance(base.value, list) or not isinstance(over.value, list):
         return _cannot(base, over, path, problems)
-    pools = {_word(pool, "subnet"): pool for pool in base.value}
-    for pool in over.value:
+    below = {_word(pool, "subnet"): pool for pool in base.value}
+    for number, pool in enumerate(over.value):
         subnet = _word(pool, "subnet")
-        pools[subnet] = _merge_mappings(pools[subnet], pool, path, problems) if subnet in pools else pool
-    base.value = list(pools.values())
-    return base
+        if subnet in below:
+            over.value[number] = _merge_mappings(below[subnet], pool, path, problems)
+    return over
 
 
 def _merge_hosts(base: Node, over: Node, path: Path, problems: Problems) -> Node:

@@ -11,8 +11,6 @@ See  YAML 1.2.2 section 10.3.2; tests/unit/test_compose_scalars.py
 
 from __future__ import annotations
 
-import re
-
 Scalar = str | int | float | bool | None
 
 _WORDS: dict[str, Scalar] = {"": None, "~": None}
@@ -25,10 +23,9 @@ _WORDS.update(dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")))
 _WORDS["-0"] = -0.0
 
 _NUMBER_STARTS = frozenset("+-.0123456789")
-_INT = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|0[0-7]*|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_LEADING_ZERO = re.compile(r"[-+]?0[0-7]+")
-_MOST, _LEAST = 2**64 - 1, -(2**63)
+_FLOAT = frozenset("+-.eE0123456789")
+_BASES = {"0x": 16, "0o": 8, "0b": 2}
+_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 def resolve(text: str) -> Scalar:
@@ -42,13 +39,34 @@ def resolve(text: str) -> Scalar:
     if text[0] not in _NUMBER_STARTS:
         return text
     number = text if text[0] == "." else text.replace("_", "")
-    if _INT.fullmatch(number):
-        value = int(number, 8 if _LEADING_ZERO.fullmatch(number) else 0) if len(number) < 70 else _MOST + 1
-        if _LEAST <= value <= _MOST:
+    for value in (_integer(number), _float(number)):
+        if value is not None:
             return value
-    if _FLOAT.fullmatch(number) and not _is_infinite(float(number)):
-        return float(number)
     return text
+
+
+def _integer(text: str) -> int | None:
+    """One that fits into 64 bits; others are floats, or text where they have letters."""
+    digits = text[1:] if text[0] in "+-" else text
+    base = _BASES.get(digits[:2].lower(), 8 if digits[:1] == "0" and len(digits) > 1 else 10)
+    digits = digits[2:] if base in (2, 16) or digits[:2] in ("0o", "0O") else digits
+    if not (digits.isascii() and digits.isalnum()) or len(digits) > 70:
+        return None
+    try:
+        value = -int(digits, base) if text[0] == "-" else int(digits, base)
+    except ValueError:
+        return None
+    return value if _LEAST <= value <= _MOST else None
+
+
+def _float(text: str) -> float | None:
+    if not _FLOAT.issuperset(text):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return None if _is_infinite(value) else value
 
 
 def as_kind(text: str, kind: str) -> Scalar:

@@ -220,6 +220,9 @@ def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> Problem:
     message, at_context = _sentence(error, text)
     mark = error.context_mark if at_context else error.problem_mark
     assert mark is not None
+    lines = text.split("\n")
+    if mark.line >= len(lines):  # libyaml ends every file with a newline
+        return Problem(message, file=file, line=len(lines), column=len(lines[-1]) + 1)
     return Problem(message, file=file, line=mark.line + 1, column=mark.column + 1)
 
 
@@ -227,9 +230,11 @@ def _sentence(error: yaml.MarkedYAMLError, text: str) -> tuple[str, bool]:
     """In our words, and whether the place is where the value starts: libyaml's is often the line behind it."""
     problem, context, mark = error.problem or "", error.context or "", error.problem_mark
     assert mark is not None
-    line = text.split("\n", mark.line + 1)[mark.line] if problem else ""
+    lines = text.split("\n", mark.line + 1)
+    line = lines[mark.line] if mark.line < len(lines) else ""
     at = line[mark.column : mark.column + 1]
-    if "tab character" in problem or "\t" in line[: len(line) - len(line.lstrip())] or at == "\t":
+    indentation = line[: len(line) - len(line.lstrip())]
+    if "tab character" in problem or "\t" in indentation or at == "\t":
         return "a tab cannot indent YAML; use spaces", False
     if "cannot start any token" in problem:
         return f"a value cannot start with {at}; put it in quotes", False
@@ -245,12 +250,9 @@ def _sentence(error: yaml.MarkedYAMLError, text: str) -> tuple[str, bool]:
             f"this {'[' if 'sequence' in context else '{'} is never closed, or a comma is missing in it",
             True,
         )
-    if problem.startswith("did not find expected"):
+    if "node content" in problem:
+        return "a value is missing here", False
+    if problem.startswith("did not find expected") and error.context_mark:
         wanted = "a key" if "key" in problem else problem.removeprefix("did not find expected ")
-        return (
-            f"expected {wanted} here, as in line {error.context_mark.line + 1}"
-            if error.context_mark
-            else problem,
-            False,
-        )
+        return f"expected {wanted} here, as in line {error.context_mark.line + 1}", False
     return problem or context, False

@@ -94,6 +94,15 @@ def test_bad_text(text: str) -> None:
     assert complaint(text) == BAD[text]
 
 
+def test_all_that_is_wrong_is_told() -> None:
+    with pytest.raises(ComposeError) as caught:
+        yaml_nodes.read("a: 1\na: 2\n3: b\nc: !!bool d\na: 5\ne: 'f", "c.yaml")
+    assert [problem.line for problem in caught.value.problems] == [6]
+    with pytest.raises(ComposeError) as caught:
+        yaml_nodes.read("a: 1\na: 2\n3: b\nc: !!bool d\na: 5\n---\n1: 2", "c.yaml")
+    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5, 7]
+
+
 def test_bomb() -> None:
     lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]

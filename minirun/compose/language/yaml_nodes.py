@@ -75,16 +75,20 @@ def plain(node: Node) -> Any:
 
 
 def read(text: str, file: str) -> list[Node]:
-    """The documents of a file, `---` between them.  Raises ComposeError."""
+    """The documents of a file, `---` between them.  Raises ComposeError that has all that is wrong."""
     loader = _Loader(text)
-    documents = []
+    documents: list[Node] = []
+    problems: list[Problem] = []
     try:
         while loader.check_node():
-            documents.append(_Maker(file).make(cast(yaml.Node, loader.get_node()), ""))
+            maker = _Maker(file, problems)
+            documents.append(maker.make(cast(yaml.Node, loader.get_node()), ""))
     except yaml.YAMLError as error:
-        raise ComposeError([_syntax_error(error, text, file)]) from None
+        problems.append(_syntax_error(error, text, file))
     finally:
         loader.dispose()
+    if problems:
+        raise ComposeError(problems)
     return documents
 
 
@@ -99,8 +103,9 @@ class _Loader(yaml.CSafeLoader):
 class _Maker:
     """Makes the Nodes of one document."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, problems: list[Problem]) -> None:
         self.file = file
+        self.problems = problems
         self.made: dict[yaml.Node, tuple[Node, int]] = {}  # and how many nodes it stands for
         self.making: set[yaml.Node] = set()
         self.count = 0  # of all nodes, those of aliases counted again
@@ -126,12 +131,14 @@ class _Maker:
         self.of_aliases += count
         if self.of_aliases > MOST_NODES_OF_ALIASES:
             message = f"the aliases of this file stand for more than {MOST_NODES_OF_ALIASES:,} values"
-            raise self._error(node, path, message)
+            raise ComposeError([self._problem(node, path, message)])
         return made.copy()
 
     def _collection(self, node: yaml.Node, path: str) -> Node:
         if node in self.making:
-            raise self._error(node, path, "the anchor's value has an alias for itself in it")
+            raise ComposeError(
+                [self._problem(node, path, "the anchor's value has an alias for itself in it")]
+            )
         self.making.add(node)
         before = self.count
         self.count += 1
@@ -160,7 +167,9 @@ class _Maker:
                 continue
             key = self._key(key_node, path)
             if key in made:
-                raise self._error(key_node, _join(path, key), f"this key is in line {places[key][0]} already")
+                message = f"this key is in line {places[key][0]} already"
+                self.problems.append(self._problem(key_node, _join(path, key), message))
+                continue
             places[key] = mark.line + 1, mark.column + 1
             made[key] = self.make(value_node, _join(path, key))
         for mapping in merged:  # what is written here wins, then what is merged first
@@ -176,14 +185,17 @@ class _Maker:
         made = self.make(node, path)
         for mapping in made.value if isinstance(made.value, list) else [made]:
             if not isinstance(mapping.value, dict):
-                raise self._error(node, path, "<< wants a mapping or a list of mappings")
-            yield mapping
+                self.problems.append(self._problem(node, path, "<< wants a mapping or a list of mappings"))
+            else:
+                yield mapping
 
     def _key(self, node: yaml.Node, path: str) -> str:
         value = self._scalar(node, path) if isinstance(node, yaml.ScalarNode) else node
         if not isinstance(value, str):
             shown = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-            raise self._error(node, path, f"a key must be text, and this one is {shown}", "put it in quotes")
+            message = f"a key must be text, and this one is {shown}"
+            self.problems.append(self._problem(node, path, message, "put it in quotes"))
+            return str(shown)
         return value
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> scalars.Scalar:
@@ -193,16 +205,15 @@ class _Maker:
         try:
             return scalars.as_kind(node.value, kind) if kind in _CORE_TAGS else node.value
         except ValueError as error:
-            raise self._error(node, path, str(error)) from None
+            self.problems.append(self._problem(node, path, str(error)))
+            return None
 
     def _own_tag(self, node: yaml.Node) -> str:
         return node.tag if node.tag in _OWN_TAGS else ""
 
-    def _error(self, node: yaml.Node, path: str, message: str, hint: str = "") -> ComposeError:
+    def _problem(self, node: yaml.Node, path: str, message: str, hint: str = "") -> Problem:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        return ComposeError(
-            [Problem(message, file=self.file, line=line, column=column, path=path, hint=hint)]
-        )
+        return Problem(message, file=self.file, line=line, column=column, path=path, hint=hint)
 
 
 def _join(path: str, key: str) -> str:

@@ -363,3 +363,11 @@ def test_large_file_is_read(tmp_path: Path) -> None:
     ]
     project = load(tmp_path, {"c.yaml": "\n".join(["services:", *lines])})
     assert len(project.services) == 2000
+
+
+def test_what_no_service_uses_is_left_out(tmp_path: Path) -> None:
+    text = "services: {a: {image: a}}\nvolumes: {v: }\nnetworks: {n: }\nconfigs: {c: {content: x}}"
+    project = load(tmp_path, {"c.yaml": text})
+    assert (project.volumes, list(project.networks), project.configs) == ({}, ["default"], {})
+    project = loading.load(sources(tmp_path, {"c.yaml": text}), all_resources=True)
+    assert [*project.volumes, *project.networks, *project.configs] == ["v", "default", "n", "c"]

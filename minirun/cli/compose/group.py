@@ -78,7 +78,7 @@ class Compose:
         """
         from minirun.compose.language import loading
 
-        project = loading.load(self.sources, services)
+        project = loading.load(self.sources, services, all_resources=self.all_resources)
         for text in project.warnings:
             self.warn(text)
         return project

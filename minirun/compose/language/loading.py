@@ -40,7 +40,7 @@ from minirun.compose.language.yaml_nodes import Node
 
 
 class Flags:
-    """What `compose config` may leave out."""
+    """What `compose config` may leave out, and what --all-resources leaves in."""
 
     def __init__(
         self,
@@ -50,12 +50,14 @@ class Flags:
         resolve_paths: bool = True,
         check_consistency: bool = True,
         resolve_environment: bool = True,
+        all_resources: bool = False,
     ) -> None:
         self.interpolate = interpolate
         self.normalize = normalize
         self.resolve_paths = resolve_paths
         self.check_consistency = check_consistency
         self.resolve_environment = resolve_environment
+        self.all_resources = all_resources
 
 
 def load(sources: Sources, services: Sequence[str] = (), **flags: bool) -> Project:
@@ -106,7 +108,8 @@ def _load(sources: Sources, services: Sequence[str], flags: Flags) -> Project:
         _raise(consistency.check(project, merged))
     if flags.resolve_environment:
         env_files.resolve(project, merged)
-    profiles.drop_unused(project)
+    if not flags.all_resources:
+        profiles.drop_unused(project)
     return project
 
 

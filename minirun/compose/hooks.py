@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from minirun.compose import labels
 from minirun.engine import containers
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, ProgramError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from minirun.engine.attached import Write
+    from minirun.engine.attached import Attached, Write
     from minirun.engine.record_types import Record
     from minirun.paths import Paths
 
@@ -29,8 +29,29 @@ def run(paths: Paths, record: Record, hooks: Sequence[dict[str, Any]], write: Wr
 
 
 def _run_one(paths: Paths, record: Record, hook: dict[str, Any], write: Write) -> None:
+    service = record["labels"].get(labels.SERVICE, record["name"])
+    printed: list[bytes] = []
+
+    def hear(stream: str, data: bytes) -> None:
+        printed.append(data)
+        write(stream, data)
+
+    try:
+        with _execute(paths, record, hook) as attached:
+            end = attached.follow(hear)
+    except ProgramError as error:
+        raise MinirunError(f"{service} hook cannot be run: {error}", error.hint) from error
+    if end.code:
+        said = b"".join(printed).decode("utf-8", "replace").strip()
+        raise MinirunError(
+            f"{service} hook exited with status {end.code}{f': {said}' if said else ''}",
+            f"it was: {' '.join(hook['command'])}",
+        )
+
+
+def _execute(paths: Paths, record: Record, hook: dict[str, Any]) -> Attached:
     environment = hook.get("environment") or {}
-    attached = containers.execute(
+    return containers.execute(
         paths,
         record,
         hook["command"],
@@ -39,10 +60,3 @@ def _run_one(paths: Paths, record: Record, hook: dict[str, Any], write: Write) -
         workdir=hook.get("working_dir") or "",
         privileged=bool(hook.get("privileged")),
     )
-    with attached:
-        end = attached.follow(write)
-    if end.code:
-        service = record["labels"].get(labels.SERVICE, record["name"])
-        raise MinirunError(
-            f"{service} hook exited with status {end.code}", f"it was: {' '.join(hook['command'])}"
-        )

@@ -196,6 +196,8 @@ def test_a_config_goes_where_a_link_of_the_image_leads(
     service = alone(image="linked", configs=[{"source": "conf", "target": "/link/sub/conf"}])
     (web,) = up(project({"web": service}, networks={}, configs={"conf": {"content": "x"}}))
     assert inside(web, "cat", "/real/sub/conf") == "x"
+    minirun("rm", "-f", web["id"], check=True)
+    minirun("rmi", "linked", check=True)
 
 
 # ---- hooks ------------------------------------------------------------------------------------------------------
@@ -220,10 +222,16 @@ def test_hooks_run_one_after_another_as_they_ask(up: Up, paths: Paths) -> None:
 
 def test_a_hook_that_fails_ends_them(up: Up, paths: Paths) -> None:
     (web,) = up(project({"web": alone(labels={"com.docker.compose.service": "web"})}, networks={}))
-    with pytest.raises(MinirunError, match="web hook exited with status 3"):
-        run_hooks(paths, web, {"command": ["sh", "-c", "exit 3"]}, {"command": ["touch", "/ran"]})
+    with pytest.raises(MinirunError, match="web hook exited with status 3: why"):
+        run_hooks(paths, web, {"command": ["sh", "-c", "echo why; exit 3"]}, {"command": ["touch", "/ran"]})
     with pytest.raises(MinirunError, match="status 1"):
         run_hooks(paths, web, {"command": ["test", "-e", "/ran"]})
+
+
+def test_a_hook_that_is_not_there_is_named(up: Up, paths: Paths) -> None:
+    (web,) = up(project({"web": alone()}, networks={}))
+    with pytest.raises(MinirunError, match=f'{web["name"]} hook cannot be run: .*"nosuch"'):
+        run_hooks(paths, web, {"command": ["nosuch"]})
 
 
 # ---- what the program sees --------------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ def _volumes_from(text: str, record_of: Callable[[str], str]) -> str:
 
 def mount(project: Project, one: Mount) -> MountPoint:
     """One of `volumes`.  Raises UsageError."""
-    made = {"bind": _bind, "volume": _volume, "tmpfs": _tmpfs}[one["type"]](project, one)
-    if one.get("read_only"):
+    made = {"bind": _bind, "volume": _volume, "tmpfs": _tmpfs, "image": _image}[one["type"]](project, one)
+    if one.get("read_only") and "ro" not in made["options"]:
         made["options"].append("ro")
     return made
 
@@ -67,7 +67,8 @@ def _volume(project: Project, one: Mount) -> MountPoint:
     source = one.get("source", "")
     name = names.volume(project, source) if source else ""
     made = mounts.point("volume", name, one["target"], "--mount")
-    made["copy"] = not given.get("nocopy", False)
+    made["subpath"] = given.get("subpath") or ""
+    made["copy"] = not given.get("nocopy", False) and not made["subpath"]
     made["labels"] = dict(given.get("labels") or {})
     return made
 
@@ -79,4 +80,12 @@ def _tmpfs(project: Project, one: Mount) -> MountPoint:
         made["options"].append(f"size={given['size']}")
     if given.get("mode"):
         made["options"].append(f"mode={given['mode']:o}")
+    return made
+
+
+def _image(project: Project, one: Mount) -> MountPoint:
+    """The files of an image, or a directory of them; nobody changes them."""
+    made = mounts.point("image", one["source"], one["target"], "--mount")
+    made["subpath"] = (one.get("image") or {}).get("subpath") or ""
+    made["options"].append("ro")
     return made

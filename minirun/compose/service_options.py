@@ -11,8 +11,10 @@ Next  service_mounts.py
 
 from __future__ import annotations
 
+import os
+
 from minirun.compose import names, service_limits, service_mounts, service_networks, unsupported
-from minirun.engine.options import logging, policies, run_options
+from minirun.engine.options import logging, namespaces, policies, run_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from minirun.compose.language.model import Healthcheck, Project, Service
     from minirun.engine.record_types import HealthSettings, RestartPolicy, RunOptions
 
-# what deploy.restart_policy.condition is called by the engine; "any" is what is meant without one
-_CONDITIONS = {"none": "no", "any": "always", "": "always"}
+# what deploy.restart_policy.condition is called by the engine; without one Docker Compose restarts nothing
+_CONDITIONS = {"none": "no", "any": "always", "": "no"}
 
 
 def make(
@@ -45,8 +47,9 @@ def make(
     options["name"] = name or names.container(project, service, number)
     options["entrypoint"] = service.get("entrypoint")
     _describe(options, service)
-    _confine(options, service)
+    _confine(options, project, service)
     _end(options, service)
+    options["namespaces"] = _namespaces(service, record_of)
     options["health"] = health(service.get("healthcheck") or {})
     options["log"] = log(service.get("logging") or {})
     service_mounts.apply(options, project, service, record_of)
@@ -85,16 +88,47 @@ def _describe(options: RunOptions, service: Service) -> None:
     options["platform"] = service.get("platform", "")
 
 
-def _confine(options: RunOptions, service: Service) -> None:
+def _confine(options: RunOptions, project: Project, service: Service) -> None:
     """What it may do."""
     options["cap_add"] = list(service.get("cap_add") or [])
     options["cap_drop"] = list(service.get("cap_drop") or [])
     options["privileged"] = service.get("privileged", False)
     options["readonly"] = service.get("read_only", False)
     options["sysctls"] = {name: str(value) for name, value in (service.get("sysctls") or {}).items()}
-    words = [word for word in service.get("security_opt") or [] if unsupported.is_security(word)]
+    words = [
+        _from(project.working_dir, word)
+        for word in service.get("security_opt") or []
+        if unsupported.is_security(word)
+    ]
     options["security_opt"] = words
     options["no_new_privileges"], options["seccomp"] = run_options.security(words)
+    options["devices"] = [
+        {"source": one["source"], "destination": one["target"], "access": one.get("permissions") or "rwm"}
+        for one in service.get("devices") or []
+    ]
+    options["device_cgroup_rules"] = list(service.get("device_cgroup_rules") or [])
+
+
+def _from(directory: str, word: str) -> str:
+    """`seccomp:profile.json` with the whole path of the profile."""
+    key, _, value = word.replace(":", "=", 1).partition("=")
+    is_profile = key == "seccomp" and value not in ("", "unconfined")
+    return f"seccomp={os.path.join(directory, value)}" if is_profile else word
+
+
+def _namespaces(service: Service, record_of: Callable[[str], str]) -> dict[str, str]:
+    """`pid: host`, `ipc: service:db`: which namespaces it shares, and with whom."""
+
+    def whose(text: str) -> str:
+        kind, _, name = text.partition(":")
+        return f"container:{record_of(name)}" if kind == "service" else text
+
+    return namespaces.all_of(
+        pid=whose(service.get("pid") or ""),
+        ipc=whose(service.get("ipc") or ""),
+        uts=service.get("uts") or "",
+        cgroupns=service.get("cgroup") or "",
+    )
 
 
 def _end(options: RunOptions, service: Service) -> None:

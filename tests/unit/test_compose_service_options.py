@@ -1,5 +1,6 @@
 """A service's keys as the engine's options."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,19 @@ TABLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"deploy": {"restart_policy": {"condition": "on-failure", "max_attempts": 2}}},
         {"restart": {"name": "on-failure", "maximum": 2}},
     ),
+    ({"deploy": {"restart_policy": {"max_attempts": 2}}}, {}),
+    # ---- devices and namespaces
+    (
+        {"devices": [{"source": "/dev/fuse", "target": "/dev/f", "permissions": "r"}]},
+        {"devices": [{"source": "/dev/fuse", "destination": "/dev/f", "access": "r"}]},
+    ),
+    ({"device_cgroup_rules": ["c 1:3 mr"]}, {"device_cgroup_rules": ["c 1:3 mr"]}),
+    ({"pid": "host", "ipc": "shareable"}, {"namespaces": {"pid": "host", "ipc": "shareable"}}),
+    (
+        {"pid": "service:db", "ipc": "container:x"},
+        {"namespaces": {"pid": "container:id-of-db", "ipc": "container:x"}},
+    ),
+    ({"uts": "host", "cgroup": "private"}, {"namespaces": {"uts": "host"}}),
     # ---- health and logs
     ({"healthcheck": {"disable": True}}, {"health": "NONE"}),
     ({"healthcheck": {"test": ["NONE"]}}, {"health": "NONE"}),
@@ -288,6 +302,26 @@ def test_a_volume_is_known_by_its_whole_name() -> None:
 def test_a_volume_without_a_source_goes_with_the_container() -> None:
     made = mount(type="volume", volume={"labels": {"a": "b"}})
     assert (made["name"], made["anonymous"], made["labels"]) == ("", True, {"a": "b"})
+
+
+def test_a_part_of_a_volume_is_not_filled_from_the_image() -> None:
+    made = mount(type="volume", source="data", volume={"subpath": "sub"})
+    assert (made["subpath"], made["copy"]) == ("sub", False)
+
+
+def test_an_image_is_mounted_read_only() -> None:
+    made = mount(type="image", source="busybox", image={"subpath": "bin"})
+    assert (made["kind"], made["source"], made["subpath"]) == ("image", "busybox", "bin")
+    assert mount(type="image", source="busybox", read_only=True)["options"].count("ro") == 1
+
+
+def test_a_seccomp_profile_is_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    made = project({"web": service(security_opt=["seccomp:profile.json"])})
+    made.working_dir = str(tmp_path)
+    found = service_options.make(made, made.services["web"], record_of=str)
+    assert found["seccomp"] == {"defaultAction": "SCMP_ACT_ALLOW"}
+    assert found["security_opt"] == [f"seccomp={tmp_path}/profile.json"]
 
 
 def test_memory_as_a_file_system() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from minirun.compose import labels
 from minirun.errors import UnsupportedError
+from minirun.network import driver_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         gateways: list[str]
         ranges: list[str]
         ipv6: bool
+        reserved: list[str]
         internal: bool
         labels: dict[str, str]
         options: dict[str, str]
@@ -45,9 +47,18 @@ def make(project: Project, key: str, network_hash: str) -> NetworkOptions:
         "gateways": _each(pools, "gateway"),
         "ranges": _each(pools, "ip_range"),
         "ipv6": bool(network.get("enable_ipv6")),
+        "reserved": [
+            f"{name}={address}"
+            for pool in pools
+            for name, address in (pool.get("aux_addresses") or {}).items()
+        ],
         "internal": bool(network.get("internal")),
         "labels": labels.of_network(project, key, network_hash),
-        "options": {name: str(value) for name, value in (network.get("driver_opts") or {}).items()},
+        "options": {
+            name: str(value)
+            for name, value in (network.get("driver_opts") or {}).items()
+            if name in driver_options.KNOWN  # Docker passes over others as well
+        },
     }
 
 

@@ -79,6 +79,7 @@ def _attachments(
             ipv4=given.get("ipv4_address", ""),
             ipv6=given.get("ipv6_address", ""),
             mac=given.get("mac_address", ""),
+            links=[] if network == ledger.DEFAULT else links(service),
         )
         found.append(made)
     if found and service.get("mac_address") and not found[0]["mac"]:
@@ -93,6 +94,19 @@ def by_priority(networks: dict[str, dict[str, Any] | None]) -> list[str]:
     ['back', 'admin', 'front']
     """
     return sorted(networks, key=lambda key: (-((networks[key] or {}).get("priority") or 0), key))
+
+
+def links(service: Service) -> list[str]:
+    """`db:database`: the words that this service alone has for another one, all of whose containers they mean.
+
+    A service is called by its own name in any case.
+    """
+    found = []
+    for text in [*(service.get("links") or []), *(service.get("external_links") or [])]:
+        name, _, alias = text.partition(":")
+        if alias not in ("", name):
+            found.append(text)
+    return found
 
 
 def asked_for(wanted: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from minirun.engine.options import logging
 from minirun.errors import UnsupportedError
+from minirun.network import driver_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ _REFUSED = {
     "credential_spec": _WINDOWS,
     "deploy.resources.reservations.devices": "no device driver is known here; `devices` gives a file of /dev",
     "gpus": "no device driver is known here; `devices` gives a file of /dev",
+    "pre_start": "make it a service of its own, on which this one depends with service_completed_successfully",
     "models": "there is no runner of models here",
     "provider": "there are no providers here; a service is a container",
     "use_api_socket": "there is no daemon here whose socket could be given",
@@ -151,8 +153,9 @@ def _of_networks(project: Project) -> Iterator[str]:
             yield f'network "{key}": enable_ipv4 is left out: every network has IPv4 here'
         if ipam.get("options") or ipam.get("driver") not in (None, "", "default"):
             yield f'network "{key}": ipam.driver and its options are left out: there is one way to choose addresses'
-        if any(pool.get("aux_addresses") for pool in ipam.get("config") or []):
-            yield f'network "{key}": ipam.config.aux_addresses is left out: give `ip_range` what may be chosen from'
+        for option in network.get("driver_opts") or {}:
+            if option not in driver_options.KNOWN:
+                yield f'network "{key}": driver_opts {option} is left out: a bridge has no such option here'
 
 
 def _refused(service: Service) -> Iterator[str]:

@@ -27,7 +27,7 @@ _MTU = "com.docker.network.driver.mtu"
 _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _BINDING = "com.docker.network.bridge.host_binding_ipv4"
-_KNOWN = (NAME, _MTU, _ICC, _MASQUERADE, _BINDING)
+KNOWN = (NAME, _MTU, _ICC, _MASQUERADE, _BINDING)
 
 _TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 _MTUS = range(68, 65536)  # RFC 791; the most that a veth takes: <linux/if_ether.h> ETH_MAX_MTU
@@ -35,8 +35,8 @@ _MTUS = range(68, 65536)  # RFC 791; the most that a veth takes: <linux/if_ether
 
 def check(options: Mapping[str, str], *, ipv6: bool = False) -> None:
     """Raises UsageError for an option that there is not, or a value that it cannot have."""
-    if unknown := options.keys() - set(_KNOWN):
-        raise UsageError(f"unknown option {min(unknown)}", f"there are {', '.join(_KNOWN)}")
+    if unknown := options.keys() - set(KNOWN):
+        raise UsageError(f"unknown option {min(unknown)}", f"there are {', '.join(KNOWN)}")
     for key in (_ICC, _MASQUERADE):
         if options.get(key, "true").lower() not in _TRUTHS:
             raise UsageError(f'invalid value for {key}: "{options[key]}"', "true or false")

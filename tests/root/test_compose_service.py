@@ -99,6 +99,14 @@ def test_a_service_is_found_by_its_names(up: Up, inside: Inside) -> None:
         assert address in inside(web, "nslookup", name)
 
 
+def test_a_link_is_a_word_of_its_own(up: Up, inside: Inside) -> None:
+    wanted = project(
+        {"db": on_networks(), "web": on_networks(links=["db:database"])}, networks={"default": {}}
+    )
+    db, web = up(wanted)
+    assert inside(db, "hostname", "-i").strip() in inside(web, "nslookup", "database")
+
+
 def test_an_address_of_its_own(up: Up, inside: Inside) -> None:
     endpoint = {"ipv4_address": "10.213.7.9", "mac_address": "02:42:ac:11:00:09"}
     (web,) = up(
@@ -115,6 +123,17 @@ def test_an_address_of_its_own(up: Up, inside: Inside) -> None:
 def test_the_network_of_another_service(up: Up, inside: Inside) -> None:
     web, sidecar = up(project({"web": alone(), "sidecar": alone(network_mode="service:web")}, networks={}))
     assert _namespace(web, "net") == _namespace(sidecar, "net")
+
+
+def test_namespaces_of_another_service(up: Up) -> None:
+    web, sidecar = up(
+        project(
+            {"web": alone(ipc="shareable"), "sidecar": alone(pid="service:web", ipc="service:web")},
+            networks={},
+        )
+    )
+    for kind in ("pid", "ipc"):
+        assert _namespace(web, kind) == _namespace(sidecar, kind)
 
 
 def _namespace(record: Record, kind: str) -> str:
@@ -157,6 +176,14 @@ def test_the_hosts_directory_is_made(up: Up, inside: Inside, tmp_path: Path) -> 
     (one,) = up(project({"one": alone(volumes=[mount])}, networks={}))
     inside(one, "touch", "/new/file")
     assert (tmp_path / "new" / "file").exists()
+
+
+def test_an_image_and_a_device(up: Up, inside: Inside) -> None:
+    image = {"type": "image", "source": "busybox", "target": "/img", "image": {"subpath": "bin"}}
+    device = {"source": "/dev/null", "target": "/dev/nothing", "permissions": "rw"}
+    (web,) = up(project({"web": alone(volumes=[image], devices=[device])}, networks={}))
+    assert "busybox" in inside(web, "ls", "/img")
+    assert inside(web, "stat", "-c", "%t:%T", "/dev/nothing") == "1:3\n"
 
 
 # ---- secrets and configs ----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ def test_a_plain_network() -> None:
         "subnets": [],
         "gateways": [],
         "ranges": [],
+        "reserved": [],
         "ipv6": False,
         "internal": False,
         "options": {},
@@ -24,12 +25,17 @@ def test_a_plain_network() -> None:
 
 def test_a_network_with_everything() -> None:
     pools = [
-        {"subnet": "10.9.0.0/16", "gateway": "10.9.0.1", "ip_range": "10.9.1.0/24"},
+        {
+            "subnet": "10.9.0.0/16",
+            "gateway": "10.9.0.1",
+            "ip_range": "10.9.1.0/24",
+            "aux_addresses": {"router": "10.9.0.2"},
+        },
         {"subnet": "fd00:9::/64"},
     ]
     network = {
         "driver": "bridge",
-        "driver_opts": {"com.docker.network.driver.mtu": 1400},
+        "driver_opts": {"com.docker.network.driver.mtu": 1400, "com.example.colour": "red"},
         "ipam": {"config": pools},
         "internal": True,
         "enable_ipv6": True,
@@ -38,6 +44,7 @@ def test_a_network_with_everything() -> None:
     assert made["subnets"] == ["10.9.0.0/16", "fd00:9::/64"]
     assert (made["gateways"], made["ranges"]) == (["10.9.0.1"], ["10.9.1.0/24"])
     assert (made["ipv6"], made["internal"]) == (True, True)
+    assert made["reserved"] == ["router=10.9.0.2"]
     assert made["options"] == {"com.docker.network.driver.mtu": "1400"}
 
 

@@ -230,6 +230,12 @@ def test_addresses_and_aliases_of_a_network() -> None:
     assert (made["ipv4"], made["ipv6"], made["mac"]) == ("172.30.0.9", "fd00::9", "02:42:ac:11:00:09")
 
 
+def test_a_word_of_its_own_for_another_service() -> None:
+    (made,) = attachments(links=["db", "db:database"], external_links=["ext:e"])
+    assert made["links"] == [["db", "database"], ["ext", "e"]]
+    assert "links" not in attachments(links=["db"])[0]
+
+
 def test_the_network_with_the_highest_priority_comes_first() -> None:
     networks = {"default": None, "back": {"priority": 1000}}
     assert [one["network"] for one in attachments(networks=networks)] == ["demo_back", "demo_default"]

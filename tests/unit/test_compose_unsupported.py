@@ -30,6 +30,7 @@ REFUSED = [
     ({"gpus": [{"count": -1}]}, "gpus"),
     ({"provider": {"type": "x"}}, "provider"),
     ({"models": {"m": None}}, "models"),
+    ({"pre_start": [{"command": ["true"]}]}, "pre_start"),
     ({"credential_spec": {"file": "x"}}, "credential_spec"),
     ({"isolation": "hyperv"}, "isolation hyperv"),
     ({"runtime": "runsc"}, "runtime runsc"),
@@ -87,10 +88,7 @@ def test_all_that_is_refused_is_told_at_once() -> None:
         ({"driver": "overlay"}, "driver overlay"),
         ({"enable_ipv4": False}, "enable_ipv4"),
         ({"ipam": {"driver": "mine"}}, "ipam.driver"),
-        (
-            {"ipam": {"config": [{"subnet": "10.0.0.0/8", "aux_addresses": {"a": "10.0.0.2"}}]}},
-            "aux_addresses",
-        ),
+        ({"driver_opts": {"com.example.colour": "red"}}, "driver_opts com.example.colour"),
     ],
 )
 def test_networks(network: dict[str, Any], named: str) -> None:

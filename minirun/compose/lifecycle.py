@@ -24,6 +24,8 @@ from minirun.compose import (
     plan,
     plan_down,
     project_lock,
+    secrets,
+    unsupported,
 )
 from minirun.compose.actions import Plan, on
 from minirun.compose.choice import Choice
@@ -46,6 +48,7 @@ def up(
 ) -> list[Container]:
     """Make it so; returns the containers of the services that were chosen.  `choice.start` false: only make them."""
     services = order.selected(project, choice.services, dependencies=choice.dependencies)
+    _require_possible(project, services, report)
     with project_lock.held(paths, project.name, report):
         image_ids = images.ensure(paths, project, services, choice, report)
         there = observed.look(paths, project.name)
@@ -55,6 +58,15 @@ def up(
             report.say(warning)
         carry_out.run(carry_out.Work(paths, project, there, known, choice, report, spawn), made)
     return [one for one in observed.containers_of(paths, project.name) if one.service in services]
+
+
+def _require_possible(project: Project, services: Iterable[str], report: Report) -> None:
+    """Raises MinirunError for what cannot be had, before anything is made; tells what is left out."""
+    unsupported.refuse(project, services)
+    for name in services:
+        secrets.check(project, project.services[name])
+    for text in unsupported.left_out(project, services):
+        report.say(text)
 
 
 def planned(paths: Paths, project: Project, choice: Choice) -> Plan:

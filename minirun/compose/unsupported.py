@@ -1,7 +1,7 @@
 """What compose files may ask for, and one machine or this engine cannot do.
 
-    left_out(project)   what the services run without: said by name, once, and done without
-    refuse(project)     what they would not be the same without: nothing is made
+    left_out(project, services)   what they run without: said by name, once
+    refuse(project, services)     what they would not be the same without: nothing is made
 
 Where Docker Compose without a swarm ignores a key, so it is here; where Docker refuses, so do we.
 
@@ -63,22 +63,18 @@ def is_security(word: str) -> bool:
     return word.replace(":", "=", 1).partition("=")[0] in _SECURITY
 
 
-def left_out(project: Project) -> list[str]:
-    """A sentence for each thing that the project's services run without, with the names of those that asked for it."""
+def left_out(project: Project, services: Iterable[str]) -> list[str]:
+    """A sentence for each thing that these services run without, with the names of those that asked for it."""
     asked: dict[str, list[str]] = {}
-    for name, service in project.services.items():
-        for text in dict.fromkeys(_of_service(project, service)):
+    for name in services:
+        for text in dict.fromkeys(_of_service(project, project.services[name])):
             asked.setdefault(text, []).append(name)
     return [*(f"{_services(names)}: {text}" for text, names in asked.items()), *_of_networks(project)]
 
 
-def refuse(project: Project) -> None:
-    """Raises UnsupportedError, with all that the project's services cannot have."""
-    found = [
-        f'service "{name}": {text}'
-        for name, service in project.services.items()
-        for text in _refused(service)
-    ]
+def refuse(project: Project, services: Iterable[str]) -> None:
+    """Raises UnsupportedError, with all that these services cannot have."""
+    found = [f'service "{name}": {text}' for name in services for text in _refused(project.services[name])]
     if found:
         raise UnsupportedError("\n".join(found), "take it out of the file, or run this service elsewhere")
 

@@ -51,34 +51,35 @@ SECRETS = {"secrets": {"key": {"file": "/key"}, "text": {"environment": "TEXT"}}
 @pytest.mark.parametrize(("keys", "named"), LEFT_OUT, ids=lambda value: str(value)[:50])
 def test_it_is_left_out_and_named(keys: dict[str, Any], named: str) -> None:
     made = project({"web": service(**keys)}, **SECRETS)
-    (text,) = unsupported.left_out(made)
+    (text,) = unsupported.left_out(made, made.services)
     assert text.startswith('service "web": ')
     assert named in text
-    unsupported.refuse(made)
+    unsupported.refuse(made, made.services)
 
 
 @pytest.mark.parametrize(("keys", "named"), REFUSED, ids=lambda value: str(value)[:50])
 def test_it_is_refused(keys: dict[str, Any], named: str) -> None:
     with pytest.raises(UnsupportedError, match=f'service "web": .*{named}'):
-        unsupported.refuse(project({"web": service(**keys)}))
+        unsupported.refuse(project({"web": service(**keys)}), ["web"])
 
 
 @pytest.mark.parametrize("keys", PLAIN, ids=str)
 def test_what_can_be_done_is_not_mentioned(keys: dict[str, Any]) -> None:
     made = project({"web": service(**keys)}, **SECRETS)
-    assert unsupported.left_out(made) == []
-    unsupported.refuse(made)
+    assert unsupported.left_out(made, made.services) == []
+    unsupported.refuse(made, made.services)
 
 
 def test_what_several_services_ask_for_is_said_once() -> None:
     asking = service(deploy={"placement": {"constraints": ["x"]}})
-    (text,) = unsupported.left_out(project({"web": asking, "db": asking}))
+    (text,) = unsupported.left_out(project({"web": asking, "db": asking}), ["web", "db"])
     assert text.startswith('services "web", "db": deploy.placement')
 
 
 def test_all_that_is_refused_is_told_at_once() -> None:
+    made = project({"web": service(gpus=[{}]), "db": service(provider={"type": "x"})})
     with pytest.raises(UnsupportedError) as error:
-        unsupported.refuse(project({"web": service(gpus=[{}]), "db": service(provider={"type": "x"})}))
+        unsupported.refuse(made, ["web", "db"])
     assert len(str(error.value).splitlines()) == 2
 
 
@@ -92,6 +93,6 @@ def test_all_that_is_refused_is_told_at_once() -> None:
     ],
 )
 def test_networks(network: dict[str, Any], named: str) -> None:
-    (text,) = unsupported.left_out(project({}, networks={"back": network}))
+    (text,) = unsupported.left_out(project({}, networks={"back": network}), [])
     assert text.startswith('network "back": ')
     assert named in text

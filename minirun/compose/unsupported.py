@@ -30,7 +30,7 @@ _NO_RESERVATION = "only a scheduler of several machines reserves something"
 _WINDOWS = "it is for containers of Windows"
 
 _MOUNTS = {"npipe": _WINDOWS, "cluster": _SWARM}
-_LEFT_OUT = {
+LEFT_OUT = {
     "deploy.labels": _SWARM,
     "deploy.placement": _SWARM,
     "deploy.endpoint_mode": _SWARM,
@@ -45,7 +45,7 @@ _LEFT_OUT = {
     "oom_kill_disable": _CGROUP,
     "storage_opt": "an overlay has no quota of its own",
 }
-_REFUSED = {
+REFUSED = {
     "cpu_count": _WINDOWS,
     "cpu_percent": _WINDOWS,
     "credential_spec": _WINDOWS,
@@ -99,7 +99,7 @@ def _at(service: Service, path: str) -> Any:
 
 
 def _of_service(project: Project, service: Service) -> Iterator[str]:
-    yield from _listed(service, _LEFT_OUT, "is left out")
+    yield from _listed(service, LEFT_OUT, "is left out")
     mode = _at(service, "deploy.mode")
     if mode not in (None, "", "replicated"):
         yield f"deploy.mode {mode} is left out: {_SWARM}"
@@ -155,7 +155,7 @@ def _of_networks(project: Project) -> Iterator[str]:
 
 
 def _refused(service: Service) -> Iterator[str]:
-    yield from _listed(service, _REFUSED, "is not supported")
+    yield from _listed(service, REFUSED, "is not supported")
     for key, known in (("runtime", _RUNTIMES), ("isolation", ("", "default")), ("userns_mode", ("", "host"))):
         value = _at(service, key) or ""
         if value not in known:

@@ -7,6 +7,7 @@ import pytest
 from minirun.compose import unsupported
 from minirun.errors import UnsupportedError
 from tests.compose_projects import project, service
+from tests.support import CHECKOUT
 
 LEFT_OUT = [
     ({"deploy": {"placement": {"constraints": ["node.role==manager"]}}}, "deploy.placement"),
@@ -81,6 +82,12 @@ def test_all_that_is_refused_is_told_at_once() -> None:
     with pytest.raises(UnsupportedError) as error:
         unsupported.refuse(made, ["web", "db"])
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_the_page_names_them_all() -> None:
+    page = (CHECKOUT / "docs" / "compose.md").read_text()
+    for key in (*unsupported.LEFT_OUT, *unsupported.REFUSED):
+        assert f"`{key}`" in page
 
 
 @pytest.mark.parametrize(

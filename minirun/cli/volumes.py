@@ -50,10 +50,19 @@ HEADINGS = {
 @click.command("create")
 @click.option("-d", "--driver", default="local", help="local is what there is.")
 @click.option("--label", "labels", multiple=True, help="KEY=VALUE to remember.")
+@click.option(
+    "-o",
+    "--opt",
+    "options",
+    multiple=True,
+    help="type=nfs, device=:/DIR, o=addr=HOST,rw: what is mounted for it.",
+)
 @click.option("--name", "given", default="", hidden=True)
 @click.argument("volume", required=False, default="")
 @click.pass_obj
-def create_command(session: Session, driver: str, labels: tuple[str, ...], given: str, volume: str) -> None:
+def create_command(
+    session: Session, driver: str, labels: tuple[str, ...], options: tuple[str, ...], given: str, volume: str
+) -> None:
     """Create a volume, with a name of its own when none is given; one that exists is left alone."""
     if given and volume:
         raise UsageError("conflicting options: either specify --name or provide positional arg, not both")
@@ -61,7 +70,8 @@ def create_command(session: Session, driver: str, labels: tuple[str, ...], given
         raise MinirunError(
             f'create {given or volume}: error looking up volume plugin {driver}: plugin "{driver}" not found'
         )
-    say(volumes.create(session, given or volume, parse.labels(labels))["name"])
+    made = volumes.create(session, given or volume, parse.labels(labels), parse.labels(options))
+    say(made["name"])
 
 
 @click.command("ls")

@@ -1,9 +1,11 @@
-"""What is mounted in a container and is no whole directory of the host's: an image, a part of an image or of a volume.
+"""What is mounted in a container and is no whole directory of ours: an image, a part of one or of a volume, and a
+volume for which something is mounted itself, `volume create -o type=nfs`.
 
     containers/ID/sources/      a tmpfs, in the mount namespace of the container's shim
         0                       what the mount shows: config.json binds it
         0.tree                  an image: its layers as one tree, read-only
-        0.root                  the uppermost of them, empty: / belongs to whom the image says
+                                a volume: what its options say; a tmpfs is one for all that run, by copies of the mount
+        0.root                  of an image the uppermost of them, empty: / belongs to whom the image says
 
 The part is found inside the volume by openat2(2), and what was found is mounted here at once.  So whoever may write to
 the volume cannot lead the mount to the host with a link, before or after (CVE-2023-5043 is of this kind).
@@ -14,25 +16,41 @@ By hand  mount -t overlay overlay -o ro,lowerdir=ROOT:L2:L1 0.tree; mount --bind
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 
-from minirun.engine import overlay
+from minirun import files
+from minirun.engine import namespaces, overlay, records
 from minirun.engine.files import detached
-from minirun.errors import NotFoundError
+from minirun.errors import MinirunError, NotFoundError
 from minirun.linux import inroot, syscalls
-from minirun.linux.constants import MNT_DETACH, MS_BIND, MS_NODEV, MS_NOSUID, MS_REC
+from minirun.linux.constants import (
+    MNT_DETACH,
+    MOVE_MOUNT_F_EMPTY_PATH,
+    MOVE_MOUNT_T_EMPTY_PATH,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_REC,
+    MS_REMOUNT,
+)
+from minirun.runtime import mounts
+from minirun.runtime.mounts import PER_MOUNT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.engine.record_types import MountPoint, Record
+    from minirun.engine.record_types import MountPoint, Record, Volume
     from minirun.paths import Paths
+    from minirun.runtime.config import MountEntry
+    from minirun.runtime.mounts import Mount
 
 
 def locate(paths: Paths, record: Record, number: int, mount: MountPoint) -> None:
     """Where the mount's source will be, and of an image the layers, which the record then has a claim on."""
     mount["place"] = f"{directory(paths, record['id'])}/{number}"
+    mount["copy"] = False  # what is there is there
     if mount["kind"] == "image":
         from minirun.image.store import Store
 
@@ -54,7 +72,13 @@ def prepare(paths: Paths, record: Record) -> None:
     why = "what is made in here goes with the shim"
     syscalls.mount("tmpfs", top, "tmpfs", MS_NOSUID | MS_NODEV, "mode=700", why=why)
     for mount in wanted:
-        _show(_tree(mount) if mount["kind"] == "image" else mount["source"], mount)
+        if mount["kind"] == "image":
+            tree = _tree(mount)
+        elif options := _options(paths, mount["name"]):
+            tree = _volume(paths, mount, options)
+        else:
+            tree = mount["source"]
+        _show(tree, mount)
 
 
 def unmount(paths: Paths, container_id: str) -> None:
@@ -74,6 +98,59 @@ def _tree(mount: MountPoint) -> str:
     detached.mount_readonly([root, *reversed(mount["layers"])], tree)
     syscalls.chdir("/", why="the short names have served")
     return tree
+
+
+def _options(paths: Paths, name: str) -> dict[str, str]:
+    volume: Volume = files.read_json(f"{paths.volumes}/{name}/volume.json")
+    return volume.get("options", {})
+
+
+def _volume(paths: Paths, mount: MountPoint, options: dict[str, str]) -> str:
+    """What the volume's options say, mounted; returns where."""
+    tree = f"{mount['place']}.tree"
+    os.mkdir(tree)
+    entry: MountEntry = {"destination": tree, "type": options["type"], "source": options["device"]}
+    entry["options"] = [word for word in options.get("o", "").split(",") if word]
+    (wanted,) = mounts.plan([entry], "/")
+    with files.locked(f"{paths.volumes}/{mount['name']}/.lock"):  # of two at once, one copies the other's
+        shared = -1 if wanted.is_bind else _mounted_by_another(paths, mount["name"])
+        if shared < 0:
+            _mount_volume(mount["name"], wanted, tree)
+            return tree
+        place = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+        syscalls.move_mount(shared, place, flags, path=tree, why="the volume, as others have it")
+        os.close(place)
+        os.close(shared)
+    return tree
+
+
+def _mounted_by_another(paths: Paths, name: str) -> int:
+    """A copy of the mount that another container's shim has for the volume; -1 when none has."""
+    for record in records.list_all(paths):
+        for mount in record["mounts"]:
+            if mount["name"] == name and mount["place"] and records.has_shim(paths, record["id"]):
+                with contextlib.suppress(OSError, ValueError):  # it is just going, or not as far yet
+                    with open(records.shim_lock(paths, record["id"]), encoding="ascii") as file:
+                        pid = int(file.read())
+                    if pid != os.getpid() and os.path.ismount(f"/proc/{pid}/root{mount['place']}.tree"):
+                        return namespaces.copy_of_mount(pid, f"{mount['place']}.tree")
+    return -1
+
+
+def _mount_volume(name: str, wanted: Mount, tree: str) -> None:
+    kind = None if wanted.is_bind else wanted.type
+    why = f"what the volume {name} was made with"
+    try:
+        syscalls.mount(wanted.source, tree, kind, wanted.flags, wanted.data or None, why=why)
+        if wanted.is_bind and wanted.flags & PER_MOUNT:
+            syscalls.mount(
+                None, tree, None, MS_REMOUNT | wanted.flags, why="a bind's flags take a second call"
+            )
+    except syscalls.SyscallError as error:
+        words = f"mount {wanted.source}, type {wanted.type}: {os.strerror(error.errno or 0).lower()}"
+        hint = f"`minirun volume inspect {name}` shows its options"
+        raise MinirunError(f"failed to mount local volume {name}: {words}", hint) from None
 
 
 def _show(tree: str, mount: MountPoint) -> None:

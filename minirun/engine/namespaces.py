@@ -105,26 +105,25 @@ def _share_memory(paths: Paths, mode: str, config: Config) -> None:
         config["mounts"].remove(ours)
         return
     if mode != "host":
-        _cover(_copy_of_shm(_donor(paths, "ipc", mode)))
+        _cover(copy_of_mount(_donor(paths, "ipc", mode)["state"]["pid"], _SHM))
     ours.update(
         {"type": "bind", "source": _SHM, "options": ["rbind", "nosuid", "noexec", "nodev", "rprivate"]}
     )
 
 
-def _copy_of_shm(donor: Record) -> int:
-    """A copy of the mount on /dev/shm of a container that runs, mounted nowhere: a descriptor.
+def copy_of_mount(pid: int, path: str) -> int:
+    """A copy of what is mounted at `path` in the mount namespace of a process, mounted nowhere: a descriptor.
 
     A mount of another namespace cannot be bound (mount(2) "EINVAL"), so we go there for it.  Nothing may be loaded on
     the way: what we would find there is the container's.  A link that it has put there leads nowhere but into itself.
+    To be called where this process has a mount namespace of its own, as shims have.
     """
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    theirs = os.open(f"/proc/{donor['state']['pid']}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    theirs = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        syscalls.setns(
-            theirs, CLONE_NEWNS, path=f"/proc/{donor['state']['pid']}/ns/mnt", why="where it is mounted"
-        )
+        syscalls.setns(theirs, CLONE_NEWNS, path=f"/proc/{pid}/ns/mnt", why="where it is mounted")
         flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
-        return syscalls.open_tree(AT_FDCWD, _SHM, flags, why="a copy of the mount, not mounted yet")
+        return syscalls.open_tree(AT_FDCWD, path, flags, why="a copy of the mount, not mounted yet")
     finally:
         syscalls.setns(home, CLONE_NEWNS, path="/proc/self/ns/mnt", why="back to the shim's mounts")
         os.close(theirs)

@@ -82,6 +82,7 @@ class Volume(TypedDict):
     name: str
     created: str
     labels: dict[str, str]
+    options: NotRequired[dict[str, str]]  # what is mounted for it: type, device, o
     anonymous: bool
 
 

@@ -115,18 +115,34 @@ def new_name() -> str:
     return os.urandom(32).hex()
 
 
-def create(paths: Paths, name: str = "", labels: dict[str, str] | None = None) -> Volume:
+def create(
+    paths: Paths,
+    name: str = "",
+    labels: dict[str, str] | None = None,
+    options: dict[str, str] | None = None,
+) -> Volume:
     """Make a volume, or find the one that has the name; without a name an anonymous one.
 
-    Raises UsageError for what can be no name.
+    `options` are those of the local driver: options/volume_options.py.  Raises UsageError for what can be no name.
     """
     if name:
         mounts.check_name(name)
+    if options:
+        from minirun.engine.options import volume_options
+
+        volume_options.check(options)
     with changing(paths):
-        return _ensure(paths, name or new_name(), labels or {}, anonymous=not name)
+        return _ensure(paths, name or new_name(), labels or {}, options, anonymous=not name)
 
 
-def _ensure(paths: Paths, name: str, labels: dict[str, str], *, anonymous: bool) -> Volume:
+def _ensure(
+    paths: Paths,
+    name: str,
+    labels: dict[str, str],
+    options: dict[str, str] | None = None,
+    *,
+    anonymous: bool,
+) -> Volume:
     try:
         return find(paths, name)
     except NotFoundError:
@@ -137,6 +153,8 @@ def _ensure(paths: Paths, name: str, labels: dict[str, str], *, anonymous: bool)
         "labels": {**labels, **({ANONYMOUS: ""} if anonymous else {})},
         "anonymous": anonymous,
     }
+    if options:
+        volume["options"] = options
     _make(paths, volume)
     _emit(paths, name, "create")
     return volume
@@ -178,7 +196,7 @@ def add_container(paths: Paths, record: Record, *, starts: bool) -> int:
         record["mounts"] = mounts.joined(given, inherited, record["image_volumes"])
         for number, mount in enumerate(record["mounts"]):
             _locate(paths, mount)
-            if mount["kind"] == "image" or mount["subpath"]:
+            if mount["kind"] == "image" or mount["subpath"] or options_of(paths, mount):
                 from minirun.engine import mount_sources  # few have any
 
                 mount_sources.locate(paths, record, number, mount)
@@ -193,6 +211,16 @@ def add_container(paths: Paths, record: Record, *, starts: bool) -> int:
                 _emit(paths, name, "destroy")
             raise
     return start
+
+
+def options_of(paths: Paths, mount: MountPoint) -> dict[str, str]:
+    """What is mounted for the volume, if there is one already: those that are made for a container have nothing."""
+    if not mount["name"]:
+        return {}
+    try:
+        return find(paths, mount["name"]).get("options", {})
+    except NotFoundError:
+        return {}
 
 
 def _is_there(paths: Paths, name: str) -> bool:

@@ -89,6 +89,6 @@ def volume(paths: Paths, volume: Volume) -> Facts:
         "Labels": volume["labels"] or None,
         "Mountpoint": volumes.data(paths, volume["name"]),
         "Name": volume["name"],
-        "Options": None,
+        "Options": volume.get("options") or None,
         "Scope": "local",
     }

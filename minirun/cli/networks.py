@@ -188,6 +188,9 @@ def prune_command(session: Session, force: bool, words: tuple[str, ...]) -> None
 @click.option("--alias", multiple=True, help="One more name on this network.")
 @click.option("--ip", help="IPv4 address: 172.20.0.7.")
 @click.option("--ip6", help="IPv6 address.")
+@click.option(
+    "--gw-priority", type=int, help="The network of the highest has the way out, from the next start on."
+)
 @click.option("--link", multiple=True, help="NAME[:ALIAS]: what this container calls another one.")
 @click.argument("network")
 @click.argument("container")
@@ -203,6 +206,8 @@ def connect_command(session: Session, /, network: str, container: str, **words: 
     attachment = attachments.attachment(
         network, aliases=words["alias"], ipv4=words["ip"] or "", ipv6=words["ip6"] or "", links=words["link"]
     )
+    if words["gw_priority"]:
+        attachment["gw_priority"] = words["gw_priority"]
     networks.connect(session, network, record, attachment)
 
 

@@ -31,6 +31,7 @@ def join(paths: Paths, record: Record, attachment: Attachment) -> None:
     """Make the endpoint of a container that runs; its record has the attachment already."""
     own = sandbox.endpoints_of(paths, record["id"])
     described = sandbox.describe(paths, record, held=control.request(paths, record, "ports"))
+    described.pop("gateway", None)  # it keeps the way out that it has, until it starts anew
     try:
         bridge.connect(paths, described, attachment, _netns(record), nameservers.starter())
     except BaseException:

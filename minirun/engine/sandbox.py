@@ -124,15 +124,16 @@ def reserve_ports(paths: Paths, record: Record) -> ports.Reservation:
 
 
 def _gateway_network(paths: Paths, record: Record) -> Network | None:
-    """The network by which the container will be reached: the first that is not internal."""
+    """The network by which the container will be reached: the first that is not internal, of the highest priority."""
     wanted = record["attachments"] if has_own(record) else []
-    found = [ledger.find(paths, attachment["network"]) for attachment in wanted]
+    ordered = sorted(wanted, key=lambda attachment: -attachment.get("gw_priority", 0))
+    found = (ledger.find(paths, attachment["network"]) for attachment in ordered)
     return next((network for network in found if not network["internal"]), None)
 
 
 def describe(paths: Paths, record: Record, held: list[Port]) -> Sandbox:
     """The container, for network/bridge.py; `held` are the ports of the host that it has."""
-    return {
+    made: Sandbox = {
         "id": record["id"],
         "name": record["name"],
         "run": paths.run(record["id"]),
@@ -140,3 +141,8 @@ def describe(paths: Paths, record: Record, held: list[Port]) -> Sandbox:
         "names": [] if record["id"].startswith(record["hostname"]) else [record["hostname"]],
         "ports": held,
     }
+    if any(one.get("gw_priority") for one in record["attachments"]) and (
+        outer := _gateway_network(paths, record)
+    ):
+        made["gateway"] = outer["name"]
+    return made

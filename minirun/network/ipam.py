@@ -54,6 +54,7 @@ def reserve(change: Transaction, network: Network, sandbox: Sandbox, attachment:
         for number, key in enumerate(("ipv4", "ipv6"))
         if number < len(network["pools"])
     ]
+    first = not any(endpoint["gateway"] for endpoint in own)
     endpoint: Endpoint = {
         "id": os.urandom(32).hex(),
         "name": sandbox["name"],
@@ -64,7 +65,7 @@ def reserve(change: Transaction, network: Network, sandbox: Sandbox, attachment:
         "mac": attachment["mac"] or addresses.mac_address(chosen[0]),
         "interface": addresses.veth_name(chosen[0]),
         "inside": _free_name({endpoint["inside"] for endpoint in own}),
-        "gateway": not network["internal"] and not any(endpoint["gateway"] for endpoint in own),
+        "gateway": not network["internal"] and sandbox.get("gateway", first) in (True, network["name"]),
         "ports": sandbox["ports"],
         "joining": True,
     }

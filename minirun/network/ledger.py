@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ipv4: str
         ipv6: str
         mac: str
+        gw_priority: NotRequired[int]  # the highest has the way out
         links: NotRequired[list[list[str]]]  # --link: [what a container is called, what this one calls it]
 
     class Endpoint(TypedDict):

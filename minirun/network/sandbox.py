@@ -14,7 +14,7 @@ from minirun.network import addresses, namespace, netlink, sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypedDict
+    from typing import NotRequired, TypedDict
 
     from minirun.network.ledger import Endpoint, Network, Port
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         nameservers: list[str]
         names: list[str]  # what it is called besides: a host name that was asked for
         ports: list[Port]
+        gateway: NotRequired[str]  # the network that is its way out; not there: the first that can be
 
 
 def loopback_only(netns_path: str) -> None:

@@ -143,3 +143,30 @@ def test_what_cannot_be_kept_free(minirun: Minirun, word: str, sentence: str) ->
     result = minirun("network", "create", "--subnet", "10.99.0.0/24", "--aux-address", word, "town")
     assert result.code == 1 or result.code == 2
     assert sentence in result.stderr
+
+
+# ---- the way out
+
+
+def test_the_highest_priority_has_the_way_out_and_the_ports(
+    minirun: Minirun, network: Callable[..., None]
+) -> None:
+    network("--subnet", "10.99.0.0/24")
+    words = ("--network", "name=town,gw-priority=1", "-p", "8080:80")
+    one = containers.start(minirun, "--name", "one", *words, "busybox", "sleep", "1000", network="bridge")
+    assert "default via 10.99.0.1 dev eth1" in one.exec("ip", "route").stdout
+    with Servers() as servers:
+        servers.add("one", netns(one))
+        assert reaches("", "127.0.0.1", 8080) == "one"
+
+
+def test_one_that_is_connected_later_has_it_from_the_next_start_on(
+    minirun: Minirun, network: Callable[..., None]
+) -> None:
+    network("--subnet", "10.99.0.0/24")
+    one = containers.start(minirun, "--name", "one", "busybox", "sleep", "1000", network="bridge")
+    minirun("network", "connect", "--gw-priority", "5", "town", "one", check=True)
+    assert "default via 10.99.0.1" not in one.exec("ip", "route").stdout
+    minirun("restart", "-t", "0", "one", check=True)
+    assert "default via 10.99.0.1" in one.exec("ip", "route").stdout
+    assert one.inspect("{{.NetworkSettings.Networks.town.GwPriority}}") == "5"

@@ -26,7 +26,7 @@ _ALIAS = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?")
 _LONGEST_NAME = 128
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _OTHERS = "give it to the container whose network is used"
-_KEYS = {"alias": "aliases", "ip": "ipv4", "ip6": "ipv6", "mac-address": "mac"}
+_KEYS = {"alias": "aliases", "ip": "ipv4", "ip6": "ipv6", "mac-address": "mac", "gw-priority": "gw_priority"}
 
 
 def check_name(name: str) -> None:
@@ -68,6 +68,8 @@ def parse(text: str) -> Attachment:
             raise UsageError(f'invalid --network field "{word}"', f"there are name, {', '.join(_KEYS)}")
         elif key == "alias":
             made["aliases"].append(alias(value))
+        elif key == "gw-priority":
+            made["gw_priority"] = priority(value)
         else:
             _set(made, _KEYS[key], value)
     if not made["network"]:
@@ -282,6 +284,14 @@ def alias(text: str) -> str:
     if not _ALIAS.fullmatch(text) or len(text) > 253 or any(len(part) > 63 for part in text.split(".")):
         raise UsageError(f'invalid --network-alias: "{_short(text)}" cannot be asked for by name')
     return text
+
+
+def priority(text: str) -> int:
+    """`gw-priority`: any whole number; the network of the highest has the container's way out."""
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f'invalid gw-priority: "{text}" is no whole number') from None
 
 
 def link(text: str) -> list[str]:

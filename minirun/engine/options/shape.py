@@ -39,7 +39,15 @@ HEALTH = {
     "start_interval": float,
     "retries": int,
 }
-ATTACHMENT = {"network": str, "aliases": [str], "ipv4": str, "ipv6": str, "mac": str, "links?": [[str]]}
+ATTACHMENT = {
+    "network": str,
+    "aliases": [str],
+    "ipv4": str,
+    "ipv6": str,
+    "mac": str,
+    "links?": [[str]],
+    "gw_priority?": int,
+}
 PORT = {"host_ip": str, "host_ports": [int], "container_port": int, "protocol": ("tcp", "udp")}
 MOUNT = {
     "kind": ("bind", "volume", "tmpfs", "image"),

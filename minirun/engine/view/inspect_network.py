@@ -155,6 +155,7 @@ def _named(endpoint: Facts, network_id: str, attachment: Attachment | None) -> F
         "NetworkID": network_id,
         "IPAMConfig": asked or None,
         "DriverOpts": None,
+        "GwPriority": attachment.get("gw_priority", 0) if attachment else 0,
         **endpoint,
     }
 

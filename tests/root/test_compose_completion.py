@@ -49,6 +49,18 @@ def test_profiles(complete):
     assert complete("compose --profile ") == ["tools"]
 
 
+def test_services_of_options(complete):
+    assert complete("compose up --exit-code-from ", "w") == ["web"]
+
+
+def test_what_is_copied_is_in_a_service_or_a_file(complete):
+    assert complete("compose cp w", "w") == ["web:", "w"]
+
+
+def test_statuses(complete):
+    assert complete("compose ps --status ", "r") == ["restarting", "running"]
+
+
 def test_projects(complete, minirun):
     serve(minirun, "demo", "web", "busybox", "sleep", "100")
     assert complete("compose -p ") == ["demo"]

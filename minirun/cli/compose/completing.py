@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def complete(what: str, paths: Paths, sources: Sources) -> list[CompletionItem[str]]:
-    """All "services", "profiles" or "projects" that there are."""
+    """All "services", "profiles", "projects", "statuses", and of "paths" those in services, that there are."""
     try:
         return [CompletionItem(name, help=text) for name, text in dict(_LOOKS[what](paths, sources)).items()]
     except Exception:  # not root, or a file that is wrong: no place to complain
@@ -40,6 +40,14 @@ def _services(paths: Paths, sources: Sources) -> Iterable[tuple[str, str]]:
         return sorted((one.service, one.status) for one in every)
     services = {**project.services, **project.disabled}
     return sorted((name, service.get("image", "")) for name, service in services.items())
+
+
+def _paths(paths: Paths, sources: Sources) -> Iterable[tuple[str, str]]:
+    return [(f"{name}:", text) for name, text in _services(paths, sources)]
+
+
+def _statuses(_paths: Paths, _sources: Sources) -> Iterable[tuple[str, str]]:
+    return [(status, "") for status in ("created", "exited", "paused", "restarting", "running")]
 
 
 def _profiles(_paths: Paths, sources: Sources) -> Iterable[tuple[str, str]]:
@@ -60,4 +68,10 @@ def _project(sources: Sources) -> Project:
     return loading.load(sources)
 
 
-_LOOKS: dict[str, Look] = {"services": _services, "profiles": _profiles, "projects": _projects}
+_LOOKS: dict[str, Look] = {
+    "paths": _paths,
+    "profiles": _profiles,
+    "projects": _projects,
+    "services": _services,
+    "statuses": _statuses,
+}

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _ANSI = ("never", "always", "auto")
 _PROGRESS = ("auto", "tty", "plain", "json", "quiet")
 _TRUE = ("1", "t", "true")
+_KNOWN = {  # what the arguments and options of the commands can be
+    **dict.fromkeys(("service", "services", "attach", "no_attach", "exit_code_from"), "services"),
+    **dict.fromkeys(("source", "destination"), "paths"),
+    "statuses": "statuses",
+}
 _ABOUT_DRY_RUN = "Show what would be done, and do nothing."
 
 
@@ -173,8 +178,8 @@ class ComposeGroup(LazyGroup):
         command = super().get_command(ctx, name)
         if command and ctx.resilient_parsing:  # the shell asks what can come next
             for param in command.params:
-                if param.name in ("service", "services"):
-                    param.type = _Completed("services")
+                if what := _KNOWN.get(str(param.name)):
+                    param.type = _Completed(what)
         if command and not any(param.name == "dry_run" for param in command.params):
             command.params.append(
                 click.Option(
@@ -203,12 +208,15 @@ class _Completed(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem
+
         from minirun.cli.compose import completing
 
         compose = _as_given(ctx)
         typed = ctx.params.get(str(param.name)) if param.nargs == -1 or param.multiple else ()
         found = completing.complete(self.what, compose.session, compose.sources)
-        return [one for one in found if one.value.startswith(incomplete) and one.value not in (typed or ())]
+        left = [one for one in found if one.value.startswith(incomplete) and one.value not in (typed or ())]
+        return [*left, CompletionItem(incomplete, type="file")] if self.what == "paths" else left
 
 
 def _as_given(ctx: click.Context) -> Compose:

@@ -43,8 +43,11 @@ def _volumes_from(text: str, record_of: Callable[[str], str]) -> str:
 def mount(project: Project, one: Mount) -> MountPoint:
     """One of `volumes`.  Raises UsageError."""
     made = {"bind": _bind, "volume": _volume, "tmpfs": _tmpfs, "image": _image}[one["type"]](project, one)
-    if one.get("read_only") and "ro" not in made["options"]:
+    is_read_only = bool(one.get("read_only"))
+    if is_read_only and "ro" not in made["options"]:
         made["options"].append("ro")
+    if made["origin"] == "-v":
+        made["mode"] = "ro" if is_read_only else "rw"  # as Docker Compose spells it out
     return made
 
 
@@ -66,7 +69,9 @@ def _volume(project: Project, one: Mount) -> MountPoint:
     given = one.get("volume") or {}
     source = one.get("source", "")
     name = names.volume(project, source) if source else ""
-    made = mounts.point("volume", name, one["target"], "--mount")
+    made = mounts.point(
+        "volume", name, one["target"], "-v" if name and not any(given.values()) else "--mount"
+    )
     made["subpath"] = given.get("subpath") or ""
     made["copy"] = not given.get("nocopy", False) and not made["subpath"]
     made["labels"] = dict(given.get("labels") or {})

@@ -301,6 +301,8 @@ def test_a_volume_is_known_by_its_whole_name() -> None:
         True,
         False,
     )
+    assert (made["origin"], made["mode"]) == ("-v", "rw")
+    assert mount(type="volume", source="data", read_only=True)["mode"] == "ro"
     assert mount(type="volume", source="theirs")["name"] == "shared"
     assert mount(type="volume", source="data", volume={"nocopy": True})["copy"] is False
 

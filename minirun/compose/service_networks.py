@@ -81,6 +81,8 @@ def _attachments(
             mac=given.get("mac_address", ""),
             links=[] if network == ledger.DEFAULT else links(service),
         )
+        if given.get("gw_priority"):
+            made["gw_priority"] = given["gw_priority"]
         found.append(made)
     if found and service.get("mac_address") and not found[0]["mac"]:
         found[0]["mac"] = attachments.mac(service["mac_address"])

@@ -126,7 +126,7 @@ def _of_mounts(service: Service) -> Iterator[str]:
 
 def _of_endpoints(service: Service) -> Iterator[str]:
     for endpoint in (service.get("networks") or {}).values():
-        for key in ("driver_opts", "gw_priority", "interface_name", "link_local_ips"):
+        for key in ("driver_opts", "interface_name", "link_local_ips"):
             if (endpoint or {}).get(key):
                 yield f"networks.{key} is left out: an interface has none here"
 

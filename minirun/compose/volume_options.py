@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
         name: str
         labels: dict[str, str]
+        options: dict[str, str]
 
 
 def make(project: Project, key: str, volume_hash: str) -> VolumeOptions:
@@ -28,4 +29,9 @@ def make(project: Project, key: str, volume_hash: str) -> VolumeOptions:
         raise UnsupportedError(
             f"volume {key}: there is no volume driver {driver} here", "local is what there is"
         )
-    return {"name": names.volume(project, key), "labels": labels.of_volume(project, key, volume_hash)}
+    given = project.volumes[key].get("driver_opts") or {}
+    return {
+        "name": names.volume(project, key),
+        "labels": labels.of_volume(project, key, volume_hash),
+        "options": {name: str(value) for name, value in given.items()},
+    }

@@ -157,6 +157,15 @@ def test_a_volume_is_shared_by_its_services(up: Up, inside: Inside) -> None:
     assert "ro" in mounts_of(two["state"]["pid"])["/data"][1]
 
 
+def test_a_volume_that_is_elsewhere(up: Up, inside: Inside, tmp_path: Path) -> None:
+    options = {"type": "none", "o": "bind", "device": str(tmp_path)}
+    mount = {"type": "volume", "source": "data", "target": "/data"}
+    service = alone(volumes=[mount])
+    (web,) = up(project({"web": service}, networks={}, volumes={"data": {"driver_opts": options}}))
+    inside(web, "touch", "/data/here")
+    assert (tmp_path / "here").exists()
+
+
 def test_memory_and_the_volumes_of_another(up: Up, inside: Inside) -> None:
     memory = {"type": "tmpfs", "target": "/mem", "tmpfs": {"size": "1048576", "mode": 0o700}}
     bind = {"type": "volume", "target": "/anon"}

@@ -58,6 +58,12 @@ def test_a_driver_that_is_not_here() -> None:
 
 def test_a_volume() -> None:
     made = volume_options.make(project({}, volumes={"data": {"labels": {"a": "b"}}}), "data", "h")
-    assert made["name"] == "demo_data"
+    assert (made["name"], made["options"]) == ("demo_data", {})
     assert made["labels"]["a"] == "b"
     assert made["labels"]["com.docker.compose.volume"] == "data"
+
+
+def test_a_volume_that_is_elsewhere() -> None:
+    given = {"driver": "local", "driver_opts": {"type": "none", "o": "bind", "device": "/srv"}}
+    made = volume_options.make(project({}, volumes={"data": given}), "data", "h")
+    assert made["options"] == given["driver_opts"]

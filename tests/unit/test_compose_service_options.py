@@ -245,6 +245,11 @@ def test_the_network_with_the_highest_priority_comes_first() -> None:
     ]
 
 
+def test_the_network_that_has_the_way_out() -> None:
+    assert attachments(networks={"back": {"gw_priority": 3}})[0]["gw_priority"] == 3
+    assert "gw_priority" not in attachments()[0]
+
+
 def test_the_services_mac_address_is_for_its_first_network() -> None:
     made = attachments(networks={"default": None, "back": None}, mac_address="02:42:ac:11:00:03")
     assert [one["mac"] for one in made] == ["02:42:ac:11:00:03", ""]

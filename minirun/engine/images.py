@@ -111,6 +111,19 @@ def pull_all_tags(
     return [pull(paths, f"{name.name}:{tag}", progress, platform) for tag in tags]
 
 
+def pinned(paths: Paths, text: str) -> str:
+    """The image `text` with the digest that its registry has for its tag now; nothing is pulled."""
+    from hashlib import sha256
+
+    from minirun.image.registry import Registry
+
+    name = reference.parse(text)
+    if not name.digest:
+        manifest = Registry(name.registry, name.repository, store(paths).settings).manifest(name.tag, {})
+        name.digest = f"sha256:{sha256(manifest).hexdigest()}"
+    return str(name)
+
+
 def push(paths: Paths, text: str, progress: Progress | None = None, *, all_tags: bool = False) -> None:
     """Send the image `text`, or all that share its repository, to the registry its name begins with."""
     from minirun.image import push as pushing

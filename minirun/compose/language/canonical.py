@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from minirun.compose.language import keys, paths
+from minirun.compose.language import keys, merging, paths
 from minirun.compose.language.yaml_nodes import Node, plain
 
 Plain = dict[str, Any]
@@ -41,7 +41,7 @@ class Where:
 def make(tree: Node, where: Where) -> Plain:
     """The files' tree, merged and checked, as `compose config --format json` prints it."""
     keys.spell_out(tree)
-    set_build_contexts(tree)
+    complete(tree)
     if where.resolve_paths:
         paths.make_absolute(tree, where.directory)
     project: Plain = plain(tree)
@@ -59,13 +59,32 @@ def services(project: Plain) -> Iterator[Plain]:
     yield from (project.get("services") or {}).values()
 
 
-def set_build_contexts(tree: Node) -> None:
-    """A build without a context has the project's directory."""
+def complete(tree: Node) -> None:
+    """Each service gets what belongs to it before paths are resolved."""
     listed = tree.value.get("services") if isinstance(tree.value, dict) else None
     for service in listed.value.values() if listed and isinstance(listed.value, dict) else ():
-        build = service.value.get("build") if isinstance(service.value, dict) else None
-        if build and isinstance(build.value, dict):
-            build.value.setdefault("context", Node(".", build.line, build.column, build.file))
+        if isinstance(service.value, dict):
+            set_context(service.value)
+            inherit(service.value)
+
+
+def set_context(service: dict[str, Node]) -> None:
+    """A build without a context has the project's directory."""
+    build = service.get("build")
+    if build and isinstance(build.value, dict):
+        build.value.setdefault("context", Node(".", build.line, build.column, build.file))
+
+
+def inherit(service: dict[str, Node]) -> None:
+    """What runs before the start is as the service's container, but for its mounts and what it says itself."""
+    hooks = service.get("pre_start")
+    if hooks is None or not isinstance(hooks.value, list):
+        return
+    shared = {key: node for key, node in service.items() if key in keys.CONTAINER and key != "volumes"}
+    hooks.value = [
+        merging.merge_service(Node({key: node.copy() for key, node in shared.items()}), hook, [])
+        for hook in hooks.value
+    ]
 
 
 def set_defaults(project: Plain) -> None:
@@ -116,20 +135,26 @@ def normalize(project: Plain, where: Where) -> None:
         build = service.get("build")
         if build is not None and not build.get("dockerfile_inline"):
             build.setdefault("dockerfile", "Dockerfile")
-        if service.get("pull_policy") == "if_not_present":
-            service["pull_policy"] = "missing"
-        if not (service.get("networks") or service.get("network_mode") or service.get("provider")):
-            service["networks"] = {"default": None}
+        for container in (service, *(service.get("pre_start") or ())):
+            normalize_container(container)
         for name, restart in implied(service):
-            service.setdefault("depends_on", {}).setdefault(
-                name,
-                {"condition": "service_started", "required": True, **({"restart": True} if restart else {})},
-            )
+            service.setdefault("depends_on", {}).setdefault(name, _dependency(restart))
         for dependency in (service.get("depends_on") or {}).values():
             if isinstance(dependency, dict):
                 dependency.setdefault("required", True)
     _add_default_network(project)
     _name(project, where.name)
+
+
+def normalize_container(container: Plain) -> None:
+    if container.get("pull_policy") == "if_not_present":
+        container["pull_policy"] = "missing"
+    if not (container.get("networks") or container.get("network_mode") or container.get("provider")):
+        container["networks"] = {"default": None}
+
+
+def _dependency(restart: bool) -> Plain:
+    return {"condition": "service_started", "required": True, **({"restart": True} if restart else {})}
 
 
 def implied(service: Plain) -> Iterator[tuple[str, bool]]:

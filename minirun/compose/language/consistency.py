@@ -7,23 +7,25 @@ See  compose-go loader/validate.go
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minirun.compose.language.problems import Problem
 
 if TYPE_CHECKING:
-    from minirun.compose.language.model import Project
+    from minirun.compose.language.model import Project, Service
     from minirun.compose.language.yaml_nodes import Node
 
-Found = Iterator[tuple[str, list[str]]]
-"""What is wrong, and where: the keys that lead there."""
+Keys = list[str | int]
+"""What leads to a place, numbers in lists."""
+Found = Iterator[tuple[str, Keys]]
+"""What is wrong, and where."""
 Plain = dict[str, Any]
 
 
 def check(project: Project, tree: Node | None = None) -> list[Problem]:
     """`tree`, merged, tells the lines."""
-    found: list[tuple[str, list[str]]] = []
+    found: list[tuple[str, Keys]] = []
     for name, service in project.services.items():
         for rule in _RULES:
             found += [
@@ -35,17 +37,27 @@ def check(project: Project, tree: Node | None = None) -> list[Problem]:
     return [placed(message, keys, tree) for message, keys in found]
 
 
-def placed(message: str, keys: Sequence[str], tree: Node | None) -> Problem:
+def placed(message: str, keys: Sequence[str | int], tree: Node | None) -> Problem:
     """With the place of the last of `keys` that the file has."""
-    problem = Problem(message, path=".".join(keys))
+    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    problem = Problem(message, path=path.removeprefix("."))
     node = tree
     for key in keys:
-        if node is None or not isinstance(node.value, dict) or key not in node.value:
+        line, column, node = _step(node, key)
+        if node is None:
             break
-        problem.line, problem.column = node.keys.get(key, (node.line, node.column))
-        node = node.value[key]
-        problem.file = node.file
+        problem.file, problem.line, problem.column = node.file, line, column
     return problem
+
+
+def _step(node: Node | None, key: str | int) -> tuple[int, int, Node | None]:
+    """Into a mapping or a list; a key's place, or an item's."""
+    value = node.value if node else None
+    if node and isinstance(value, dict) and isinstance(key, str) and key in value:
+        return *node.keys.get(key, (node.line, node.column)), value[key]
+    if isinstance(value, list) and isinstance(key, int) and key < len(value):
+        return value[key].line, value[key].column, value[key]
+    return 0, 0, None
 
 
 # --- one service ---
@@ -88,33 +100,37 @@ def _dependencies(name: str, service: Plain, project: Project) -> Found:
 
 
 def _mounts(name: str, service: Plain, project: Project) -> Found:
-    for mount in service.get("volumes") or ():
+    for number, mount in enumerate(service.get("volumes") or ()):
+        keys: Keys = ["volumes", number]
         source = mount.get("source")
         if mount["type"] == "volume" and source and source not in project.volumes:
-            yield f'service "{name}" refers to undefined volume {source}', ["volumes"]
+            yield f'service "{name}" refers to undefined volume {source}', keys
         if not mount.get("target"):
-            yield f'service "{name}" has a volume without a target', ["volumes"]
+            yield f'service "{name}" has a volume without a target', keys
         if mount["type"] == "bind" and not source:
-            yield 'invalid mount config for type "bind": field Source must not be empty', ["volumes"]
+            yield 'invalid mount config for type "bind": field Source must not be empty', keys
 
 
 def _references(name: str, service: Plain, project: Project) -> Found:
-    build = service.get("build") or {}
-    used = [
-        ("secret", service.get("secrets"), project.secrets, ["secrets"]),
-        ("config", service.get("configs"), project.configs, ["configs"]),
-        ("build secret", build.get("secrets"), project.secrets, ["build", "secrets"]),
-    ]
-    for kind, references, defined, keys in used:
-        for reference in references or ():
-            if reference.get("source") not in defined:
-                yield f'service "{name}" refers to undefined {kind} {reference.get("source")}', keys
+    yield from _undefined(name, service, "secrets", "secret", project.secrets)
+    yield from _undefined(name, service, "configs", "config", project.configs)
+    for message, keys in _undefined(
+        name, service.get("build") or {}, "secrets", "build secret", project.secrets
+    ):
+        yield message, ["build", *keys]
+
+
+def _undefined(name: str, holder: Plain, key: str, kind: str, defined: Mapping[str, Any]) -> Found:
+    for number, reference in enumerate(holder.get(key) or ()):
+        source = reference.get("source")
+        if source not in defined:
+            yield f'service "{name}" refers to undefined {kind} {source}', [key, number]
 
 
 def _ports(name: str, service: Plain, project: Project) -> Found:
-    for port in service.get("ports") or ():
+    for number, port in enumerate(service.get("ports") or ()):
         if not port.get("target"):
-            yield f'a port of service "{name}" is missing a target port', ["ports"]
+            yield f'a port of service "{name}" is missing a target port', ["ports", number]
 
 
 def _healthcheck(name: str, service: Plain, project: Project) -> Found:
@@ -150,18 +166,20 @@ def _scale(name: str, service: Plain, project: Project) -> Found:
 def _devices(name: str, service: Plain, project: Project) -> Found:
     resources = (service.get("deploy") or {}).get("resources") or {}
     reserved = (resources.get("reservations") or {}).get("devices")
-    for requests, keys in (
+    where: list[tuple[Any, Keys]] = [
         (service.get("gpus"), ["gpus"]),
         (reserved, ["deploy", "resources", "reservations", "devices"]),
-    ):
-        if any("count" in request and "device_ids" in request for request in requests or ()):
-            yield '"count" and "device_ids" attributes are exclusive', keys
+    ]
+    for requests, keys in where:
+        for number, request in enumerate(requests or ()):
+            if "count" in request and "device_ids" in request:
+                yield '"count" and "device_ids" attributes are exclusive', [*keys, number]
 
 
 def _watch(name: str, service: Plain, project: Project) -> Found:
-    for rule in (service.get("develop") or {}).get("watch") or ():
-        if rule["action"] not in ("rebuild", "restart") and not rule.get("target"):
-            yield "target is required for non-rebuild actions", ["develop", "watch"]
+    for number, rule in enumerate((service.get("develop") or {}).get("watch") or ()):
+        if rule["action"] != "rebuild" and not rule.get("target"):
+            yield "target is required for non-rebuild actions", ["develop", "watch", number]
 
 
 _RULES = (
@@ -205,31 +223,31 @@ def _external(project: Project) -> Found:
                 yield f'conflicting parameters "external" and "{key}" specified', ["volumes", name, key]
 
 
-def _cycles(services: dict[str, Any]) -> Found:
+def _cycles(services: Mapping[str, Service]) -> Found:
     """The first one, in the order of names."""
     done: set[str] = set()
     for name in sorted(services):
-        cycle = _cycle_from(name, [], services, done)
+        cycle = _cycle_from(name, services, done)
         if cycle:
-            yield (
-                f"dependency cycle detected: {' -> '.join(cycle)}",
-                ["services", cycle[0], "depends_on", cycle[1]],
-            )
+            message = f"dependency cycle detected: {' -> '.join(cycle)}"
+            yield message, ["services", cycle[0], "depends_on", cycle[1]]
             return
 
 
-def _cycle_from(name: str, way: list[str], services: dict[str, Any], done: set[str]) -> list[str]:
-    if name in way:
-        return [*way[way.index(name) :], name]
-    if name in done:
-        return []
-    for other in _sorted_dependencies(services.get(name) or {}):
-        cycle = _cycle_from(other, [*way, name], services, done)
-        if cycle:
-            return cycle
-    done.add(name)
+def _cycle_from(start: str, services: Mapping[str, Service], done: set[str]) -> list[str]:
+    """A way that comes back to where it was; none if there is none from `start`."""
+    way: dict[str, None] = {}
+    waiting = [iter([start])]
+    while waiting:
+        name = next(waiting[-1], None)
+        if name is None:
+            waiting.pop()
+            if way:
+                done.add(way.popitem()[0])
+        elif name in way:
+            names = list(way)
+            return [*names[names.index(name) :], name]
+        elif name not in done and name in services:
+            way[name] = None
+            waiting.append(iter(sorted(services[name].get("depends_on") or ())))
     return []
-
-
-def _sorted_dependencies(service: Plain) -> Iterable[str]:
-    return sorted(service.get("depends_on") or ())

@@ -11,9 +11,11 @@ Next checking.py
 
 from __future__ import annotations
 
+import re
+
 from minirun.compose.language import mounts, ports, scalars, words
 from minirun.compose.language.kinds import Anything, Keys, Kind, List, Long, Map, Pairs, Scalar
-from minirun.compose.language.lists import HOSTS, SSH, Words
+from minirun.compose.language.lists import CONTEXTS, HOSTS, SSH, Words
 from minirun.compose.language.yaml_nodes import Node
 
 # --- single values ---
@@ -29,6 +31,7 @@ WHOLE = Scalar("a whole number", [int, float, str], words.integer)
 NUMBER = Scalar("a number", [int, float, str], words.number)
 SIZE = Scalar("a size such as 64m or 1.5g", [int, str], words.size)
 DURATION = Scalar("a duration such as 90s or 1m30s", [str], words.duration)
+PAUSE = Scalar("a duration such as 90s or 1m30s", [str], words.duration, default="0s")
 MODE = Scalar("permission bits such as 0440", [int, str], words.mode)
 TEXT_OR_NUMBER = Scalar("text or a number", [str, int, float], scalars.as_text)
 COMMAND = Words(words.command, kept=True)
@@ -45,6 +48,15 @@ def one_of(*choices: str) -> Scalar:
         return value
 
     return Scalar(" or ".join(choices), [str], choice)
+
+
+def like(pattern: str, expected: str) -> Scalar:
+    def fitting(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f'expected {expected}, not "{value}"')
+        return value
+
+    return Scalar(expected, [str], fitting)
 
 
 def number_in(lowest: int, highest: int) -> Scalar:
@@ -66,6 +78,11 @@ def all_gpus(word: str) -> dict[str, str]:
         raise ValueError(f'expected all or a list, not "{word}"')
     return {"count": word}
 
+
+PULL_POLICY = like(
+    "always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+[wdhms])+",
+    "always, missing, never, build, daily, weekly or every_12h",
+)
 
 # --- what several places have ---
 
@@ -125,7 +142,7 @@ def device(word: str) -> dict[str, str]:
 
 DEVICE = Long(Keys({"source": TEXT, "target": TEXT, "permissions": TEXT}, required=["source"]), device)
 ENV_FILE = Long(
-    Keys({"path": TEXT, "required": FLAG_KEPT, "format": TEXT}, required=["path"], extensible=False),
+    Keys({"path": TEXT, "required": FLAG_TRUE, "format": TEXT}, required=["path"], extensible=False),
     lambda word: {"path": word, "required": True},
 )
 GPU = Long(Keys(DEVICE_REQUEST), all_gpus, "all")
@@ -207,22 +224,22 @@ CONTAINER: dict[str, Kind] = {
     "isolation": TEXT,
     "labels": Pairs(""),
     "label_file": TEXT_OR_TEXTS,
-    "logging": Keys({"driver": TEXT, "options": Map(TEXT_OR_NUMBER, nothing=True)}),
+    "logging": Keys({"driver": TEXT, "options": Map(TEXT_OR_NUMBER, nothing="")}),
     "mem_limit": SIZE,
     "mem_reservation": SIZE,
     "memswap_limit": SIZE,
     "mem_swappiness": SIZE,
     "mac_address": TEXT,
-    "models": Map(MODEL_ENDPOINT, nothing=True, listed=None, names=NAME),
+    "models": Map(MODEL_ENDPOINT, nothing=None, listed=None, names=NAME),
     "network_mode": TEXT,
-    "networks": Map(ENDPOINT, nothing=True, listed=None, names=NAME),
+    "networks": Map(ENDPOINT, nothing=None, listed=None, names=NAME),
     "oom_kill_disable": FLAG,
     "oom_score_adj": number_in(-1000, 1000),
     "pid": TEXT,
     "pids_limit": WHOLE,
     "platform": TEXT,
     "privileged": FLAG,
-    "pull_policy": TEXT,
+    "pull_policy": PULL_POLICY,
     "pull_refresh_after": TEXT,
     "read_only": FLAG,
     "runtime": TEXT,
@@ -262,7 +279,7 @@ BUILD = Long(
             "cache_to": TEXTS,
             "no_cache": FLAG,
             "no_cache_filter": TEXT_OR_TEXTS,
-            "additional_contexts": Pairs(""),
+            "additional_contexts": CONTEXTS,
             "pull": FLAG,
             "extra_hosts": HOSTS,
             "isolation": TEXT,
@@ -330,9 +347,9 @@ WORKLOAD: dict[str, Kind] = {
 UPDATE = Keys(
     {
         "parallelism": INTEGER_KEPT,
-        "delay": DURATION,
+        "delay": PAUSE,
         "failure_action": TEXT,
-        "monitor": DURATION,
+        "monitor": PAUSE,
         "max_failure_ratio": NUMBER,
         "order": one_of("start-first", "stop-first"),
     }
@@ -397,7 +414,7 @@ SERVICE = Keys(
         "restart": TEXT,
         "scale": INTEGER_KEPT,
         "attach": FLAG_KEPT,
-        "container_name": TEXT,
+        "container_name": like("[a-zA-Z0-9][a-zA-Z0-9_.-]+", "letters, digits and _ . -, two at least"),
         "external_links": TEXTS,
         "links": TEXTS,
         "provider": Keys({"type": TEXT, "options": Anything()}, required=["type"]),

@@ -152,9 +152,9 @@ class Map(Kind):
 
     expected = "a mapping"
 
-    def __init__(self, of: Kind, *, nothing: bool = False, names: str = "", listed: Any = ABSENT):
+    def __init__(self, of: Kind, *, nothing: Any = ABSENT, names: str = "", listed: Any = ABSENT):
         self.of = of
-        self.nothing = nothing  # null may stand for a value
+        self.nothing = nothing  # what null stands for, if it may stand for a value
         self.names = names
         self.listed = listed  # what each has of a list of names, if that may stand for the mapping
 
@@ -179,11 +179,14 @@ class Map(Kind):
         for key, item in node.value.items():
             if self.names and not _fits(self.names, key):
                 problems.append(at_key(node, path, key, "a name has letters, digits and . _ - only"))
-            elif not (self.nothing and item.value is None):
+            elif item.value is not None or self.nothing is ABSENT:
                 self.of.check(item, join(path, key), problems, lenient)
 
     def make(self, value: Any) -> Any:
-        return {key: None if value[key] is None else self.of.make(value[key]) for key in sorted(value)}
+        return {key: self._item(value[key]) for key in sorted(value)}
+
+    def _item(self, value: Any) -> Any:
+        return self.nothing if value is None and self.nothing is not ABSENT else self.of.make(value)
 
 
 class Keys(Kind):
@@ -309,20 +312,13 @@ class Pairs(Kind):
 
     expected = "a mapping, or a list of NAME=value"
 
-    def __init__(
-        self,
-        nothing: str | None = None,
-        types: Iterable[type] = (str, int, float, bool),
-        making: Making = dict,
-    ):
+    def __init__(self, nothing: str | None = None):
         self.nothing = nothing
-        self.types = tuple(types)
-        self.making = making
 
     def check(self, node: Node, path: str, problems: Problems, lenient: bool = False) -> None:
         if isinstance(node.value, dict):
             for key, item in node.value.items():
-                if item.value is not None and type(item.value) not in self.types:
+                if isinstance(item.value, (dict, list)):
                     message = f"expected text, a number, true or false, not {named(item.value)}"
                     problems.append(wrong(item, join(path, key), message))
         elif isinstance(node.value, list):
@@ -334,20 +330,14 @@ class Pairs(Kind):
             problems.append(wrong(node, path, f"expected {self.expected}, not {named(node.value)}"))
 
     def make(self, value: Any) -> Any:
-        return self.making(
-            {name: self.of(value[name]) for name in sorted(value)}
-            if isinstance(value, dict)
-            else self.split(value)
-        )
+        pairs = value if isinstance(value, dict) else dict(map(self.split, value))
+        return {name: self._text(pairs[name]) for name in sorted(pairs)}
 
-    def split(self, items: list[str]) -> dict[str, Any]:
-        pairs = {}
-        for item in items:
-            name, equals, value = item.partition("=")
-            pairs[name] = value if equals else self.nothing
-        return {name: pairs[name] for name in sorted(pairs)}
+    def split(self, pair: str) -> tuple[str, str | None]:
+        name, equals, value = pair.partition("=")
+        return name, value if equals else None
 
-    def of(self, value: Any) -> Any:
+    def _text(self, value: Any) -> str | None:
         return self.nothing if value is None else scalars.as_text(value)
 
 
@@ -356,9 +346,11 @@ def join(path: str, key: str) -> str:
 
 
 def at_key(node: Node, path: str, key: str, message: str, hint: str = "") -> Problem:
-    """A problem with a key, not with what is behind it."""
+    """A problem with a key of a mapping, not with what is behind it."""
+    assert isinstance(node.value, dict)
     line, column = node.keys.get(key, (node.line, node.column))
-    return Problem(message, file=node.file, line=line, column=column, path=join(path, key), hint=hint)
+    file = node.value[key].file or node.file
+    return Problem(message, file=file, line=line, column=column, path=join(path, key), hint=hint)
 
 
 def _beside(node: Node, value: Any) -> Node:

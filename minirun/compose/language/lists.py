@@ -53,6 +53,10 @@ class Hosts(Pairs):
 
     def check(self, node: Node, path: str, problems: Problems, lenient: bool = False) -> None:
         super().check(_first_of_each(node), path, problems, lenient)
+        for number, item in enumerate(node.value if isinstance(node.value, list) else ()):
+            if isinstance(item.value, str) and not lenient and not host(item.value)[1]:
+                message = f'expected NAME=address, not "{item.value}"'
+                problems.append(wrong(item, f"{path}[{number}]", message))
 
     def make(self, value: Any) -> list[str]:
         pairs: list[tuple[str, str]] = []
@@ -86,9 +90,30 @@ def _first_of_each(node: Node) -> Node:
 
 class SshKeys(Pairs):
     def make(self, value: Any) -> list[str]:
-        pairs = super().make(value)
-        return [f"{name}={path}" if path else name for name, path in pairs.items()]
+        return [f"{name}={path}" if path else name for name, path in super().make(value).items()]
+
+
+class Contexts(Pairs):
+    """Of a build.  A list of them becomes a mapping early: there are paths in it."""
+
+    def spell_out(self, node: Node) -> None:
+        if isinstance(node.value, list) and all("=" in str(item.value) for item in node.value):
+            pairs = {str(item.value).partition("=")[0]: item for item in node.value}
+            node.keys = {name: (item.line, item.column) for name, item in pairs.items()}
+            for item in pairs.values():
+                item.value = str(item.value).partition("=")[2]
+            node.value = dict(pairs)
+
+    def check(self, node: Node, path: str, problems: Problems, lenient: bool = False) -> None:
+        super().check(node, path, problems, lenient)
+        if isinstance(node.value, list):
+            for number, item in enumerate(node.value):
+                if isinstance(item.value, str) and "=" not in item.value:
+                    problems.append(
+                        wrong(item, f"{path}[{number}]", f'expected NAME=value, not "{item.value}"')
+                    )
 
 
 HOSTS = Hosts()
 SSH = SshKeys("")
+CONTEXTS = Contexts("")

@@ -19,14 +19,32 @@ if TYPE_CHECKING:
 _STEP = 2
 
 
-def as_yaml(project: Project) -> str:
+def as_yaml(project: Project, *, raw: bool = False) -> str:
+    """`raw`: its variables are in it still; then it has the types of the files, and keys are sorted."""
+    if raw:
+        return yaml_text.dump(_sorted(plain(project)))
     return yaml_text.dump(plain(project)).replace("$", "$$")
 
 
-def as_json(project: Project) -> str:
+def as_json(project: Project, *, raw: bool = False) -> str:
+    if raw:
+        return json_text.dumps(_sorted(plain(project)), _STEP)
     value = go_value(plain(project), FILE)
-    ordered = {key: value[key] for key in sorted(value)}
-    return json_text.dumps(ordered, _STEP).replace("$", "$$")
+    return json_text.dumps({key: value[key] for key in sorted(value)}, _STEP).replace("$", "$$")
+
+
+def images_as_yaml(project: Project) -> str:
+    """A file that says which images the services have, and nothing else."""
+    images = {
+        name: {"image": service["image"]} for name, service in project.services.items() if "image" in service
+    }
+    return yaml_text.dump({"services": images})
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def plain(project: Project) -> dict[str, Any]:

@@ -61,6 +61,10 @@ def test_other_tags_mean_nothing() -> None:
     assert yaml_nodes.plain(node) == {"a": "x", "b": [1]}
 
 
+def test_word_with_a_tag_is_text() -> None:
+    assert yaml_nodes.plain(read("a: !override 1\nb: !reset x\nc: !foo 2")) == {"a": "1", "b": None, "c": "2"}
+
+
 def test_several_documents() -> None:
     assert [yaml_nodes.plain(node) for node in yaml_nodes.read("a: 1\n---\na: 2\n", "f")] == [
         {"a": 1},

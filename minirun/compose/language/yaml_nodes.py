@@ -199,7 +199,7 @@ class _Maker:
         return value
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> scalars.Scalar:
-        if node.tag == _PLAIN or node.tag in _OWN_TAGS:
+        if node.tag == _PLAIN:
             return scalars.resolve(node.value)
         kind = node.tag.removeprefix(_TAG)
         try:

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from minirun.compose.language.model import Project, Service
 
-SEPARATOR = "-"
 _SLUG_SHOWN = 12  # digits of a slug that a name has
 
 
-def container(project: Project, service: Service, number: int, separator: str = SEPARATOR) -> str:
+def container(project: Project, service: Service, number: int) -> str:
     """Of the container that is the service's `number`, from 1."""
-    return service.get("container_name") or separator.join((project.name, service["name"], str(number)))
+    return service.get("container_name") or project.separator.join(
+        (project.name, service["name"], str(number))
+    )
 
 
 def slug() -> str:
@@ -32,14 +33,14 @@ def slug() -> str:
     return os.urandom(32).hex()
 
 
-def one_off(project: Project, service: Service, slug: str, separator: str = SEPARATOR) -> str:
+def one_off(project: Project, service: Service, slug: str) -> str:
     """Of the container that a `compose run` makes."""
-    return separator.join((project.name, service["name"], "run", slug[:_SLUG_SHOWN]))
+    return project.separator.join((project.name, service["name"], "run", slug[:_SLUG_SHOWN]))
 
 
-def image(project: Project, service: Service, separator: str = SEPARATOR) -> str:
+def image(project: Project, service: Service) -> str:
     """Of the image it runs: the one it names, or the one that is built for it."""
-    return service.get("image") or separator.join((project.name, service["name"]))
+    return service.get("image") or project.separator.join((project.name, service["name"]))
 
 
 def network(project: Project, key: str) -> str:

@@ -84,6 +84,8 @@ class Compose:
         from minirun.compose.language import loading
 
         project = loading.load(self.sources, services, all_resources=self.all_resources)
+        if self.compatibility:
+            project.separator = "_"
         for text in project.warnings:
             self.warn(text)
         return project

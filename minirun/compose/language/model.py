@@ -158,6 +158,9 @@ class Project:
     def __init__(self, name: str, working_dir: str) -> None:
         self.name = name
         self.working_dir = working_dir
+        self.separator = (
+            "-"  # between the parts of a container's or an image's name; `_` with --compatibility
+        )
         self.files: list[str] = []  # absolute, in their order; "-" is standard input
         self.env_files: list[str] = []
         self.environment: dict[str, str] = {}  # what the files were interpolated with

@@ -23,7 +23,6 @@ WEB, DB = DEMO.services["web"], DEMO.services["db"]
 
 def test_names() -> None:
     assert names.container(DEMO, WEB, 2) == "demo-web-2"
-    assert names.container(DEMO, WEB, 2, "_") == "demo_web_2"
     assert names.container(DEMO, DB, 1) == "mine"
     assert names.image(DEMO, WEB) == "busybox"
     assert names.image(DEMO, DB) == "demo-db"

@@ -287,11 +287,14 @@ def in_order(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "Labels": labels(pairs)}
 
 
+LOGGED = re.compile(r'time="[^"]*" level=warning msg="(.*)"$')
 PREFIXES = re.compile(r"^(?:minirun: |Error response from daemon: |Error: )+")
 
 
 def plain(line: str, directory: Path | None = None) -> str:
     """The line without what has to differ: ids, times, where the directory is."""
+    if logged := LOGGED.match(line):
+        line = logged[1].replace('\\"', '"')
     line = PREFIXES.sub("", line.rstrip())
     if directory:
         line = line.replace(str(directory), "<dir>")

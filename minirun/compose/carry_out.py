@@ -29,7 +29,7 @@ from minirun.engine import containers, images, networks, volumes
 from minirun.errors import ConflictError, MinirunError, NotFoundError, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from minirun.compose.actions import Action, Plan
     from minirun.compose.choice import Choice
@@ -102,8 +102,15 @@ def _do(work: Work, action: Action) -> None:
     try:
         _ACTS[action.kind](work, action)
     except (MinirunError, OSError) as error:
-        work.report.failed(resource(action), sentence(error))
+        work.report.failed(resource(action), _failure(action, error))
         raise
+
+
+def _failure(action: Action, error: Exception) -> str:
+    """What the resource's line says; the error itself is the command's last word."""
+    if action.kind == "wait" and action.condition != "service_completed_successfully":
+        return f"dependency {action.service} failed to start"
+    return sentence(error)
 
 
 @contextlib.contextmanager
@@ -195,7 +202,7 @@ def _options(work: Work, action: Action) -> RunOptions:
             action.number,
             config_hash=work.facts.config_hashes[action.service],
             image_id=work.facts.image_ids[action.service],
-            replaces=action.kind == "remake",
+            replaces=action.kind == "remake" and not work.choice.renew_anonymous_volumes,
         )
     )
     options["annotations"][labels.CONFIGURATION] = work.facts.configurations[action.service]
@@ -224,7 +231,7 @@ def _remake(work: Work, action: Action) -> None:
     options = _options(work, action)
     options["name"] = names.coming(old["id"], action.name)
     if not work.choice.renew_anonymous_volumes:
-        options["mounts"] = inherited(options["mounts"], old)
+        options["mounts"] = inherited(options["mounts"], old, _image_volumes(work, action))
     with _told(work, action, "Recreate", "Recreated"):
         record = _make(work, action, options)
         _stop_record(work, action, old)
@@ -233,12 +240,18 @@ def _remake(work: Work, action: Action) -> None:
         work.records[action.service, action.number] = containers.find(work.paths, record["id"])
 
 
-def inherited(wanted: list[MountPoint], old: Record) -> list[MountPoint]:
-    """The mounts with the anonymous volumes of the container before, each at its place."""
+def _image_volumes(work: Work, action: Action) -> list[str]:
+    image = images.store(work.paths).get(work.facts.image_ids[action.service])
+    return list(image.config.get("Volumes") or ())
+
+
+def inherited(wanted: list[MountPoint], old: Record, image_volumes: Iterable[str]) -> list[MountPoint]:
+    """The mounts with the anonymous volumes of the container before, each at its place, if one is wanted there."""
     before = {mount["destination"]: mount for mount in old["mounts"] if mount["anonymous"]}
     named = [mount for mount in wanted if not mount["anonymous"]]
-    taken = {mount["destination"] for mount in named}
-    kept = [mount for place, mount in before.items() if place not in taken]
+    places = {*image_volumes, *(mount["destination"] for mount in wanted if mount["anonymous"])}
+    places -= {mount["destination"] for mount in named}
+    kept = [mount for place, mount in before.items() if place in places]
     new = [mount for mount in wanted if mount["anonymous"] and mount["destination"] not in before]
     return [*named, *kept, *new]
 
@@ -288,8 +301,9 @@ def _stop_record(work: Work, action: Action, record: Record) -> None:
     before_stop = (work.project.services.get(action.service) or {}).get("pre_stop") or []
     if before_stop and containers.is_under_way(record):
         hooks.run(work.paths, record, before_stop, _quiet)
-    remark = containers.stop(work.paths, record, work.choice.timeout_seconds)
-    if remark and work.choice.timeout_seconds != 0:  # nobody has waited
+    given = work.choice.timeout_seconds
+    remark = containers.stop(work.paths, record, given)
+    if remark and (record["options"]["stop_timeout"] if given is None else given) != 0:  # somebody has waited
         work.report.say(remark)
 
 
@@ -320,34 +334,32 @@ def _kill(work: Work, action: Action) -> None:
 
 def _pause(work: Work, action: Action) -> None:
     assert action.container
-    with _told(work, action, "Pausing", "Paused"):
-        containers.pause(work.paths, action.container.record)
+    containers.pause(work.paths, action.container.record)
+    work.report.done(resource(action), "Paused")
 
 
 def _unpause(work: Work, action: Action) -> None:
     assert action.container
-    with _told(work, action, "Unpausing", "Unpaused"):
-        containers.unpause(work.paths, action.container.record)
+    containers.unpause(work.paths, action.container.record)
+    work.report.done(resource(action), "Unpaused")
 
 
 def _wait(work: Work, action: Action) -> None:
     record = work.records[action.service, action.number]
-    done = "Exited" if action.condition == "service_completed_successfully" else "Healthy"
     work.report.working(resource(action), "Waiting")
     try:
         conditions.wait(work.paths, record, action.condition, lambda: work.scheduler.is_stopped)
     except ConflictError as error:
         if not action.required:
-            work.report.warn(
-                resource(action),
-                f'optional dependency "{action.service}" is not running or is unhealthy: {error}',
-            )
+            missing = f'optional dependency "{action.service}" failed to start'
+            work.report.warn(resource(action), f"Skipped: {missing}")
+            work.report.say(f"{missing}: {error.message}")
             return
         completed = action.condition == "service_completed_successfully"
         raise ConflictError(
             error.message if completed else f"dependency failed to start: {error.message}", error.hint
         ) from error
-    work.report.done(resource(action), done)
+    work.report.done(resource(action), conditions.DONE[action.condition])
 
 
 _ACTS: dict[str, Callable[[Work, Action], None]] = {

@@ -33,6 +33,9 @@ WANTED: dict[str, Want] = {
     "service_healthy": "healthy",
     "service_completed_successfully": "exited",
 }
+DONE = {
+    name: "Exited" if want == "exited" else "Healthy" for name, want in WANTED.items()
+}  # what is told then
 
 
 def wait(

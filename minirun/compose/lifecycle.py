@@ -88,9 +88,9 @@ def wait_until_ready(
     Raises ConflictError when that cannot come any more, MinirunError when it has not come in time.
     """
     deadline = time.monotonic() + timeout_seconds if timeout_seconds else float("inf")
+    ending = {name for one in found for name in one.completing}
     for container in found:
-        is_probed = bool(container.record["health"] and container.record["health"]["test"][:1] != ["NONE"])
-        condition = "service_healthy" if is_probed else "service_started"
+        condition = _ready_when(container, ending)
         resource = f"Container {container.name}"
         report.working(resource, "Waiting")
         try:
@@ -100,12 +100,21 @@ def wait_until_ready(
                 f"application not healthy after {timeout_seconds:g}s",
                 f"container {container.name}: {conditions.reason(paths, container.record)}",
             ) from None
-        except ConflictError:
-            report.failed(resource, "Error")
+        except ConflictError as error:
+            report.failed(resource, error.message)
             raise
-        report.done(resource, "Healthy")
+        report.done(resource, conditions.DONE[condition])
     for container in found:
-        conditions.require_up(paths, container.record)
+        if container.service not in ending:
+            conditions.require_up(paths, container.record)
+
+
+def _ready_when(container: Container, ending: set[str]) -> str:
+    """The condition that `--wait` waits for; `ending` are services whose end others wait for."""
+    if container.service in ending:
+        return "service_completed_successfully"
+    health = container.record["health"]
+    return "service_healthy" if health and health["test"][:1] != ["NONE"] else "service_started"
 
 
 # ---- containers that are there --------------------------------------------------------------------------------------

@@ -81,6 +81,12 @@ class Container:
         """The services it was made to come after."""
         return [one.split(":")[0] for one in self.labels.get(labels.DEPENDS_ON, "").split(",") if one]
 
+    @property
+    def completing(self) -> list[str]:
+        """The services whose end it was made to wait for."""
+        listed = self.labels.get(labels.DEPENDS_ON, "").split(",")
+        return [one.split(":")[0] for one in listed if ":service_completed_successfully:" in one]
+
 
 class Observed:
     """The containers, networks and volumes of one project; volumes and networks by the name they have here."""

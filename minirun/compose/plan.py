@@ -203,9 +203,8 @@ class _Up:
             self._plan_container(service, one, reasons[one.id])
             for one in sorted(kept, key=lambda one: one.number)
         ]
-        taken = {one.number for one in kept}
-        free = (number for number in range(1, len(taken) + self.scale(service) + 1) if number not in taken)
-        for number in [next(free) for _ in range(self.scale(service) - len(kept))]:
+        highest = max((one.number for one in found), default=0)
+        for number in range(highest + 1, highest + 1 + self.scale(service) - len(kept)):
             self.made[name].append(self._create(service, number))
 
     def _without_leftovers(self, name: str) -> list[Container]:

@@ -105,9 +105,9 @@ def down(project: Project | None, name: str, there: Observed, wish: Down) -> Pla
 
 def orphans_remark(found: Iterable[Container]) -> str:
     """Compose's words for containers whose service is not in the file."""
-    listed = " ".join(container.name for container in found)
+    listed = ", ".join(container.name for container in found)
     return (
-        f"Found orphan containers ([{listed}]) for this project. If you removed or renamed this service in your "
+        f"Found orphan containers ({listed}) for this project. If you removed or renamed this service in your "
         "compose file, you can run this command with the --remove-orphans flag to clean it up."
     )
 

@@ -204,11 +204,11 @@ TABLE: list[tuple[str, Project, Observed, dict[str, Any], list[str]]] = [
         ["remove p-web-1", "remove p-web-2"],
     ),
     (
-        "gaps are filled",
+        "gaps stay",
         project({"web": service(scale=3)}),
         there("web-1", "web-3"),
         {},
-        ["create p-web-2", "start p-web-2 < create p-web-2"],
+        ["create p-web-4", "start p-web-4 < create p-web-4"],
     ),
     (
         "the file's scale",
@@ -571,7 +571,7 @@ def test_a_range_of_ports_is_enough_for_as_many() -> None:
 
 def test_orphans_are_told() -> None:
     made = planned(project(WEB), there("web-1", "old-1"))
-    assert "Found orphan containers ([p-old-1]) for this project." in made.warnings[0]
+    assert "Found orphan containers (p-old-1) for this project." in made.warnings[0]
 
 
 def test_a_network_of_somebody_else_is_told() -> None:

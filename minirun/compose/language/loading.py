@@ -18,6 +18,7 @@ Next discovery.py
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,7 +100,7 @@ def _load(sources: Sources, services: Sequence[str], flags: Flags) -> Project:
     )
     project = _project(canonical.make(merged, where), where)
     project.files = files
-    project.env_files = found.env_files
+    project.env_files = [path for path in found.env_files if path != os.path.join(found.directory, ".env")]
     project.environment = {**found.environment, **reader.values}
     project.warnings = [*found.warnings, *reader.warnings]
     profiles.apply(project, found.profiles)

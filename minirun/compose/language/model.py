@@ -162,7 +162,7 @@ class Project:
             "-"  # between the parts of a container's or an image's name; `_` with --compatibility
         )
         self.files: list[str] = []  # absolute, in their order; "-" is standard input
-        self.env_files: list[str] = []
+        self.env_files: list[str] = []  # that were named: not the project's .env
         self.environment: dict[str, str] = {}  # what the files were interpolated with
         self.profiles: list[str] = []  # that are on
         self.services: dict[str, Service] = {}  # that are on

@@ -158,7 +158,7 @@ def health(check: Healthcheck) -> HealthSettings | None:
     if check.get("disable") or test[:1] == ["NONE"]:
         return policies.health(disable=True)
     return policies.health(
-        command=(test[1] if test[0] == "CMD-SHELL" else test[1:]) if test else None,
+        command=" ".join(test[1:]) if test[:1] == ["CMD-SHELL"] else test[1:] or None,
         interval=check.get("interval", ""),
         timeout=check.get("timeout", ""),
         start_period=check.get("start_period", ""),

@@ -203,6 +203,7 @@ def test_a_health_check_with_all_its_times() -> None:
 
 
 def test_a_health_check_without_a_test_keeps_the_images() -> None:
+    assert options(healthcheck={"test": ["CMD-SHELL"], "retries": 2})["health"]["test"] == []
     assert options(healthcheck={"interval": "1s"})["health"]["test"] == []
     assert options()["health"] is None
 

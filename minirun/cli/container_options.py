@@ -65,6 +65,7 @@ _OPTIONS = (
     click.option(
         "--device-cgroup-rule", multiple=True, help="What may be done with devices: 'c MAJOR:MINOR rwm'."
     ),
+    click.option("--cgroup-parent", default="", help="Group above its own: /PATH that is there, or NAME."),
     click.option("--ulimit", multiple=True, help="NAME=SOFT[:HARD], as nofile=1024."),
     click.option(
         "--sysctl",
@@ -120,6 +121,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "sysctls": run_options.sysctls(words["sysctl"]),
             "devices": _devices(words["device"]),
             "device_cgroup_rules": list(words["device_cgroup_rule"]),
+            "cgroup_parent": words["cgroup_parent"],
             "cap_add": list(words["cap_add"]),
             "cap_drop": list(words["cap_drop"]),
             "privileged": words["privileged"],

@@ -29,7 +29,7 @@ def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -
     record = containers.find(session, container)
     if not records.is_up(record):
         raise ConflictError(f"Container {record['id']} is not running")
-    pids = set(cgroup_processes.pids(f"/minirun/{record['id']}"))
+    pids = set(cgroup_processes.pids(records.cgroup(record)))
     for line in format.table(list(rows(ps(ps_options or ("-ef",)), pids))):
         say(line)
 

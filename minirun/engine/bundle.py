@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 
 from minirun import files
-from minirun.engine import etc, host_devices, sandbox, users, volumes
+from minirun.engine import etc, host_devices, records, sandbox, users, volumes
 from minirun.engine.options import mounts
 from minirun.errors import UnsupportedError
 from minirun.linux import inroot, seccomp
@@ -96,7 +96,7 @@ def _linux(record: Record, network: str) -> Linux:
     nodes, rules = host_devices.of_options(record["options"])
     made: Linux = {
         "namespaces": spec.default_namespaces(network),
-        "cgroupsPath": f"/minirun/{record['id']}",
+        "cgroupsPath": records.cgroup(record),
         "resources": {
             **record["options"]["resources"],
             "unified": record["options"]["cgroup_conf"],

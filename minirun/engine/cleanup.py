@@ -13,7 +13,7 @@ import os
 from minirun.engine import records, sandbox, volumes
 from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound
 from minirun.files import names_in, remove_tree
-from minirun.linux import cgroup_files, cgroup_processes, cgroups, syscalls, trace
+from minirun.linux import cgroup_processes, cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
 from minirun.runtime import state
 
@@ -35,7 +35,7 @@ def release(paths: Paths, record: Record) -> None:
     container_id = record["id"]
     trace.step("cleanup", "what only a running container needs is given back", stops=False)
     try:
-        _release_processes(paths, container_id)
+        _release_processes(paths, record)
     finally:
         if sandbox.has_own(record):
             from minirun.network import bridge
@@ -49,14 +49,14 @@ def load_for(record: Record) -> None:
         from minirun.network import bridge  # noqa: F401
 
 
-def _release_processes(paths: Paths, container_id: str) -> None:
+def _release_processes(paths: Paths, record: Record) -> None:
     # here, not above: it brings all that init needs, and most who look find nothing to put away
     from minirun.runtime import container
 
     try:
-        container.remove(paths.state, state.read(paths.state, container_id))
+        container.remove(paths.state, state.read(paths.state, record["id"]))
     except NotFoundError:  # killed while it was put away: the cgroup may be there
-        cgroup, owner = f"{cgroup_files.PARENT}/{container_id}", paths.run(container_id)
+        cgroup, owner = records.cgroup(record), paths.run(record["id"])
         if cgroups.owner_of(cgroup) == owner:
             cgroup_processes.kill(cgroup)
         cgroups.delete_own(cgroup, owner)

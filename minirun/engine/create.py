@@ -46,6 +46,7 @@ def prepare(
     run_options.check(options)
     # A limit that this kernel cannot set, or a network that is not there, is found before an image is pulled.
     cgroup_controllers.require(limits.files(options["resources"], options["cgroup_conf"]))
+    limits.require_parent(options["cgroup_parent"])
     network, shared = sandbox.resolve(paths, options), _shared_namespaces(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")

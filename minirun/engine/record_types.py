@@ -122,6 +122,7 @@ class RunOptions(TypedDict):
     extra_hosts: list[list[str]]  # [name, address or "host-gateway"]
     resources: dict[str, Any]  # as config.json's linux.resources
     cgroup_conf: dict[str, str]  # --cgroup-conf: {"memory.high": "64M"}
+    cgroup_parent: str  # the group above the container's: "/team", or "team" for one below minirun's
     shm_size: int  # bytes of /dev/shm; 0: the default
     oom_score_adj: int  # -1000 to 1000
     rlimits: list[Rlimit]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record, RunState
     from minirun.paths import Paths
 
-VERSION = 6  # of container.json's format; older_records.py reads those before
+VERSION = 7  # of container.json's format; older_records.py reads those before
+_CGROUPS = "/minirun"  # cgroup_files.PARENT
 _START = "start.lock"
 _NEW, GONE = ".new-", ".gone-"  # before the name of a directory that is being made, or deleted
 
@@ -61,6 +62,17 @@ def is_probed(record: Record) -> bool:
     """Whether it has a health check: its own or the image's, and not switched off."""
     settings = record["health"]
     return bool(settings and settings["test"] and settings["test"][0] != "NONE")
+
+
+def cgroup(record: Record) -> str:
+    """The container's control group, below the cgroup2 mount.
+
+    >>> cgroup({"id": "4f5e", "options": {"cgroup_parent": "/machine.slice"}})
+    '/machine.slice/4f5e'
+    """
+    parent = record["options"]["cgroup_parent"]
+    above = parent if parent.startswith("/") else f"{_CGROUPS}/{parent}"
+    return f"{above.rstrip('/')}/{record['id']}"
 
 
 def path(paths: Paths, container_id: str) -> str:

@@ -59,7 +59,7 @@ def update(
         cgroup_controllers.require(changed)
         options = {**options, "resources": wanted, "cgroup_conf": conf}
         options["restart"] = restart or options["restart"]
-        group = f"/minirun/{record['id']}" if records.is_up(record) else ""
+        group = records.cgroup(record) if records.is_up(record) else ""
         if group:
             _require_group(record, group, changed)
         with _written(group, changed):

@@ -16,8 +16,8 @@ from __future__ import annotations
 import os
 import stat
 
-from minirun.errors import UnsupportedError, UsageError
-from minirun.linux import cgroup_limits
+from minirun.errors import NotFoundError, UnsupportedError, UsageError
+from minirun.linux import cgroup_files, cgroup_limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -346,3 +346,9 @@ def _cpu_config(cpu: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(device: Mapping[str, int], key: str) -> dict[str, Any]:
     return {"Path": device_path(device["major"], device["minor"]), key.capitalize(): device[key]}
+
+
+def require_parent(path: str) -> None:
+    """A group that is named from the root is somebody's, and has to be there.  Raises NotFoundError."""
+    if path.startswith("/") and not os.path.isdir(where := cgroup_files.directory(path)):
+        raise NotFoundError(f"--cgroup-parent {path}: there is no such cgroup", f"mkdir {where}")

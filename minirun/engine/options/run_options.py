@@ -73,6 +73,7 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
         "extra_hosts": [],
         "resources": {},
         "cgroup_conf": {},
+        "cgroup_parent": "",
         "shm_size": 0,
         "oom_score_adj": 0,
         "rlimits": [],
@@ -206,6 +207,8 @@ def check(options: RunOptions) -> None:
         raise UsageError(f"invalid size {options['shm_size']} for /dev/shm", "bytes; 0 is the default")
     if options["seccomp"] and "defaultAction" not in options["seccomp"]:
         raise UsageError("the seccomp profile has no defaultAction")
+    if options["cgroup_parent"]:
+        _check_cgroup_parent(options["cgroup_parent"])
     if options["namespaces"]:
         from minirun.engine.options import namespaces
 
@@ -257,6 +260,15 @@ def check_name(name: str) -> None:
             f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
             "two letters or more, and a sign is not the first",
         )
+
+
+def _check_cgroup_parent(path: str) -> None:
+    if ":" in path or {"..", "."} & set(path.split("/")) or not path.isprintable():
+        raise UsageError(
+            f'invalid --cgroup-parent: "{path}"', "a path below the cgroup mount: /team, or team"
+        )
+    if path.endswith(".slice") and not path.startswith("/"):
+        raise UsageError(f'invalid --cgroup-parent: "{path}"', f"give its path, as in /{path}")
 
 
 def _check_sysctl(name: str, shared: Mapping[str, str]) -> None:

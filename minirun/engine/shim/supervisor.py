@@ -112,7 +112,7 @@ class Supervisor:
 
     def _watches(self) -> list[Part]:
         """What looks after the program while it runs."""
-        self.oom = OomWatch(f"/minirun/{self.id}", self._out_of_memory)
+        self.oom = OomWatch(records.cgroup(self.record), self._out_of_memory)
         self.oom.look()
         self.health = self._health()
         return [self.oom, self.health] if self.health else [self.oom]

@@ -173,7 +173,7 @@ def _host_config(record: Record) -> Facts:
         "Annotations": options["annotations"],
         "CapAdd": options["cap_add"] or None,
         "CapDrop": options["cap_drop"] or None,
-        "CgroupParent": "",
+        "CgroupParent": options["cgroup_parent"],
         "CgroupnsMode": record["namespaces"].get("cgroup", "private"),
         "DeviceCgroupRules": options["device_cgroup_rules"] or None,
         "DeviceRequests": None,

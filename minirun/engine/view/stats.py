@@ -36,7 +36,7 @@ class Sample:
 
     def __init__(self, record: Record) -> None:
         self.at = time.monotonic()
-        group = f"/minirun/{record['id']}"
+        group = records.cgroup(record)
         cpu = _keyed(group, "cpu.stat")
         self.cpu_usec = cpu.get("usage_usec")
         self.periods, self.throttled = cpu.get("nr_periods", 0), cpu.get("nr_throttled", 0)

@@ -13,7 +13,7 @@ import itertools
 
 import click
 
-from minirun.cli import limit_options, namespace_options, network_options, policy_options
+from minirun.cli import limit_options, namespace_options, network_options, policy_options, refused_options
 from minirun.engine.options import logging, mounts, run_options, shape
 from minirun.errors import UsageError
 
@@ -77,6 +77,7 @@ _OPTIONS = (
     click.option("--log-driver", default="", help="json-file, local, or none: what is printed is not kept."),
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
     click.option("--pull", type=click.Choice(shape.PULL), default="missing", help="When to pull."),
+    refused_options.of_run,
     click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8."),
 )
 

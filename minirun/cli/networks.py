@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minirun.cli import filters, format, pruning, stopping, units
+from minirun.cli import filters, format, pruning, refused_options, stopping, units
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
 from minirun.engine import containers, network_repair, networks, prune
@@ -185,6 +185,7 @@ def prune_command(session: Session, force: bool, words: tuple[str, ...]) -> None
 
 
 @click.command("connect")
+@refused_options.of_connect
 @click.option("--alias", multiple=True, help="One more name on this network.")
 @click.option("--ip", help="IPv4 address: 172.20.0.7.")
 @click.option("--ip6", help="IPv6 address.")

@@ -62,7 +62,7 @@ def _check_binding(text: str) -> None:
 
 def mtu(network: Network) -> int:
     """Bytes; 0: the kernel's own choice."""
-    return int(network["options"].get(_MTU, "0"))
+    return int(network.get("options", {}).get(_MTU, "0"))
 
 
 def is_mixed(network: Network) -> bool:
@@ -76,10 +76,10 @@ def masquerades(network: Network) -> bool:
 
 
 def _truth(network: Network, key: str) -> bool:
-    return _TRUTHS[network["options"].get(key, "true").lower()]
+    return _TRUTHS[network.get("options", {}).get(key, "true").lower()]
 
 
 def host_binding(network: Network) -> str:
     """The host's address for ports that were published without one; "": all of them."""
-    text = network["options"].get(_BINDING, "")
+    text = network.get("options", {}).get(_BINDING, "")
     return "" if text == "0.0.0.0" else text

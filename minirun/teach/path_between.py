@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from minirun.engine.diagnose import inventory, lookup, routes
 from minirun.engine.view import host
-from minirun.network import ledger
+from minirun.network import driver_options, ledger
 from minirun.teach import path_checks, path_in, path_out
 from minirun.teach.path_checks import FAIL, NONE, OK, Hop
 from minirun.teach.path_in import Attempt
@@ -139,20 +139,26 @@ def called(other: Record, text: str) -> str:
 
 
 def shared(ours: list[NetworkEndpoint], theirs: list[NetworkEndpoint]) -> list[Common]:
-    """The networks that two are on, those with names first."""
+    """The networks that two are on, those with names first; those last that keep their containers apart."""
     found = [
         (network, mine, endpoint)
         for network, mine in ours
         for other, endpoint in theirs
         if other["name"] == network["name"]
     ]
-    return sorted(found, key=lambda one: one[0]["name"] == ledger.DEFAULT)
+    return sorted(
+        found, key=lambda one: (not driver_options.is_mixed(one[0]), one[0]["name"] == ledger.DEFAULT)
+    )
 
 
 def network_hop(names: tuple[str, str], ours: list[NetworkEndpoint], theirs: list[NetworkEndpoint]) -> Hop:
     """Whether two containers have a network in common; `names` are theirs."""
     if common := shared(ours, theirs):
-        return Hop("network", OK, f"{' and '.join(names)} are on {common[0][0]['name']}")
+        name = common[0][0]["name"]
+        if not driver_options.is_mixed(common[0][0]):
+            found = f"{' and '.join(names)} are on {name}, which keeps its containers apart: enable_icc=false"
+            return Hop("network", FAIL, found, "put them on another network as well")
+        return Hop("network", OK, f"{' and '.join(names)} are on {name}")
     lists = [", ".join(network["name"] for network, _ in own) for own in (ours, theirs)]
     found = f"no network in common: {names[0]} is on {lists[0]}, {names[1]} on {lists[1]}"
     return Hop("network", FAIL, found, f"minirun network connect {' '.join(_joining(names, ours, theirs))}")

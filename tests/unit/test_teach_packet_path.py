@@ -445,6 +445,15 @@ def test_a_common_network_is_rather_one_with_names():
     assert path_between.network_hop(("app", "db"), ours, theirs).status == OK
 
 
+def test_a_network_that_keeps_its_containers_apart_is_none_in_common():
+    apart = {"com.docker.network.bridge.enable_icc": "false"}
+    ours, theirs = [place("lab", "172.18", "172.18.0.2")], [place("lab", "172.18", "172.18.0.3")]
+    for network_, _ in (*ours, *theirs):
+        network_["options"] = apart
+    hop = path_between.network_hop(("app", "db"), ours, theirs)
+    assert (hop.status, "keeps its containers apart" in hop.found) == (FAIL, True)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "advice"),
     [

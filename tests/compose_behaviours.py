@@ -326,12 +326,12 @@ CASES: dict[str, Case] = {
     "top": Case(TWO, ["up -d", "top web", "top"]),
     "logs": Case(
         """services:
-  web: {image: busybox, command: "sh -c 'echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three'"}
+  web: {image: busybox, command: "sh -c 'echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three; sleep 3'"}
   database: {image: busybox, command: "true"}
 """,
         [
             "up -d",
-            "sh -c 'sleep 1'",
+            "sh -c 'sleep 4'",
             "logs web",
             "logs --tail 1 web",
             "logs --no-log-prefix web",
@@ -344,7 +344,7 @@ CASES: dict[str, Case] = {
     "wait for the end": Case(
         f"""{BOX}services:
   db: {{<<: *box}}
-  job: {{image: busybox, command: "sh -c 'sleep 1; exit 6'"}}
+  job: {{image: busybox, command: "sh -c 'sleep 3; exit 6'"}}
 """,
         ["up -d", "wait job", "up -d", "wait --down-project job"],
     ),
@@ -416,12 +416,11 @@ networks:
         [
             "up -d",
             "exec web cat /word",
-            "build -q",
+            "build",
             "sh -c 'sed -i s/hello/bye/ compose.yaml'",
             "up -d",
             "up -d --build",
             "exec web cat /word",
-            "images --format '{{.Repository}}'",
             "down --rmi local",
             "docker images -q p-web",
         ],

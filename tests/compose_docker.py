@@ -226,7 +226,7 @@ def there(side: Side) -> Iterator[str]:
         yield f"  network mode {host['NetworkMode']}"
         yield from sorted(f"  mount {mount_text(mount)}" for mount in fact["Mounts"])
         yield from sorted(f"  {line}" for line in networks_of(fact))
-        yield from sorted(f"  port {port} {ends}" for port, ends in host["PortBindings"].items())
+        yield from sorted(f"  port {port} {ends}" for port, ends in (host["PortBindings"] or {}).items())
     for kind in ("network", "volume"):
         for fact in side.named(kind):
             yield f"{kind} {fact['Name']} {fact['Driver']} {fact.get('Options') or {}}"
@@ -268,7 +268,9 @@ def news(text: str, directory: Path) -> list[str]:
 
 
 # Docker's classic builder and its reproach, and what `minirun build` tells of its steps
-BUILDERS = re.compile(r"Sending build context |Step \d|( --->|#\d+ )|Successfully |.* msg=.buildx |\s*$")
+BUILDERS = re.compile(
+    r"Sending build context |Step \d|( --->|#\d+ )|Successfully |Removing intermediate |.* msg=.buildx |\s*$"
+)
 
 
 def settled(line: str) -> str:
@@ -303,4 +305,5 @@ def plain(line: str, directory: Path | None = None) -> str:
     line = re.sub(r"\b20\d\d-\d\d-\d\d[T ][\d:.]+( \+0000 UTC|Z)?", "<time>", line)
     line = re.sub(r"^(\w+ +\d+ +root) .* \? ", r"\1 <process> ? ", line)
     line = re.sub(r"Less than a second|About a minute|\b\d+ seconds?", "<seconds>", line)
+    line = re.sub(r"\b\d[\d.]*[kMG]B\b|(?<=\"Size\": )\d+", "<size>", line)
     return re.sub(r" {2,}", "  ", line)

@@ -153,5 +153,10 @@ def _images(project: Project | None, found: Sequence[Container], wish: Down) -> 
     services = [*project.services.values(), *project.disabled.values()]
     chosen = [one for one in services if not wish.services or one["name"] in wish.services]
     return sorted(
-        {names.image(project, one) for one in chosen if wish.images == "all" or not one.get("image")}
+        {tagged(names.image(project, one)) for one in chosen if wish.images == "all" or not one.get("image")}
     )
+
+
+def tagged(image: str) -> str:
+    """The name with the tag that it means."""
+    return image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"

@@ -15,7 +15,31 @@ from tests.compose_behaviours import CASES
 from tests.compose_docker import Seen, Side
 from tests.support import CHECKOUT, Minirun
 
-DIFFERENCES: dict[str, str] = {}
+WORDS = "the same refusal in other words"
+ENDED = "a container that has ended already is not told to be stopped"
+THERE = "what runs already is not waited for"
+UNUSED = "a volume that none of the chosen services has is not made"
+FAILED = "what went wrong has a line of its own, too"
+CONTENT = "a secret or a config with another content is a change: the container is made anew"
+
+DIFFERENCES: dict[str, str] = {
+    **dict.fromkeys(("exit code from", "abort on failure", "wait for the end", "ls"), ENDED),
+    **dict.fromkeys(("a healthy dependency", "a completed dependency"), THERE),
+    **dict.fromkeys(("up without dependencies", "run without dependencies"), UNUSED),
+    **dict.fromkeys(("a hook that fails", "wait for one that is unhealthy"), FAILED),
+    **dict.fromkeys(("secrets", "configs"), CONTENT),
+    **dict.fromkeys(("no such service", "scale with a container name", "cp"), WORDS),
+    "down of one service": "the network of services that stay is left without a word",
+    "orphans at down": "orphans are told of, for it is they that keep the network",
+    "a changed network": "its containers are made anew: Docker Compose connects them again, without their names",
+    "ctrl-c": "what a container says while it stops is shown",
+    "a grace that is over": "minirun says why it took so long: PID 1 had no handler",
+    "pause": "one that is paused is not paused again, and that is no failure",
+    "a secret that is not there": "it is missed before anything is made",
+    "an image that is not there": "it is missed before anything is made",
+    "exec": "the exit code of a program that is not there is 127, as with `run`",
+    "dry run": "each line says that it is a dry run",
+}
 
 Outcome = tuple[list[Seen], list[str]]
 

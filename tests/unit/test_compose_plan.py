@@ -634,7 +634,9 @@ def test_down_takes_volumes_when_it_is_told_to(volumes: bool, external: bool, go
     assert ("remove volume p_data < remove p-db-1" in made) == gone
 
 
-@pytest.mark.parametrize(("images", "gone"), [("", []), ("local", ["p-app"]), ("all", ["busybox", "p-app"])])
+@pytest.mark.parametrize(
+    ("images", "gone"), [("", []), ("local", ["p-app:latest"]), ("all", ["busybox:latest", "p-app:latest"])]
+)
 def test_down_takes_images_when_it_is_told_to(images: str, gone: list[str]) -> None:
     wanted = project({"web": service(), "app": {"build": {"context": "."}}})
     made = plan_down.down(wanted, "p", there(), plan_down.Down(images=images))

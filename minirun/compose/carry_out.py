@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from minirun import jsontext
 from minirun.compose import (
     conditions,
     dry_run,
@@ -280,9 +281,16 @@ def _start(work: Work, action: Action) -> None:
 def _start_record(work: Work, action: Action) -> None:
     record = work.records[action.service, action.number]
     containers.start(work.paths, record, spawn=work.spawn).close()
-    after_start = (work.project.services.get(action.service) or {}).get("post_start") or []
-    if after_start:
+    if after_start := _hooks(work, action, record, "post_start"):
         hooks.run(work.paths, record, after_start, _quiet)
+
+
+def _hooks(work: Work, action: Action, record: Record, key: str) -> list[dict[str, Any]]:
+    """What the file says, or where none was read, what the container was made with."""
+    service: Any = work.project.services.get(action.service)
+    if service is None:
+        service = jsontext.loads(labels.configuration(record) or "{}")
+    return service.get(key) or []
 
 
 def _quiet(_stream: str, _data: bytes) -> None:
@@ -298,7 +306,7 @@ def _stop(work: Work, action: Action) -> None:
 
 
 def _stop_record(work: Work, action: Action, record: Record) -> None:
-    before_stop = (work.project.services.get(action.service) or {}).get("pre_stop") or []
+    before_stop = _hooks(work, action, record, "pre_stop")
     if before_stop and containers.is_under_way(record):
         hooks.run(work.paths, record, before_stop, _quiet)
     given = work.choice.timeout_seconds

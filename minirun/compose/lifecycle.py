@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from minirun.compose import (
     carry_out,
     conditions,
-    facts,
     images,
     names,
     observed,
@@ -47,6 +46,8 @@ def up(
     paths: Paths, project: Project, choice: Choice, report: Report, spawn: Spawn | None = None
 ) -> list[Container]:
     """Make it so; returns the containers of the services that were chosen.  `choice.start` false: only make them."""
+    from minirun.compose import facts  # YAML comes with it, and those below have no use for that
+
     services = order.selected(project, choice.services, dependencies=choice.dependencies)
     _require_possible(project, services, report)
     with project_lock.held(paths, project.name, report):
@@ -71,6 +72,8 @@ def _require_possible(project: Project, services: Iterable[str], report: Report)
 
 def planned(paths: Paths, project: Project, choice: Choice) -> Plan:
     """What `up` would do now, with the images that are here; nothing is changed."""
+    from minirun.compose import facts
+
     services = order.selected(project, choice.services, dependencies=choice.dependencies)
     there = observed.look(paths, project.name)
     return plan.up(project, there, facts.gather(paths, project, services), choice)

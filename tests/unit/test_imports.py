@@ -64,7 +64,9 @@ def test_those_who_ask_a_shim_do_not_load_the_runtime(place: str):
     assert not names & {"minirun.runtime.container", "minirun.runtime.init"}
 
 
-@pytest.mark.parametrize("place", ["ps:ps_command", "ls:ls_command", "logs:logs_command"])
+@pytest.mark.parametrize(
+    "place", ["ps:ps_command", "ls:ls_command", "logs:logs_command", "stopping:stop_command"]
+)
 def test_looking_at_a_project_reads_no_yaml(place: str):
     program = "from minirun.cli import main, commands, command_table\nfrom minirun.cli.compose import group\n"
     names = loaded(f"{program}command_table.load('minirun.cli.compose.{place}')")

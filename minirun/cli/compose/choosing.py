@@ -5,8 +5,6 @@ See  compose/observed.py
 
 from __future__ import annotations
 
-import click
-
 from minirun.compose import observed
 from minirun.errors import NotFoundError
 
@@ -16,23 +14,6 @@ if TYPE_CHECKING:
 
     from minirun.cli.compose.group import Compose
     from minirun.compose.observed import Container
-
-
-class Spelled(click.Command):
-    """Knows Go's way to turn off what is on by itself: `--orphans=false`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [self._spelled(word) for word in args])
-
-    def _spelled(self, word: str) -> str:
-        name, equals, value = word.partition("=")
-        if not equals or value not in ("true", "false"):
-            return word
-        for param in self.params:
-            if isinstance(param, click.Option) and param.is_flag and name in param.opts:
-                off = param.secondary_opts[:1] or [word]
-                return name if value == "true" else off[0]
-        return word
 
 
 def containers(compose: Compose, services: Sequence[str], *, one_off: bool = False) -> list[Container]:

@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from minirun.cli.compose import choosing
 from minirun.cli.printing import say
 from minirun.compose import observed, order
 from minirun.compose.choice import Choice
@@ -182,10 +183,12 @@ def scale(project: Project, words: Iterable[str]) -> dict[str, int]:
 def project(compose: Compose, services: Sequence[str], *, needed: bool = True) -> tuple[str, Project | None]:
     """Its name, and what the files say of it: nothing where -p alone says which it is.
 
-    Not `needed`: the files are read only if `services` have to be compared with them.
+    Not `needed`: the files are read only for a service that has no container, to see whether there is such a one.
     """
-    if not needed and not services:
-        return compose.name(), None
+    if not needed:
+        name = compose.name()
+        choosing.require_services(compose, services, observed.containers_of(compose.session, name))
+        return name, None
     found = compose.load_if_asked(services)
     require_services(found, services)
     return (found.name if found else compose.name()), found

@@ -45,7 +45,7 @@ def start_command(compose: Compose, wait: bool, wait_timeout: int, services: tup
 @click.pass_obj
 def stop_command(compose: Compose, timeout: int | None, services: tuple[str, ...]) -> None:
     """Stop what runs; `start` has it run again."""
-    name, project = options.project(compose, services)
+    name, project = options.project(compose, services, needed=False)
     with options.report(compose, "stop") as report:
         lifecycle.stop(compose.session, name, services, report, timeout, project)
 

@@ -48,4 +48,7 @@ class ComposeError(MinirunError):
 
     def __init__(self, problems: Iterable[Problem], hint: str = "") -> None:
         self.problems = list(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems), hint)
+        lines = [str(problem) for problem in self.problems]
+        if len(lines) > 1:
+            lines.insert(0, f"{len(lines)} things are wrong in the compose files:")
+        super().__init__("\n".join(lines), hint)

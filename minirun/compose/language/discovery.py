@@ -271,7 +271,7 @@ def _names_in(path: str, sources: Sources) -> list[str]:
 def _names_in_yaml(text: str, path: str) -> list[str]:
     from minirun.compose.language import yaml_nodes
 
-    trees = [tree.value for tree in yaml_nodes.read(text, path) if isinstance(tree.value, dict)]
+    trees = [tree.value for tree in yaml_nodes.read(text, shown(path)) if isinstance(tree.value, dict)]
     names = [tree["name"].value for tree in trees if "name" in tree]
     return [name for name in names if isinstance(name, str) and name]
 
@@ -286,6 +286,14 @@ def _filled_in(word: str, sources: Sources) -> str:
         return substitute(word, found.environment.get, lambda name: warn_unset(found.warnings, name))
     except Unfit as error:
         raise UsageError(f"name: {error}", error.hint) from None
+
+
+def shown(path: str) -> str:
+    """A path as a person would write it."""
+    if path == STDIN:
+        return "<stdin>"
+    relative = os.path.relpath(path)
+    return path if relative.startswith("../") else relative
 
 
 def read(path: str) -> str:

@@ -36,7 +36,7 @@ from minirun.compose.language import (
 from minirun.compose.language.discovery import Sources as Sources
 from minirun.compose.language.model import Project
 from minirun.compose.language.problems import ComposeError, Problem
-from minirun.compose.language.reading import Reader, shown
+from minirun.compose.language.reading import Reader
 from minirun.compose.language.yaml_nodes import Node
 
 
@@ -79,16 +79,11 @@ def _load(sources: Sources, services: Sequence[str], flags: Flags) -> Project:
     files = discovery.files(sources)
     found = discovery.look(sources)
     name = found.environment["COMPOSE_PROJECT_NAME"] = discovery.name(sources)
-    reader = Reader(
-        found.environment,
-        interpolate=flags.interpolate,
-        resolve_paths=flags.resolve_paths,
-        stdin=sources.stdin,
-    )
+    reader = Reader(found.environment, flags.interpolate, flags.resolve_paths, sources.stdin)
     merged = tree(files, found.directory, reader)
     merging.settle(merged)
     if not merged.value and not reader.problems:
-        raise ComposeError([Problem("empty compose file", file=shown(files[0]))])
+        raise ComposeError([Problem("empty compose file", file=discovery.shown(files[0]))])
     _raise(reader.problems + checking.check(merged, lenient=not flags.interpolate))
     where = canonical.Where(
         name,
@@ -105,13 +100,18 @@ def _load(sources: Sources, services: Sequence[str], flags: Flags) -> Project:
     project.warnings = [*found.warnings, *reader.warnings]
     profiles.apply(project, found.profiles)
     profiles.enable(project, services)
+    _finish(project, merged, flags)
+    return project
+
+
+def _finish(project: Project, merged: Node, flags: Flags) -> None:
+    """What depends on which services are on."""
     if flags.check_consistency:
         _raise(consistency.check(project, merged))
     if flags.resolve_environment:
         env_files.resolve(project, merged)
     if not flags.all_resources:
         profiles.drop_unused(project)
-    return project
 
 
 def tree(files: Sequence[str], directory: str, reader: Reader, including: Sequence[str] = ()) -> Node:

@@ -5,7 +5,6 @@ Next extends.py
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from minirun.compose.language import discovery, interpolation, keys, paths, yaml_nodes
@@ -23,7 +22,6 @@ class Reader:
     def __init__(
         self,
         environment: Mapping[str, str],
-        *,
         interpolate: bool = True,
         resolve_paths: bool = True,
         stdin: str = "",
@@ -40,7 +38,7 @@ class Reader:
         self.trees: dict[str, list[Node]] = {}  # of files that are extended, by their paths
 
     def with_environment(self, environment: Mapping[str, str]) -> Reader:
-        other = Reader(environment, interpolate=self.interpolate, resolve_paths=True)
+        other = Reader(environment, self.interpolate)
         other.problems = self.problems
         other.warnings = self.warnings
         other.values = self.values
@@ -50,7 +48,9 @@ class Reader:
         """The documents of a file; relative paths in them are those of `directory`.  What is wrong is a problem."""
         text = self.stdin if path == discovery.STDIN else discovery.read(path)
         try:
-            documents = [tree for tree in yaml_nodes.read(text, shown(path)) if tree.value is not None]
+            documents = [
+                tree for tree in yaml_nodes.read(text, discovery.shown(path)) if tree.value is not None
+            ]
         except ComposeError as error:
             self.problems += error.problems
             return []
@@ -83,11 +83,3 @@ class Reader:
 
     def warn_unset(self, name: str) -> None:
         discovery.warn_unset(self.warnings, name)
-
-
-def shown(path: str) -> str:
-    """A path as a person would write it."""
-    if path == discovery.STDIN:
-        return "<stdin>"
-    relative = os.path.relpath(path)
-    return path if relative.startswith("../") else relative

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from minirun.compose import labels, names, order
 from minirun.compose.actions import Action, Plan, on
 from minirun.compose.differences import differences
-from minirun.compose.plan_down import orphans_remark
+from minirun.compose.plan_down import orphans, orphans_remark
 from minirun.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
@@ -375,16 +375,6 @@ class _Up:
                 )
             )
         return found
-
-
-def orphans(there: Observed, services: Iterable[str]) -> list[Container]:
-    """Containers whose service is not one of `services`; those of `compose run` once they have ended."""
-    known = set(services)
-    return [
-        one
-        for one in there.containers
-        if (one.status == "exited" if one.is_one_off else one.service not in known)
-    ]
 
 
 def _is_up_already(made: Action) -> bool:

@@ -113,11 +113,22 @@ def orphans_remark(found: Iterable[Container]) -> str:
 
 
 def _own_and_orphans(project: Project | None, there: Observed) -> tuple[list[Container], list[Container]]:
+    """What goes, and what goes with --remove-orphans.  Services that are off by their profile are neither, as in Compose,
+    nor is what `compose run` has made while it runs."""
     if project is None:
         return there.containers, []
-    known = {*project.services, *project.disabled}
-    own = [one for one in there.containers if one.service in known]
-    return own, [one for one in there.containers if one.service not in known]
+    own = [one for one in there.containers if one.service in project.services and not one.is_one_off]
+    return own, orphans(there, [*project.services, *project.disabled])
+
+
+def orphans(there: Observed, services: Iterable[str]) -> list[Container]:
+    """Containers whose service is not one of `services`; those of `compose run` once they have ended."""
+    known = set(services)
+    return [
+        one
+        for one in there.containers
+        if (one.status == "exited" if one.is_one_off else one.service not in known)
+    ]
 
 
 def _add_networks(made: Plan, name: str, there: Observed, wish: Down, gone: list[Action]) -> None:

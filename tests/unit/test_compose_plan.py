@@ -625,6 +625,12 @@ def test_down_takes_orphans_when_it_is_told_to(orphans: bool, there_is: bool) ->
     assert ("remove p-old-1" in made) == there_is
 
 
+def test_down_leaves_what_a_profile_turns_off_and_what_a_run_goes_on_with() -> None:
+    wanted = project(WEB, disabled={"tool": service()})
+    made = taken_down(wanted, there("web-1", "tool-1", "web-2 run", networks=[]), orphans=True)
+    assert made == ["remove p-web-1"]
+
+
 @pytest.mark.parametrize(
     ("volumes", "external", "gone"), [(False, False, False), (True, False, True), (True, True, False)]
 )

@@ -113,8 +113,10 @@ def orphans_remark(found: Iterable[Container]) -> str:
 
 
 def _own_and_orphans(project: Project | None, there: Observed) -> tuple[list[Container], list[Container]]:
-    """What goes, and what goes with --remove-orphans.  Services that are off by their profile are neither, as in Compose,
-    nor is what `compose run` has made while it runs."""
+    """What goes, and what goes with --remove-orphans.
+
+    Services that are off by their profile are neither, as in Compose, nor is what `compose run` has made while it runs.
+    """
     if project is None:
         return there.containers, []
     own = [one for one in there.containers if one.service in project.services and not one.is_one_off]

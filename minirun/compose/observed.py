@@ -77,15 +77,26 @@ class Container:
         return self.record["state"]["exit_code"]
 
     @property
+    def conditions(self) -> dict[str, str]:
+        """{service: condition} of those it was made to come after."""
+        listed = self.labels.get(labels.DEPENDS_ON, "").split(",")
+        return dict(one.split(":")[:2] for one in listed if one.count(":") == 2)
+
+    @property
     def dependencies(self) -> list[str]:
         """The services it was made to come after."""
-        return [one.split(":")[0] for one in self.labels.get(labels.DEPENDS_ON, "").split(",") if one]
+        return list(self.conditions)
+
+    @property
+    def restarts_with(self) -> list[str]:
+        """The services with which it is to be restarted."""
+        listed = self.labels.get(labels.DEPENDS_ON, "").split(",")
+        return [one.split(":")[0] for one in listed if one.endswith(":true")]
 
     @property
     def completing(self) -> list[str]:
         """The services whose end it was made to wait for."""
-        listed = self.labels.get(labels.DEPENDS_ON, "").split(",")
-        return [one.split(":")[0] for one in listed if ":service_completed_successfully:" in one]
+        return [name for name, condition in self.conditions.items() if condition.endswith("successfully")]
 
 
 class Observed:

@@ -23,7 +23,6 @@ from minirun.compose.plan_down import orphans, orphans_remark
 from minirun.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
-
     from minirun.compose.choice import Choice
     from minirun.compose.language.model import Project, Service
     from minirun.compose.observed import Container, Observed

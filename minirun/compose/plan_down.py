@@ -32,6 +32,49 @@ def forwards(kind: Kind, wanted: Iterable[Container]) -> Plan:
     return made
 
 
+def starts(there: Observed, services: Iterable[str]) -> Plan:
+    """What does not run of these services and of those that they come after, each as its condition says."""
+    by_service = {name: there.of(name) for name in _with_dependencies(there, services)}
+    made = Plan()
+    ready: dict[str, list[Action]] = {}
+    for name in order.sorted_services(_dependencies(by_service)):
+        ready[name] = []
+        for one in by_service[name]:
+            if one.is_up:
+                ready[name].append(made.add(on("leave", one)))
+                continue
+            waits = [
+                action
+                for before, condition in sorted(one.conditions.items())
+                for action in _ready(made, condition, ready.get(before, []))
+            ]
+            ready[name].append(made.add(on("start", one, after=waits)))
+    return made
+
+
+def _with_dependencies(there: Observed, services: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    todo = list(services)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += [before for one in there.of(name) for before in one.dependencies]
+    return found
+
+
+def _ready(made: Plan, condition: str, started: list[Action]) -> list[Action]:
+    """What has to have ended for the `condition` to hold of all that was `started`."""
+    if condition == "service_started":
+        return started
+    found = []
+    for action in started:
+        same = [one for one in made.of("wait") if (one.name, one.condition) == (action.name, condition)]
+        assert action.container
+        found += same or [made.add(on("wait", action.container, condition=condition, after=[action]))]
+    return found
+
+
 def backwards(kind: Kind, wanted: Iterable[Container]) -> Plan:
     """Each before those it was made to come after."""
     made = Plan()

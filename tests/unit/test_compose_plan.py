@@ -670,3 +670,21 @@ def test_stopping_goes_backwards_and_starting_forwards() -> None:
         "start p-app-1 < start p-db-1",
         "start p-web-1 < start p-app-1",
     ]
+
+
+def test_start_takes_what_it_depends_on_along_as_its_condition_says() -> None:
+    found = there("web-1 exited after:db", "db-1 exited after:init", "init-1", "other-1 exited")
+    assert acts(plan_down.starts(found, ["web"])) == [
+        "start p-db-1 < leave p-init-1",
+        "start p-web-1 < start p-db-1",
+    ]
+
+
+def test_start_waits_for_what_has_to_be_healthy() -> None:
+    found = there("web-1 exited", "db-1 exited")
+    found.containers[0].labels[labels.DEPENDS_ON] = "db:service_healthy:false"
+    assert acts(plan_down.starts(found, ["web"])) == [
+        "start p-db-1",
+        "wait p-db-1 service_healthy < start p-db-1",
+        "start p-web-1 < wait p-db-1 service_healthy",
+    ]

@@ -18,7 +18,7 @@ import threading
 from minirun.cli.compose import options
 from minirun.cli.compose.log_lines import LogLines, short_name
 from minirun.cli.printing import say
-from minirun.compose import lifecycle, order
+from minirun.compose import existing, lifecycle, order
 from minirun.compose.choice import Choice
 from minirun.compose.following import Follower
 from minirun.engine import containers
@@ -227,13 +227,12 @@ class _Front:
         before = {number: signal.signal(number, kill) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             with contextlib.suppress(NotFoundError):  # they have been removed meanwhile
-                lifecycle.stop(
+                existing.stop(
                     self.paths,
                     self.project.name,
                     self.choice.services,
                     self.report,
                     self.choice.timeout_seconds,
-                    self.project,
                 )
         finally:
             for number, handler in before.items():

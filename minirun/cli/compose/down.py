@@ -9,7 +9,7 @@ import click
 
 from minirun.cli.compose import options
 from minirun.cli.compose.options import ComposeCommand
-from minirun.compose import lifecycle
+from minirun.compose import existing
 from minirun.compose.plan_down import Down
 from minirun.errors import UsageError
 
@@ -40,4 +40,4 @@ def down_command(
     name, project = options.project(compose, services)
     wish = Down(services, volumes=volumes, images=rmi, orphans=orphans, timeout_seconds=timeout)
     with options.report(compose, "down") as report:
-        lifecycle.down(compose.session, name, project, wish, report)
+        existing.down(compose.session, name, project, wish, report)

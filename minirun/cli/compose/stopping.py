@@ -2,7 +2,7 @@
 
 Which project it is, the files say, or -p alone: then they are not needed, nor read.
 
-See  compose/lifecycle.py
+See  compose/existing.py
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import click
 from minirun.cli.compose import options
 from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
-from minirun.compose import lifecycle, observed
+from minirun.compose import existing, names, observed
 from minirun.engine import containers
 
 TYPE_CHECKING = False
@@ -31,11 +31,15 @@ def start_command(compose: Compose, wait: bool, wait_timeout: int, services: tup
     """Start what is there and does not run, and what it depends on first."""
     name, project = options.project(compose, services)
     wanted = options.with_dependencies(project, services)
+    all_services = project.services.values() if project else ()
+    expected = [one["name"] for one in all_services if names.scale(one, {})]
     with options.report(compose, "start") as report:
-        lifecycle.start(compose.session, name, wanted, report, compose.session.spawn, project)
+        existing.start(compose.session, name, wanted, report, compose.session.spawn, expected)
         if wait and not compose.dry_run:
             found = observed.containers_of(compose.session, name)
             mine = [one for one in found if not one.is_one_off and (not wanted or one.service in wanted)]
+            from minirun.compose import lifecycle
+
             lifecycle.wait_until_ready(compose.session, mine, report, wait_timeout)
 
 
@@ -45,9 +49,9 @@ def start_command(compose: Compose, wait: bool, wait_timeout: int, services: tup
 @click.pass_obj
 def stop_command(compose: Compose, timeout: int | None, services: tuple[str, ...]) -> None:
     """Stop what runs; `start` has it run again."""
-    name, project = options.project(compose, services, needed=False)
+    name, _ = options.project(compose, services, needed=False)
     with options.report(compose, "stop") as report:
-        lifecycle.stop(compose.session, name, services, report, timeout, project)
+        existing.stop(compose.session, name, services, report, timeout)
 
 
 @click.command("restart", cls=ComposeCommand, short_help="Restart the containers of services")
@@ -57,9 +61,10 @@ def stop_command(compose: Compose, timeout: int | None, services: tuple[str, ...
 @click.pass_obj
 def restart_command(compose: Compose, no_deps: bool, timeout: int | None, services: tuple[str, ...]) -> None:
     """Stop and start what is there, as it was made: changes of the files have no part in it."""
-    name, project = options.project(compose, services)
+    name, _ = options.project(compose, services, needed=False)
+    spawn, dependents = compose.session.spawn, not no_deps
     with options.report(compose, "restart") as report:
-        lifecycle.restart(compose.session, name, services, report, timeout, compose.session.spawn, project)
+        existing.restart(compose.session, name, services, report, timeout, spawn, dependents=dependents)
 
 
 @click.command("kill", cls=ComposeCommand, short_help="Kill the containers of services")
@@ -72,7 +77,7 @@ def kill_command(compose: Compose, signal_name: str, remove_orphans: bool, servi
     number = containers.signal_number(signal_name)
     name, _ = options.project(compose, services, needed=False)
     with options.report(compose, "kill") as report:
-        if not lifecycle.kill(compose.session, name, services, report, number):
+        if not existing.kill(compose.session, name, services, report, number):
             say("No container to kill", err=True)
 
 
@@ -83,7 +88,7 @@ def pause_command(compose: Compose, services: tuple[str, ...]) -> None:
     """Freeze all processes of what runs."""
     name, _ = options.project(compose, services, needed=False)
     with options.report(compose, "pause") as report:
-        lifecycle.pause(compose.session, name, services, report)
+        existing.pause(compose.session, name, services, report)
 
 
 @click.command("unpause", cls=ComposeCommand, short_help="Let frozen services go on")
@@ -93,7 +98,7 @@ def unpause_command(compose: Compose, services: tuple[str, ...]) -> None:
     """Let what is frozen go on."""
     name, _ = options.project(compose, services, needed=False)
     with options.report(compose, "unpause") as report:
-        lifecycle.unpause(compose.session, name, services, report)
+        existing.unpause(compose.session, name, services, report)
 
 
 @click.command("rm", cls=ComposeCommand, short_help="Remove stopped containers")
@@ -104,11 +109,11 @@ def unpause_command(compose: Compose, services: tuple[str, ...]) -> None:
 @click.pass_obj
 def rm_command(compose: Compose, force: bool, stop: bool, volumes: bool, services: tuple[str, ...]) -> None:
     """Remove containers that have ended.  What they wrote outside of volumes is lost."""
-    name, project = options.project(compose, services, needed=stop)
+    name, _ = options.project(compose, services, needed=False)
     if stop:
         with options.report(compose, "stop") as report:
-            lifecycle.stop(compose.session, name, services, report, None, project)
-    found = lifecycle.to_remove(compose.session, name, services, running=stop)
+            existing.stop(compose.session, name, services, report)
+    found = existing.to_remove(compose.session, name, services, running=stop)
     if not found:
         say("No stopped containers", err=True)
         return
@@ -118,7 +123,7 @@ def rm_command(compose: Compose, force: bool, stop: bool, volumes: bool, service
     elif not _is_confirmed(question):
         return
     with options.report(compose, "remove") as report:
-        lifecycle.remove(compose.session, name, found, report, with_volumes=volumes)
+        existing.remove(compose.session, name, found, report, with_volumes=volumes)
 
 
 def _is_confirmed(question: str) -> bool:

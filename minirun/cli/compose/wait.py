@@ -12,7 +12,7 @@ import click
 from minirun.cli.compose import options
 from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
-from minirun.compose import lifecycle, observed
+from minirun.compose import existing, observed
 from minirun.compose.plan_down import Down
 from minirun.compose.scheduler import Scheduler
 from minirun.engine import containers
@@ -38,7 +38,7 @@ def wait_command(compose: Compose, down_project: bool, services: tuple[str, ...]
     code = _wait(compose, found)
     if down_project:
         with options.report(compose, "down") as report:
-            lifecycle.down(compose.session, name, project, Down(orphans=True), report)
+            existing.down(compose.session, name, project, Down(orphans=True), report)
     return code
 
 

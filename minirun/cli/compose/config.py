@@ -80,7 +80,7 @@ def _load(compose: Compose, services: Sequence[str], given: dict[str, Any]) -> P
         interpolate=not given["no_interpolate"],
         normalize=not given["no_normalize"],
         resolve_paths=not given["no_path_resolution"],
-        check_consistency=not given["no_consistency"],
+        check_consistency=not (given["no_consistency"] or given["no_interpolate"]),
         resolve_environment=not (given["no_env_resolution"] or given["no_interpolate"]),
         all_resources=compose.all_resources or given["no_interpolate"],
     )
@@ -112,7 +112,7 @@ def _names(project: Project, kind: str) -> list[str]:
     if kind == "profiles":
         every = [*project.services.values(), *project.disabled.values()]
         return sorted({profile for service in every for profile in service.get("profiles", ())})
-    return sorted(getattr(project, kind))
+    return sorted(getattr(project, kind, ()))  # there are no models here
 
 
 def _hashes(project: Project, wanted: str) -> list[str]:

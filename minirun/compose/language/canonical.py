@@ -41,14 +41,14 @@ class Where:
 def make(tree: Node, where: Where) -> Plain:
     """The files' tree, merged and checked, as `compose config --format json` prints it."""
     keys.spell_out(tree)
-    complete(tree)
+    complete(tree, inherited=where.normalize)
     if where.resolve_paths:
         paths.make_absolute(tree, where.directory)
     project: Plain = plain(tree)
     project.pop("version", None)
     project.pop("include", None)
     set_defaults(project)
-    resolve(project, where.environment)
+    resolve(project, where)
     if where.normalize:
         project["name"] = where.name
         normalize(project, where)
@@ -59,13 +59,14 @@ def services(project: Plain) -> Iterator[Plain]:
     yield from (project.get("services") or {}).values()
 
 
-def complete(tree: Node) -> None:
+def complete(tree: Node, *, inherited: bool) -> None:
     """Each service gets what belongs to it before paths are resolved."""
     listed = tree.value.get("services") if isinstance(tree.value, dict) else None
     for service in listed.value.values() if listed and isinstance(listed.value, dict) else ():
         if isinstance(service.value, dict):
             set_context(service.value)
-            inherit(service.value)
+            if inherited:
+                inherit(service.value)
 
 
 def set_context(service: dict[str, Node]) -> None:
@@ -93,6 +94,10 @@ def set_defaults(project: Plain) -> None:
             if isinstance(port, dict):
                 port.setdefault("mode", "ingress")
                 port.setdefault("protocol", "tcp")
+        for file in service.get("env_file") or ():
+            file.setdefault("required", True)
+        for dependency in (service.get("depends_on") or {}).values():
+            dependency.setdefault("required", True)
         for secret in service.get("secrets") or ():
             if not secret.get("target"):
                 secret["target"] = f"/run/secrets/{secret['source']}"
@@ -109,12 +114,14 @@ def _device_requests(service: Plain) -> list[Plain]:
     return [*(service.get("gpus") or ()), *((resources.get("reservations") or {}).get("devices") or ())]
 
 
-def resolve(project: Plain, environment: Mapping[str, str]) -> None:
+def resolve(project: Plain, where: Where) -> None:
     """A name without a value gets the one that it has where compose runs."""
     for service in services(project):
-        for holder, key in ((service, "environment"), (service.get("build") or {}, "args")):
-            if key in holder:
-                holder[key] = _resolved(holder[key], environment, keep=key == "environment")
+        build = service.get("build") or {}
+        if "args" in build and where.normalize:
+            build["args"] = _resolved(build["args"], where.environment, keep=False)
+        if "environment" in service and where.typed:
+            service["environment"] = _resolved(service["environment"], where.environment, keep=True)
 
 
 def _resolved(pairs: Any, environment: Mapping[str, str], *, keep: bool) -> Any:
@@ -139,9 +146,6 @@ def normalize(project: Plain, where: Where) -> None:
             normalize_container(container)
         for name, restart in implied(service):
             service.setdefault("depends_on", {}).setdefault(name, _dependency(restart))
-        for dependency in (service.get("depends_on") or {}).values():
-            if isinstance(dependency, dict):
-                dependency.setdefault("required", True)
     _add_default_network(project)
     _name(project, where.name)
 
@@ -154,7 +158,7 @@ def normalize_container(container: Plain) -> None:
 
 
 def _dependency(restart: bool) -> Plain:
-    return {"condition": "service_started", "required": True, **({"restart": True} if restart else {})}
+    return {"condition": "service_started", "required": True, "restart": restart}
 
 
 def implied(service: Plain) -> Iterator[tuple[str, bool]]:

@@ -18,7 +18,7 @@ def spelt(word: str) -> dict[str, Any]:
     >>> spelt("./src:/app:ro")
     {'type': 'bind', 'source': './src', 'target': '/app', 'read_only': True, 'bind': {'create_host_path': True}}
     """
-    parts = word.split(":")
+    parts = _parts(word)
     if not all(parts) or len(parts) > 3:
         raise ValueError(f'invalid mount "{word}": expected TARGET, SOURCE:TARGET or SOURCE:TARGET:OPTIONS')
     if len(parts) == 1:
@@ -33,6 +33,17 @@ def spelt(word: str) -> dict[str, Any]:
     for option in options:
         _add(mount, option)
     return mount
+
+
+def _parts(word: str) -> list[str]:
+    """What is between colons, those apart that are in a `${...}` that is not filled in."""
+    parts: list[str] = []
+    for piece in word.split(":"):
+        if parts and parts[-1].count("${") > parts[-1].count("}"):
+            parts[-1] += f":{piece}"
+        else:
+            parts.append(piece)
+    return parts
 
 
 def is_path(source: str) -> bool:

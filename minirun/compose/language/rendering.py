@@ -20,15 +20,15 @@ _STEP = 2
 
 
 def as_yaml(project: Project, *, raw: bool = False) -> str:
-    """`raw`: its variables are in it still; then it has the types of the files, and keys are sorted."""
+    """`raw`: its variables are in it still; then all services are shown as the files have them, keys sorted."""
     if raw:
-        return yaml_text.dump(_sorted(plain(project)))
+        return yaml_text.dump(_sorted(plain(project, everything=True)))
     return yaml_text.dump(plain(project)).replace("$", "$$")
 
 
 def as_json(project: Project, *, raw: bool = False) -> str:
     if raw:
-        return json_text.dumps(_sorted(plain(project)), _STEP)
+        return json_text.dumps(_sorted(plain(project, everything=True)), _STEP)
     value = go_value(plain(project), FILE)
     return json_text.dumps({key: value[key] for key in sorted(value)}, _STEP).replace("$", "$$")
 
@@ -47,11 +47,12 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def plain(project: Project) -> dict[str, Any]:
-    """What is printed of a project: its parts that there are."""
+def plain(project: Project, *, everything: bool = False) -> dict[str, Any]:
+    """What is printed of a project: its parts that there are.  `everything`: services that are off, too."""
+    shown = {**project.services, **(project.disabled if everything else {})}
     services = {
         name: {key: value for key, value in service.items() if key != "name"}
-        for name, service in sorted(project.services.items())
+        for name, service in sorted(shown.items())
     }
     parts: dict[str, dict[str, Any]] = {
         "networks": project.networks,

@@ -30,6 +30,7 @@ INTEGER_KEPT = Scalar("a whole number", [int, str], words.integer, kept=True)
 WHOLE = Scalar("a whole number", [int, float, str], words.integer)
 NUMBER = Scalar("a number", [int, float, str], words.number)
 SIZE = Scalar("a size such as 64m or 1.5g", [int, str], words.size)
+TEXT_SIZE = Scalar("a size such as 64m or 1.5g", [str], words.size)
 DURATION = Scalar("a duration such as 90s or 1m30s", [str], words.duration)
 PAUSE = Scalar("a duration such as 90s or 1m30s", [str], words.duration, default="0s")
 MODE = Scalar("permission bits such as 0440", [int, str], words.mode)
@@ -116,8 +117,12 @@ DEVICE_REQUEST = {
 
 # --- a service: what its containers are ---
 
-RATES = List(Keys({"path": TEXT, "rate": SIZE}, extensible=False, untagged=True))
-WEIGHT = Keys({"path": TEXT, "weight": INTEGER}, extensible=False, untagged=True)
+RATES = List(
+    Keys({"path": TEXT, "rate": SIZE}, extensible=False, untagged=True, always={"path": "", "rate": "0"})
+)
+WEIGHT = Keys(
+    {"path": TEXT, "weight": INTEGER}, extensible=False, untagged=True, always={"path": "", "weight": 0}
+)
 BLOCK_IO = Keys(
     {
         "weight": INTEGER,
@@ -320,8 +325,8 @@ PORT = Long(
         {
             "name": TEXT,
             "mode": TEXT,
-            "host_ip": TEXT,
-            "target": INTEGER,
+            "host_ip": Scalar("an address", [str], ports.address),
+            "target": number_in(0, 65535),
             "published": Scalar("a port or a range of ports", [str, int], scalars.as_text),
             "protocol": TEXT,
             "app_protocol": TEXT,
@@ -355,7 +360,7 @@ UPDATE = Keys(
     }
 )
 RESERVED_RESOURCE = Keys(
-    {"discrete_resource_spec": Keys({"kind": TEXT, "value": WHOLE}, always=["kind", "value"])}
+    {"discrete_resource_spec": Keys({"kind": TEXT, "value": WHOLE}, always={"kind": "", "value": 0})}
 )
 DEPLOY = Keys(
     {
@@ -366,11 +371,11 @@ DEPLOY = Keys(
         "rollback_config": UPDATE,
         "resources": Keys(
             {
-                "limits": Keys({"cpus": NUMBER, "memory": SIZE, "pids": INTEGER}),
+                "limits": Keys({"cpus": NUMBER, "memory": TEXT_SIZE, "pids": INTEGER}),
                 "reservations": Keys(
                     {
                         "cpus": NUMBER,
-                        "memory": SIZE,
+                        "memory": TEXT_SIZE,
                         "devices": List(Keys(DEVICE_REQUEST, required=["capabilities"])),
                         "generic_resources": List(RESERVED_RESOURCE),
                     }

@@ -203,7 +203,7 @@ class Keys(Kind):
         nothing: bool = False,
         extensible: bool = True,
         kept: bool = True,
-        always: Iterable[str] = (),
+        always: Mapping[str, Any] | None = None,
         untagged: bool = False,
     ):
         self.table = table
@@ -213,7 +213,7 @@ class Keys(Kind):
         self.extensible = extensible  # by x-...
         self.kept = kept
         self.absent = ABSENT if kept else {}
-        self.always = frozenset(always)  # these are there, be they empty or not
+        self.always = always or {}  # these are there, and have this value if the file has none
         self.untagged = untagged  # Go's JSON has the keys as Go spells them
 
     def spell_out(self, node: Node) -> None:
@@ -252,10 +252,9 @@ class Keys(Kind):
     def make(self, value: Any) -> Any:
         made = {}
         for key, kind in self.table.items():
-            if key in value and value[key] is not None:
-                item = kind.make(value[key])
-                if (item or kind.kept or key in self.always) and item != kind.default:
-                    made[key] = item
+            item = self.always.get(key) if value.get(key) is None else kind.make(value[key])
+            if (item or (kind.kept and item is not None) or key in self.always) and item != kind.default:
+                made[key] = item
         for key in sorted(value):
             if key.startswith("x-"):
                 made[key] = Anything().make(value[key])

@@ -45,17 +45,28 @@ def _parts(ports: str, word: str) -> tuple[str, str, str]:
     if not address:
         return "", published, target
     address = address[1:-1] if address.startswith("[") and address.endswith("]") else address
-    return check_address(address, word), published, target
+    return _address_in(address, word), published, target
 
 
-def check_address(address: str, word: str) -> str:
+def _address_in(address: str, word: str) -> str:
+    _check(address, f'invalid address "{address}" in "{word}"')
+    return address
+
+
+def address(text: str) -> str:
+    """An IPv4 or IPv6 address, or none.  Raises ValueError."""
+    if text:
+        _check(text, f'expected an address, not "{text}"')
+    return text
+
+
+def _check(address: str, refusal: str) -> None:
     import ipaddress
 
     try:
         ipaddress.ip_address(address)
     except ValueError:
-        raise ValueError(f'invalid address "{address}" in "{word}"') from None
-    return address
+        raise ValueError(refusal) from None
 
 
 def _range(word: str, whole: str, whose: str) -> tuple[int, int]:

@@ -19,6 +19,17 @@ WRONG = CHECKOUT / "tests/compose_wrong"
 JUDGE = CHECKOUT / ".venv/bin/docker-compose"
 ENVIRONMENT = {"TOKEN": "t0ken", "LOG_LEVEL": "debug", "HOME": "/home/somebody", "COMPOSE_PROFILES": ""}
 
+REFUSED = "refused"
+ON_PURPOSE = [
+    ("a volume of one letter", 'volumes: ["v:/data"]', "target: v:/data", "source: v"),
+    ("a date", "environment: {DAY: 2024-01-31}", "2024-01-31 00:00:00 +0000 UTC", '"2024-01-31"'),
+    ("a size with a fraction of a byte", "mem_limit: 1.5", "image: i", REFUSED),
+    ("a port that there cannot be", "ports: [{target: 70000}]", "target: 70000", REFUSED),
+    ("a container's name with a space", 'container_name: "the web"', "container_name: the web", REFUSED),
+    ("a key for a build", "build: {context: ., ssh: [k=/k]}", "'k: /k'", "k=/k"),
+]
+"""What one key of a service comes out as: from Docker Compose, and here."""
+
 Both = Callable[..., tuple[Result, Result]]
 """What Docker Compose and what minirun says to the same words."""
 
@@ -61,3 +72,54 @@ def test_a_wrong_file_is_refused_with_its_place(both: Both, name: str) -> None:
     assert (theirs.code, ours.code) == (1, 1)
     assert name in ours.stderr
     assert "Traceback" not in ours.stderr
+
+
+@pytest.mark.parametrize(("name", "key", "theirs", "ours"), ON_PURPOSE, ids=[row[0] for row in ON_PURPOSE])
+def test_what_is_different_on_purpose(
+    both: Both, tmp_path: Path, name: str, key: str, theirs: str, ours: str
+) -> None:
+    (tmp_path / "compose.yaml").write_text(f"services:\n  web:\n    image: i\n    {key}\nvolumes: {{v: }}\n")
+    for result, expected in zip(both(tmp_path, "config"), (theirs, ours), strict=True):
+        if expected == REFUSED:
+            assert result.code == 1
+        else:
+            assert expected in result.stdout
+    assert f"| {name} |" in (CHECKOUT / "docs/differences.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--services"],
+        ["--images"],
+        ["--volumes"],
+        ["--networks"],
+        ["--profiles"],
+        ["--quiet"],
+        ["--no-normalize"],
+        ["--no-consistency"],
+        ["--no-env-resolution"],
+        ["--no-path-resolution", "--format", "json"],
+        ["--no-interpolate"],
+        ["--no-interpolate", "--format", "json"],
+        ["--hash", "web"],
+        ["db"],
+    ],
+)
+def test_each_flag_does_what_it_does_there(both: Both, words: list[str]) -> None:
+    theirs, ours = both(CASES / "guide", "config", *words)
+    assert (ours.code, sorted(ours.stdout.splitlines())) == (theirs.code, sorted(theirs.stdout.splitlines()))
+
+
+def test_variables_are_listed_with_their_defaults(both: Both, tmp_path: Path) -> None:
+    text = 'services: {web: {image: "i:${A:-1}${B:?say}${C+alt}$D", command: "${E:-${F-2}}"}}'
+    (tmp_path / "compose.yaml").write_text(text)
+    results = both(tmp_path, "config", "--variables")
+    rows = [sorted(line.split() for line in result.stdout.splitlines()) for result in results]
+    assert rows[0] == rows[1]
+
+
+def test_the_environment_has_what_is_in_the_file_beside(both: Both) -> None:
+    theirs, ours = both(CASES / "blog", "config", "--environment")
+    for result in (theirs, ours):
+        assert {"DB_USER=blogger", "DB_PASSWORD=s3cret $word"} <= set(result.stdout.splitlines())

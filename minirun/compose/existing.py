@@ -57,7 +57,7 @@ def stop(
     """Stop what runs, each before what it depends on."""
 
     def plan(there: Observed) -> Plan:
-        return plan_down.backwards("stop", [one for one in _chosen(there, services) if one.is_up])
+        return plan_down.backwards("stop", _running(there, services))
 
     _carry_out(paths, name, plan, report, Choice(timeout_seconds=timeout_seconds))
 
@@ -91,19 +91,19 @@ def kill(paths: Paths, name: str, services: Sequence[str], report: Report, signa
     """Send a signal to what runs.  Returns whether there was anything."""
 
     def plan(there: Observed) -> Plan:
-        return _each("kill", [one for one in _chosen(there, services) if one.is_up], str(signal))
+        return _each("kill", _running(there, services), str(signal))
 
     return bool(_carry_out(paths, name, plan, report).actions)
 
 
 def pause(paths: Paths, name: str, services: Sequence[str], report: Report) -> None:
-    """Freeze what runs."""
-    _carry_out(paths, name, lambda there: _each("pause", _with(there, services, "running")), report)
+    """Freeze what runs.  Raises ConflictError for what is frozen already."""
+    _carry_out(paths, name, lambda there: _each("pause", _running(there, services)), report)
 
 
 def unpause(paths: Paths, name: str, services: Sequence[str], report: Report) -> None:
-    """Let what is frozen go on."""
-    _carry_out(paths, name, lambda there: _each("unpause", _with(there, services, "paused")), report)
+    """Let what is frozen go on.  Raises ConflictError for what is not."""
+    _carry_out(paths, name, lambda there: _each("unpause", _running(there, services)), report)
 
 
 def to_remove(paths: Paths, name: str, services: Sequence[str], *, running: bool = False) -> list[Container]:
@@ -131,8 +131,8 @@ def _chosen(there: Observed, services: Sequence[str]) -> list[Container]:
     return [one for name in services or there.services() for one in there.of(name)]
 
 
-def _with(there: Observed, services: Sequence[str], status: str) -> list[Container]:
-    return [one for one in _chosen(there, services) if one.status == status]
+def _running(there: Observed, services: Sequence[str]) -> list[Container]:
+    return [one for one in _chosen(there, services) if one.is_up]
 
 
 def _each(kind: Kind, found: Iterable[Container], condition: str = "") -> Plan:

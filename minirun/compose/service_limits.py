@@ -22,6 +22,7 @@ _RATES = ("device_read_bps", "device_read_iops", "device_write_bps", "device_wri
 def apply(options: RunOptions, service: Service) -> None:
     """All that the service says about limits into the options."""
     options["resources"] = limits.with_swap(limits.resources(**_words(service)))
+    options["cgroup_parent"] = service.get("cgroup_parent", "")
     options["shm_size"] = limits.size(str(service.get("shm_size") or 0), "shm_size")
     options["oom_score_adj"] = service.get("oom_score_adj", 0)
     options["rlimits"] = list(rlimits(service.get("ulimits") or {}))

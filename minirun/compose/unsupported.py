@@ -38,7 +38,6 @@ LEFT_OUT = {
     "deploy.rollback_config": _SWARM,
     "deploy.resources.reservations.cpus": _NO_RESERVATION,
     "deploy.resources.reservations.generic_resources": _NO_RESERVATION,
-    "cgroup_parent": "all containers have their groups in one place here",
     "cpu_rt_period": _CGROUP,
     "cpu_rt_runtime": _CGROUP,
     "mem_swappiness": _CGROUP,

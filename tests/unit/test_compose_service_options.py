@@ -150,6 +150,7 @@ TABLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"blkio_config": {"weight": 300}}, {"resources": {"blockIO": {"weight": 300}}}),
     ({"shm_size": "1048576"}, {"shm_size": 1048576}),
+    ({"cgroup_parent": "/team"}, {"cgroup_parent": "/team"}),
     ({"oom_score_adj": 5}, {"oom_score_adj": 5}),
     (
         {"ulimits": {"nproc": 5, "nofile": {"soft": 10, "hard": 20}}},

@@ -107,6 +107,7 @@ class Service(TypedDict, total=False):
     annotations: dict[str, str]
     blkio_config: dict[str, Any]
     cap_add: list[str]
+    cgroup_parent: str
     cap_drop: list[str]
     cgroup: str
     cpu_period: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from minirun.compose.images import is_here
 from minirun.compose.scheduler import Scheduler
 from minirun.engine import images
-from minirun.errors import MinirunError, NotFoundError, UsageError, sentence
+from minirun.errors import MinirunError, UsageError, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -72,19 +73,11 @@ def _reason_to_skip(paths: Paths, service: Service, wish: Transfer) -> str:
     policy = wish.policy or service.get("pull_policy") or ""
     if policy in ("never", "build"):
         return "Skipped"
-    if policy in ("missing", "if_not_present") and _is_here(paths, service["image"]):
+    if policy in ("missing", "if_not_present") and is_here(paths, service["image"]):
         return "Skipped Image is already present locally"
     if service.get("build") and wish.ignore_buildable:
         return "Skipped Image can be built"
     return ""
-
-
-def _is_here(paths: Paths, image: str) -> bool:
-    try:
-        images.store(paths).get(image)
-    except NotFoundError:
-        return False
-    return True
 
 
 def _pull(paths: Paths, service: Service, wish: Transfer, report: Report, missed: list[str]) -> None:

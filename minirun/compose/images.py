@@ -57,7 +57,8 @@ def _policy(service: Service, choice: Choice) -> str:
     return choice.pull or service.get("pull_policy") or "missing"
 
 
-def _is_here(paths: Paths, image: str) -> bool:
+def is_here(paths: Paths, image: str) -> bool:
+    """Whether this machine has an image of the name."""
     try:
         images.store(paths).get(image)
     except NotFoundError:
@@ -69,7 +70,7 @@ def _has_to_be_pulled(paths: Paths, project: Project, service: Service, choice: 
     policy = _policy(service, choice)
     if policy in ("never", "build") or not service.get("image"):
         return False
-    here = _is_here(paths, names.image(project, service))
+    here = is_here(paths, names.image(project, service))
     if policy in ("missing", "if_not_present"):
         return not here and not service.get("build")
     return policy == "always" or not here or _is_old(paths, project, service, policy)
@@ -90,7 +91,7 @@ def _has_to_be_built(paths: Paths, project: Project, service: Service, choice: C
         return False
     if choice.build or service.get("pull_policy") == "build":
         return True
-    return not _is_here(paths, names.image(project, service))
+    return not is_here(paths, names.image(project, service))
 
 
 def _require(paths: Paths, project: Project, service: Service, dry_run: bool) -> str:

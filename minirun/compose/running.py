@@ -17,7 +17,7 @@ from minirun.engine import containers
 from minirun.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from minirun.compose.actions import Action
@@ -132,42 +132,36 @@ def _wait(work: Work, action: Action) -> None:
 
 
 def _remove_network(work: Work, action: Action) -> None:
-    """What somebody else is on stays, and that is no failure."""
     from minirun.engine import networks
 
-    work.report.working(resource(action), "Removing")
-    try:
+    with _removing(work, action), contextlib.suppress(NotFoundError):
         networks.remove(work.paths, action.name)
-    except ConflictError:
-        work.report.warn(resource(action), "Resource is still in use")
-    except NotFoundError:
-        work.report.done(resource(action), "Removed")
-    else:
-        work.report.done(resource(action), "Removed")
 
 
 def _remove_volume(work: Work, action: Action) -> None:
     from minirun.engine import volumes
 
-    work.report.working(resource(action), "Removing")
-    try:
+    with _removing(work, action):
         volumes.remove(work.paths, action.name, force=True)
-    except ConflictError:
-        work.report.warn(resource(action), "Resource is still in use")
-    else:
-        work.report.done(resource(action), "Removed")
 
 
 def _remove_image(work: Work, action: Action) -> None:
     from minirun.engine import images
 
+    with _removing(work, action):
+        images.remove(work.paths, action.name)
+
+
+@contextlib.contextmanager
+def _removing(work: Work, action: Action) -> Iterator[None]:
+    """What somebody else uses stays, and that is no failure."""
     work.report.working(resource(action), "Removing")
     try:
-        images.remove(work.paths, action.name)
-    except NotFoundError:
-        work.report.warn(resource(action), f"No such image: {action.name}")
+        yield
     except ConflictError:
         work.report.warn(resource(action), "Resource is still in use")
+    except NotFoundError as error:
+        work.report.warn(resource(action), error.message)
     else:
         work.report.done(resource(action), "Removed")
 

@@ -20,25 +20,24 @@ See      layers_html.py; developer.mozilla.org/docs/Web/SVG/Reference/Element
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
-from xml.etree import ElementTree
 
 from minirun.cli import netmap_words as words
+from minirun.cli import svg
+from minirun.cli.svg import element as _e
+from minirun.cli.svg import path as _path
+from minirun.cli.svg import rect as _rect
 from minirun.engine.diagnose.snapshot import FAMILIES
-from minirun.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from minirun.cli.svg import Element
     from minirun.engine.diagnose.netmap import Map, MapEndpoint, MapNetwork
     from minirun.engine.diagnose.snapshot import Link
-
-    Element = ElementTree.Element
 
 _TEMPLATE = f"{os.path.dirname(__file__)}/netmap.html"
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -62,20 +61,13 @@ def page(whole: Map) -> str:
     with open(_TEMPLATE, encoding="utf-8") as file:
         template = file.read()
     values = {
-        "policy": _policy(template),
+        "policy": svg.policy(template.partition("<style>")[2].partition("</style>")[0]),
         "title": "minirun: networks",
         "heading": "Networks of this host",
         "summary": _summary(whole),
-        "content": "\n".join(_serialized(part) for part in _content(whole)),
+        "content": "\n".join(svg.serialized(part) for part in _content(whole)),
     }
     return _PLACE.sub(lambda match: values[match[1]], template)
-
-
-def _policy(template: str) -> str:
-    """Nothing from anywhere, but this style, named by its hash."""
-    style = template.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'"
 
 
 def _summary(whole: Map) -> str:
@@ -90,10 +82,6 @@ def _summary(whole: Map) -> str:
     return f"{', '.join(parts)}. As it was at the moment of asking; drawn by minirun network map --html."
 
 
-def _serialized(element: Element) -> str:
-    return ElementTree.tostring(element, encoding="unicode", short_empty_elements=element.tag == "svg")
-
-
 def _content(whole: Map) -> Iterator[Element]:
     if whole.remarks:
         yield _remarks(whole)
@@ -101,40 +89,18 @@ def _content(whole: Map) -> Iterator[Element]:
     yield from _tables(whole)
 
 
-# ---- making elements ----------------------------------------------------------------------------------------------
-
-
-def _e(tag: str, attributes: dict[str, object], *content: Element | str) -> Element:
-    """An element; strings in it are text, whatever they look like."""
-    made = ElementTree.Element(tag, {name: str(value) for name, value in attributes.items()})
-    last: Element | None = None
-    for part in content:
-        if not isinstance(part, str):
-            made.append(part)
-            last = part
-        elif last is None:
-            made.text = (made.text or "") + printable(part)
-        else:
-            last.tail = (last.tail or "") + printable(part)
-    return made
+# ---- parts of it --------------------------------------------------------------------------------------------------
 
 
 def _text(x: float, y: float, kind: str, text: str, *, end: bool = False) -> Element:
-    anchor: dict[str, object] = {"text-anchor": "end"} if end else {}
-    return _e("text", {"x": x, "y": y, "class": kind, **anchor}, text)
-
-
-def _rect(x: float, y: float, width: float, height: float, kind: str, radius: float = 8) -> Element:
-    return _e("rect", {"x": x, "y": y, "width": width, "height": height, "rx": radius, "class": kind})
-
-
-def _path(kind: str, path: str) -> Element:
-    return _e("path", {"d": path, "class": kind})
+    return svg.text(x, y, kind, text, anchor="end" if end else "")
 
 
 def _group(kind: str, tooltip: str, *content: Element, **attributes: str) -> Element:
-    """Parts that belong together, and what is shown when the pointer rests there."""
-    return _e("g", {"class": kind, **attributes}, *([_e("title", {}, tooltip)] if tooltip else []), *content)
+    """As svg.group(), with other attributes."""
+    made = svg.group(kind, tooltip, *content)
+    made.attrib.update(attributes)
+    return made
 
 
 def _badge(x: float, y: float) -> Element:

@@ -15,7 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-IN_MODIFY, IN_MOVED_TO, IN_CREATE = 0x2, 0x80, 0x100
+IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO = 0x2, 0x8, 0x40, 0x80
+IN_CREATE, IN_DELETE = 0x100, 0x200
+IN_Q_OVERFLOW = 0x4000  # in what is read: more has happened than the queue had room for
+IN_ISDIR = 0x40000000
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, len; then the name, filled up with NUL
 
 
@@ -25,6 +28,7 @@ class Inotify:
     def __init__(self) -> None:
         self.fd = syscalls.inotify_init(os.O_NONBLOCK | os.O_CLOEXEC)
         self._parts: dict[int, Part] = {}
+        self.overflowed = False  # sort() has found that something was not told
 
     def watch(self, path: str, mask: int) -> int:
         """Also tell of `mask` at `path`; returns the number of this watch.  Raises SyscallError."""
@@ -44,6 +48,7 @@ class Inotify:
         """Give each part what was heard of its directory; returns those that heard something."""
         heard = set()
         for number, mask, name in self._read():
+            self.overflowed |= bool(mask & IN_Q_OVERFLOW)
             if part := self._parts.get(number):
                 part.heard.append((mask, name))
                 heard.add(part)

@@ -96,7 +96,7 @@ def _with_effect(cause: Cause, name: str) -> Cause:
     """What it is to the service that was asked about, where it is the cause of another's."""
     if cause.sentence.startswith(f"{name} "):
         return cause
-    return Cause(f"{cause.sentence}; so {name} does not come up", cause.advice)
+    return Cause(f"{cause.sentence}; {name} needs it", cause.advice)
 
 
 class _Walk:
@@ -104,6 +104,7 @@ class _Walk:
         self.project, self.there, self.facts = project, there, facts
         self.steps: list[Step] = []
         self.causes: dict[str, Cause | None] = {}  # of services that were walked
+        self.checked: list[str] = []  # of the service that is looked at: what was found right
 
     def is_well(self, name: str) -> bool:
         """Whether there is nothing to ask about: it runs, or it has ended with 0 and that is what others want."""
@@ -130,11 +131,7 @@ class _Walk:
         return self.causes[name]
 
     def _unmet(self, service: Service) -> Iterator[str]:
-        """The services that it needs and that are not as it needs them; none where it has got beyond that."""
-        if any(
-            one.status == "running" and one.health != "unhealthy" for one in self.there.of(service["name"])
-        ):
-            return
+        """The services that it needs and that are not as it needs them."""
         for name, one in (service.get("depends_on") or {}).items():
             if (
                 name in self.project.services
@@ -155,8 +152,8 @@ class _Walk:
 
     def _own(self, service: Service) -> Cause | None:
         """What is wrong with it where all that it waits for is as it has to be."""
-        name = service["name"]
-        found = self.there.of(name)
+        self.checked = []
+        found = self.there.of(service["name"])
         if not found:
             return self._not_made(service)
         one = worst(found)
@@ -182,13 +179,13 @@ class _Walk:
         for other in self._to_be_found(service):
             if problem := self.facts.wrong_name(one, other):
                 return Cause(f"{name} runs and does not find {other}: {problem.found}", problem.advice)
+            self.checked.append(f"finds {other}")
         for port in one.record["options"]["ports"]:
             for published in port["host_ports"]:
                 if problem := self.facts.wrong_port(published, port["protocol"]):
-                    return Cause(
-                        f"{name} runs, but nobody answers at its port {published}: {problem.found}",
-                        problem.advice,
-                    )
+                    sentence = f"{name} runs, but nobody answers at its port {published}: {problem.found}"
+                    return Cause(sentence, problem.advice)
+                self.checked.append(f"port {published} is answered")
         return None
 
     def _to_be_found(self, service: Service) -> Iterator[str]:
@@ -203,11 +200,12 @@ class _Walk:
         found = self.there.of(service["name"])
         state, words = graph.condition(found, 1)
         if unmet:
-            waits = [f"{one} has not {self._wanted(service, one)}" for one in unmet]
-            words = f"{words or 'not there'}: waits, for {' and '.join(waits)}"
+            waits = " and ".join(f"{one} has not {self._wanted(service, one)}" for one in unmet)
+            is_up = any(one.is_up for one in found)
+            words = f"{words}, but {waits}" if is_up else f"{words or 'not there'}: waits, for {waits}"
             return Step(depth, service["name"], WAITS, words, self._details(found, state))
         if own is None:
-            return Step(depth, service["name"], OK, words, [])
+            return Step(depth, service["name"], OK, "; ".join([words, *self.checked]), [])
         if state in (graph.WELL, graph.NONE):
             words = own.sentence.removeprefix(f"{service['name']} ")
         return Step(depth, service["name"], BAD, words, self._details(found, state))
@@ -224,7 +222,7 @@ class _Walk:
         if one.status == "created":
             error = one.record["state"]["error"]
             return [error] if error else []
-        lines = [f"probe: {text}" for text in [last_probe(one)] if text]
+        lines = [f"probe: {text}" for text in [last_probe(one)] if text and one.is_up]
         return [*lines, *(f"log: {line}" for line in self.facts.log(one)[-_LINES:])]
 
 
@@ -262,6 +260,8 @@ def _wrong(service: Service, one: Container) -> tuple[str, str]:
 
 def _ended(service: Service, one: Container) -> tuple[str, str]:
     name, code = service["name"], one.exit_code
+    if one.record["stopped_by_hand"]:
+        return f"{name} was stopped by hand", f"minirun compose start {name}"
     again = ", and is started again and again" if one.status == "restarting" else ""
     logs = f"minirun compose logs {name}"
     if one.record["state"]["oom_killed"]:

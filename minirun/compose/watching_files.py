@@ -2,8 +2,6 @@
 
 inotify(7) tells of one directory at a time.  So every directory gets a watch, and the one above each path as well:
 a file is watched by its directory, and what is not there yet is noticed when it comes.
-
-Next watching.py
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from minirun.errors import MinirunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from minirun.compose.language.model import Project
     from minirun.compose.report import Report
@@ -41,7 +42,8 @@ _MANY = 1000  # changes at once that are worth a word
 class Watch:
     """The services of one project are watched from when it is made, until close().
 
-    `say` shows a line of Compose's, `write` what a program of `exec` prints.
+    `say` shows a line of Compose's, `write` what a program of `exec` prints; `reporting` gives what shows the rest, for
+    the length of a with block: one for each time that something is done.
     Raises UsageError where nothing is to be watched, and MinirunError where `initial_sync` does not work.
     """
 
@@ -50,19 +52,19 @@ class Watch:
         paths: Paths,
         project: Project,
         services: Sequence[str],
-        report: Report,
+        reporting: Callable[[], AbstractContextManager[Report]],
         say: Callable[[str], object],
         write: Write,
         spawn: Spawn | None = None,
         *,
         prune_images: bool = True,
     ) -> None:
-        self.paths, self.project, self.report, self.spawn = paths, project, report, spawn
+        self.paths, self.project, self.reporting, self.spawn = paths, project, reporting, spawn
         self.say, self.write = say, write
         self.prune_images = prune_images
         self.rules, warnings = watching_rules.rules_of(project, services)
         for warning in warnings:
-            report.say(warning)
+            say(warning)
         self.files = Files((rule.path for rule in self.rules), self._is_left_out)
         self._changed: dict[str, None] = {}
         self._quiet_at = 0.0
@@ -109,14 +111,15 @@ class Watch:
         if len(changed) > _MANY:
             self.say("Large batch of file changes detected. If you just switched branches, this is expected.")
         try:
-            self._carry_out(watching_rules.batch(self.rules, changed))
+            with self.reporting() as report:
+                self._carry_out(watching_rules.batch(self.rules, changed), report)
         except MinirunError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            self.report.say(f"Error handling changed files: {error.message}{hint}")
+            self.say(f"Error handling changed files: {error.message}{hint}")
 
-    def _carry_out(self, batch: Batch) -> None:
+    def _carry_out(self, batch: Batch, report: Report) -> None:
         if batch.rebuild:
-            self._rebuild(batch.rebuild)
+            self._rebuild(batch.rebuild, report)
         for service, pairs in batch.sync.items():
             self.say(f'Syncing service "{service}" after {len(pairs)} changes were detected')
             self._sync(service, pairs)
@@ -125,7 +128,7 @@ class Watch:
                 self.paths,
                 self.project.name,
                 batch.restart,
-                self.report,
+                report,
                 spawn=self.spawn,
                 project=self.project,
             )
@@ -143,17 +146,17 @@ class Watch:
             if container.status == "running":
                 hooks.run(self.paths, container.record, [rule.hook], self.write)
 
-    def _rebuild(self, services: list[str]) -> None:
+    def _rebuild(self, services: list[str], report: Report) -> None:
         self.say(f"Rebuilding service(s) {_quoted(services)} after changes were detected...")
         try:
             for name in images.build_order(self.project, services):
-                images.build(self.paths, self.project, self.project.services[name], self.report)
+                images.build(self.paths, self.project, self.project.services[name], report)
         except MinirunError as error:
             self.say(f"Build failed. Error: {error.message}")
             raise
         self.say(f"service(s) {_quoted(services)} successfully built")
         choice = Choice(services, recreate="force", dependencies=False, ignore_orphans=True, build=False)
-        lifecycle.up(self.paths, self.project, choice, self.report, self.spawn)
+        lifecycle.up(self.paths, self.project, choice, report, self.spawn)
         if self.prune_images:
             prune.unused_images(self.paths, lambda _, found: found.get(labels.PROJECT) == self.project.name)
 

@@ -5,6 +5,7 @@ See  compose/watching.py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -16,6 +17,8 @@ from minirun.cli.printing import draw, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from minirun.cli.compose.group import Compose
     from minirun.cli.compose.report_lines import Shown
     from minirun.compose.language.model import Project
@@ -49,26 +52,46 @@ def watch_command(compose: Compose, no_up: bool, prune: bool, quiet: bool, servi
                     service["pull_policy"] = "build"
             choice = Choice(services, recreate_dependencies="never", at_once=max(compose.parallel, 0))
             lifecycle.up(compose.session, project, choice, report, compose.session.spawn)
-        if compose.dry_run:
-            return 0
-        report.go_between_lines()
-        try:
-            with begin(compose, project, services, report, prune=prune) as watch:
-                while True:
-                    watch.step(_LOOK_SECONDS)
-        except KeyboardInterrupt:
-            return _INTERRUPTED
+    if compose.dry_run:
+        return 0
+    try:
+        with begin(compose, project, services, prune=prune, quiet=quiet) as watch:
+            while True:
+                watch.step(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 def begin(
-    compose: Compose, project: Project, services: tuple[str, ...], report: Shown, *, prune: bool = True
+    compose: Compose,
+    project: Project,
+    services: tuple[str, ...],
+    *,
+    prune: bool = True,
+    quiet: bool = False,
+    report: Shown | None = None,
 ) -> Watch:
-    """Watch from now on; for whoever calls its step() again and again."""
+    """Watch from now on; for whoever calls its step() again and again.  `report`: what shows what is done already."""
     from minirun.compose.watching import Watch
 
     return Watch(
-        compose.session, project, services, report, _tell, _write, compose.session.spawn, prune_images=prune
+        compose.session,
+        project,
+        services,
+        lambda: contextlib.nullcontext(report) if report else _report(compose, quiet),
+        _tell,
+        _write,
+        compose.session.spawn,
+        prune_images=prune,
     )
+
+
+def _report(compose: Compose, quiet: bool) -> AbstractContextManager[Shown]:
+    """Lines also on a terminal, for there are others between them; a build that fails ends nothing."""
+    from minirun.cli.compose import reports
+
+    mode = "plain" if compose.progress in ("auto", "tty") and compose.ansi != "always" else compose.progress
+    return reports.show("watch", mode, ansi=compose.ansi, quiet_pull=quiet, quiet_build=quiet)
 
 
 def _tell(text: str) -> None:

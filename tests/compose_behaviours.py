@@ -429,6 +429,21 @@ networks:
     "an image that is not there": Case(
         "services:\n  web: {image: 'localhost:1/nosuch', pull_policy: never}\n", ["up -d", "create", "pull"]
     ),
+    # files that change
+    "watch": Case(
+        one(
+            "user: nobody",
+            "scale: 2",
+            "develop: {watch: [{path: ./src, action: sync+restart, target: /tmp/src, ignore: ['*.tmp']}]}",
+        ),
+        [
+            "up -d",
+            "sh -c '(sleep 4; mkdir src/d; echo b >src/d/b; echo >src/c.tmp; chmod 750 src/a) >/dev/null 2>&1 &'",
+            Until("watch --no-up", "restarted"),
+            "exec --index 2 web sh -c 'find /tmp/src -exec stat -c \"%n %U:%G %a\" {} +'",
+        ],
+        {"src/a": "a"},
+    ),
     # dry
     "dry run": Case(TWO, ["--dry-run up -d", "up -d", "--dry-run down"]),
 }

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from minirun.linux.inotify import Part
 
 _BEGINS = inotify.IN_CREATE | inotify.IN_MOVED_TO
-_MASK = _BEGINS | inotify.IN_MODIFY | inotify.IN_CLOSE_WRITE | inotify.IN_MOVED_FROM | inotify.IN_DELETE
+_MASK = (
+    _BEGINS
+    | inotify.IN_MODIFY
+    | inotify.IN_ATTRIB
+    | inotify.IN_CLOSE_WRITE
+    | inotify.IN_MOVED_FROM
+    | inotify.IN_DELETE
+)
 
 
 class Files:

@@ -222,3 +222,13 @@ def test_what_is_left_out_is_not_told(top: Path) -> None:
     (top / "old" / "file").touch()
     assert heard(watched) == set()
     watched.close()
+
+
+def test_after_the_kernel_had_no_room_for_all_everything_is_told(top: Path) -> None:
+    watched = Files([str(top)], lambda _: False)
+    (top / "old" / "file").touch()
+    heard(watched)
+    watched._changes.overflowed = True
+    assert heard(watched) == {f"{top}/old", f"{top}/old/file"}
+    assert heard(watched) == set()
+    watched.close()

@@ -18,7 +18,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from minirun.compose import hooks, images, labels, lifecycle, observed, syncing, watching_rules
+from minirun.compose import existing, hooks, images, labels, lifecycle, observed, syncing, watching_rules
 from minirun.compose.choice import Choice
 from minirun.compose.watching_files import Files
 from minirun.engine import prune
@@ -124,14 +124,7 @@ class Watch:
             self.say(f'Syncing service "{service}" after {len(pairs)} changes were detected')
             self._sync(service, pairs)
         if batch.restart:
-            lifecycle.restart(
-                self.paths,
-                self.project.name,
-                batch.restart,
-                report,
-                spawn=self.spawn,
-                project=self.project,
-            )
+            existing.restart(self.paths, self.project.name, batch.restart, report, spawn=self.spawn)
             self.say(f"service(s) {_quoted(batch.restart)} restarted")
         for rule in batch.execute:
             self._execute(rule)

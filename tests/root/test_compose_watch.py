@@ -113,3 +113,20 @@ def test_an_interrupt_ends_it_and_the_containers_stay(minirun, watch):
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
     assert shown(minirun, 1, "echo", "here") == "here\n"
+
+
+def test_up_watches_while_it_shows_what_is_printed(minirun, tmp_path):
+    (tmp_path / "src").mkdir()
+    rule = "{path: ./src, action: sync+restart, target: /tmp/src}"
+    text = SERVICE.format(rule=rule, image="image: busybox", scale=1)
+    (tmp_path / "compose.yaml").write_text(text.replace("sleep 1000", "sh -c 'cat /tmp/src/*; sleep 1000'"))
+    with (tmp_path / "out").open("wb") as out:
+        file = ("compose", "-f", str(tmp_path / "compose.yaml"))
+        with minirun.spawn(*file, "up", "--watch", stdout=out, stderr=subprocess.STDOUT) as process:
+            printed = (tmp_path / "out").read_text
+            eventually(lambda: "Watch enabled" in printed(), seconds=30)
+            (tmp_path / "src" / "words").write_text("read anew\n")
+            eventually(lambda: "web-1  | read anew" in printed())
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+    minirun(*file, "down", "-t", "0", check=True)

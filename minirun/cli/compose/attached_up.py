@@ -26,6 +26,7 @@ from minirun.errors import MinirunError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from minirun.cli.compose.group import Compose
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _SERVICE = "com.docker.compose.service"
 _INTERRUPTED = 130
+_WATCH = "watch"  # stands among the ids of containers: what has not ended
 _LOOK_SECONDS = 0.2  # between two looks whether all is over; a signal is heard at once
 
 
@@ -101,6 +103,10 @@ def _service(record: Record) -> str:
 def run(compose: Compose, project: Project, choice: Choice, words: dict[str, Any]) -> int:
     """Returns the exit code: 130 after Ctrl-C, else that of the container that has ended all, else 0."""
     attached = attached_services(project, choice, words)
+    if words["watch"]:
+        from minirun.compose import watching_rules
+
+        watching_rules.rules_of(project, choice.services)  # what cannot be is told before anything is done
     quiet = {name: words[name] for name in ("quiet_pull", "quiet_build")}
     with options.report(compose, "up", **quiet) as report:
         choice.start = False
@@ -141,6 +147,8 @@ class _Front:
     ) -> None:
         self.compose, self.project, self.choice, self.report = compose, project, choice, report
         self.paths = compose.session
+        self.quiet_build: bool = words["quiet_build"]
+        self.is_watched: bool = words["watch"]
         self.ends = Ends(words)
         self.lines = Lines(
             attached,
@@ -177,6 +185,9 @@ class _Front:
                 follower.expected.add(one.id)
             if one.service in self.lines.monitored:
                 self.lines.under_way.add(one.id)
+        if self.is_watched:  # a rebuild or a restart ends containers, and not the whole
+            follower.expected.add(_WATCH)
+            self.lines.under_way.add(_WATCH)
 
     def _stay(self, follower: Follower, thread: threading.Thread) -> int:
         before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
@@ -184,14 +195,27 @@ class _Front:
             self._start()
             if not self.lines.under_way:
                 follower.stop()  # there was nothing to start
-            while thread.is_alive():
-                thread.join(_LOOK_SECONDS)
+            with self._meanwhile(thread) as wait:
+                while thread.is_alive():
+                    wait(_LOOK_SECONDS)
         except KeyboardInterrupt:
             self._stop()
             return self.ends.code if self.ends.is_aborting else _INTERRUPTED
         finally:
             signal.signal(signal.SIGTERM, before)
         return self.ends.code
+
+    @contextlib.contextmanager
+    def _meanwhile(self, thread: threading.Thread) -> Iterator[Callable[[float], object]]:
+        """What passes some seconds: with --watch, what has changed is looked after in them."""
+        if not self.is_watched:
+            yield thread.join
+            return
+        from minirun.cli.compose import watch
+
+        services = tuple(self.choice.services)
+        with watch.begin(self.compose, self.project, services, quiet=self.quiet_build) as watching:
+            yield watching.step
 
     def _start(self) -> None:
         """In order, each when what it depends on is as it wants it; nothing is made or changed any more."""

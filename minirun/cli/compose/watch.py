@@ -5,7 +5,6 @@ See  compose/watching.py
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
@@ -69,16 +68,15 @@ def begin(
     *,
     prune: bool = True,
     quiet: bool = False,
-    report: Shown | None = None,
 ) -> Watch:
-    """Watch from now on; for whoever calls its step() again and again.  `report`: what shows what is done already."""
+    """Watch from now on; for whoever calls its step() again and again."""
     from minirun.compose.watching import Watch
 
     return Watch(
         compose.session,
         project,
         services,
-        lambda: contextlib.nullcontext(report) if report else _report(compose, quiet),
+        lambda: _report(compose, quiet),
         _tell,
         _write,
         compose.session.spawn,

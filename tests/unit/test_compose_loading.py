@@ -146,6 +146,15 @@ def test_extends_a_service_of_another_file(tmp_path: Path) -> None:
     assert web["volumes"][0]["source"] == f"{tmp_path}/sub/deep"
 
 
+def test_several_services_extend_one_that_extends(tmp_path: Path) -> None:
+    files = {
+        "a.yaml": "services: {a: {extends: {file: b.yaml, service: b}}, c: {extends: {file: b.yaml, service: b}}}",
+        "b.yaml": "services: {b: {extends: d, labels: {b: b}}, d: {image: d, labels: {d: d}}}",
+    }
+    services = load(tmp_path, files).services
+    assert services["a"]["labels"] == services["c"]["labels"] == {"b": "b", "d": "d"}
+
+
 def test_reset_takes_away_what_is_extended(tmp_path: Path) -> None:
     files = {
         "a.yaml": "services: {a: {image: x, ports: ['1']}, b: {extends: a, ports: !reset []}}",

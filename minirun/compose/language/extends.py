@@ -80,7 +80,10 @@ class _Chain:
         return services[name].copy()
 
     def _services_of(self, file: str, directory: str) -> Services:
-        services: Services = {}
-        for tree in self.reader.extended(file, directory):
-            services.update(_services(tree))
-        return services
+        """Of another file, once: those that have been resolved are so when they are extended again."""
+        if file not in self.reader.extended:
+            services: Services = {}
+            for tree in self.reader.documents(file, directory):
+                services.update(_services(tree))
+            self.reader.extended[file] = services
+        return self.reader.extended[file]

@@ -35,7 +35,7 @@ class Reader:
         self.values: dict[
             str, str
         ] = {}  # of variables of included projects that secrets and configs consist of
-        self.trees: dict[str, list[Node]] = {}  # of files that are extended, by their paths
+        self.extended: dict[str, dict[str, Node]] = {}  # services of files that are extended, by their paths
 
     def with_environment(self, environment: Mapping[str, str]) -> Reader:
         other = Reader(environment, self.interpolate)
@@ -63,12 +63,6 @@ class Reader:
             if directory:
                 paths.make_absolute(tree, directory)
         return [tree for tree in documents if isinstance(tree.value, dict)]
-
-    def extended(self, path: str, directory: str) -> list[Node]:
-        """The documents of a file with services that others extend.  They belong to the reader: copy what you use."""
-        if path not in self.trees:
-            self.trees[path] = self.documents(path, directory)
-        return self.trees[path]
 
     def problem(self, node: Node, message: str, path: str = "", hint: str = "") -> None:
         place = {"file": node.file, "line": node.line, "column": node.column}

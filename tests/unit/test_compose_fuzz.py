@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,3 +99,31 @@ def test_any_file_with_its_variables(file: Any) -> None:
 @fuzz(50)
 def test_anything(file: Any) -> None:
     load(file)
+
+
+JUNK = [
+    None,
+    "",
+    True,
+    0,
+    -1,
+    1.5,
+    "x",
+    "a:b",
+    [],
+    ["x"],
+    [None],
+    [1],
+    [{}],
+    {},
+    {"x": "y"},
+    {"x": None},
+    {"x": [1]},
+]
+
+
+@pytest.mark.parametrize("key", sorted(keys.SERVICE.table))
+def test_any_value_of_a_key(key: str) -> None:
+    for value in JUNK:
+        load({"services": {"a": {"image": "i", key: value}, "x": {"image": "x"}}})
+        load({"services": {"a": {"image": "i", key: value}}}, {"services": {"a": {key: ["x"]}}})

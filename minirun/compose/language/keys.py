@@ -88,7 +88,7 @@ PULL_POLICY = like(
 # --- what several places have ---
 
 REFERENCE = Long(
-    Keys({"source": TEXT, "target": TEXT, "uid": TEXT, "gid": TEXT, "mode": MODE}),
+    Keys({"source": TEXT, "target": TEXT, "uid": TEXT, "gid": TEXT, "mode": MODE}, required=["source"]),
     lambda word: {"source": word},
 )
 REFERENCES = List(REFERENCE)  # of secrets or configs

@@ -144,6 +144,8 @@ def normalize(project: Plain, where: Where) -> None:
             build.setdefault("dockerfile", "Dockerfile")
         for container in (service, *(service.get("pre_start") or ())):
             normalize_container(container)
+        if "scale" in service and isinstance(service.get("deploy"), dict):
+            service["deploy"].setdefault("replicas", service["scale"])
         for name, restart in implied(service):
             service.setdefault("depends_on", {}).setdefault(name, _dependency(restart))
     _add_default_network(project)

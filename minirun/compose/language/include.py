@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from minirun.compose.language import dotenv, merging
+from minirun.compose.language import dotenv, keys, merging
 from minirun.compose.language.reading import Reader
 from minirun.compose.language.yaml_nodes import Node, plain
 from minirun.errors import MinirunError, NotFoundError
@@ -27,6 +27,10 @@ def resolve(tree: Node, directory: str, reader: Reader, including: Sequence[str]
     assert isinstance(tree.value, dict)
     include = tree.value.get("include")
     if include is None or not isinstance(include.value, list):
+        return
+    known = len(reader.problems)
+    keys.FILE.table["include"].check(include, "include", reader.problems)
+    if len(reader.problems) > known:
         return
     for number, item in enumerate(include.value):
         path = f"include[{number}]"

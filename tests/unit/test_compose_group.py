@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from minirun.cli import command_table
 from minirun.cli.commands import Session
 from minirun.cli.compose.group import Compose, compose_group
+from minirun.cli.compose.table import COMMANDS
 from minirun.errors import NotFoundError, UsageError
 
 
@@ -68,3 +70,9 @@ def test_what_is_doubtful_in_the_files_is_shown(tmp_path: Path, capsys: pytest.C
     (tmp_path / "compose.yaml").write_text("services: {web: {image: 'busybox:$NOT_SET'}}\n")
     Compose(Session(), project_directory=str(tmp_path)).load()
     assert 'The "NOT_SET" variable is not set' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_is_there(name: str):
+    place, about = COMMANDS[name]
+    assert (command_table.load(place).name, bool(about)) == (name, True)

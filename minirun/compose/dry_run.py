@@ -29,7 +29,7 @@ def tell(report: Report, action: Action, resource: str) -> None:
     """The words for one action on the `resource`."""
     is_up = action.container is not None and action.container.is_up
     if action.kind == "leave":
-        if is_up:
+        if is_up and action.why:
             report.done(resource, "Running")
         return
     if action.kind == "wait":

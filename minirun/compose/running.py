@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _leave(work: Work, action: Action) -> None:
-    if action.container and action.container.is_up:
+    if action.why and action.container and action.container.is_up:  # `start` says nothing of what it leaves
         work.report.done(resource(action), "Running")
 
 

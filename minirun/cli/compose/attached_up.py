@@ -22,7 +22,7 @@ from minirun.compose import existing, lifecycle, order
 from minirun.compose.choice import Choice
 from minirun.compose.following import Follower
 from minirun.engine import containers
-from minirun.errors import MinirunError, NotFoundError, UsageError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError, sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _SERVICE = "com.docker.compose.service"
 _INTERRUPTED = 130
 _WATCH = "watch"  # stands among the ids of containers: what has not ended
+_LAST_WORDS_SECONDS = 5.0  # in which what has been stopped is heard of
 _LOOK_SECONDS = 0.2  # between two looks whether all is over; a signal is heard at once
 
 
@@ -91,7 +92,7 @@ class Lines(LogLines):
         self.under_way.discard(record["id"])
         if self.ends.ended(_service(record), exit_code):
             self.flush()
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         elif not self.under_way and self.follower:
             self.follower.stop()
 
@@ -150,6 +151,7 @@ class _Front:
         self.quiet_build: bool = words["quiet_build"]
         self.is_watched: bool = words["watch"]
         self.ends = Ends(words)
+        self.over = threading.Event()  # the follower has ended
         self.lines = Lines(
             attached,
             set(choice.services) or attached or set(project.services),
@@ -165,13 +167,19 @@ class _Front:
         ) as follower:
             self.lines.follower = follower
             self._attach(follower, found)
-            thread = threading.Thread(target=follower.run, daemon=True)
-            thread.start()
+            threading.Thread(target=self._follow, args=(follower,), daemon=True).start()
             try:
-                return self._stay(follower, thread)
+                return self._stay(follower)
             finally:
                 follower.stop()
-                thread.join()
+                self.over.wait()
+
+    def _follow(self, follower: Follower) -> None:
+        """In its thread.  Not join() is waited with: interrupted, it takes a thread for ended (bpo-45274)."""
+        try:
+            follower.run()
+        finally:
+            self.over.set()
 
     def _attach(self, follower: Follower, found: list[Container]) -> None:
         shown = [one.record for one in found if one.service in self.lines.attached]
@@ -189,27 +197,31 @@ class _Front:
             follower.expected.add(_WATCH)
             self.lines.under_way.add(_WATCH)
 
-    def _stay(self, follower: Follower, thread: threading.Thread) -> int:
-        before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    def _stay(self, follower: Follower) -> int:
+        # not what Ctrl-C does: in the background of a script that is ignored
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self._start()
             if not self.lines.under_way:
                 follower.stop()  # there was nothing to start
-            with self._meanwhile(thread) as wait:
-                while thread.is_alive():
+            with self._meanwhile() as wait:
+                while not self.over.is_set():
                     wait(_LOOK_SECONDS)
         except KeyboardInterrupt:
+            follower.expected.discard(_WATCH)
+            self.lines.under_way.discard(_WATCH)
             self._stop()
+            self.over.wait(_LAST_WORDS_SECONDS)
             return self.ends.code if self.ends.is_aborting else _INTERRUPTED
         finally:
             signal.signal(signal.SIGTERM, before)
         return self.ends.code
 
     @contextlib.contextmanager
-    def _meanwhile(self, thread: threading.Thread) -> Iterator[Callable[[float], object]]:
+    def _meanwhile(self) -> Iterator[Callable[[float], object]]:
         """What passes some seconds: with --watch, what has changed is looked after in them."""
         if not self.is_watched:
-            yield thread.join
+            yield self.over.wait
             return
         from minirun.cli.compose import watch
 
@@ -248,7 +260,8 @@ class _Front:
                 killing.set()
                 threading.Thread(target=self._kill).start()
 
-        before = {number: signal.signal(number, kill) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) != signal.SIG_IGN]
+        before = {number: signal.signal(number, kill) for number in numbers}
         try:
             with contextlib.suppress(NotFoundError):  # they have been removed meanwhile
                 existing.stop(
@@ -271,6 +284,11 @@ class _Front:
             if containers.is_under_way(record):
                 resource = f"Container {record['name']}"
                 self.report.working(resource, "Killing")
-                with contextlib.suppress(MinirunError, OSError):  # it has ended just now
-                    containers.kill(self.paths, record, signal.SIGKILL)
+                try:
+                    containers.kill(self.paths, record)
+                except ConflictError:
+                    continue  # it has ended just now
+                except (MinirunError, OSError) as error:
+                    self.report.failed(resource, sentence(error))
+                else:
                     self.report.done(resource, "Killed")

@@ -211,16 +211,13 @@ def require_services(project: Project | None, names: Iterable[str]) -> None:
 
 def running(compose: Compose, service: str, index: int = 0) -> Container:
     """The container of a service that runs: its number `index`, 0: the first.  Raises ConflictError, NotFoundError."""
-    name, _ = project(compose, [service])
+    name, _ = project(compose, [service], needed=False)
     every = observed.containers_of(compose.session, name)
     mine = sorted(
         (one for one in every if one.service == service and not one.is_one_off), key=lambda one: one.number
     )
-    if index and not any(one.number == index for one in mine):
-        raise NotFoundError(
-            f'service "{service}" has no container {index}', f"minirun compose ps -a {service}"
-        )
     found = [one for one in mine if one.is_up and index in (0, one.number)]
     if not found:
-        raise ConflictError(f'service "{service}" is not running', "minirun compose ps -a")
+        which = f" container #{index}" if index else ""
+        raise ConflictError(f'service "{service}" is not running{which}', "minirun compose ps -a")
     return found[0]

@@ -258,6 +258,7 @@ class _Front:
         def kill(*_: object) -> None:
             if not killing.is_set():
                 killing.set()
+                self.report.is_hushed = True  # nobody has to be told now that it had to be killed
                 threading.Thread(target=self._kill).start()
 
         numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) != signal.SIG_IGN]

@@ -61,7 +61,7 @@ def build_command(compose: Compose, /, services: tuple[str, ...], **words: Any) 
     if not wanted:
         compose.warn("No services to build")
         return 0
-    with options.report(compose, "build", mode="quiet" if words["quiet"] else "") as report:
+    with options.report(compose, "build", mode="quiet" if words["quiet"] or words["check"] else "") as report:
         found = [
             images.build(compose.session, project, project.services[name], report, _change(words))
             for name in wanted

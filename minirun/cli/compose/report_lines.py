@@ -30,6 +30,7 @@ class Shown(Report):
     build_mode = "quiet"  # of build_progress.show()
     quiet_build = quiet_pull = False  # --quiet-build, --quiet-pull
     dry_run = False
+    is_hushed = False  # no more remarks
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -40,7 +41,7 @@ class Shown(Report):
     def say(self, text: str) -> None:
         """Once: a command may look twice at the same thing."""
         with self._lock:
-            if text not in self._said:
+            if text not in self._said and not self.is_hushed:
                 self._said.add(text)
                 self.write(text)
 

@@ -92,6 +92,9 @@ class Plan:
     def __init__(self) -> None:
         self.actions: list[Action] = []
         self.warnings: list[str] = []
+        self.images: list[
+            tuple[str, str]
+        ] = []  # (name, pulled or built) of those that come before all actions
 
     def __iter__(self) -> Iterator[Action]:
         return iter(self.actions)

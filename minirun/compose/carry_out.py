@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 def run(work: Work, plan: Plan) -> None:
     """Do all of it.  Raises the first failure when those that were under way have ended."""
     work.report.expect([resource(action) for action in plan if action.kind != "wait"])
-    acts = {action: (functools.partial(_do, work, action), action.after) for action in plan}
-    work.scheduler.run(acts)
+    left = plan.of("leave")
+    for action in left:
+        _do(work, action)  # there is nothing to wait for
+    work.scheduler.ended |= set(left)
+    todo = [action for action in plan if action.kind != "leave"]
+    work.scheduler.run({action: (functools.partial(_do, work, action), action.after) for action in todo})
 
 
 def _do(work: Work, action: Action) -> None:

@@ -40,7 +40,7 @@ class Line:
     """One resource, what happens to it, and why."""
 
     def __init__(self, kind: str, name: str, words: str, why: Iterable[str], changes: bool) -> None:
-        self.kind = kind  # network, volume, container
+        self.kind = kind  # image, network, volume, container
         self.name = name
         self.words = words
         self.why = list(why)
@@ -48,12 +48,13 @@ class Line:
 
 
 def lines(plan: Plan) -> list[Line]:
-    """One for each network, volume and container that the plan is about, in the order in which it begins with them."""
+    """One for each image, network, volume and container that the plan is about, in the order in which it begins."""
     found: dict[tuple[str, str], list[Action]] = {}
     for action in plan:
         if action.kind != "wait":
             found.setdefault((_kind(action), action.name), []).append(action)
-    return [_line(kind, name, actions) for (kind, name), actions in found.items()]
+    images = [Line("image", name, f"is {how}", [], True) for name, how in plan.images]
+    return [*images, *(_line(kind, name, actions) for (kind, name), actions in found.items())]
 
 
 def _kind(action: Action) -> str:

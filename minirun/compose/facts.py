@@ -5,7 +5,6 @@ Next     plan.py
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from minirun.compose import names, secrets
@@ -39,7 +38,11 @@ def gather(
 
 def _hash(configuration: str, content: str) -> str:
     """Of a service without secrets and configs it is Compose's own."""
-    return hashlib.sha256(f"{configuration} {content}".encode()).hexdigest() if content else configuration
+    if not content:
+        return configuration
+    import hashlib  # most services have none
+
+    return hashlib.sha256(f"{configuration} {content}".encode()).hexdigest()
 
 
 def here(paths: Paths, project: Project, services: Iterable[str]) -> dict[str, str]:

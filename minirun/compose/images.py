@@ -53,6 +53,17 @@ def ensure(
     return {one["name"]: _require(paths, project, one, report.dry_run) for one in wanted}
 
 
+def wanted(paths: Paths, project: Project, services: Iterable[str], choice: Choice) -> list[tuple[str, str]]:
+    """What ensure() would do: (image, `pulled` or `built`)."""
+    found: dict[str, str] = {}
+    for service in (project.services[name] for name in services):
+        if _has_to_be_pulled(paths, project, service, choice):
+            found[names.image(project, service)] = "pulled"
+        elif _has_to_be_built(paths, project, service, choice):
+            found[names.image(project, service)] = "built"
+    return list(found.items())
+
+
 def _policy(service: Service, choice: Choice) -> str:
     return choice.pull or service.get("pull_policy") or "missing"
 

@@ -74,7 +74,9 @@ def planned(paths: Paths, project: Project, choice: Choice) -> Plan:
 
     services = order.selected(project, choice.services, dependencies=choice.dependencies)
     there = observed.look(paths, project.name)
-    return plan.up(project, there, facts.gather(paths, project, services), choice)
+    made = plan.up(project, there, facts.gather(paths, project, services), choice)
+    made.images = images.wanted(paths, project, services, choice)
+    return made
 
 
 def wait_until_ready(

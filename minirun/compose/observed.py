@@ -121,11 +121,12 @@ class Observed:
 
 def look(paths: Paths, project: str) -> Observed:
     """What there is of the project called `project`, for those who are to change it."""
-    from minirun.engine import networks, volumes  # `compose ps` has no use for them
+    from minirun.engine import volumes
+    from minirun.engine.view import network_list  # `compose ps` has no use for them
 
     return Observed(
         containers_of(paths, project),
-        {network["name"]: network for network in networks.list_all(paths)},
+        {network["name"]: network for network in network_list.list_all(paths)},
         {volume["name"]: volume for volume in volumes.list_all(paths)},
     )
 

@@ -7,6 +7,7 @@ first that fails stops the rest: those that work are waited for, those that wait
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from minirun.errors import none_left
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     Act = Callable[[], object]
 
+_PATIENCE_SECONDS = 1.0  # that acts have to end after a Ctrl-C; what they leave, the next command completes
 _LOOK_SECONDS = 0.2  # between two looks whether a signal has come: Python handles them in this thread
 
 
@@ -38,14 +40,14 @@ class Scheduler:
     def run(self, acts: Mapping[Any, tuple[Act, Iterable[Any]]]) -> None:
         """Do `acts`: {key: (what to do, the keys of those it comes after)}.  Raises the first failure, at the end.
 
-        A KeyboardInterrupt stops the rest in the same way, and is raised when those that work have ended.
+        A KeyboardInterrupt stops the rest in the same way, and is raised when those that work have ended, or soon.
         """
         left = {key: (act, set(after)) for key, (act, after) in acts.items()}
         try:
             self._run(left)
         except BaseException:
             self.stop()
-            self._wait_for_all()
+            self._wait_for_all(time.monotonic() + _PATIENCE_SECONDS)
             raise
         if self.failures:
             raise self.failures[0]
@@ -94,7 +96,7 @@ class Scheduler:
                     self.failures.append(failure)
             self.changed.notify_all()
 
-    def _wait_for_all(self) -> None:
+    def _wait_for_all(self, deadline: float) -> None:
         with self.changed:
-            while self.working:
+            while self.working and time.monotonic() < deadline:
                 self.changed.wait(_LOOK_SECONDS)

@@ -114,11 +114,6 @@ def remove(paths: Paths, text: str) -> None:
 # ---- what containers are on ---------------------------------------------------------------------------------------
 
 
-def list_all(paths: Paths) -> list[Network]:
-    """All networks there are, the default one too."""
-    return ledger.list_all(paths)
-
-
 def find(paths: Paths, text: str) -> Network:
     """The network that `text` names: a name, an id, or the beginning of one id.  Raises NotFoundError, UsageError."""
     return ledger.find(paths, text)

@@ -53,3 +53,9 @@ def test_a_change_is_told_key_by_key() -> None:
     known.configurations["web"] = '{"environment": {"DEBUG": "1"}}'
     made = plan.up(wanted, found, known, Choice())
     assert next(explanation.text(made)).endswith("is made anew and is started: environment DEBUG 0 -> 1")
+
+
+def test_images_that_are_not_here_come_first() -> None:
+    made = planned(project({"web": service()}), there())
+    made.images = [("demo-web", "built")]
+    assert next(explanation.text(made)) == "image     demo-web   is built"

@@ -9,148 +9,143 @@ See  compose-spec 05-services.md and what follows it
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NotRequired, TypedDict
 
+    class Dependency(TypedDict):
+        condition: str  # service_started, service_healthy, service_completed_successfully
+        required: bool
+        restart: NotRequired[bool]
 
-class Dependency(TypedDict):
-    condition: str  # service_started, service_healthy, service_completed_successfully
-    required: bool
-    restart: NotRequired[bool]
+    class Port(TypedDict):
+        target: int
+        protocol: str
+        mode: NotRequired[str]
+        host_ip: NotRequired[str]
+        published: NotRequired[str]  # "8000", "8000-8010"; without it the kernel chooses
+        name: NotRequired[str]
+        app_protocol: NotRequired[str]
 
+    class Mount(TypedDict):
+        type: str  # bind, volume, tmpfs, image
+        target: str
+        source: NotRequired[str]  # a path, or the key in the project's volumes; none: an anonymous volume
+        read_only: NotRequired[bool]
+        consistency: NotRequired[str]
+        bind: NotRequired[dict[str, Any]]
+        volume: NotRequired[dict[str, Any]]
+        tmpfs: NotRequired[dict[str, Any]]
+        image: NotRequired[dict[str, Any]]
 
-class Port(TypedDict):
-    target: int
-    protocol: str
-    mode: NotRequired[str]
-    host_ip: NotRequired[str]
-    published: NotRequired[str]  # "8000", "8000-8010"; without it the kernel chooses
-    name: NotRequired[str]
-    app_protocol: NotRequired[str]
+    class Reference(TypedDict):
+        """Of a secret or a config by a service."""
 
+        source: str
+        target: NotRequired[str]
+        uid: NotRequired[str]
+        gid: NotRequired[str]
+        mode: NotRequired[str]  # octal: "0440"
 
-class Mount(TypedDict):
-    type: str  # bind, volume, tmpfs, image
-    target: str
-    source: NotRequired[str]  # a path, or the key in the project's volumes; none: an anonymous volume
-    read_only: NotRequired[bool]
-    consistency: NotRequired[str]
-    bind: NotRequired[dict[str, Any]]
-    volume: NotRequired[dict[str, Any]]
-    tmpfs: NotRequired[dict[str, Any]]
-    image: NotRequired[dict[str, Any]]
+    class Content(TypedDict, total=False):
+        """A secret or a config of the project."""
 
+        name: str
+        file: str
+        environment: str
+        content: str
+        external: bool
 
-class Reference(TypedDict):
-    """Of a secret or a config by a service."""
+    class Healthcheck(TypedDict, total=False):
+        test: list[str]
+        interval: str
+        timeout: str
+        retries: int
+        start_period: str
+        start_interval: str
+        disable: bool
 
-    source: str
-    target: NotRequired[str]
-    uid: NotRequired[str]
-    gid: NotRequired[str]
-    mode: NotRequired[str]  # octal: "0440"
+    class Service(TypedDict, total=False):
+        """One service.  A key that the file does not have is not there, but for those that get a default."""
 
-
-class Content(TypedDict, total=False):
-    """A secret or a config of the project."""
-
-    name: str
-    file: str
-    environment: str
-    content: str
-    external: bool
-
-
-class Healthcheck(TypedDict, total=False):
-    test: list[str]
-    interval: str
-    timeout: str
-    retries: int
-    start_period: str
-    start_interval: str
-    disable: bool
-
-
-class Service(TypedDict, total=False):
-    """One service.  A key that the file does not have is not there, but for those that get a default."""
-
-    name: str  # the key in `services`
-    image: str
-    build: dict[str, Any]
-    command: list[str] | None
-    entrypoint: list[str] | None
-    container_name: str
-    environment: dict[str, str | None]  # with those of env_file; None: it was nowhere set
-    ports: list[Port]
-    expose: list[str]
-    volumes: list[Mount]
-    volumes_from: list[str]
-    networks: dict[str, dict[str, Any] | None]
-    network_mode: str
-    depends_on: dict[str, Dependency]
-    links: list[str]
-    healthcheck: Healthcheck
-    labels: dict[str, str]
-    profiles: list[str]
-    deploy: dict[str, Any]
-    develop: dict[str, Any]
-    scale: int
-    restart: str
-    secrets: list[Reference]
-    configs: list[Reference]
-    pull_policy: str
-    stop_grace_period: str
-    stop_signal: str
-    pid: str
-    ipc: str
-    post_start: list[dict[str, Any]]
-    pre_stop: list[dict[str, Any]]
-    annotations: dict[str, str]
-    blkio_config: dict[str, Any]
-    cap_add: list[str]
-    cgroup_parent: str
-    cap_drop: list[str]
-    cgroup: str
-    cpu_period: int
-    cpu_quota: int
-    cpu_rt_period: int
-    cpu_rt_runtime: int
-    cpu_shares: int
-    cpus: float
-    cpuset: str
-    device_cgroup_rules: list[str]
-    devices: list[dict[str, str]]
-    dns: list[str]
-    dns_opt: list[str]
-    dns_search: list[str]
-    domainname: str
-    external_links: list[str]
-    extra_hosts: list[str]
-    group_add: list[str]
-    hostname: str
-    init: bool
-    logging: dict[str, Any]
-    mac_address: str
-    mem_limit: str
-    mem_reservation: str
-    mem_swappiness: str
-    memswap_limit: str
-    oom_kill_disable: bool
-    oom_score_adj: int
-    pids_limit: int
-    platform: str
-    privileged: bool
-    read_only: bool
-    security_opt: list[str]
-    shm_size: str
-    stdin_open: bool
-    sysctls: dict[str, str]
-    tmpfs: list[str]
-    tty: bool
-    ulimits: dict[str, Any]
-    user: str
-    uts: str
-    working_dir: str
-    # and the rest of the specification's keys, as keys.py has them
+        name: str  # the key in `services`
+        image: str
+        build: dict[str, Any]
+        command: list[str] | None
+        entrypoint: list[str] | None
+        container_name: str
+        environment: dict[str, str | None]  # with those of env_file; None: it was nowhere set
+        ports: list[Port]
+        expose: list[str]
+        volumes: list[Mount]
+        volumes_from: list[str]
+        networks: dict[str, dict[str, Any] | None]
+        network_mode: str
+        depends_on: dict[str, Dependency]
+        links: list[str]
+        healthcheck: Healthcheck
+        labels: dict[str, str]
+        profiles: list[str]
+        deploy: dict[str, Any]
+        develop: dict[str, Any]
+        scale: int
+        restart: str
+        secrets: list[Reference]
+        configs: list[Reference]
+        pull_policy: str
+        stop_grace_period: str
+        stop_signal: str
+        pid: str
+        ipc: str
+        post_start: list[dict[str, Any]]
+        pre_stop: list[dict[str, Any]]
+        annotations: dict[str, str]
+        blkio_config: dict[str, Any]
+        cap_add: list[str]
+        cgroup_parent: str
+        cap_drop: list[str]
+        cgroup: str
+        cpu_period: int
+        cpu_quota: int
+        cpu_rt_period: int
+        cpu_rt_runtime: int
+        cpu_shares: int
+        cpus: float
+        cpuset: str
+        device_cgroup_rules: list[str]
+        devices: list[dict[str, str]]
+        dns: list[str]
+        dns_opt: list[str]
+        dns_search: list[str]
+        domainname: str
+        external_links: list[str]
+        extra_hosts: list[str]
+        group_add: list[str]
+        hostname: str
+        init: bool
+        logging: dict[str, Any]
+        mac_address: str
+        mem_limit: str
+        mem_reservation: str
+        mem_swappiness: str
+        memswap_limit: str
+        oom_kill_disable: bool
+        oom_score_adj: int
+        pids_limit: int
+        platform: str
+        privileged: bool
+        read_only: bool
+        security_opt: list[str]
+        shm_size: str
+        stdin_open: bool
+        sysctls: dict[str, str]
+        tmpfs: list[str]
+        tty: bool
+        ulimits: dict[str, Any]
+        user: str
+        uts: str
+        working_dir: str
+        # and the rest of the specification's keys, as keys.py has them
 
 
 class Project:

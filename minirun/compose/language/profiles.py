@@ -5,11 +5,14 @@ See  compose-spec 15-profiles.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-from minirun.compose.language.model import Content, Project, Service
 from minirun.errors import NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from minirun.compose.language.model import Content, Project, Service
 
 
 def apply(project: Project, active: Iterable[str]) -> None:

@@ -1,9 +1,15 @@
 """What `compose config` prints, where its letters matter; tests/interop/test_compose_config.py compares whole files."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 
 from minirun.compose.language import hashing, json_text, yaml_text
-from minirun.compose.language.model import Service
+
+if TYPE_CHECKING:
+    from minirun.compose.language.model import Service
 
 
 @pytest.mark.parametrize(

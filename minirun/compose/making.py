@@ -12,10 +12,10 @@ from minirun.compose import labels, names, network_options, secrets, service_opt
 from minirun.compose.running import remove_record, stop_record
 from minirun.compose.work import Work, resource, told
 from minirun.engine import containers, images, networks, volumes
-from minirun.errors import ConflictError, NotFoundError
+from minirun.errors import ConflictError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from minirun.compose.actions import Action
     from minirun.engine.record_types import MountPoint, Record, RunOptions
@@ -62,7 +62,8 @@ def _options(work: Work, action: Action) -> RunOptions:
     assert work.project
     assert work.facts
     service = work.project.services[action.service]
-    options = service_options.make(work.project, service, number=action.number, record_of=work.record_id)
+    with _of_service(action):
+        options = service_options.make(work.project, service, number=action.number, record_of=work.record_id)
     options["labels"].update(
         labels.of_container(
             work.project,
@@ -77,11 +78,21 @@ def _options(work: Work, action: Action) -> RunOptions:
     return options
 
 
+@contextlib.contextmanager
+def _of_service(action: Action) -> Iterator[None]:
+    """What the engine cannot take says whose it is: the engine speaks of the options of `run`."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f'service "{action.service}": {error.message}', error.hint) from error
+
+
 def _make(work: Work, action: Action, options: RunOptions) -> Record:
     """Its image is here: images.py has seen to that."""
     assert work.project
     options["pull"] = "never"
-    record = containers.create(work.paths, options, work.report.pull(resource(action)))
+    with _of_service(action):
+        record = containers.create(work.paths, options, work.report.pull(resource(action)))
     try:
         secrets.inject(work.paths, record, work.project, work.project.services[action.service])
     except BaseException:

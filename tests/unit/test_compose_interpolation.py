@@ -107,3 +107,9 @@ def test_any_text_is_filled_in_or_refused(text: str) -> None:
 @given(st.text())
 def test_doubled_dollars_keep_any_text(text: str) -> None:
     assert filled(text.replace("$", "$$")) == text
+
+
+@pytest.mark.parametrize("depth", [101, 3000])
+def test_variables_within_variables_have_an_end(depth: int) -> None:
+    with pytest.raises(Unfit, match="too deeply"):
+        substitute("${X:-" * depth + "}" * depth, {}.get, print)

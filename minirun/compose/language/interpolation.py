@@ -21,6 +21,7 @@ Lookup = Callable[[str], "str | None"]
 
 _NAME_STARTS = frozenset("_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _NAME = _NAME_STARTS | frozenset("0123456789")
+_DEEPEST = 100  # variables within words of variables
 _OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 
 
@@ -92,6 +93,8 @@ def _closing_brace(text: str, dollar: int) -> int:
         if line.startswith("${", at):
             depth += 1
             at += 1
+            if depth > _DEEPEST:
+                raise Unfit("variables stand within variables too deeply", f"{_DEEPEST} deep is the most")
         elif line[at] == "}":
             depth -= 1
             last = dollar + at

@@ -1,5 +1,7 @@
 """`compose up` again and again: what has changed is made anew, and nothing else."""
 
+import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -104,3 +106,16 @@ def test_down_leaves_nothing_but_named_volumes(compose: Make) -> None:
     assert demo.objects("volume") == ["data"]
     demo("down", "-v", check=True)
     assert demo.objects("volume") == []
+
+
+def test_ctrl_c_ends_a_stop_that_waits(compose: Make) -> None:
+    demo = compose(
+        "services: {web: {image: busybox, stop_grace_period: 60s, command: sh -c 'trap \"\" TERM; sleep 1000'}}"
+    )
+    demo("up", "-d", check=True)
+    stopping = demo.spawn("stop", stderr=subprocess.PIPE)
+    assert stopping.stderr
+    assert b"Stopping" in stopping.stderr.readline()
+    stopping.send_signal(signal.SIGINT)
+    assert stopping.wait(10) == 130
+    assert demo.states() == {"web-1": "running"}

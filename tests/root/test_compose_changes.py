@@ -113,9 +113,9 @@ def test_ctrl_c_ends_a_stop_that_waits(compose: Make) -> None:
         "services: {web: {image: busybox, stop_grace_period: 60s, command: sh -c 'trap \"\" TERM; sleep 1000'}}"
     )
     demo("up", "-d", check=True)
-    stopping = demo.spawn("stop", stderr=subprocess.PIPE)
-    assert stopping.stderr
-    assert b"Stopping" in stopping.stderr.readline()
-    stopping.send_signal(signal.SIGINT)
-    assert stopping.wait(10) == 130
+    with demo.spawn("stop", stderr=subprocess.PIPE) as stopping:
+        assert stopping.stderr
+        assert b"Stopping" in stopping.stderr.readline()
+        stopping.send_signal(signal.SIGINT)
+        assert stopping.wait(10) == 130
     assert demo.states() == {"web-1": "running"}

@@ -12,16 +12,16 @@ By hand  minirun exec demo-web-1 cat /run/secrets/password
 from __future__ import annotations
 
 import os
+import stat
 
 from minirun.engine.options import mounts
-from minirun.errors import MinirunError, NotFoundError, UnsupportedError
+from minirun.errors import MinirunError, NotFoundError, UnsupportedError, sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.compose.language.model import Content, Project, Reference, Service
-    from minirun.engine.files.tree import Tree
     from minirun.engine.record_types import MountPoint, Record
     from minirun.paths import Paths
 
@@ -36,8 +36,13 @@ class Used:
         self.kind = kind  # secret, config
         self.reference = reference
         self.content = content
-        self.place = os.path.join(_PLACES[kind], reference.get("target") or reference["source"])
+        place = os.path.join(_PLACES[kind], reference.get("target") or reference["source"])
+        self.place = "/" + os.path.normpath(place).lstrip("/")
         self.file = content.get("file", "")  # "": it is written into the container
+        if "\0" in self.place + self.file:
+            raise MinirunError(
+                f"a path of {kind} {reference['source']} has a NUL in it", "no file has such a name"
+            )
 
     def text(self, project: Project) -> bytes:
         """What is in it.  Raises MinirunError."""
@@ -55,16 +60,23 @@ class Used:
 
 
 def _read(used: Used) -> bytes:
-    if os.path.isdir(used.file):
-        return b""  # it can be mounted as well
+    """It is looked at first: a fifo would keep us waiting, and /dev/zero has no end."""
     try:
-        with open(used.file, "rb") as file:
-            return file.read()
+        mode = os.stat(used.file).st_mode
+        if stat.S_ISDIR(mode):
+            return b""  # it can be mounted as well
+        if stat.S_ISREG(mode):
+            with open(used.file, "rb") as file:
+                return file.read()
     except FileNotFoundError:
         hint = f"it is the file of the {used.kind} {used.reference['source']}"
         raise NotFoundError(f"{used.kind} file {used.file} does not exist", hint) from None
     except OSError as error:
         raise MinirunError(f"{used.kind} file {used.file}: {error.strerror}") from None
+    raise MinirunError(
+        f"{used.kind} file {used.file} is no regular file",
+        f"put what the {used.kind} {used.reference['source']} holds into a file, and name that",
+    )
 
 
 def used_by(project: Project, service: Service) -> Iterator[Used]:
@@ -84,6 +96,11 @@ def check(project: Project, service: Service) -> None:
                 "only a swarm keeps them: name a file, a variable of the environment or a content",
             )
         one.text(project)
+        if one.place == "/":
+            raise MinirunError(
+                f"{one.kind} {one.reference['source']} of service {service['name']} cannot be at /",
+                "name a file as its `target`",
+            )
         if not one.file and service.get("read_only"):
             raise UnsupportedError(
                 f'cannot create {one.kind} "{one.content["name"]}" in read-only service {service["name"]}: '
@@ -126,43 +143,48 @@ def inject(paths: Paths, record: Record, project: Project, service: Service) -> 
 
     with tree.of_container(paths, record) as found:
         for one in wanted:
-            _write(found, one, one.text(project))
+            try:
+                _write(found.root, one, one.text(project))
+            except (MinirunError, OSError) as error:
+                raise MinirunError(
+                    f"cannot write {one.kind} {one.reference['source']} to {one.place} "
+                    f"in service {service['name']}: {sentence(error)}",
+                    f"the service's `{one.kind}s` say with `target` where it goes",
+                ) from error
 
 
-def _write(found: Tree, used: Used, text: bytes) -> None:
+def _write(root: int, used: Used, text: bytes) -> None:
     """One file, with the directories that it needs.  Links among those that are there are followed inside."""
-    import io
+    from minirun.engine.files import extraction
+    from minirun.linux import inroot
 
-    from minirun.engine.files import copying
-
-    above, rest = _deepest(found, used.place)
-    copying.unpack(io.BytesIO(_tar(rest, used.reference, text)), found, above)
-
-
-def _deepest(found: Tree, path: str) -> tuple[str, str]:
-    """The deepest directory of the path that is there, and the rest of the path."""
-    above, _, rest = path.rpartition("/")
-    while above:
-        try:
-            if found.find(above).status is not None:
-                break
-        except FileNotFoundError:
-            pass
+    if stat.S_ISDIR(inroot.mode_of(root, used.place)):
+        raise MinirunError("there is a directory")
+    above, _, rest = used.place.rpartition("/")
+    while above and not stat.S_ISDIR(inroot.mode_of(root, above)):
         above, _, name = above.rpartition("/")
         rest = f"{name}/{rest}"
-    return above or "/", rest
+    with inroot.opened(root, above, os.O_RDONLY | os.O_DIRECTORY) as directory:
+        extraction.extract([_tar(rest, used.reference, text)], directory, foreign=False)
 
 
-def _tar(name: str, reference: Reference, text: bytes) -> bytes:
+def _tar(path: str, reference: Reference, text: bytes) -> bytes:
+    """The file at `path`, after the directories above it, which then have their mode whatever our umask."""
     import io
     import tarfile
     import time
 
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime = len(text), int(time.time())
-    info.uid, info.gid = int(reference.get("uid") or 0), int(reference.get("gid") or 0)
-    info.mode = int(reference.get("mode") or _MODE, 8)
+    now = int(time.time())
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as file:
+        for end, letter in enumerate(path):
+            if letter == "/" and path[:end]:
+                directory = tarfile.TarInfo(path[:end])
+                directory.type, directory.mode, directory.mtime = tarfile.DIRTYPE, 0o755, now
+                file.addfile(directory)
+        info = tarfile.TarInfo(path)
+        info.size, info.mtime = len(text), now
+        info.uid, info.gid = int(reference.get("uid") or 0), int(reference.get("gid") or 0)
+        info.mode = int(reference.get("mode") or _MODE, 8)
         file.addfile(info, io.BytesIO(text))
     return made.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,6 +234,41 @@ def test_a_config_goes_where_a_link_of_the_image_leads(
     (web,) = up(project({"web": service}, networks={}, configs={"conf": {"content": "x"}}))
     assert inside(web, "cat", "/real/sub/conf") == "x"
     minirun("rm", "-f", web["id"], check=True)
+    minirun("rmi", "linked", check=True)
+
+
+def with_config(target: str, **keys: Any) -> Project:
+    service = alone(configs=[{"source": "conf", "target": target}], **keys)
+    return project({"web": service}, networks={}, configs={"conf": {"content": "x"}})
+
+
+def test_missing_directories_of_a_config_are_made_for_everybody(up: Up, inside: Inside) -> None:
+    previous = os.umask(0o077)
+    try:
+        (web,) = up(with_config("/new/dir/conf"))
+    finally:
+        os.umask(previous)
+    assert inside(web, "stat", "-c", "%a %u %g", "/new", "/new/dir") == "755 0 0\n" * 2
+    assert inside(web, "cat", "/new/dir/conf") == "x"
+
+
+@pytest.mark.parametrize("target", ["/", "/etc", "/etc/passwd/conf"])
+def test_a_config_that_cannot_be_written_is_named(up: Up, target: str) -> None:
+    with pytest.raises(
+        MinirunError, match=f"cannot write config conf to {target} in service web: "
+    ) as caught:
+        up(with_config(target))
+    assert caught.value.hint == "the service's `configs` say with `target` where it goes"
+
+
+def test_a_link_that_leads_out_is_not_followed(up: Up, minirun: Minirun, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\nRUN ln -s {tmp_path}/out /link\n")
+    minirun("build", "-q", "-t", "linked", tmp_path, check=True)
+    with pytest.raises(MinirunError, match="cannot write config conf to /link/conf in service web: "):
+        up(with_config("/link/conf", image="linked"))
+    assert not list((tmp_path / "out").iterdir())
+    minirun.remove_all()
     minirun("rmi", "linked", check=True)
 
 

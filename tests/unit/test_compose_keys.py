@@ -57,6 +57,19 @@ def test_extensions_are_allowed_wherever_there_are_keys() -> None:
         ("depends_on: {db: {condition: ready}}", 'depends_on.db.condition: expected service_started, service_healthy '
          'or service_completed_successfully, not "ready"'),
         ("depends_on: {db: {}}", "depends_on.db: condition is missing"),
+        ("secrets: [{source: s, uid: nobody}]", 'secrets[0].uid: expected a number in quotes such as "1000", '
+         'not "nobody"'),
+        ("secrets: [{source: s, uid: 1000}]", 'secrets[0].uid: expected a number in quotes such as "1000", not 1000; '
+         'put it in quotes: "1000"'),
+        ("configs: [{source: c, gid: '-1'}]", 'configs[0].gid: expected a number in quotes such as "1000", not "-1"'),
+        ("configs: [{source: c, gid: '4294967295'}]", 'configs[0].gid: expected a number in quotes such as "1000", '
+         'not "4294967295"'),
+        ("secrets: [{source: s, mode: -1}]", "secrets[0].mode: expected permission bits such as 0440, not -1"),
+        ("secrets: [{source: s, mode: 0o10000}]", "secrets[0].mode: expected permission bits such as 0440, not 4096"),
+        ("configs: [{source: c, mode: '0x1'}]", 'configs[0].mode: expected permission bits such as 0440, not "0x1"'),
+        ("configs: [{source: c, mode: ''}]", 'configs[0].mode: expected permission bits such as 0440, not ""'),
+        ("volumes: [{type: tmpfs, target: /t, tmpfs: {mode: -1}}]", 'volumes[0].tmpfs.mode: expected permission bits '
+         'such as 0700, not -1'),
         ("networks: {'a b': }", "networks.a b: a name has letters, digits and . _ - only"),
     ],
 )  # fmt: skip
@@ -82,6 +95,7 @@ def test_a_wrong_value_is_told_in_one_sentence(text: str, said: str) -> None:
         "env_file: a.env",
         "env_file: [a.env, {path: b.env, required: false}]",
         "gpus: all",
+        "secrets: [{source: s, uid: '1000', gid: '', mode: 0440}, {source: t, mode: '7777'}]",
     ],
 )
 def test_each_form_of_a_value_is_right(text: str) -> None:

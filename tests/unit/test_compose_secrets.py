@@ -1,5 +1,6 @@
 """Secrets and configs: what a service sees of them, and what is wrong with them before anything is made."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def test_places(password: Path) -> None:
     assert places(password, secrets=[{"source": "pass", "target": "/etc/p"}]) == ["/etc/p"]
     assert places(password, configs=[{"source": "conf"}]) == ["/conf"]
     assert places(password, configs=[{"source": "conf", "target": "/etc/c"}]) == ["/etc/c"]
+    assert places(password, configs=[{"source": "conf", "target": "//etc/../new/c/"}]) == ["/new/c"]
 
 
 def test_a_file_is_mounted_read_only(password: Path) -> None:
@@ -100,3 +102,21 @@ def test_nothing_can_be_written_into_a_read_only_container(password: Path) -> No
 
 def test_a_directory_can_be_a_secret(tmp_path: Path) -> None:
     check(demo(tmp_path, secrets=[{"source": "pass"}]))
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(MinirunError, match=f"secret file {path} is no regular file"):
+            check(demo(path, secrets=[{"source": "pass"}]))
+
+
+def test_the_root_is_no_place_for_a_file(password: Path) -> None:
+    with pytest.raises(MinirunError, match="secret pass of service web cannot be at /"):
+        check(demo(password, secrets=[{"source": "pass", "target": "/."}]))
+
+
+def test_no_path_has_a_nul(password: Path) -> None:
+    for file, target in ((Path("a\0b"), "x"), (password, "a\0b")):
+        with pytest.raises(MinirunError, match="a path of secret pass has a NUL in it"):
+            check(demo(file, secrets=[{"source": "pass", "target": target}]))

@@ -34,6 +34,8 @@ TEXT_SIZE = Scalar("a size such as 64m or 1.5g", [str], words.size)
 DURATION = Scalar("a duration such as 90s or 1m30s", [str], words.duration)
 PAUSE = Scalar("a duration such as 90s or 1m30s", [str], words.duration, default="0s")
 MODE = Scalar("permission bits such as 0440", [int, str], words.mode)
+BITS = Scalar("permission bits such as 0700", [int], words.bits)
+OWNER = Scalar('a number in quotes such as "1000"', [str], words.owner)
 TEXT_OR_NUMBER = Scalar("text or a number", [str, int, float], scalars.as_text)
 COMMAND = Words(words.command, kept=True)
 TEXTS = List(TEXT)
@@ -88,7 +90,7 @@ PULL_POLICY = like(
 # --- what several places have ---
 
 REFERENCE = Long(
-    Keys({"source": TEXT, "target": TEXT, "uid": TEXT, "gid": TEXT, "mode": MODE}, required=["source"]),
+    Keys({"source": TEXT, "target": TEXT, "uid": OWNER, "gid": OWNER, "mode": MODE}, required=["source"]),
     lambda word: {"source": word},
 )
 REFERENCES = List(REFERENCE)  # of secrets or configs
@@ -182,7 +184,7 @@ MOUNT = Long(
                 }
             ),
             "volume": Keys({"labels": Pairs(""), "nocopy": FLAG, "subpath": TEXT}),
-            "tmpfs": Keys({"size": SIZE, "mode": Scalar("permission bits such as 0700", [int])}),
+            "tmpfs": Keys({"size": SIZE, "mode": BITS}),
             "image": Keys({"subpath": TEXT}),
         },
         required=["type"],

@@ -149,10 +149,23 @@ def mode(value: int | str) -> str:
     >>> mode(0o440), mode("0440")
     ('0440', '0440')
     """
-    try:
-        return f"0{int(value, 8) if isinstance(value, str) else value:o}"
-    except ValueError:
-        raise ValueError(f'expected octal digits such as 0440, not "{value}"') from None
+    if isinstance(value, str):
+        value = int(value, 8) if value and not value.strip("01234567") else -1
+    return f"0{bits(value):o}"
+
+
+def bits(value: int) -> int:
+    if not 0 <= value <= 0o7777:
+        raise ValueError("")
+    return value
+
+
+def owner(value: str) -> str:
+    """A user or a group by its number; "" is nobody in particular."""
+    is_number = len(value) <= 10 and value.isascii() and value.isdecimal()
+    if value and not (is_number and int(value) < 0xFFFF_FFFF):  # which chown(2) has for "as it is"
+        raise ValueError("")
+    return value
 
 
 def command(value: str | list[str]) -> list[str]:

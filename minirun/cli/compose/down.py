@@ -10,6 +10,7 @@ import click
 from minirun.cli.compose import options
 from minirun.cli.compose.options import ComposeCommand
 from minirun.compose import existing
+from minirun.compose.language import problems
 from minirun.compose.plan_down import Down
 from minirun.errors import UsageError
 
@@ -37,7 +38,11 @@ def down_command(
     if rmi not in ("", "local", "all"):
         raise UsageError(f'invalid value for --rmi: "{rmi}"', "local or all")
     orphans = remove_orphans or options.is_set(compose, "COMPOSE_REMOVE_ORPHANS")
-    name, project = options.project(compose, services)
+    try:
+        name, project = options.project(compose, services)
+    except problems.ComposeError as error:
+        error.hint = f"minirun compose -p {compose.name()} down needs no file"
+        raise
     wish = Down(services, volumes=volumes, images=rmi, orphans=orphans, timeout_seconds=timeout)
     with options.report(compose, "down") as report:
         existing.down(compose.session, name, project, wish, report)

@@ -15,6 +15,7 @@ import click
 from minirun import __version__
 from minirun.cli import command_table, failures
 from minirun.errors import MinirunError
+from minirun.linux import signals
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
 
 TYPE_CHECKING = False
@@ -69,6 +70,10 @@ class LazyGroup(click.Group):
 
 def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
     """Run the command line in sys.argv; returns the exit code."""
+    if (
+        signals.getsignal(signals.SIGINT) == signals.SIG_DFL
+    ):  # it was so while modules were loaded, see scripts/launch
+        signals.signal(signals.SIGINT, signals.default_int_handler)
     group = _minirun(shim, spawner)
     try:
         result = group.main(prog_name="minirun", standalone_mode=False)

@@ -5,9 +5,8 @@ differences('{"environment": {"DEBUG": "0"}}', '{"environment": {"DEBUG": "1"}}'
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
-
-from minirun import jsontext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +19,7 @@ def differences(before: str, now: str) -> list[str]:
     """Both are JSON; `before` is "" where nobody has written it down."""
     if not before:
         return ["its configuration has changed"]
-    found = list(_differences("", jsontext.loads(before), jsontext.loads(now)))
+    found = list(_differences("", json.loads(before), json.loads(now)))
     return found or ["its configuration has changed"]
 
 
@@ -49,5 +48,5 @@ def _of_key(path: str, key: str, before: dict[str, Any], now: dict[str, Any]) ->
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) and value else jsontext.dumps(value)
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -114,7 +114,11 @@ def _remake(work: Work, action: Action) -> None:
         options["mounts"] = inherited(options["mounts"], old, _image_volumes(work, action))
     with told(work, action, "Recreate", "Recreated"):
         record = _make(work, action, options)
-        stop_record(work, old)
+        try:
+            stop_record(work, old)
+        except BaseException:
+            remove_record(work, record, with_volumes=True)  # the old one stays, with those that they share
+            raise
         remove_record(work, old, with_volumes=work.choice.renew_anonymous_volumes)
         containers.rename(work.paths, record, action.name)
         work.records[action.service, action.number] = containers.find(work.paths, record["id"])

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from minirun.compose import labels, names, order
 from minirun.compose.actions import Action, Plan, on
-from minirun.compose.differences import differences
 from minirun.compose.plan_down import orphans, orphans_remark
 from minirun.errors import ConflictError, NotFoundError
 
@@ -240,6 +239,8 @@ class _Up:
     def _changes(self, name: str, container: Container) -> list[str]:
         found = []
         if container.config_hash != self.facts.config_hashes[name]:
+            from minirun.compose.differences import differences  # with json, for the few that have changed
+
             found += differences(labels.configuration(container.record), self.facts.configurations[name])
         image = self.facts.image_ids.get(name, "")
         if not image:

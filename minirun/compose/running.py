@@ -14,7 +14,7 @@ from minirun import jsontext
 from minirun.compose import labels
 from minirun.compose.work import Work, resource, told
 from minirun.engine import containers
-from minirun.errors import ConflictError, NotFoundError
+from minirun.errors import ConflictError, MinirunError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,13 @@ def _run_hooks(work: Work, record: Record, key: str) -> None:
     if found:
         from minirun.compose import hooks  # most have none
 
-        hooks.run(work.paths, record, found, _quiet)
+        try:
+            hooks.run(work.paths, record, found, _quiet)
+        except MinirunError as error:
+            if key == "pre_stop":
+                service = record["labels"].get(labels.SERVICE, "")
+                error.hint += f"; `minirun compose kill {service}` ends it without"
+            raise
 
 
 def _quiet(_stream: str, _data: bytes) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from minirun.engine import users
 from minirun.engine.files import copying, tree
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, NotFoundError
 from minirun.linux import inroot
 
 if TYPE_CHECKING:
@@ -67,9 +67,13 @@ def _sync_one(inside: Tree, path: str, target: str, owner: tuple[int, int]) -> N
         _make_directory(inside, target, status, owner)
         return
     inroot.make_directory(inside.root, os.path.dirname(target))
-    with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile, and that will be told of
+    try:
         _copy(inside, path, target)
         _give(inside, target, owner)
+    except (FileNotFoundError, NotFoundError):
+        if os.path.lexists(path):
+            raise
+        _remove(inside, target)  # it has gone meanwhile
 
 
 def _has_parent(inside: Tree, target: str) -> bool:

@@ -138,6 +138,8 @@ class Follower:
                 known.began()
             else:
                 self._discover(container_id, event["timeNano"])
+        elif event["Action"] == "create":
+            self.expected.add(container_id)  # somebody makes one anew, say
         elif event["Action"] == "die" and known:
             known.died(int(event["Actor"]["Attributes"]["exitCode"]))
         elif event["Action"] == "destroy":

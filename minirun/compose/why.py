@@ -285,7 +285,7 @@ def _unhealthy(service: Service, one: Container) -> tuple[str, str]:
         said = f"; its last probe {probe}" if probe else "; nobody has probed it yet"
         return (
             f"{name} runs and is not healthy yet{said}",
-            f"wait, or try: minirun compose exec {name} {test}",
+            f"wait, or try: minirun compose exec {name} {_by_hand(test)}",
         )
     return (
         f"{name} is unhealthy: its probe `{_shown(test)}` {probe}",

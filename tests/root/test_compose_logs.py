@@ -170,3 +170,17 @@ def test_those_that_have_ended_are_waited_for_as_they_may_be_started(minirun, fo
     minirun("start", "demo-job-1", check=True)
     assert process.wait(10) == 0
     assert printed() == "job-1  | again\njob-1 exited with code 0\n"
+
+
+def test_logs_f_goes_on_with_the_one_that_is_made_anew(compose):
+    demo = compose(
+        "services: {a: {image: busybox, init: true, command: \"sh -c 'echo $$TURN; exec sleep 1000'\", "
+        'environment: {TURN: "${TURN}"}}}'
+    )
+    demo("up", "-d", check=True, env={"TURN": "one"})
+    with demo.spawn("logs", "-f", stdout=subprocess.PIPE) as following:
+        assert following.stdout.readline() == b"a-1  | one\n"
+        demo("up", "-d", check=True, env={"TURN": "two"})
+        assert b"exited with code" in following.stdout.readline()
+        assert following.stdout.readline() == b"a-1  | two\n"
+        demo("down", "-t", "0", check=True)

@@ -16,7 +16,7 @@ from minirun.cli.compose import choosing
 from minirun.cli.printing import say
 from minirun.compose import observed, order
 from minirun.compose.choice import Choice
-from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.errors import ConflictError, MinirunError, NotFoundError, ProgramError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,6 +110,12 @@ def report(
             quiet_build=quiet_build,
         ) as shown:
             yield shown
+    except ProgramError as error:
+        if operation == "run":
+            raise
+        raise MinirunError(
+            error.message, error.hint
+        ) from error  # 127 would be the code of one command's program
     except MinirunError as error:
         _show_build_error(error)
         raise

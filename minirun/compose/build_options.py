@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 def make(project: Project, service: Service) -> BuildOptions:
     """The options of the build of its image.  Raises UsageError quoting what cannot be read."""
     build = service["build"]
+    if "\0" in build["context"]:
+        raise UsageError(
+            f"the build context of service {service['name']} has a NUL in it", "no directory has such a name"
+        )
     options = build_options.defaults(build["context"])
     options["dockerfile"] = dockerfile(build)
     options["dockerfile_inline"] = build.get("dockerfile_inline") or ""

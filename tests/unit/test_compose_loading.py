@@ -360,6 +360,20 @@ def test_env_files_that_are_missing_are_told_all(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'services: {a: {image: x, env_file: "n\0l"}}',
+        r'services: {a: {image: x, label_file: "n\0l"}}',
+        r'services: {a: {extends: {file: "n\0l", service: x}}}',
+        r'include: ["n\0l"]',
+    ],
+)
+def test_a_file_with_a_nul_in_its_name_is_not_there(tmp_path: Path, text: str) -> None:
+    [complaint] = complaints(tmp_path, {"c.yaml": text})
+    assert "no such file" in complaint
+
+
 def test_label_file(tmp_path: Path) -> None:
     text = "services: {a: {image: x, label_file: l, labels: {A: own}}}"
     project = load(tmp_path, {"c.yaml": text, "l": "A=file\nB=file"})

@@ -307,3 +307,5 @@ def read(path: str) -> str:
         raise UsageError(f"{path}: this is no UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or '').lower()}") from None
+    except ValueError:  # a NUL in the path
+        raise NotFoundError(f"{path}: no such file") from None

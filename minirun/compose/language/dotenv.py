@@ -12,6 +12,8 @@ See  compose-spec 05-services.md "Env_file format"; compose-go dotenv/parser.go
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 
 from minirun.compose.language.problems import ComposeError, Problem
@@ -35,6 +37,8 @@ def read_file(
     path: str, lookup: Lookup, unset: Callable[[str], None], *, raw: bool = False
 ) -> dict[str, str]:
     """The variables of a file.  Raises ComposeError that names the line, OSError."""
+    if "\0" in path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     with open(path, "rb") as file:
         content = file.read()
     try:

@@ -60,23 +60,17 @@ class Used:
 
 
 def _read(used: Used) -> bytes:
-    """It is looked at first: a fifo would keep us waiting, and /dev/zero has no end."""
+    """A directory or a device is mounted as well, and not read: a fifo would keep us waiting, /dev/zero has no end."""
     try:
-        mode = os.stat(used.file).st_mode
-        if stat.S_ISDIR(mode):
-            return b""  # it can be mounted as well
-        if stat.S_ISREG(mode):
-            with open(used.file, "rb") as file:
-                return file.read()
+        if not stat.S_ISREG(os.stat(used.file).st_mode):
+            return b""
+        with open(used.file, "rb") as file:
+            return file.read()
     except FileNotFoundError:
         hint = f"it is the file of the {used.kind} {used.reference['source']}"
         raise NotFoundError(f"{used.kind} file {used.file} does not exist", hint) from None
     except OSError as error:
         raise MinirunError(f"{used.kind} file {used.file}: {error.strerror}") from None
-    raise MinirunError(
-        f"{used.kind} file {used.file} is no regular file",
-        f"put what the {used.kind} {used.reference['source']} holds into a file, and name that",
-    )
 
 
 def used_by(project: Project, service: Service) -> Iterator[Used]:

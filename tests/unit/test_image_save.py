@@ -280,7 +280,7 @@ def test_a_terminal_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("sys.stdout", stdout)
         for verb in ("save", "export"):
             with pytest.raises(UsageError) as caught:
-                archives._refuse_terminal(verb, "")
+                archives.refuse_terminal(verb, "")
             assert caught.value.message == (
                 f"cowardly refusing to {verb} to a terminal. Use the -o flag or redirect"
             )

@@ -18,12 +18,14 @@ from minirun.compose import (
     carry_out,
     conditions,
     images,
+    network_options,
     observed,
     order,
     plan,
     project_lock,
     secrets,
     unsupported,
+    volume_options,
 )
 from minirun.compose.work import Work
 from minirun.errors import ConflictError, MinirunError
@@ -64,6 +66,12 @@ def _require_possible(project: Project, services: Iterable[str], report: Report)
     unsupported.refuse(project, services)
     for name in services:
         secrets.check(project, project.services[name])
+    for key, network in project.networks.items():
+        if not network.get("external"):
+            network_options.make(project, key, "")
+    for key, volume in project.volumes.items():
+        if not volume.get("external"):
+            volume_options.make(project, key, "")
     for text in unsupported.left_out(project, services):
         report.say(text)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from minirun.compose.choice import Choice
     from minirun.compose.language.model import Project, Service
     from minirun.compose.observed import Container, Observed
+    from minirun.network.ledger import Network
 
 
 class Facts:
@@ -134,7 +135,20 @@ class _Up:
                 "Set `external: true` to use an existing network"
             )
         elif found["labels"].get(labels.CONFIG_HASH, "") != self.facts.network_hashes.get(key, ""):
+            self._require_alone(found)
             self._remake_network(key, name)
+
+    def _require_alone(self, network: Network) -> None:
+        """Raises ConflictError where somebody else is on it: then our own would be stopped for nothing."""
+        mine = {one.id for one in self.there.containers}
+        others = [
+            one["name"] for container_id, one in network["endpoints"].items() if container_id not in mine
+        ]
+        if others:
+            raise ConflictError(
+                f"network {network['name']} has changed and cannot be made anew: {', '.join(others)} is on it",
+                f"minirun network disconnect {network['name']} {others[0]}",
+            )
 
     def _remake_network(self, key: str, name: str) -> None:
         """What is on it has to stop first; that it is on it no more then makes it anew."""
@@ -163,7 +177,7 @@ class _Up:
                 self.volumes[key] = self.plan.add(
                     Action("create volume", name, key=key, why=["there is none"])
                 )
-            elif remark := self._remark_on_volume(name, found["labels"]):
+            elif remark := self._remark_on_volume(key, name, found["labels"]):
                 self.plan.warnings.append(remark)
 
     def _used_volumes(self) -> set[str]:
@@ -172,7 +186,7 @@ class _Up:
             self.project.volumes
         )
 
-    def _remark_on_volume(self, name: str, found: dict[str, str]) -> str:
+    def _remark_on_volume(self, key: str, name: str, found: dict[str, str]) -> str:
         project = found.get(labels.PROJECT)
         if project is None:
             return (
@@ -183,6 +197,11 @@ class _Up:
             return (
                 f'volume "{name}" already exists but was created for project "{project}" '
                 f'(expected "{self.project.name}"). Use `external: true` to use an existing volume'
+            )
+        if found.get(labels.CONFIG_HASH, "") != self.facts.volume_hashes.get(key, ""):
+            return (
+                f'volume "{name}" is not as the file has it by now. It stays as it is, for there is data in it: '
+                f"`minirun volume rm {name}` removes it with that"
             )
         return ""
 

@@ -87,8 +87,9 @@ def there(*found: str, networks: Any = None, volumes: Any = None) -> Observed:
     return Observed([container(text) for text in found], made, volumes or {})
 
 
-def volume(name: str, project: str = "p") -> dict[str, Any]:
-    return {name: {"name": name, "labels": {labels.PROJECT: project} if project else {}}}
+def volume(name: str, project: str = "p", hash_of: str = "now") -> dict[str, Any]:
+    found = {labels.PROJECT: project, labels.CONFIG_HASH: hash_of} if project else {}
+    return {name: {"name": name, "labels": found}}
 
 
 def facts(wanted: Project, image_ids: dict[str, str] | None = None) -> plan.Facts:
@@ -97,6 +98,7 @@ def facts(wanted: Project, image_ids: dict[str, str] | None = None) -> plan.Fact
     made.configurations = dict.fromkeys(wanted.services, "{}")
     made.image_ids = image_ids or dict.fromkeys(wanted.services, "sha256:busybox")
     made.network_hashes = dict.fromkeys(wanted.networks, "now")
+    made.volume_hashes = dict.fromkeys(wanted.volumes, "now")
     return made
 
 
@@ -583,6 +585,19 @@ def test_a_volume_of_somebody_else_is_told() -> None:
     found = there(networks=[network("p_default")], volumes=volume("p_data", project="q"))
     made = planned(project(DATA, volumes={"data": {"name": "p_data"}}), found)
     assert 'was created for project "q" (expected "p")' in made.warnings[0]
+
+
+def test_a_volume_that_has_changed_is_told_and_stays() -> None:
+    found = there("db-1", volumes=volume("p_data", hash_of="before"))
+    made = planned(project(DATA, volumes={"data": {"name": "p_data"}}), found)
+    assert 'volume "p_data" is not as the file has it by now' in made.warnings[0]
+    assert acts(made) == []
+
+
+def test_a_network_that_has_changed_is_left_while_others_are_on_it() -> None:
+    changed = {**network("p_default", "before"), "endpoints": {"guest": {"name": "guest"}}}
+    with pytest.raises(ConflictError, match="cannot be made anew: guest is on it"):
+        planned(project(WEB), there("web-1", networks=[changed]))
 
 
 def test_each_act_has_its_reason() -> None:

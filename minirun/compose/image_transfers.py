@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from minirun.compose.images import is_here
+from minirun.compose.images import id_of
 from minirun.compose.scheduler import Scheduler
 from minirun.engine import images
 from minirun.errors import MinirunError, UsageError, sentence
@@ -73,7 +73,7 @@ def _reason_to_skip(paths: Paths, service: Service, wish: Transfer) -> str:
     policy = wish.policy or service.get("pull_policy") or ""
     if policy in ("never", "build"):
         return "Skipped"
-    if policy in ("missing", "if_not_present") and is_here(paths, service["image"]):
+    if policy in ("missing", "if_not_present") and id_of(paths, service["image"]):
         return "Skipped Image is already present locally"
     if service.get("build") and wish.ignore_buildable:
         return "Skipped Image can be built"

@@ -25,7 +25,7 @@ from minirun.engine.options import policies
 from minirun.errors import MinirunError, NotFoundError, UsageError, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from minirun.build.build import Outcome
     from minirun.build.options import BuildOptions
@@ -38,83 +38,96 @@ _DAYS = {"daily": 86400.0, "weekly": 7 * 86400.0}
 
 
 def ensure(
-    paths: Paths, project: Project, services: Iterable[str], choice: Choice, report: Report
+    paths: Paths, project: Project, services: Sequence[str], choice: Choice, report: Report
 ) -> dict[str, str]:
     """Have the image of each service here; returns their ids.  Raises what kept one from coming."""
     wanted = [project.services[name] for name in services]
+    ids = here(paths, project, services)
     pulls: dict[str, Service] = {}
     for service in wanted:
-        if _has_to_be_pulled(paths, project, service, choice):
+        if _has_to_be_pulled(paths, service, choice, ids):
             pulls.setdefault(names.image(project, service), service)
-    _pull_all(paths, project, list(pulls.values()), choice.at_once, report)
-    to_build = [one["name"] for one in wanted if _has_to_be_built(paths, project, one, choice)]
+    if pulls:
+        _pull_all(paths, project, list(pulls.values()), choice.at_once, report)
+        ids = here(paths, project, services)
+    to_build = [one["name"] for one in wanted if _has_to_be_built(one, choice, ids)]
     for name in build_order(project, to_build):
         build(paths, project, project.services[name], report)
-    return {one["name"]: _require(paths, project, one, report.dry_run) for one in wanted}
+    if to_build:
+        ids = here(paths, project, services)
+    for service in wanted:
+        if not ids[service["name"]] and not report.dry_run:
+            raise _missing(project, service)
+    return ids
 
 
-def wanted(paths: Paths, project: Project, services: Iterable[str], choice: Choice) -> list[tuple[str, str]]:
+def wanted(paths: Paths, project: Project, services: Sequence[str], choice: Choice) -> list[tuple[str, str]]:
     """What ensure() would do: (image, `pulled` or `built`)."""
+    ids = here(paths, project, services)
     found: dict[str, str] = {}
     for service in (project.services[name] for name in services):
-        if _has_to_be_pulled(paths, project, service, choice):
+        if _has_to_be_pulled(paths, service, choice, ids):
             found[names.image(project, service)] = "pulled"
-        elif _has_to_be_built(paths, project, service, choice):
+        elif _has_to_be_built(service, choice, ids):
             found[names.image(project, service)] = "built"
     return list(found.items())
+
+
+def here(paths: Paths, project: Project, services: Iterable[str]) -> dict[str, str]:
+    """{service: the id of its image, "" where that is not here}.  Each image is looked for once."""
+    ids: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for name in services:
+        image = names.image(project, project.services[name])
+        if image not in ids:
+            ids[image] = id_of(paths, image)
+        found[name] = ids[image]
+    return found
+
+
+def id_of(paths: Paths, image: str) -> str:
+    """Of the image that this machine has under the name; "" where it has none."""
+    try:
+        return images.store(paths).get(image).id
+    except NotFoundError:
+        return ""
 
 
 def _policy(service: Service, choice: Choice) -> str:
     return choice.pull or service.get("pull_policy") or "missing"
 
 
-def is_here(paths: Paths, image: str) -> bool:
-    """Whether this machine has an image of the name."""
-    try:
-        images.store(paths).get(image)
-    except NotFoundError:
-        return False
-    return True
-
-
-def _has_to_be_pulled(paths: Paths, project: Project, service: Service, choice: Choice) -> bool:
+def _has_to_be_pulled(paths: Paths, service: Service, choice: Choice, ids: Mapping[str, str]) -> bool:
     policy = _policy(service, choice)
     if policy in ("never", "build") or not service.get("image"):
         return False
-    here = is_here(paths, names.image(project, service))
+    image_id = ids[service["name"]]
     if policy in ("missing", "if_not_present"):
-        return not here and not service.get("build")
-    return policy == "always" or not here or _is_old(paths, project, service, policy)
+        return not image_id and not service.get("build")
+    return policy == "always" or not image_id or _is_old(paths, service, policy, image_id)
 
 
-def _is_old(paths: Paths, project: Project, service: Service, policy: str) -> bool:
+def _is_old(paths: Paths, service: Service, policy: str, image_id: str) -> bool:
     """`daily`, `weekly`, `every_12h`: whether its last pull is that long ago.  Raises UsageError for another word."""
     if policy not in _DAYS and not policy.startswith("every_"):
         raise UsageError(f'services.{service["name"]}.pull_policy: no policy "{policy}"')
     seconds = _DAYS.get(policy) or policies.duration(policy.removeprefix("every_"), "pull_policy")
-    image = images.store(paths).get(names.image(project, service))
-    blob = f"{paths.images}/blobs/{image.id.replace(':', '/')}"
+    blob = f"{paths.images}/blobs/{image_id.replace(':', '/')}"
     return time.time() - os.stat(blob).st_mtime > seconds
 
 
-def _has_to_be_built(paths: Paths, project: Project, service: Service, choice: Choice) -> bool:
+def _has_to_be_built(service: Service, choice: Choice, ids: Mapping[str, str]) -> bool:
     if not service.get("build") or choice.build is False:
         return False
     if choice.build or service.get("pull_policy") == "build":
         return True
-    return not is_here(paths, names.image(project, service))
+    return not ids[service["name"]]
 
 
-def _require(paths: Paths, project: Project, service: Service, dry_run: bool) -> str:
-    """The id of an image that has to be here by now; after a dry run "" where it is not."""
+def _missing(project: Project, service: Service) -> NotFoundError:
     image = names.image(project, service)
-    try:
-        return images.store(paths).get(image).id
-    except NotFoundError as error:
-        if dry_run:
-            return ""
-        hint = "--no-build was given" if service.get("build") else f"minirun pull {image}"
-        raise NotFoundError(f"No such image: {image} (of service {service['name']})", hint) from error
+    hint = "--no-build was given" if service.get("build") else f"minirun pull {image}"
+    return NotFoundError(f"No such image: {image} (of service {service['name']})", hint)
 
 
 # ---- pulling ------------------------------------------------------------------------------------------------

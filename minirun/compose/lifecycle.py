@@ -53,12 +53,13 @@ def up(
     with project_lock.held(paths, project.name, report):
         image_ids = images.ensure(paths, project, services, choice, report)
         there = observed.look(paths, project.name)
-        known = facts.gather(paths, project, services, image_ids)
+        known = facts.gather(project, services, image_ids)
         made = plan.up(project, there, known, choice)
         for warning in made.warnings:
             report.say(warning)
         carry_out.run(Work(paths, there, choice, report, spawn, project=project, facts=known), made)
-    return [one for one in observed.containers_of(paths, project.name) if one.service in services]
+    found = observed.containers_of(paths, project.name) if made.changes else there.containers
+    return [one for one in found if one.service in services]
 
 
 def _require_possible(project: Project, services: Iterable[str], report: Report) -> None:
@@ -82,7 +83,8 @@ def planned(paths: Paths, project: Project, choice: Choice) -> Plan:
 
     services = order.selected(project, choice.services, dependencies=choice.dependencies)
     there = observed.look(paths, project.name)
-    made = plan.up(project, there, facts.gather(paths, project, services), choice)
+    known = facts.gather(project, services, images.here(paths, project, services))
+    made = plan.up(project, there, known, choice)
     made.images = images.wanted(paths, project, services, choice)
     return made
 

@@ -43,18 +43,19 @@ def configuration(service: Service) -> str:
 
 
 def config_hash(service: Service) -> str:
-    return _sha256(configuration(service))
+    return digest(configuration(service))
 
 
 def network_hash(network: Mapping[str, Any]) -> str:
     """Its label com.docker.compose.config-hash."""
-    return _sha256(json_text.dumps(go_value(dict(network), keys.NETWORK)))
+    return digest(json_text.dumps(go_value(dict(network), keys.NETWORK)))
 
 
 def volume_hash(volume: Mapping[str, Any]) -> str:
     """Its label com.docker.compose.config-hash."""
-    return _sha256(json_text.dumps(go_value(dict(volume), keys.VOLUME)))
+    return digest(json_text.dumps(go_value(dict(volume), keys.VOLUME)))
 
 
-def _sha256(text: str) -> str:
+def digest(text: str) -> str:
+    """SHA-256, in hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()

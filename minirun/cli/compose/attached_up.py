@@ -93,7 +93,7 @@ class Lines(LogLines):
         if self.ends.ended(_service(record), exit_code):
             self.flush()
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-        elif not self.under_way and self.follower and not self.follower.expected:  # none is being made anew
+        elif not self.under_way and self.follower:
             self.follower.stop()
 
 

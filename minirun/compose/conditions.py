@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from minirun.compose import labels
 from minirun.compose.scheduler import Stopped
 from minirun.engine import containers, waiting
 from minirun.engine.logs import reader
@@ -84,7 +85,7 @@ def failure(record: Record, condition: str) -> str:
     """In Compose's words: `container p-db-1 is unhealthy`."""
     name, state = record["name"], record["state"]
     if condition == "service_completed_successfully" and state["status"] == "exited":
-        service = record["labels"].get("com.docker.compose.service", name)
+        service = record["labels"].get(labels.SERVICE, name)
         return f'service "{service}" didn\'t complete successfully: exit {state["exit_code"]}'
     if state["error"]:
         return f"container {name} could not be started: {state['error']}"

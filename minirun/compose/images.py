@@ -61,11 +61,10 @@ def ensure(
     return ids
 
 
-def wanted(paths: Paths, project: Project, services: Sequence[str], choice: Choice) -> list[tuple[str, str]]:
-    """What ensure() would do: (image, `pulled` or `built`)."""
-    ids = here(paths, project, services)
+def wanted(paths: Paths, project: Project, ids: Mapping[str, str], choice: Choice) -> list[tuple[str, str]]:
+    """What ensure() would do: (image, `pulled` or `built`).  `ids` are as here() has them."""
     found: dict[str, str] = {}
-    for service in (project.services[name] for name in services):
+    for service in (project.services[name] for name in ids):
         if _has_to_be_pulled(paths, service, choice, ids):
             found[names.image(project, service)] = "pulled"
         elif _has_to_be_built(service, choice, ids):

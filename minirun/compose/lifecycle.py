@@ -83,9 +83,9 @@ def planned(paths: Paths, project: Project, choice: Choice) -> Plan:
 
     services = order.selected(project, choice.services, dependencies=choice.dependencies)
     there = observed.look(paths, project.name)
-    known = facts.gather(project, services, images.here(paths, project, services))
-    made = plan.up(project, there, known, choice)
-    made.images = images.wanted(paths, project, services, choice)
+    ids = images.here(paths, project, services)
+    made = plan.up(project, there, facts.gather(project, services, ids), choice)
+    made.images = images.wanted(paths, project, ids, choice)
     return made
 
 

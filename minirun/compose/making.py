@@ -91,14 +91,9 @@ def _make(work: Work, action: Action, options: RunOptions) -> Record:
     """Its image is here: images.py has seen to that."""
     assert work.project
     options["pull"] = "never"
+    service, pull = work.project.services[action.service], work.report.pull(resource(action))
     with _of_service(action):
-        record = containers.create(work.paths, options, work.report.pull(resource(action)))
-    try:
-        secrets.inject(work.paths, record, work.project, work.project.services[action.service])
-    except BaseException:
-        containers.remove(work.paths, record, force=True, with_volumes=True)
-        raise
-    return record
+        return secrets.create_with(work.paths, options, work.project, service, pull)
 
 
 def _remake(work: Work, action: Action) -> None:

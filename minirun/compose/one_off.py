@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from minirun.compose import labels, lifecycle, names, observed, secrets, service_options
 from minirun.compose.choice import Choice
 from minirun.compose.language import dotenv, hashing, mounts, ports
-from minirun.engine import containers
 from minirun.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -134,13 +133,7 @@ def _create(
         one_off=True,
         slug=slug,
     )
-    record = containers.create(paths, options, report.pull(f"Container {options['name']}"))
-    try:
-        secrets.inject(paths, record, project, service)
-    except BaseException:
-        containers.remove(paths, record, force=True, with_volumes=True)
-        raise
-    return record
+    return secrets.create_with(paths, options, project, service, report.pull(f"Container {options['name']}"))
 
 
 # ---- the service, changed -----------------------------------------------------------------------------------

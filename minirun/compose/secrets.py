@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minirun.compose.language.model import Content, Project, Reference, Service
-    from minirun.engine.record_types import MountPoint, Record
+    from minirun.engine.record_types import MountPoint, Record, RunOptions
+    from minirun.image.progress import Progress
     from minirun.paths import Paths
 
 _PLACES = {"secret": "/run/secrets/", "config": "/"}  # of a target that is no absolute path
@@ -126,6 +127,21 @@ def content_hash(project: Project, service: Service) -> str:
 
 
 # ---- into the container -------------------------------------------------------------------------------------
+
+
+def create_with(
+    paths: Paths, options: RunOptions, project: Project, service: Service, progress: Progress
+) -> Record:
+    """A container that has them all, or none is there."""
+    from minirun.engine import containers
+
+    record = containers.create(paths, options, progress)
+    try:
+        inject(paths, record, project, service)
+    except BaseException:
+        containers.remove(paths, record, force=True, with_volumes=True)
+        raise
+    return record
 
 
 def inject(paths: Paths, record: Record, project: Project, service: Service) -> None:

@@ -18,7 +18,7 @@ import threading
 from minirun.cli.compose import options
 from minirun.cli.compose.log_lines import LogLines, short_name
 from minirun.cli.printing import say
-from minirun.compose import existing, lifecycle, order
+from minirun.compose import existing, labels, lifecycle, observed, order
 from minirun.compose.choice import Choice
 from minirun.compose.following import Follower
 from minirun.engine import containers
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from minirun.compose.observed import Container
     from minirun.engine.record_types import Record
 
-_SERVICE = "com.docker.compose.service"
 _INTERRUPTED = 130
 _WATCH = "watch"  # stands among the ids of containers: what has not ended
 _LAST_WORDS_SECONDS = 5.0  # in which what has been stopped is heard of
@@ -98,7 +97,7 @@ class Lines(LogLines):
 
 
 def _service(record: Record) -> str:
-    return record["labels"].get(_SERVICE, "")
+    return record["labels"].get(labels.SERVICE, "")
 
 
 def run(compose: Compose, project: Project, choice: Choice, words: dict[str, Any]) -> int:
@@ -278,15 +277,12 @@ class _Front:
 
     def _kill(self) -> None:
         """All at once, beside the stop that waits for them."""
-        for record in containers.all_containers(self.paths):
-            wanted = not self.choice.services or _service(record) in self.choice.services
-            if record["labels"].get("com.docker.compose.project") != self.project.name or not wanted:
-                continue
-            if containers.is_under_way(record):
-                resource = f"Container {record['name']}"
+        for one in observed.containers_of(self.paths, self.project.name):
+            if one.is_up and (not self.choice.services or one.service in self.choice.services):
+                resource = f"Container {one.name}"
                 self.report.working(resource, "Killing")
                 try:
-                    containers.kill(self.paths, record)
+                    containers.kill(self.paths, one.record)
                 except ConflictError:
                     continue  # it has ended just now
                 except (MinirunError, OSError) as error:

@@ -16,7 +16,7 @@ from minirun.cli.compose import choosing
 from minirun.cli.printing import say
 from minirun.compose import observed, order
 from minirun.compose.choice import Choice
-from minirun.errors import ConflictError, MinirunError, NotFoundError, ProgramError, UsageError
+from minirun.errors import MinirunError, NotFoundError, ProgramError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -228,14 +228,6 @@ def require_services(project: Project | None, names: Iterable[str]) -> None:
 
 
 def running(compose: Compose, service: str, index: int = 0) -> Container:
-    """The container of a service that runs: its number `index`, 0: the first.  Raises ConflictError, NotFoundError."""
-    name, _ = project(compose, [service], needed=False)
-    every = observed.containers_of(compose.session, name)
-    mine = sorted(
-        (one for one in every if one.service == service and not one.is_one_off), key=lambda one: one.number
-    )
-    found = [one for one in mine if one.is_up and index in (0, one.number)]
-    if not found:
-        which = f" container #{index}" if index else ""
-        raise ConflictError(f'service "{service}" is not running{which}', "minirun compose ps -a")
-    return found[0]
+    """The container of a service that runs: its number `index`, 0: the first.  Raises NotFoundError."""
+    project(compose, [service], needed=False)
+    return choosing.one(compose, service, index, up=True)

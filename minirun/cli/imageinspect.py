@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import format, units
+from minirun.cli import failures, format, units
 from minirun.cli.printing import say
 from minirun.errors import NotFoundError
 from minirun.image import names, reference
@@ -50,7 +50,7 @@ def inspect_command(paths: Paths, form: str, platform: str, names: tuple[str, ..
                 image.require(platform)
             found.append(facts(image))
         except NotFoundError as error:
-            say(f"minirun: {error}", err=True)
+            failures.show("minirun", error)
             code = 1
     show(found, form)
     return code

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from minirun.cli import failures
 from minirun.cli.commands import Session
-from minirun.cli.printing import say
 from minirun.engine import containers as engine
 from minirun.engine import volumes
 from minirun.engine.view import inspect, inspect_mounts, inspect_network
-from minirun.errors import NotFoundError, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,15 +55,16 @@ def show(names: tuple[str, ...], form: str, look: Callable[[str], Facts]) -> int
     """What is found goes to stdout, what is not to stderr.  Returns the exit code."""
     from minirun.cli import imageinspect
 
-    found, missing = [], []
+    found: list[Facts] = []
+    missing: list[MinirunError] = []
     for name in names:
         try:
             found.append(look(name))
         except (NotFoundError, UsageError) as error:
-            missing.append(f"minirun: {error}")
+            missing.append(error)
     imageinspect.show(found, form)
-    for line in missing:
-        say(line, err=True)
+    for failure in missing:
+        failures.show("minirun", failure)
     return int(bool(missing))
 
 

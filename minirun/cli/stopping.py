@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from minirun.cli import failures
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers as engine
@@ -22,14 +23,14 @@ def for_each(
 ) -> int:
     """Do `act` to each and print its name; go on after a failure.  Returns the exit code.
 
-    A failure that is `fine` is told, and counts as none.
+    A failure is told with its hint; one that is `fine` counts as none.
     """
     code = 0
     for name in names:
         try:
             act(name)
         except (MinirunError, OSError) as error:
-            say(f"minirun: {error}", err=True)
+            failures.show("minirun", error)
             code = code if fine and isinstance(error, fine) else 1
         else:
             say(name)
@@ -96,7 +97,7 @@ def wait_command(session: Session, containers: tuple[str, ...]) -> int:
         try:
             say(str(engine.wait(session, engine.find(session, name))))
         except MinirunError as error:
-            say(f"minirun: {error}", err=True)
+            failures.show("minirun", error)
             code = 1
     return code
 

@@ -30,8 +30,8 @@ _CHANGEABLE = (
     click.option("-c", "--cpu-shares", type=int, help="Weight against others: 1024 is normal."),
     click.option("--cpuset-cpus", default="", help="CPUs to run on: 0-1,3."),
     click.option("--cpuset-mems", default="", help="Memory nodes to take memory from: 0-1."),
-    click.option("--cpu-rt-period", type=int, hidden=True),
-    click.option("--cpu-rt-runtime", type=int, hidden=True),
+    click.option("--cpu-rt-period", type=int, help="Microseconds of a real-time period (cgroup v1)."),
+    click.option("--cpu-rt-runtime", type=int, help="Microseconds for real-time processes in each."),
     click.option("--pids-limit", type=int, help="Most processes and threads; -1: no limit."),
     click.option("--blkio-weight", type=int, help="Weight on disks against others: 10 to 1000."),
     click.option("--blkio-weight-device", multiple=True, help="The same on one: /dev/sda:500."),
@@ -45,8 +45,10 @@ _CHANGEABLE = (
 _FIXED = (
     click.option("--shm-size", help="Size of /dev/shm: 64m."),
     click.option("--oom-score-adj", type=int, default=0, help="-1000 to 1000: killed last to first."),
-    click.option("--memory-swappiness", type=int, default=-1, hidden=True),
-    click.option("--oom-kill-disable", is_flag=True, hidden=True),
+    click.option(
+        "--memory-swappiness", type=int, default=-1, help="0 to 100: how soon it swaps (cgroup v1)."
+    ),
+    click.option("--oom-kill-disable", is_flag=True, help="Wait for memory, not be killed (cgroup v1)."),
 )
 _RESOURCES = (
     *("memory", "memory_swap", "memory_reservation", "oom_kill_disable", "kernel_memory", "pids_limit"),

@@ -25,7 +25,7 @@ _SECURITY = ("no-new-privileges", "seccomp")  # of security_opt
 _NO_SECURITY = ("apparmor=unconfined", "label=disable")  # there is none to take away
 _RUNTIMES = ("", "runc", "io.containerd.runc.v2")
 _SWARM = "only a swarm does something with it"
-_CGROUP = "cgroup v2 has no such setting"
+_CGROUP = "only cgroup v1 has such a setting, and a file is for every host"
 _NO_RESERVATION = "only a scheduler of several machines reserves something"
 _WINDOWS = "it is for containers of Windows"
 

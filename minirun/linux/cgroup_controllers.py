@@ -59,6 +59,11 @@ def require(limits: Mapping[str, str]) -> dict[str, str]:
     to_write = {}
     for file, value in limits.items():
         controller = controller_of(file)
+        if file in cgroup_limits.V1_ALONE and not cgroup_files.v1_holder(controller):
+            raise UnsupportedError(
+                f"{cgroup_limits.OPTIONS[file]}: cgroup v2 has no {cgroup_limits.V1_ALONE[file]}",
+                f"leave it out; only a host where cgroup v1 holds {controller} has it",
+            )
         if controller == "cgroup" or controller in here or _v1_can(file, value):
             to_write[file] = value
         elif value != "max":
@@ -131,6 +136,10 @@ def change_limits(path: str, limits: Mapping[str, str]) -> None:
 
 def _write_limit(path: str, file: str, value: str) -> None:
     try:
+        if file == "cpu.rt_runtime_us":
+            from minirun.linux import cgroups_v1_groups
+
+            cgroups_v1_groups.make_room_for_realtime(path, value)
         cgroup_files.write(path, file, value, _WHY.get(file, ""))
     except SyscallError as error:
         option = cgroup_limits.OPTIONS.get(file, file)

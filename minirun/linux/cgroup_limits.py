@@ -32,13 +32,24 @@ OPTIONS = {
     "pids.max": "--pids-limit",
     "io.bfq.weight": "--blkio-weight",
     "io.max": "--device-read-bps and its kin",
+    "memory.swappiness": "--memory-swappiness",
+    "memory.oom_control": "--oom-kill-disable",
+    "cpu.rt_period_us": "--cpu-rt-period",
+    "cpu.rt_runtime_us": "--cpu-rt-runtime",
+}
+# What cgroup v2 has no file for goes by v1's name, and is refused where no v1 hierarchy holds the controller.
+V1_ALONE = {
+    "memory.swappiness": "swappiness for a group: vm.swappiness(5) is the host's, memory.swap.max a group's",
+    "memory.oom_control": "switch for the OOM killer of a group",
+    "cpu.rt_period_us": "limits for real-time processes",
+    "cpu.rt_runtime_us": "limits for real-time processes",
 }
 
 
 def from_resources(resources: Mapping[str, Any]) -> dict[str, str]:
     """The files, in writing order, that say the same as OCI `linux.resources` (which was made for cgroup v1).
 
-    UnsupportedError for a setting that v2 does not have, UsageError for one that contradicts itself.
+    UnsupportedError for a controller that v2 does not have, UsageError for one that contradicts itself.
 
     >>> from_resources({"memory": {"limit": 64 << 20, "swap": 96 << 20}, "cpu": {"quota": 20000}})
     {'memory.max': '67108864', 'memory.swap.max': '33554432', 'cpu.max': '20000 100000'}
@@ -66,8 +77,6 @@ def _or_max(number: int) -> str:
 
 def _memory(memory: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """limit, swap (with the RAM in OCI, alone in v2), reservation.  0 is unset, -1 is no limit."""
-    if memory.get("disableOOMKiller") or memory.get("swappiness") is not None:
-        raise UnsupportedError("cgroup v2 has neither an OOM killer switch nor swappiness for a group")
     limit, swap = memory.get("limit") or 0, memory.get("swap") or 0
     if limit:
         yield "memory.max", _or_max(limit)
@@ -75,6 +84,10 @@ def _memory(memory: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "memory.swap.max", _or_max(swap_max)
     if memory.get("reservation"):
         yield "memory.low", _or_max(memory["reservation"])
+    if memory.get("swappiness") is not None:
+        yield "memory.swappiness", str(memory["swappiness"])
+    if memory.get("disableOOMKiller"):
+        yield "memory.oom_control", "1"
 
 
 def _swap_alone(limit: int, swap: int) -> int | None:
@@ -91,8 +104,6 @@ def _swap_alone(limit: int, swap: int) -> int | None:
 
 
 def _cpu(cpu: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if cpu.get("realtimeRuntime") or cpu.get("realtimePeriod"):
-        raise UnsupportedError("cgroup v2 has no limits for real-time processes")
     quota, period = cpu.get("quota") or 0, cpu.get("period") or 0
     if quota or period:
         yield "cpu.max", f"{quota if quota > 0 else 'max'} {period or 100000}"
@@ -102,6 +113,9 @@ def _cpu(cpu: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "cpu.weight", WeightOfShares(cpu["shares"])
     if cpu.get("idle") is not None:
         yield "cpu.idle", str(cpu["idle"])
+    for key, file in (("realtimePeriod", "cpu.rt_period_us"), ("realtimeRuntime", "cpu.rt_runtime_us")):
+        if cpu.get(key):
+            yield file, str(cpu[key])
     for key in ("mems", "cpus"):
         if cpu.get(key):
             yield f"cpuset.{key}", str(cpu[key])

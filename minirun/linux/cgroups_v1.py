@@ -12,7 +12,7 @@ A group is given as `at`, the directory in each hierarchy by v1's name of the co
 
 See      cgroups(7) "Cgroups version 1"; kernel Documentation/admin-guide/cgroup-v1/
 By hand  echo 64M > /sys/fs/cgroup/memory/minirun/ID/memory.limit_in_bytes
-Left out what only v1 has: swappiness, the OOM killer's switch, kernel memory, real-time limits, net_cls, net_prio
+Left out kernel memory, which kernels since 5.16 do not limit alone; net_cls, net_prio
 """
 
 from __future__ import annotations
@@ -70,6 +70,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "io.bfq.weight": _WEIGHTS,
     "io.stat": ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_serviced_recursive"),
     "rdma.max": ("rdma.max",),
+    # what v2 has not: cgroup_limits.V1_ALONE
+    "memory.swappiness": ("memory.swappiness",),
+    "memory.oom_control": ("memory.oom_control",),
+    "cpu.rt_period_us": ("cpu.rt_period_us",),
+    "cpu.rt_runtime_us": ("cpu.rt_runtime_us",),
 }
 
 
@@ -307,6 +312,11 @@ def _memory_events_text(held: Held) -> str:
     return "\n".join(line for line in lines if line.startswith("oom_kill "))
 
 
+def _oom_control_text(held: Held) -> str:
+    lines = (held("memory.oom_control") or "").splitlines()
+    return next((line.split()[1] for line in lines if line.startswith("oom_kill_disable ")), "0")
+
+
 def _cpu_max_text(held: Held) -> str:
     quota = held(_QUOTA) or "-1"
     return f"{'max' if quota == '-1' else quota} {held(_PERIOD)}"
@@ -371,6 +381,7 @@ _READERS: dict[str, Callable[[Held], str]] = {
     "memory.low": _low_text,
     "memory.stat": _memory_stat_text,
     "memory.events": _memory_events_text,
+    "memory.oom_control": _oom_control_text,
     "cpu.max": _cpu_max_text,
     "cpu.stat": _cpu_stat_text,
     "cpu.weight": _cpu_weight_text,

@@ -15,6 +15,7 @@ Left out named hierarchies, and controllers that no limit needs (freezer, device
 from __future__ import annotations
 
 import errno
+import math
 import os
 
 from minirun.errors import ConflictError, UnsupportedError
@@ -128,6 +129,37 @@ def _fill_cpuset(above: str, where: str, *, ours: bool) -> None:
 def _content(path: str) -> str:
     with open(path, "rb") as file:
         return file.read().decode().strip()
+
+
+# ---- real time ---------------------------------------------------------------------------------------------
+
+
+def make_room_for_realtime(path: str, runtime: str) -> None:
+    """Let the groups of ours above `path` have the real time that it is about to get, beside what the others have.
+
+    A new group has none, and a group cannot have what the one above has not (sched-rt-group.rst).  `runtime` is in
+    microseconds of the group's cpu.rt_period_us; a word that is none is left for the kernel to refuse.
+    """
+    where = cgroup_files.v1_directories(path)["cpu"]
+    if not runtime.isdecimal() or not os.path.exists(f"{where}/cpu.rt_runtime_us"):
+        return
+    wanted = int(runtime) / int(_content(f"{where}/cpu.rt_period_us"))
+    to_write = []
+    while cgroup_files.mark(above := os.path.dirname(where)) is not None:
+        others = [f"{above}/{name}" for name in cgroup_files.children(above) if f"{above}/{name}" != where]
+        wanted += sum(map(_realtime, others))
+        if wanted > _realtime(above):
+            period = int(_content(f"{above}/cpu.rt_period_us"))
+            to_write.append((f"{above}/cpu.rt_runtime_us", str(math.ceil(wanted * period))))
+        where = above
+    for file, text in reversed(to_write):
+        syscalls.write_file(file, text, why="a group has no more real time than the one above")
+
+
+def _realtime(where: str) -> float:
+    """The part of a CPU that a group may use for real-time processes."""
+    runtime, period = (int(_content(f"{where}/cpu.rt_{name}_us")) for name in ("runtime", "period"))
+    return runtime / period
 
 
 # ---- removing ----------------------------------------------------------------------------------------------

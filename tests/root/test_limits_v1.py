@@ -153,6 +153,44 @@ def test_an_update_that_is_refused_puts_back_the_very_shares(minirun: Minirun) -
     assert shares.read_text() == "513\n"
 
 
+# ---- what only v1 has -------------------------------------------------------------------------------------------
+
+
+def held_by_v1(container: Container, controller: str, file: str) -> str:
+    return (limits.v1_mounts()[controller] / "minirun" / container.id / file).read_text().split("\n")[0]
+
+
+def test_memory_that_is_waited_for_and_seldom_swapped(start: Callable[..., Container]) -> None:
+    """A process that wants more than there is stops where its neighbour would be killed."""
+    words = ("--memory", "16m", "--memory-swap", "16m", "--memory-swappiness", "10", "--oom-kill-disable")
+    container = start(*words, "busybox", "awk", 'BEGIN { s = "x"; while (1) s = s s }')
+    assert held_by_v1(container, "memory", "memory.swappiness") == "10"
+    control = limits.v1_mounts()["memory"] / "minirun" / container.id / "memory.oom_control"
+    eventually(lambda: "under_oom 1" in control.read_text())
+    assert "oom_kill_disable 1" in control.read_text()
+    assert "oom_kill 0" in control.read_text()
+    assert container.inspect("{{.HostConfig.MemorySwappiness}} {{.HostConfig.OomKillDisable}}") == "10 true"
+
+
+@pytest.mark.skipif(
+    "cpu" not in limits.v1_mounts() or not (limits.v1_mounts()["cpu"] / "cpu.rt_runtime_us").exists(),
+    reason="this kernel has no RT_GROUP_SCHED",
+)
+def test_real_time_is_given_to_the_container_and_to_the_group_above(
+    minirun: Minirun, start: Callable[..., Container]
+) -> None:
+    """A group without any refuses a real-time policy to all in it: sched_setscheduler(2)."""
+    container = start("--cpu-rt-runtime", "20000", "--cpu-rt-period", "500000", "busybox", "sleep", "1000")
+    os.sched_setscheduler(container.pid, os.SCHED_FIFO, os.sched_param(1))
+    minirun("update", "--cpu-rt-runtime", "50000", container.id, check=True)
+    assert held_by_v1(container, "cpu", "cpu.rt_runtime_us") == "50000"
+    refused = minirun(
+        "update", "--cpu-rt-runtime", "499999", container.id
+    )  # the host keeps a part for itself
+    assert (refused.code, "--cpu-rt-runtime: the kernel refuses" in refused.stderr) == (1, True)
+    assert held_by_v1(container, "cpu", "cpu.rt_runtime_us") == "50000"
+
+
 # ---- nothing stays ----------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from minirun.errors import UnsupportedError, UsageError
-from minirun.linux import cgroup_controllers, cgroup_files, cgroup_limits
+from minirun.linux import cgroup_controllers, cgroup_files, cgroup_limits, cgroups_v1
 
 pytestmark = pytest.mark.unit
 
@@ -112,9 +112,6 @@ def test_contradictions_are_usage_errors(resources, message):
 @pytest.mark.parametrize(
     "resources",
     [
-        {"memory": {"swappiness": 10}},
-        {"memory": {"disableOOMKiller": True}},
-        {"cpu": {"realtimeRuntime": 5}},
         {"blockIO": {"leafWeight": 5}},
         {"network": {"classID": 5}},
     ],
@@ -122,6 +119,32 @@ def test_contradictions_are_usage_errors(resources, message):
 def test_what_v2_does_not_have_is_refused(resources):
     with pytest.raises(UnsupportedError):
         cgroup_limits.from_resources(resources)
+
+
+V1_ALONE = [
+    ({"memory": {"swappiness": 0}}, {"memory.swappiness": "0"}, "--memory-swappiness"),
+    ({"memory": {"disableOOMKiller": True}}, {"memory.oom_control": "1"}, "--oom-kill-disable"),
+    ({"cpu": {"realtimeRuntime": 5}}, {"cpu.rt_runtime_us": "5"}, "--cpu-rt-runtime"),
+    ({"cpu": {"realtimePeriod": 9}}, {"cpu.rt_period_us": "9"}, "--cpu-rt-period"),
+]
+
+
+@pytest.mark.parametrize(("resources", "limits", "option"), V1_ALONE)
+def test_what_only_v1_has_is_refused_where_v2_holds_the_controller(monkeypatch, resources, limits, option):
+    monkeypatch.setattr(cgroup_files, "_found", ("/sys/fs/cgroup", {}))
+    monkeypatch.setattr(cgroup_controllers, "available", lambda: {"memory", "cpu"})
+    assert cgroup_limits.from_resources(resources) == limits
+    with pytest.raises(UnsupportedError, match=f"{option}: cgroup v2 has no "):
+        cgroup_controllers.require(limits)
+
+
+@pytest.mark.parametrize(("resources", "limits", "option"), V1_ALONE)
+def test_what_only_v1_has_is_written_where_it_holds_the_controller(monkeypatch, resources, limits, option):
+    monkeypatch.setattr(cgroup_files, "_found", ("/sys/fs/cgroup", {"memory": "/m", "cpu": "/c"}))
+    monkeypatch.setattr(cgroup_controllers, "available", set)
+    assert cgroup_controllers.require(limits) == limits
+    ((file, value),) = limits.items()
+    assert cgroups_v1.writes(file, value, {}.get) == [(file, value)]
 
 
 @pytest.mark.usefixtures("hybrid")

@@ -4,7 +4,7 @@
     a word here         OCI linux.resources: the record's,        the cgroup's files: linux/cgroup_limits.py
                         and config.json's
 
-Refusals are in Docker's words.  What cgroup v2 has no file for is refused, never passed over.
+Refusals are in Docker's words.  What this host's cgroups have no file for is refused, never passed over.
 
 See      docs.docker.com "Resource constraints"; runtime-spec config-linux.md "Memory" and what follows it;
          bundle.py for a new container, update.py for one that is there
@@ -74,7 +74,7 @@ def resources(
     """linux.resources of what is given, under the options' names; "" and 0 are not given, as in Docker.
 
     `lifting`: a memory of -1 takes the limit away, which makes sense for an update only.  Raises UsageError quoting
-    the bad word, UnsupportedError for what cgroup v2 has not got.
+    the bad word, UnsupportedError for what no kernel has any more.
     """
     _refuse_kernel_memory(kernel_memory)
     quota, period = _quota(cpus, cpu_quota, cpu_period)
@@ -83,9 +83,7 @@ def resources(
             "limit": size(memory or "0", "--memory", unlimited=lifting),
             "swap": size(memory_swap or "0", "--memory-swap", unlimited=True),
             "reservation": size(memory_reservation or "0", "--memory-reservation"),
-            "swappiness": _swappiness(
-                memory_swappiness
-            ),  # refused where limits become files, as for every bundle
+            "swappiness": _swappiness(memory_swappiness),
             "disableOOMKiller": oom_kill_disable or None,
         },
         "cpu": {
@@ -125,8 +123,10 @@ def with_swap(wanted: Resources) -> Resources:
 
 def _refuse_kernel_memory(text: str) -> None:
     if text and size(text, "--kernel-memory"):
-        hint = "use --memory: cgroup v2 counts the kernel's memory for a container in there"
-        raise UnsupportedError("--kernel-memory: cgroup v2 has no limit for the kernel's memory alone", hint)
+        hint = "use --memory: the kernel's memory for a container is counted in there"
+        raise UnsupportedError(
+            "--kernel-memory: kernels since 5.16 have no limit for their memory alone", hint
+        )
 
 
 def _swappiness(percent: int) -> int | None:
@@ -245,6 +245,7 @@ def check(wanted: Resources) -> None:
     _check_memory(**_numbers(wanted.get("memory", {}), "limit", "swap", "reservation"))
     cpu = wanted.get("cpu", {})
     _check_cpu(**_numbers(cpu, "quota", "period", "shares"))
+    _check_realtime(cpu.get("realtimePeriod", 0), cpu.get("realtimeRuntime", 0))
     _check_set(cpu.get("cpus", ""), "CPUs", "cpuset cpus", "/sys/devices/system/cpu/online")
     _check_set(cpu.get("mems", ""), "memory nodes", "cpuset mems", "/sys/devices/system/node/online")
     weight = wanted.get("blockIO", {}).get("weight", 0)
@@ -281,6 +282,13 @@ def _check_cpu(quota: int, period: int, shares: int) -> None:
         raise UsageError(f"invalid CPU shares ({shares}): value must be a positive integer")
 
 
+def _check_realtime(period: int, runtime: int) -> None:
+    if min(period, runtime) < 0:
+        raise UsageError("cpu real-time period and runtime are microseconds, and cannot be negative")
+    if 0 < period < runtime:
+        raise UsageError("cpu real-time runtime cannot be higher than cpu real-time period")
+
+
 def _check_set(wanted: str, what: str, option: str, online: str) -> None:
     """The kernel would accept CPUs that are not there."""
     try:
@@ -315,8 +323,8 @@ def host_config(options: RunOptions) -> dict[str, Any]:
         "Memory": max(memory.get("limit", 0), 0),
         "MemorySwap": memory.get("swap", 0),
         "MemoryReservation": memory.get("reservation", 0),
-        "MemorySwappiness": None,
-        "OomKillDisable": None,
+        "MemorySwappiness": memory.get("swappiness"),
+        "OomKillDisable": memory.get("disableOOMKiller"),
         "OomScoreAdj": options["oom_score_adj"],
         "ShmSize": options["shm_size"] or SHM_BYTES,
         **_cpu_config(wanted.get("cpu", {})),
@@ -339,8 +347,8 @@ def _cpu_config(cpu: Mapping[str, Any]) -> dict[str, Any]:
         "CpuShares": cpu.get("shares", 0),
         "CpusetCpus": cpu.get("cpus", ""),
         "CpusetMems": cpu.get("mems", ""),
-        "CpuRealtimePeriod": 0,
-        "CpuRealtimeRuntime": 0,
+        "CpuRealtimePeriod": cpu.get("realtimePeriod", 0),
+        "CpuRealtimeRuntime": cpu.get("realtimeRuntime", 0),
     }
 
 

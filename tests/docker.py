@@ -15,6 +15,11 @@ def docker_groups() -> set[Path]:
     return set(Path("/sys/fs/cgroup").glob("*/docker")) | set(Path("/sys/fs/cgroup").glob("docker"))
 
 
+def client(program: Callable[[str], str]) -> str:
+    """Debian's, not a newer one that the machine has beside it."""
+    return "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else program("docker")
+
+
 class Docker:
     """A dockerd with directories of its own; docker("load") -> its output.
 
@@ -23,10 +28,7 @@ class Docker:
     """
 
     def __init__(self, directory: Path, program: Callable[[str], str], where: str = "") -> None:
-        client = (
-            "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else program("docker")
-        )  # not a newer one
-        self.client = [client, "-H", f"unix://{directory}/sock"]
+        self.client = [client(program), "-H", f"unix://{directory}/sock"]
         self.directory = directory
         self.groups_before = docker_groups()
         words = [program("dockerd"), "--data-root", directory / "data", "--exec-root", directory / "exec"]

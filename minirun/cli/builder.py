@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import filters, format, pruning, units
+from minirun.cli import filters, format, pruning, refused_options, units
 from minirun.cli.command_table import COMMANDS
 from minirun.cli.commands import LazyGroup
 from minirun.cli.printing import say
@@ -40,6 +40,7 @@ _COMMANDS: Table = {
 }
 builder_group = LazyGroup("builder", "Manage builds.", _COMMANDS)
 buildx_group = LazyGroup("buildx", "Build images: the same under its newer name.", _COMMANDS)
+refused_options.as_it_is("--builder")(buildx_group)
 
 _FILTERS = ("until", "unused-for", "id", "type", "shared", "description")
 _HEADINGS = {
@@ -54,6 +55,13 @@ _HEADINGS = {
     "Shared": "SHARED",
 }
 _COLUMNS = ("ID", "Reclaimable", "Size", "LastAccessed")
+_BUILDERS = {
+    "Name": "NAME/NODE",
+    "DriverEndpoint": "DRIVER/ENDPOINT",
+    "Status": "STATUS",
+    "Buildkit": "BUILDKIT",
+    "Platforms": "PLATFORMS",
+}
 _WHOLE_ID, _SHOWN_ID = 64, 12
 
 
@@ -203,29 +211,40 @@ def report(names: list[str], reclaimed: int) -> None:
 
 
 @click.command("ls")
-def ls_command() -> None:
+@click.option("--format", "form", default="", help="json, 'table {{.Name}}', '{{.Platforms}}'.")
+@refused_options.as_it_is("--no-trunc")
+def ls_command(form: str) -> None:
     """List the builders there are: one."""
     from minirun import __version__
 
-    rows = [
-        ["NAME/NODE", "DRIVER/ENDPOINT", "STATUS", "BUILDKIT", "PLATFORMS"],
-        ["default*", "minirun", "", "", ""],
-        [" \\_ default", " \\_ default", "running", f"minirun {__version__}", _platforms()],
+    nothing = dict.fromkeys(_BUILDERS, "")
+    rows: list[Row] = [
+        {**nothing, "Name": "default*", "DriverEndpoint": "minirun"},
+        {
+            "Name": " \\_ default",
+            "DriverEndpoint": " \\_ default",
+            "Status": "running",
+            "Buildkit": f"minirun {__version__}",
+            "Platforms": _platforms(),
+        },
     ]
-    for line in format.table(rows):
+    for line in format.lines(rows, form, _BUILDERS, list(_BUILDERS)):
         say(line)
 
 
 @click.command("inspect")
 @click.option("--bootstrap", "_bootstrap", is_flag=True, hidden=True)
-@click.argument("name", default="default")
+@click.option(
+    "--builder", default="default", help="Which one, if no NAME is given: default is what there is."
+)
+@click.argument("name", default="")
 @click.pass_obj
-def inspect_command(paths: Paths, _bootstrap: bool, name: str) -> None:
+def inspect_command(paths: Paths, _bootstrap: bool, builder: str, name: str) -> None:
     """Show what the builder can do, and how much of the disk it may keep."""
     from minirun.build import usage
 
-    if name != "default":
-        raise NotFoundError(f'no builder "{name}" found', "there is one, called default")
+    if (name or builder) != "default":
+        raise NotFoundError(f'no builder "{name or builder}" found', "there is one, called default")
     say("Name:          default\nDriver:        minirun\n\nNodes:")
     say(f"Name:          default\nStatus:        running\nPlatforms:     {_platforms()}")
     say(f"Cache at most: {units.size(usage.most(paths), 4)}")

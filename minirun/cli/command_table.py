@@ -71,6 +71,11 @@ COMMANDS: Table = {
     "buildx": ("minirun.cli.builder:buildx_group", "Manage builds, under the newer name"),
     "system": ("minirun.cli.system:system_group", "Show what minirun takes up"),
 }
+ALIASES = {  # another name of Docker's -> the name in the group
+    "container ps": "ls",
+    **{f"{group} list": "ls" for group in ("container", "image", "network", "volume")},
+    **{f"{group} remove": "rm" for group in ("container", "image", "network", "volume")},
+}
 
 
 def load(place: str) -> click.Command:

@@ -14,7 +14,7 @@ import click
 
 from minirun import __version__
 from minirun.cli import command_table, failures
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, UnsupportedError
 from minirun.linux import signals
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
 
@@ -55,6 +55,19 @@ class LazyGroup(click.Group):
             completion.attach(str(self.name), command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises UnsupportedError with the reason for a command of Docker's that minirun has not."""
+        from minirun.cli import refused_options
+
+        path = _path(ctx)
+        name = command_table.ALIASES.get(f"{path} {args[0]}", args[0])
+        reason = "" if name in self.places else refused_options.command(path, name)
+        if reason and not ctx.resilient_parsing:
+            raise UnsupportedError(f"{path} {name}".strip() + f" is not in minirun: {reason}")
+        return super().resolve_command(ctx, [name, *args[1:]])
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """The commands, without loading them, and our own options."""
         from click.shell_completion import CompletionItem
@@ -81,12 +94,15 @@ def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.UsageError as error:
-        error.show()
-        return 125 if _command_name() else error.exit_code
+        if reason := _why_not(error):
+            failures.show("minirun", reason)
+        else:
+            error.show()
+        return 125 if _command_name() else (1 if reason else error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except (MinirunError, OSError) as error:
-        failures.show("minirun", error, debug="--debug" in sys.argv)
+        failures.show("minirun", error, debug=bool({"-D", "--debug"} & _command_line()[0]))
         return failures.exit_code(error, otherwise=125 if _command_name() else 1)
 
 
@@ -97,9 +113,9 @@ def _minirun(shim: Shim | None, spawner: Spawner | None) -> LazyGroup:
         click.Option(["--root"], default=DEFAULT_ROOT, help="Where images and containers are kept."),
         click.Option(["--state"], default=DEFAULT_STATE, help="Where running state is kept."),
         click.Option(["--config"], default=DEFAULT_REGISTRIES, help="Mirrors and insecure registries."),
-        click.Option(["--debug"], is_flag=True, help="Show a traceback with an error."),
+        click.Option(["-D", "--debug"], is_flag=True, help="Show a traceback with an error."),
     ]
-    click.version_option(__version__, message="minirun version %(version)s")(group)
+    click.version_option(__version__, "-v", "--version", message="minirun version %(version)s")(group)
 
     @click.pass_context
     def make_session(ctx: click.Context, root: str, state: str, config: str, debug: bool) -> None:
@@ -113,12 +129,35 @@ def _minirun(shim: Shim | None, spawner: Spawner | None) -> LazyGroup:
     return group
 
 
-def _command_name() -> str:
-    """`run` of `minirun --root DIR run` and of `minirun container run`; "" for commands with usual exit codes."""
+def _why_not(error: click.UsageError) -> MinirunError | None:
+    """The reason, where what is unknown is a flag of Docker's that minirun has not."""
+    from minirun.cli import refused_options
+
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return None
+    reason = refused_options.flag(_path(error.ctx), error.option_name)
+    return UnsupportedError(f"{error.option_name} is not in minirun: {reason}") if reason else None
+
+
+def _path(ctx: click.Context) -> str:
+    """`network create`; "" for minirun itself."""
+    return ctx.command_path.partition(" ")[2]
+
+
+def _command_line() -> tuple[set[str], list[str]]:
+    """sys.argv in two: the options before a command, and the words from the command's name on."""
     words = iter(sys.argv[1:])
+    options: set[str] = set()
     for word in words:
+        if not word.startswith("-"):
+            return options, [word, *words]
+        options.add(word)
         if word in ("--root", "--state", "--config"):
             next(words, "")
-        elif not word.startswith("-") and word != "container":
-            return word if word in _CONTAINER_COMMANDS else ""
-    return ""
+    return options, []
+
+
+def _command_name() -> str:
+    """`run` of `minirun --root DIR run` and of `minirun container run`; "" for commands with usual exit codes."""
+    names = [word for word in _command_line()[1][:2] if word != "container"]
+    return names[0] if names and names[0] in _CONTAINER_COMMANDS else ""

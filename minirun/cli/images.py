@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import filters, format, progress, units
+from minirun.cli import filters, format, progress, refused_options, units
 from minirun.cli.printing import say
 from minirun.engine import images as engine
 from minirun.errors import MinirunError, UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("pull", short_help="Download an image from a registry")
+@refused_options.as_it_is("--disable-content-trust")
 @click.option("-a", "--all-tags", is_flag=True, help="Download every tag of the repository.")
 @click.option("--platform", default="", help="OS/ARCHITECTURE[/VARIANT], where it is not this machine's.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the image's name only.")

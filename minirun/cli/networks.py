@@ -72,6 +72,7 @@ _KINDS = ("builtin", "custom")
     multiple=True,
     help="com.docker.network.driver.mtu=1400; docs/networks.md has the others.",
 )
+@refused_options.as_it_is("--ipv4", "--scope", "--ipam-driver")
 @click.option("--attachable", is_flag=True, help="Containers may be connected by hand: here they always may.")
 @click.argument("network")
 @click.pass_obj
@@ -185,7 +186,6 @@ def prune_command(session: Session, force: bool, words: tuple[str, ...]) -> None
 
 
 @click.command("connect")
-@refused_options.of_connect
 @click.option("--alias", multiple=True, help="One more name on this network.")
 @click.option("--ip", help="IPv4 address: 172.20.0.7.")
 @click.option("--ip6", help="IPv6 address.")

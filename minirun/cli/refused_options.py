@@ -1,13 +1,15 @@
-"""Options of Docker's `run`, `create` and `network connect` that minirun has not, with the reason; and those that only
-say what is so anyway.
+"""Commands and flags of Docker's that minirun has not, each with the reason; and flags that say what is so anyway.
 
-They are not shown by --help.  Whoever types one hears why it is not there, not that it might have been another word.
+Neither is in --help.  Whoever types one hears why it is not there, not that it might have been another word.
+
+See  docs/differences.md, which has the same tables; tests/docker_28_options.txt, all that Docker has
 """
 
 from __future__ import annotations
 
 import click
 
+from minirun.cli.command_table import COMMANDS
 from minirun.errors import UnsupportedError
 
 TYPE_CHECKING = False
@@ -15,48 +17,118 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_REASONS = {
-    "--driver-opt": "a bridge has no options for one container alone",
-    "--gpus": "no device driver is known here; --device gives a node of /dev",
-    "--isolation": "it is for containers of Windows",
-    "--link-local-ip": "a container has the addresses of its networks alone",
-    "--storage-opt": "an overlay has no size of its own; put --root on a file system with quotas",
-}
-_FLAGS = {"--use-api-socket": "there is no daemon, so there is no socket that could be given"}
-_AS_IT_IS = {
+    Rows = tuple[tuple[str, str, str], ...]
+
+_NO_DAEMON = "there is no daemon; whoever runs minirun is on the machine and is root"
+_ONE_MACHINE = "a swarm is several machines; `minirun compose` runs several containers on this one"
+_ONE_BUILDER = "minirun builds by itself, so there are no builders to make and to choose from"
+_WINDOWS = "it is for containers of Windows"
+
+MISSING_COMMANDS: Rows = (  # group, its commands, the reason
+    ("", "swarm node service stack config secret", _ONE_MACHINE),
+    ("", "context", _NO_DAEMON),
+    ("", "plugin", "volumes are local and networks are bridges; nothing is added to minirun from outside"),
+    ("", "trust", "signatures of images are neither made nor looked for; NAME@sha256:... pins one"),
+    ("", "checkpoint", "processes are not written to disk and brought back, which takes CRIU"),
+    ("", "manifest", "lists of platforms are pulled, and not put together by hand"),
+    ("", "search", "registries have no common way to be searched; their web pages can be"),
+    (
+        "",
+        "scout sbom scan init debug desktop extension model mcp offload sandbox",
+        "it is a program of Docker Desktop's",
+    ),
+    ("volume", "update", "it is for volumes of a swarm"),
+    ("system", "dial-stdio", _NO_DAEMON),
+    ("buildx", "create rm stop use dial-stdio install uninstall", _ONE_BUILDER),
+    ("buildx", "bake", "`minirun compose build` builds several images from one file"),
+    ("buildx", "imagetools", "lists of platforms are pulled, and not put together by hand"),
+    ("buildx", "history", "a build leaves no record; `build --metadata-file` writes one"),
+    ("buildx", "debug dap", "`build --on-error=shell` opens a shell where a step fails"),
+)
+MISSING_FLAGS: Rows = (  # commands, their flags, the reason
+    ("minirun", "-H --host -c --context --tls --tlscacert --tlscert --tlskey --tlsverify", _NO_DAEMON),
+    ("minirun", "-l --log-level", "there is no daemon that writes a log; --debug tells more of an error"),
+    ("run, create", "--gpus", "no device driver is known here; --device gives a node of /dev"),
+    ("run, create", "--isolation --cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", _WINDOWS),
+    (
+        "run, create",
+        "--storage-opt",
+        "an overlay has no size of its own; put --root on a file system with quotas",
+    ),
+    ("run, create", "--use-api-socket", "there is no daemon, so there is no socket that could be given"),
+    ("run, create", "--link-local-ip", "a container has the addresses of its networks alone"),
+    ("network connect", "--link-local-ip", "a container has the addresses of its networks alone"),
+    ("network connect", "--driver-opt", "a bridge has no options for one container alone"),
+    ("network create", "--config-from --config-only --ingress", "it is for networks of a swarm"),
+    ("network create", "--ipam-opt", "addresses are given by minirun itself, which has no options"),
+    ("buildx", "-D --debug", "`minirun --debug` shows more of an error"),
+    ("start", "--checkpoint --checkpoint-dir", "processes are not brought back from disk, which takes CRIU"),
+    (
+        "volume create",
+        "--availability --group --limit-bytes --required-bytes --scope --secret --sharing --topology-preferred "
+        "--topology-required --type",
+        "it is for volumes of a swarm",
+    ),
+    ("volume ls", "--cluster", "it is for volumes of a swarm"),
+    ("version", "--kubeconfig", "nothing of Kubernetes is here"),
+)
+AS_IT_IS = {  # what may be said, for it is so; and the reason why nothing else may
+    "--builder": (("default",), _ONE_BUILDER),
+    "--disable-content-trust": (("true",), "signatures of images are neither made nor looked for"),
+    "--ipam-driver": (("default",), "addresses are given by minirun itself"),
+    "--ipv4": (("true",), "a container has an address of IPv4, from which its interface has its name"),
+    "--no-trunc": (("true",), "what is shown is whole"),
     "--runtime": (("minirun-oci",), "the runtime is minirun's own"),
+    "--scope": (("local",), "there is one machine, and no swarm"),
     "--userns": (("", "host"), "users are the host's; there is no other user namespace yet"),
     "--volume-driver": (("", "local"), "local is the one that there is"),
 }
+_SWITCHES = ("--disable-content-trust", "--ipv4", "--no-trunc")  # of these, true is what is so
 
 
-_OF_RUN = ("--gpus", "--isolation", "--link-local-ip", "--storage-opt", *_FLAGS, *_AS_IT_IS)
-_OF_CONNECT = ("--driver-opt", "--link-local-ip")
+def as_it_is(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the command knows these of AS_IT_IS, hidden, and gets none of them."""
 
+    def known(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in names:
+            switch = f"{name}/--not{name[1:]}" if name in _SWITCHES else name
+            command = click.option(switch, default=None, hidden=True, expose_value=False, callback=_look)(
+                command
+            )
+        return command
 
-def of_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: the command knows them, and gets none of them."""
-    return _known(_OF_RUN, command)
-
-
-def of_connect(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for `network connect`."""
-    return _known(_OF_CONNECT, command)
-
-
-def _known(names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    for name in names:
-        flag = name in _FLAGS
-        command = click.option(name, is_flag=flag, hidden=True, expose_value=False, callback=_look)(command)
-    return command
+    return known
 
 
 def _look(_ctx: click.Context, option: click.Parameter, value: str | bool | None) -> None:
-    """Raises UnsupportedError when the option was given, and does not only say what is so anyway."""
+    """Raises UnsupportedError when the option says anything but what is so."""
     name = option.opts[0]
-    if value is None or value is False:
-        return
-    accepted, reason = _AS_IT_IS.get(name, ((), ""))
-    if value not in accepted:
-        words = name if value is True else f"{name} {value}"
-        raise UnsupportedError(f"{words} is not in minirun: {reason or {**_REASONS, **_FLAGS}[name]}")
+    accepted, reason = AS_IT_IS[name]
+    text = str(value).lower() if isinstance(value, bool) else value
+    if text is not None and text not in accepted:
+        raise UnsupportedError(f"{name}={text} is not in minirun: {reason}")
+
+
+def flag(path: str, name: str) -> str:
+    """Why the command at `path`, as "network create", has not the flag `name` of Docker's; "" where that has none.
+
+    >>> flag("container create", "--cpu-count")
+    'it is for containers of Windows'
+    """
+    path = short(path)
+    rows = (row for row in MISSING_FLAGS if path in row[0].split(", ") and name in row[1].split())
+    return next((reason for _, _, reason in rows), "")
+
+
+def command(group: str, name: str) -> str:
+    """Why the group, "" for minirun itself, has not the command `name` of Docker's; "" where that has none."""
+    rows = (row for row in MISSING_COMMANDS if row[0] == group and name in row[1].split())
+    return next((reason for _, _, reason in rows), "")
+
+
+def short(path: str) -> str:
+    """The first of a command's names, where it has one inside of a group as well: `container run` is `run`."""
+    group, _, name = path.partition(" ")
+    twice = {"container ls": "ps", "image ls": "images", "image rm": "rmi"}
+    within = group in ("container", "image", "builder", "buildx", "system") and name in COMMANDS
+    return twice.get(path, name if within else path) or "minirun"

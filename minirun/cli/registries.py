@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import progress
+from minirun.cli import progress, refused_options
 from minirun.cli.printing import say
 from minirun.engine import images
 from minirun.errors import MinirunError, UsageError
@@ -28,6 +28,7 @@ https://docs.docker.com/go/credential-store/
 
 
 @click.command("push", short_help="Upload an image to a registry")
+@refused_options.as_it_is("--disable-content-trust")
 @click.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the image's name only.")
 @click.argument("name", metavar="NAME[:TAG]")

@@ -1,36 +1,113 @@
-"""Options that Docker has and minirun has not: each says why."""
+"""Commands and flags that Docker has and minirun has not: each says why."""
 
 import pytest
 
-from minirun.cli import networks, run
+from minirun.cli import commands, refused_options, run
 from minirun.errors import UnsupportedError
+from tests import docker_options
+from tests.support import CHECKOUT
+
+OURS = docker_options.ours()
+DOCKERS = docker_options.of_list()
+
+
+def said(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> str:
+    """What `minirun WORDS` says to standard error, ending with `code`."""
+    monkeypatch.setattr("sys.argv", ["minirun", *words])
+    monkeypatch.setattr("os.geteuid", lambda: 1)  # no directory is made
+    assert commands.call(None) == code
+    return capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--gpus", "all"], "--gpus all is not in minirun: no device driver"),
-        (["--runtime", "runc"], "--runtime runc is not in minirun: the runtime is minirun's own"),
-        (["--userns", "auto"], "--userns auto is not in minirun"),
-        (["--use-api-socket"], "--use-api-socket is not in minirun: there is no daemon"),
-        (["--volume-driver=nfs"], "--volume-driver nfs is not in minirun: local"),
+        ("run --gpus all busybox", "--gpus is not in minirun: no device driver is known here"),
+        ("container create --gpus=all busybox", "--gpus is not in minirun: no device driver"),
+        ("run --use-api-socket busybox", "--use-api-socket is not in minirun: there is no daemon"),
+        ("network connect --link-local-ip 169.254.1.1 town one", "the addresses of its networks alone"),
+        ("-H tcp://x ps", "-H is not in minirun: there is no daemon"),
+        ("--context=far ps", "--context is not in minirun: there is no daemon"),
+        ("network create --ingress x", "--ingress is not in minirun: it is for networks of a swarm"),
+        ("container start --checkpoint a x", "--checkpoint is not in minirun: processes"),
+        ("swarm init --autolock", "swarm is not in minirun: a swarm is several machines"),
+        ("search nginx", "search is not in minirun: registries have no common way"),
+        ("volume update x", "volume update is not in minirun: it is for volumes of a swarm"),
+        ("buildx bake", "buildx bake is not in minirun: `minirun compose build`"),
     ],
 )
-def test_the_reason_is_told(words, sentence):
-    with pytest.raises(UnsupportedError, match=sentence):
-        run.run_command.make_context("run", [*words, "busybox"])
+def test_the_reason_is_told(words, sentence, monkeypatch, capsys):
+    code = 125 if words.removeprefix("container ").split()[0] in ("run", "create", "start") else 1
+    told = said(words.split(), monkeypatch, capsys, code)
+    assert sentence in told
+    assert told.startswith("minirun: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["--volume-driver=nfs", "--runtime=runc", "--userns=auto"])
+def test_what_is_not_so_is_refused(words):
+    with pytest.raises(UnsupportedError, match=f"{words} is not in minirun: "):
+        run.run_command.make_context("run", [words, "busybox"])
 
 
 def test_what_is_so_anyway_is_no_error():
     words = ["--runtime", "minirun-oci", "--userns", "host", "--volume-driver", "local"]
-    assert run.run_command.make_context("run", [*words, "busybox"]).params["image"] == "busybox"
+    words += ["--disable-content-trust", "busybox"]
+    assert run.run_command.make_context("run", words).params["image"] == "busybox"
 
 
 def test_they_are_no_part_of_the_help():
     ctx = run.run_command.make_context("run", ["busybox"])
-    assert "--gpus" not in run.run_command.get_help(ctx)
+    assert not {"--gpus", "--userns"} & set(run.run_command.get_help(ctx).split())
 
 
-def test_an_address_of_the_link_is_not_given_to_a_container():
-    with pytest.raises(UnsupportedError, match="the addresses of its networks alone"):
-        networks.connect_command.make_context("connect", ["--link-local-ip", "169.254.1.1", "town", "one"])
+@pytest.mark.parametrize("words", ["container list", "container ps", "image remove x", "network list"])
+def test_a_command_may_be_called_by_its_other_name(words, monkeypatch, capsys):
+    assert f"Usage: minirun {words.split()[0]} " in said([*words.split(), "--nosuch"], monkeypatch, capsys, 2)
+
+
+def test_what_is_no_flag_of_dockers_is_an_unknown_one(monkeypatch, capsys):
+    assert "No such option '--nosuch'" in said(["ps", "--nosuch"], monkeypatch, capsys, code=2)
+
+
+# ---- all that Docker has --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", DOCKERS)
+def test_each_flag_is_here_or_has_a_reason(command):
+    group, _, name = command.rpartition(" ")
+    if command not in OURS:
+        assert refused_options.command(group, name), "neither a command of ours nor refused with a reason"
+        return
+    known_as = refused_options.short(command)
+    reasons = {flag: refused_options.flag(command, flag) for flag in DOCKERS[command]}
+    without = {
+        flag
+        for flag, reason in reasons.items()
+        if not reason and (known_as, flag) not in docker_options.NOT_YET
+    }
+    assert without <= OURS[command]
+    assert not {flag for flag in OURS[command] if reasons.get(flag)}, "refused, and there"
+
+
+def test_what_is_refused_are_words_of_dockers():
+    """So that a reason goes when its flag comes, and none is misspelt."""
+    later = {"--kubeconfig"}  # of 20.10 alone
+    for names, flags, _ in refused_options.MISSING_FLAGS:
+        for command in names.split(", "):
+            assert set(flags.split()) - later <= DOCKERS[command.replace("minirun", "")]
+
+
+def test_what_is_refused_is_in_the_table_for_people():
+    page = (CHECKOUT / "docs" / "differences.md").read_text()
+    for group, names, reason in refused_options.MISSING_COMMANDS:
+        words = ", ".join(f"`{group} {name}`".replace("` ", "`") for name in names.split())
+        assert f"| {words} | {reason} |" in page
+    for names, flags, reason in refused_options.MISSING_FLAGS:
+        words = ", ".join(f"`{flag}`" for flag in flags.split())
+        assert f"| {names} | {words} | {reason} |" in page
+    for name, (accepted, reason) in refused_options.AS_IT_IS.items():
+        words = ", ".join(f"`{value}`" for value in accepted if value)
+        assert f"| `{name}` | {words} | {reason} |" in page

@@ -14,7 +14,7 @@ import itertools
 import click
 
 from minirun.cli import limit_options, namespace_options, network_options, policy_options, refused_options
-from minirun.engine.options import logging, mounts, run_options, shape
+from minirun.engine.options import logging, mounts, run_options, security, shape
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ _OPTIONS = (
     click.option("--cap-add", multiple=True, help="Give a capability, or ALL."),
     click.option("--cap-drop", multiple=True, help="Take a capability, or ALL."),
     click.option(
-        "--security-opt", multiple=True, help="no-new-privileges, seccomp=FILE, seccomp=unconfined."
+        "--security-opt", multiple=True, help="no-new-privileges, seccomp=FILE, systempaths=unconfined, ..."
     ),
     click.option("--privileged", is_flag=True, help="All capabilities, all devices, no filter."),
     click.option("--device", multiple=True, help="HOST[:CONTAINER][:rwm]: a device of the host's."),
@@ -91,7 +91,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
     """The words of the command line as options.  Raises UsageError quoting the bad one."""
-    no_new_privileges, seccomp = run_options.security(words["security_opt"])
+    no_new_privileges, seccomp = security.parse(words["security_opt"])
     options = run_options.defaults(image, args)
     options.update(
         {

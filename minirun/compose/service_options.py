@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from minirun.compose import names, service_limits, service_mounts, service_networks, unsupported
-from minirun.engine.options import logging, namespaces, policies, run_options
+from minirun.engine.options import logging, namespaces, policies, run_options, security
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _confine(options: RunOptions, project: Project, service: Service) -> None:
         if unsupported.is_security(word)
     ]
     options["security_opt"] = words
-    options["no_new_privileges"], options["seccomp"] = run_options.security(words)
+    options["no_new_privileges"], options["seccomp"] = security.parse(words)
     options["devices"] = [
         {"source": one["source"], "destination": one["target"], "access": one.get("permissions") or "rwm"}
         for one in service.get("devices") or []

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from minirun.engine.options import logging
 from minirun.errors import UnsupportedError
+from minirun.linux import apparmor
 from minirun.network import driver_options
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from minirun.compose.language.model import Project, Service
 
-_SECURITY = ("no-new-privileges", "seccomp")  # of security_opt
+_SECURITY = ("no-new-privileges", "seccomp", "systempaths", "writable-cgroups")  # of security_opt
 _NO_SECURITY = ("apparmor=unconfined", "label=disable")  # there is none to take away
 _RUNTIMES = ("", "runc", "io.containerd.runc.v2")
 _SWARM = "only a swarm does something with it"
@@ -59,7 +60,8 @@ REFUSED = {
 
 def is_security(word: str) -> bool:
     """Whether an entry of security_opt is one that the engine acts on."""
-    return word.replace(":", "=", 1).partition("=")[0] in _SECURITY
+    key = word.replace(":", "=", 1).partition("=")[0]
+    return key in _SECURITY or (key == "apparmor" and apparmor.is_enabled())
 
 
 def left_out(project: Project, services: Iterable[str]) -> list[str]:
@@ -114,7 +116,7 @@ def _of_service(project: Project, service: Service) -> Iterator[str]:
 def _of_security(words: Iterable[str]) -> Iterator[str]:
     for word in words:
         if not is_security(word) and word.replace(":", "=", 1) not in _NO_SECURITY:
-            yield f"security_opt {word} is left out: neither AppArmor nor SELinux is used here"
+            yield f"security_opt {word} is left out: there is no AppArmor on this host, and SELinux is not used"
 
 
 def _of_mounts(service: Service) -> Iterator[str]:

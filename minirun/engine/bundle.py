@@ -10,7 +10,7 @@ image, a volume or a network is.  Above, a mount is a wish, in the record; here 
 
 See      runtime-spec bundle.md and config.md; runtime/spec.py for Docker's defaults
 By hand  minirun inspect -f '{{json .Spec}}' NAME
-Left out AppArmor profiles and SELinux labels, which Docker adds where the host has them
+Left out an AppArmor profile that nobody asked for, and SELinux labels: Docker adds them where the host has them
 Next     runtime/spec.py
 """
 
@@ -20,7 +20,7 @@ import os
 
 from minirun import files
 from minirun.engine import etc, host_devices, records, sandbox, users, volumes
-from minirun.engine.options import mounts
+from minirun.engine.options import mounts, security
 from minirun.errors import UnsupportedError
 from minirun.linux import inroot, seccomp
 from minirun.runtime import spec
@@ -94,6 +94,7 @@ def _linux(record: Record, network: str) -> Linux:
     """Namespaces, cgroup, and what may be seen and done: all that --privileged is about."""
     privileged = record["options"]["privileged"]
     nodes, rules = host_devices.of_options(record["options"])
+    unmasked = security.has_open_paths(record["options"]["security_opt"], privileged)
     made: Linux = {
         "namespaces": spec.default_namespaces(network),
         "cgroupsPath": records.cgroup(record),
@@ -105,8 +106,8 @@ def _linux(record: Record, network: str) -> Linux:
         "sysctl": record["options"]["sysctls"],
         "devices": nodes,
         # /proc/kcore is the host's memory, /proc/sysrq-trigger reboots it: no namespace keeps those apart.
-        "maskedPaths": [] if privileged else spec.masked_paths(),
-        "readonlyPaths": [] if privileged else list(spec.READONLY_PATHS),
+        "maskedPaths": [] if unmasked else spec.masked_paths(),
+        "readonlyPaths": [] if unmasked else list(spec.READONLY_PATHS),
     }
     profile = record["options"]["seccomp"]
     if profile == {} and not privileged:  # whoever is privileged has a filter only by asking for one
@@ -135,6 +136,8 @@ def process(record: Record, rootfs: str) -> Process:
     made["terminal"] = options["tty"]
     made["noNewPrivileges"] = options["no_new_privileges"]
     made["rlimits"] = options["rlimits"]
+    if profile := security.apparmor_profile(options["security_opt"]):
+        made["apparmorProfile"] = profile
     if options["oom_score_adj"]:
         made["oomScoreAdj"] = options["oom_score_adj"]
     if options["init"]:
@@ -176,13 +179,15 @@ def _mounts(record: Record, etc_directory: str) -> Iterator[MountEntry]:
 
 def _default_mounts(record: Record, wanted: set[str]) -> Iterator[MountEntry]:
     """/proc, /dev, /sys and what is in them; not those whose places a user `wanted`."""
+    options = record["options"]
+    cgroups = security.has_writable_cgroups(options["security_opt"], options["privileged"])
     for mount in spec.default_mounts():
         if mount["destination"] in wanted or ("/dev" in wanted and mount["destination"].startswith("/dev/")):
             continue
         words = mount.get("options", [])
         if mount["destination"] == "/dev/shm" and record["options"]["shm_size"]:
             mount["options"] = [*words, f"size={record['options']['shm_size']}"]  # the last one counts
-        elif record["options"]["privileged"]:  # /sys and the cgroup may be written then
+        elif record["options"]["privileged"] if mount["destination"] != "/sys/fs/cgroup" else cgroups:
             mount["options"] = [word for word in words if word != "ro"]
         yield mount
 

@@ -46,6 +46,7 @@ class Process(TypedDict):
     rlimits: NotRequired[list[Rlimit]]
     noNewPrivileges: NotRequired[bool]
     oomScoreAdj: NotRequired[int]
+    apparmorProfile: NotRequired[str]
 
 
 class Root(TypedDict):

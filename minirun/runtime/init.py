@@ -10,7 +10,7 @@ the host.  So `main` empties sys.path and sys.meta_path first; all this needs is
 
 See      namespaces(7), pivot_root(2), capabilities(7), credentials(7), seccomp(2); runtime-spec config.md "process"
 By hand  unshare --pid --fork --mount --uts --ipc --net sh -c 'mount ...; pivot_root ...; exec setpriv ... sh'
-Left out SELinux and AppArmor labels; user namespaces; processes that join a container: joining.py
+Left out SELinux labels; user namespaces; processes that join a container: joining.py
 Next     runtime/rootfs.py
 """
 
@@ -25,7 +25,7 @@ import struct
 import sys
 
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable
-from minirun.linux import capabilities, memory, signals, syscalls, trace
+from minirun.linux import apparmor, capabilities, memory, signals, syscalls, trace
 from minirun.linux.constants import (
     AT_FDCWD,
     CLONE_NEWNET,
@@ -87,6 +87,8 @@ def _hint(error: syscalls.SyscallError) -> str:
         return (
             "the container's seccomp filter forbids clone(2), by which an exec without noNewPrivileges begins"
         )
+    if error.path.startswith("/proc/self/attr/") and error.errno == errno.ENOENT:
+        return "the profile is not loaded: apparmor_parser(8) loads one, aa-status(8) lists them"
     if error.path == "/proc/self/oom_score_adj":
         return "lowering the OOM score needs CAP_SYS_RESOURCE, which minirun itself does not have here"
     return ""
@@ -136,6 +138,13 @@ def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
     if plan.oom_score_adj is not None:
         score = str(plan.oom_score_adj)
         syscalls.write_file("/proc/self/oom_score_adj", score, why="who dies first when memory ends")
+    choose_profile(plan)
+
+
+def choose_profile(plan: Plan) -> None:
+    """While /proc is the host's: in the container's anything may have been mounted over the file."""
+    if plan.apparmor_profile:
+        apparmor.use_at_execve(plan.apparmor_profile)
 
 
 def _raise_loopback() -> None:

@@ -152,6 +152,7 @@ def join_container(plan: Plan, sync: Sync) -> None:
     """One setns(2) takes the namespaces of the container's first process, its root directory among them."""
     sync.notify("namespaced")
     sync.wait_for("go on")
+    init.choose_profile(plan)
     flags = sum(NAMESPACES.values())  # one that it shares with the host we are in already: no harm
     syscalls.setns(plan.target_pidfd, flags, path=f"pid {plan.target_pid}", why="all its namespaces at once")
     os.close(plan.target_pidfd)

@@ -20,7 +20,7 @@ import os
 import resource
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.linux import capabilities, cgroup_files, cgroup_limits, inroot, seccomp
+from minirun.linux import apparmor, capabilities, cgroup_files, cgroup_limits, inroot, seccomp
 from minirun.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -48,7 +48,7 @@ NAMESPACES = {  # all that a container may have of its own
 }
 _MAPPINGS = ("uidMappings", "gidMappings")
 _UNSUPPORTED_LINUX = ("intelRdt", "personality", "timeOffsets", "mountLabel", *_MAPPINGS)
-_UNSUPPORTED_PROCESS = ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")
+_UNSUPPORTED_PROCESS = ("selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")
 
 
 class Plan:
@@ -120,6 +120,9 @@ class Plan:
             _rlimit(entry["type"], entry["soft"], entry["hard"]) for entry in process.get("rlimits", [])
         ]
         self.oom_score_adj = process.get("oomScoreAdj")
+        self.apparmor_profile = process.get("apparmorProfile", "")
+        if self.apparmor_profile and not apparmor.is_enabled():
+            raise UnsupportedError("config.json: process.apparmorProfile: this host has no AppArmor")
         size = process.get("consoleSize")
         self.console_size = (size["height"], size["width"]) if size else None
         self.capabilities = _capability_sets(process, self.host_bounding)

@@ -52,7 +52,7 @@ TABLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"privileged": True}, {"privileged": True}),
     ({"cap_add": ["NET_ADMIN"], "cap_drop": ["ALL"]}, {"cap_add": ["NET_ADMIN"], "cap_drop": ["ALL"]}),
     ({"security_opt": ["seccomp:unconfined"]}, {"security_opt": ["seccomp:unconfined"], "seccomp": None}),
-    ({"security_opt": ["apparmor:mine", "label:disable"]}, {}),
+    ({"security_opt": ["label:type:mine", "label:disable"]}, {}),
     (
         {"security_opt": ["no-new-privileges:true"]},
         {"no_new_privileges": True, "security_opt": ["no-new-privileges:true"]},

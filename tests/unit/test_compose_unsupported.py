@@ -6,6 +6,7 @@ import pytest
 
 from minirun.compose import unsupported
 from minirun.errors import UnsupportedError
+from minirun.linux import apparmor
 from tests.compose_projects import project, service
 from tests.support import CHECKOUT
 
@@ -47,6 +48,11 @@ PLAIN: list[dict[str, Any]] = [
     {"secrets": [{"source": "text", "mode": "0400"}]},
 ]
 SECRETS = {"secrets": {"key": {"file": "/key"}, "text": {"environment": "TEXT"}}}
+
+
+@pytest.fixture(autouse=True)
+def _without_apparmor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apparmor, "is_enabled", lambda: False)
 
 
 @pytest.mark.parametrize(("keys", "named"), LEFT_OUT, ids=lambda value: str(value)[:50])

@@ -86,3 +86,34 @@ def test_defaults_of_the_environment_give_way():
         "HOSTNAME=name",
         "HOME=/root",
     ]
+
+
+def mount_words(config, destination):
+    return next(mount["options"] for mount in config["mounts"] if mount["destination"] == destination)
+
+
+def test_system_paths_that_are_open(configure):
+    config = configure(security_opt=["systempaths=unconfined"])
+    assert config["linux"]["maskedPaths"] == config["linux"]["readonlyPaths"] == []
+    assert "ro" in mount_words(config, "/sys")
+    assert "seccomp" in config["linux"]
+
+
+@pytest.mark.parametrize(
+    ("privileged", "entries", "writable"),
+    [
+        (False, ["writable-cgroups=true"], True),
+        (True, ["writable-cgroups=false"], False),
+        (False, ["writable-cgroups=false"], False),
+        (True, [], True),
+    ],
+)
+def test_cgroups_that_may_be_written(configure, privileged, entries, writable):
+    config = configure(privileged=privileged, security_opt=entries)
+    assert ("ro" not in mount_words(config, "/sys/fs/cgroup")) == writable
+    assert ("ro" not in mount_words(config, "/sys")) == privileged
+
+
+def test_an_apparmor_profile(configure):
+    assert configure(security_opt=["apparmor=mine"])["process"]["apparmorProfile"] == "mine"
+    assert "apparmorProfile" not in configure(security_opt=["apparmor=unconfined"])["process"]

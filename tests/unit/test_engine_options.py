@@ -5,8 +5,8 @@ import json
 import pytest
 
 from minirun.engine.create import environment, program
-from minirun.engine.options import run_options
-from minirun.errors import UsageError
+from minirun.engine.options import run_options, security
+from minirun.errors import UnsupportedError, UsageError
 
 
 def test_variables_come_from_the_words_and_from_here(monkeypatch):
@@ -41,19 +41,56 @@ def test_what_is_no_resource_limit_is_quoted(text):
 
 
 def test_security_options():
-    assert run_options.security([]) == (False, {})
-    assert run_options.security(["no-new-privileges", "seccomp=unconfined"]) == (True, None)
-    assert run_options.security(["no-new-privileges:true"]) == (True, {})
-    assert run_options.security(["no-new-privileges=false"]) == (False, {})
-    assert run_options.security(["apparmor=unconfined", "label=disable"]) == (False, {})
+    assert security.parse([]) == (False, {})
+    assert security.parse(["no-new-privileges", "seccomp=unconfined"]) == (True, None)
+    assert security.parse(["no-new-privileges:true"]) == (True, {})
+    assert security.parse(["no-new-privileges:1", "no-new-privileges=False"]) == (False, {})
+    assert security.parse(["seccomp:unconfined", "seccomp=builtin"]) == (False, {})
+    assert security.parse(["apparmor=unconfined", "label:disable", "systempaths=unconfined"]) == (False, {})
+
+
+def test_a_colon_in_the_name_of_a_seccomp_file(tmp_path):
+    (tmp_path / "a:b").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    assert security.parse([f"seccomp={tmp_path}/a:b"]) == (False, {"defaultAction": "SCMP_ACT_ALLOW"})
+
+
+def test_the_last_word_counts():
+    entries = ["writable-cgroups=true", "apparmor:mine", "writable-cgroups=f", "systempaths:unconfined"]
+    assert not security.has_writable_cgroups(entries, privileged=True)
+    assert security.has_open_paths(entries, privileged=False)
+    assert security.apparmor_profile(entries) == "mine"
+    assert security.apparmor_profile(["apparmor=unconfined"]) == ""
 
 
 @pytest.mark.parametrize(
-    "entry", ["seccomp=", "seccomp", "no-new-privileges=maybe", "apparmor=profile", "label=type:x"]
+    "entry", ["apparmor=profile", "label=type:x", "label:user:u", "credentialspec=file://x"]
+)
+def test_security_that_this_host_has_not_is_said(entry, monkeypatch):
+    monkeypatch.setattr(security.apparmor, "is_enabled", lambda: False)
+    with pytest.raises(UnsupportedError, match=f"--security-opt {entry}"):
+        security.parse([entry])
+
+
+def test_a_profile_is_taken_where_the_host_has_apparmor(monkeypatch):
+    monkeypatch.setattr(security.apparmor, "is_enabled", lambda: True)
+    assert security.parse(["apparmor=profile"]) == (False, {})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "seccomp=",
+        "no-new-privileges=maybe",
+        "apparmor",
+        "label=",
+        "systempaths=all",
+        "writable-cgroups=2",
+        "x=y",
+    ],
 )
 def test_security_that_cannot_be_given_is_refused(entry):
     with pytest.raises(UsageError, match="invalid --security-opt"):
-        run_options.security([entry])
+        security.parse([entry])
 
 
 IMAGE = {"Entrypoint": ["/entry", "-x"], "Cmd": ["cmd", "arg"]}

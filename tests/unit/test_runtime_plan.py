@@ -3,6 +3,7 @@
 import pytest
 
 from minirun.errors import MinirunError, UnsupportedError, UsageError
+from minirun.linux import apparmor
 from minirun.linux.constants import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -158,3 +159,21 @@ def test_a_destination_is_always_below_the_root(destination):
 def test_a_mount_without_a_destination_is_refused():
     with pytest.raises(MinirunError, match="no destination"):
         mounts.plan([{"type": "tmpfs"}], "/b")
+
+
+def test_an_apparmor_profile_needs_a_host_that_has_it(plan, monkeypatch):
+    def change(config):
+        config["process"]["apparmorProfile"] = "mine"
+
+    monkeypatch.setattr(apparmor, "is_enabled", lambda: False)
+    with pytest.raises(UnsupportedError, match="this host has no AppArmor"):
+        plan(change)
+    monkeypatch.setattr(apparmor, "is_enabled", lambda: True)
+    assert plan(change).apparmor_profile == "mine"
+
+
+def test_the_profile_is_written_where_the_kernel_reads_it(tmp_path, monkeypatch):
+    (tmp_path / "exec").touch()
+    monkeypatch.setattr(apparmor, "_FILES", ("/nosuch", str(tmp_path / "exec")))
+    apparmor.use_at_execve("mine")
+    assert (tmp_path / "exec").read_text() == "exec mine"

@@ -17,14 +17,13 @@ import resource
 
 from minirun.engine.options import attachments, limits, logging
 from minirun.errors import UsageError
-from minirun.linux import capabilities, seccomp, signals
+from minirun.linux import capabilities, signals
 from minirun.network import ledger
 from minirun.runtime import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
 
     from minirun.engine.record_types import RunOptions
     from minirun.runtime.config import Rlimit
@@ -153,25 +152,6 @@ def sysctls(entries: Iterable[str]) -> dict[str, str]:
     return labels(entries)
 
 
-def security(entries: Iterable[str]) -> tuple[bool, dict[str, Any] | None]:
-    """`--security-opt no-new-privileges[=true]`, `seccomp=unconfined|FILE`: no_new_privileges and seccomp."""
-    no_new_privileges = False
-    profile: dict[str, Any] | None = {}
-    for entry in entries:
-        key, _, value = entry.replace(":", "=", 1).partition("=")
-        if key == "no-new-privileges" and value in ("", "true", "false"):
-            no_new_privileges = value != "false"
-        elif key == "seccomp" and value:
-            profile = None if value == "unconfined" else seccomp.load_profile(value)
-        elif entry in ("apparmor=unconfined", "label=disable"):
-            continue  # there is none to take away
-        else:
-            raise UsageError(
-                f'invalid --security-opt: "{entry}"', "no-new-privileges, seccomp=unconfined, seccomp=FILE"
-            )
-    return no_new_privileges, profile
-
-
 def check(options: RunOptions) -> None:
     """All that can be wrong without looking at what there is on this machine.  Raises UsageError; changes nothing."""
     from minirun.engine.options import mounts, policies, shape  # who only reads records has none to check
@@ -207,6 +187,10 @@ def check(options: RunOptions) -> None:
         raise UsageError(f"invalid size {options['shm_size']} for /dev/shm", "bytes; 0 is the default")
     if options["seccomp"] and "defaultAction" not in options["seccomp"]:
         raise UsageError("the seccomp profile has no defaultAction")
+    if options["security_opt"]:
+        from minirun.engine.options import security
+
+        security.check(options["security_opt"])
     if options["cgroup_parent"]:
         _check_cgroup_parent(options["cgroup_parent"])
     if options["namespaces"]:

@@ -14,7 +14,7 @@ import os
 
 from minirun import files
 from minirun.engine import control, records
-from minirun.engine.options import limits
+from minirun.engine.options import limits, security
 from minirun.engine.view import inspect_mounts, inspect_network, sizes
 from minirun.errors import MinirunError
 from minirun.linux import capabilities, cgroup_files
@@ -163,6 +163,7 @@ def _healthcheck(settings: HealthSettings) -> Facts:
 def _host_config(record: Record) -> Facts:
     options = record["options"]
     restart, log = options["restart"], options["log"]
+    unmasked = security.has_open_paths(options["security_opt"], options["privileged"])
     return {
         **inspect_mounts.host_config(record),
         "LogConfig": {"Type": log["driver"], "Config": log["options"]},
@@ -197,8 +198,8 @@ def _host_config(record: Record) -> Facts:
         **limits.host_config(options),
         **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),
         "Ulimits": [_ulimit(limit) for limit in options["rlimits"]],
-        "MaskedPaths": [] if options["privileged"] else spec.masked_paths(),
-        "ReadonlyPaths": [] if options["privileged"] else list(spec.READONLY_PATHS),
+        "MaskedPaths": [] if unmasked else spec.masked_paths(),
+        "ReadonlyPaths": [] if unmasked else list(spec.READONLY_PATHS),
     }
 
 

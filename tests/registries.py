@@ -269,6 +269,7 @@ class Proxy(BadLine):
 Told = tuple[int, dict[str, str], bytes]
 STALL = {"Stall": "yes"}  # among the headers: after the body nothing more comes
 HANG: Told = (0, {}, b"")  # nothing comes at all
+DROP: Told = (0, {}, b"dropped")  # nothing comes, and the connection is closed
 
 
 class Odd(ThreadingHTTPServer):
@@ -312,6 +313,9 @@ class OddHandler(BaseHTTPRequestHandler):
         told = answers.pop(0) if len(answers) > 1 else answers[0]
         if told is HANG:
             self.server.over.wait(30)
+            return
+        if told is DROP:
+            self.close_connection = True
             return
         status, headers, body = told
         self.send_response(status)

@@ -1,13 +1,14 @@
 """The right to do something with a repository: the answer to a registry's 401.
 
-    401  WWW-Authenticate: Basic realm="..."
+    401  WWW-Authenticate: Negotiate, Basic realm="..."
          -> Authorization: Basic base64(USER:PASSWORD)
     401  WWW-Authenticate: Bearer realm="https://auth...", service="...", scope="repository:NAME:pull"
          GET  REALM?service=...&scope=...             with Basic, or without for what is public
          POST REALM  grant_type=refresh_token&...     where credentials are an identity token
          -> {"token" or "access_token": ...} -> Authorization: Bearer TOKEN
 
-A token is for some scopes and some minutes.  It is kept, and shared by all threads, until a 401 says that it
+Of several challenges the first Bearer that gives a token is answered, else Basic; what is unknown here is passed
+over.  A token is for some scopes and some minutes.  It is kept, and shared by all threads, until a 401 says that it
 has run out; the thread that notices first fetches the next one.
 
 See      distribution.github.io "Token Authentication Specification", "OAuth2 Token Authentication"; RFC 9110 11
@@ -18,55 +19,26 @@ Next     registry.py
 from __future__ import annotations
 
 import json
-import re
 import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from minirun.errors import MinirunError
 from minirun.image import credentials as kept
+from minirun.image import headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from minirun.image.answers import Answer
     from minirun.image.credentials import Credentials
+    from minirun.image.headers import Challenge
     from minirun.image.settings import Settings
 
-    Ask = Callable[[str, str, dict[str, str], bytes], "Answer"]
+    Ask = Callable[[str, str, dict[str, str], bytes], Answer]
 
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
-_WORDS_MAX = 500
 _CLIENT = "minirun"
-
-
-class Answer:
-    """An HTTP answer whose body is small enough to be held."""
-
-    def __init__(self, url: str, status: int, reason: str, headers: Mapping[str, str], body: bytes) -> None:
-        self.url = url
-        self.status = status
-        self.reason = reason
-        self.headers = headers  # names in any case
-        self.body = body
-
-    @property
-    def words(self) -> str:
-        """The registry's own, if it has some, {"errors": [{"code", "message"}]}; else HTTP's."""
-        try:
-            errors = json.loads(self.body)["errors"]
-            words = "; ".join(
-                ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
-                for error in errors
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            words = ""
-        return f"{self.status} {_harmless(words or self.reason)}".rstrip()
-
-
-def _harmless(text: str) -> str:
-    """What others say, without what would move the cursor of the terminal it ends up on."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_WORDS_MAX])
-    return shown if len(text) <= _WORDS_MAX else f"{shown}..."
+_CHALLENGE_MAX = 200  # letters of it that are told
 
 
 class Access:
@@ -96,28 +68,42 @@ class Access:
         """The header as far as it is known; "" before the first 401."""
         return self._headers.get(further, "")
 
-    def renew(self, challenge: str, refused: str, further: str = "") -> str:
-        """The header after a 401 with this WWW-Authenticate; `refused` is the header that was sent.
+    def renew(self, challenges: list[str], refused: str, further: str = "") -> str:
+        """The header after a 401 with these WWW-Authenticate headers; `refused` is the header that was sent.
 
         `further` is a scope needed for this request only, besides the usual one.
         """
         with self._lock:
             current = self.header(further)
             if current == refused:  # else another thread was faster
-                current = self._headers[further] = self._answer(challenge, further)
+                current = self._headers[further] = self._answer(challenges, further)
             return current
 
-    def _answer(self, challenge: str, further: str) -> str:
-        scheme, _, rest = challenge.partition(" ")
+    def _answer(self, lines: list[str], further: str) -> str:
+        """Bearer before Basic, as docker does: a token says less than a password, and may need none."""
         if not self._looked_up:
             self._credentials, self._looked_up = kept.find(self.host), True
-        if scheme.lower() == "basic":
-            if not self._credentials:
-                raise MinirunError(f"{self._base} wants a user and a password", f"minirun login {self.host}")
-            return self._credentials.basic
-        if scheme.lower() != "bearer":
-            raise MinirunError(f"{self._base} wants an authentication unknown here: {challenge!r}")
-        parameters = dict(_PARAMETER.findall(rest))
+        offered = headers.challenges(lines)
+        refusals = []
+        for scheme, answer in (("bearer", self._bearer), ("basic", self._basic)):
+            for challenge in offered:
+                if challenge[0] == scheme:
+                    try:
+                        return answer(challenge, further)
+                    except MinirunError as error:
+                        refusals.append(error)
+        if refusals:
+            raise refusals[0]
+        unknown = ", ".join(repr(line) for line in lines)[:_CHALLENGE_MAX] or "without saying which"
+        raise MinirunError(f"{self._base} wants an authentication unknown here: {unknown}")
+
+    def _basic(self, _challenge: Challenge, _further: str) -> str:
+        if not self._credentials or self._credentials.is_token:
+            raise MinirunError(f"{self._base} wants a user and a password", f"minirun login {self.host}")
+        return self._credentials.basic
+
+    def _bearer(self, challenge: Challenge, further: str) -> str:
+        parameters = challenge[1]
         scopes = _merged([self._scope, further, *parameters.get("scope", "").split()])
         return f"Bearer {self._token(parameters.get('realm', ''), parameters.get('service', ''), scopes)}"
 
@@ -131,19 +117,22 @@ class Access:
             raise MinirunError(f"{realm} said: {answer.words}", f"minirun login {self.host}")
         try:
             document = json.loads(answer.body)
-            token = document.get("token") or document.get("access_token")
-            self.identity = str(document.get("refresh_token") or "")
-        except (ValueError, AttributeError, RecursionError) as error:
-            raise MinirunError(f"{realm} gave no token: {error}") from error
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise MinirunError(f"{realm} gave no token: it sent {answer.page or 'no JSON object'}")
+        token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise MinirunError(f"{realm} gave no token")
+        self.identity = str(document.get("refresh_token") or "")
         return token
 
     def _fetch(self, realm: str, service: str, scopes: list[str]) -> Answer:
-        query = [("service", service), *(("scope", scope) for scope in scopes)]
+        query = [("service", service)] if service else []
+        query += [("scope", scope) for scope in scopes]
         if self.offline:
             query += [("offline_token", "true"), ("client_id", _CLIENT)]
-        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
+        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}" if query else realm
         headers = {"Authorization": self._credentials.basic} if self._credentials else {}
         return self._ask("GET", url, headers, b"")
 
@@ -155,6 +144,10 @@ class Access:
 
     def _check_realm(self, realm: str) -> None:
         """Credentials may be sent there: in the clear only where the registry itself is spoken to so."""
+        if not realm:
+            raise MinirunError(
+                f"{self._base} wants a token and does not say from where: its challenge has no realm"
+            )
         try:
             parts = urlsplit(realm)
         except ValueError as error:

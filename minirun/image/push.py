@@ -148,7 +148,7 @@ class _Push:
             content = json.dumps({**manifest, "layers": layers}, separators=(",", ":")).encode()
         path = f"/v2/{self._name.repository}/manifests/{self._name.tag}"
         answer = self._registry.ask("PUT", path, {"Content-Type": MANIFEST}, content)
-        if answer.status not in (201, 202):
+        if not 200 <= answer.status < 300:  # 201 by the specification, 200 of some that are older than it
             raise denied(answer)
         digest = f"sha256:{sha256(content).hexdigest()}"
         self._progress.say(f"{self._name.tag}: digest: {digest} size: {len(content)}")

@@ -17,16 +17,18 @@ Next     transport.py
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from minirun.errors import MinirunError, NotFoundError
+from minirun.image import headers as lists
 from minirun.image import manifests
-from minirun.image.access import Access, Answer
+from minirun.image.access import Access
+from minirun.image.answers import Answer, page
 from minirun.image.credentials import TOKEN_USER, Credentials
 from minirun.image.settings import Settings
 from minirun.image.transport import (
@@ -52,7 +54,9 @@ if TYPE_CHECKING:
 TAG_PAGES_MAX, TAGS_MAX = 1000, 100_000  # a hundred on a page is usual
 _TAG_LENGTH_MAX = 128  # distribution-spec, "Pulling manifests"
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_NEXT_PAGE = re.compile(r"\s*<([^>]*)>\s*;.*rel=\"?next")
+_NO_REGISTRY = "is that the address of a registry?"
+_UNSPECIFIC = ("application/json", "text/json", "text/plain", "application/octet-stream")
+_DIGESTS = ("sha256", "sha384", "sha512")  # image-spec descriptor.md, "Registered algorithms"
 
 
 class Registry:
@@ -125,8 +129,8 @@ class Registry:
         return self._places[-1].ask(method, path, headers, body, further=further, tries=tries)
 
     def location(self, answer: Answer) -> str:
-        """The address in the Location header of `answer`; its own when it has none."""
-        return self._transport.redirected(answer.url, answer.headers.get("Location", ""))
+        """The address in the Location header of `answer`, seen from where that came from; its own if it has none."""
+        return self._transport.redirected(answer.final, answer.headers.get("Location", "").strip())
 
     def pause(self, attempt: int, answer: Answer | None = None) -> None:
         """Wait before another try: longer each time, or as long as the answer asks for."""
@@ -152,6 +156,7 @@ def log_in(host: str, credentials: Credentials, settings: Settings) -> Credentia
     answer = place.ask("GET", "/v2/")
     if answer.status != 200:
         raise MinirunError(f"login attempt to {place.base}/v2/ failed with status: {answer.words}")
+    _check_is_no_page(answer.body, answer.url)
     identity = place.access.identity
     return Credentials(TOKEN_USER, identity) if identity else credentials
 
@@ -187,9 +192,10 @@ class Place:
         url = f"{self.base}/v2/{self.repository}/manifests/{version}"
         response = self._get(url, {"Accept": ", ".join(manifests.ACCEPTED)})
         content = read(response, url, manifests.BYTES_MAX)
-        announced = descriptor.get("digest") or response.headers.get("Docker-Content-Digest", "")
+        _check_is_no_page(content, url)
+        announced = descriptor.get("digest") or response.headers.get("Docker-Content-Digest", "").strip()
         _check_manifest(content, announced, descriptor.get("size"), url)
-        descriptor.setdefault("mediaType", response.headers.get("Content-Type", "").partition(";")[0])
+        descriptor.setdefault("mediaType", _media_type(response.headers.get("Content-Type", "")))
         return content
 
     def tags(self) -> list[str]:
@@ -199,17 +205,18 @@ class Place:
             answer = self.ask("GET", url)
             if answer.status != 200:
                 raise refused(answer)
+            _check_is_no_page(answer.body, url)
             document = manifests.parse(answer.body, f"the tag list {url}")
-            page = document.get("tags") if isinstance(document, dict) else None
-            new = [tag for tag in page or [] if isinstance(tag, str) and tag not in found]
+            listed = document.get("tags") if isinstance(document, dict) else None
+            new = [tag for tag in listed or [] if isinstance(tag, str) and tag not in found]
             if (longest := max(map(len, new), default=0)) > _TAG_LENGTH_MAX:
                 raise MinirunError(f"{url} lists a tag of {longest} characters")
             found.update(dict.fromkeys(new))
-            link = _NEXT_PAGE.match(answer.headers.get("Link", ""))
-            if not link or not new:  # a page without news is the end, or a registry that goes in a circle
+            link = lists.next_page([answer.headers.get("Link", "")])
+            if link is None or not new:  # a page without news is the end, or a registry that goes in a circle
                 return list(found)
-            url = self._transport.redirected(url, link[1])
-            if origin(url) != origin(self.base):
+            url = self._transport.redirected(answer.final, link)
+            if origin(url) not in (origin(self.base), origin(answer.final)):
                 raise MinirunError(f"{self.base} says that its tag list goes on at {url}, which is elsewhere")
             if len(found) > TAGS_MAX:
                 break
@@ -249,9 +256,9 @@ class Place:
             self._transport.close(response)
 
     def _get(self, url: str, headers: dict[str, str]) -> Response:
-        response = self.open("GET", url, headers)
+        response, final = self.open("GET", url, headers)
         if response.status != 200 and not (response.status == 206 and "Range" in headers):
-            raise refused(whole(response, url))
+            raise refused(whole(response, url, final))
         return response
 
     def ask(
@@ -266,7 +273,8 @@ class Place:
     ) -> Answer:
         """The whole answer, whatever its status."""
         url = urljoin(self.base, path)
-        return whole(self.open(method, url, headers or {}, body, further=further, tries=tries), url)
+        response, final = self.open(method, url, headers or {}, body, further=further, tries=tries)
+        return whole(response, url, final)
 
     def open(
         self,
@@ -277,16 +285,19 @@ class Place:
         *,
         further: str = "",
         tries: int = TRIES,
-    ) -> Response:
-        """Send a request, and once more with another Authorization when the first is refused."""
+    ) -> tuple[Response, str]:
+        """Send a request, and once more with another Authorization when the first is refused.
+
+        Returns the answer and the address it came from.
+        """
         home = origin(self.base)
         used = self.access.header(further) if origin(url) == home else ""
         response, final = self._transport.send(method, url, headers, body, used, tries)
         if response.status == 401 and origin(url) == origin(final) == home:
             finish(response)
-            used = self.access.renew(response.headers.get("WWW-Authenticate", ""), used, further)
-            response, _ = self._transport.send(method, url, headers, body, used, tries)
-        return response
+            used = self.access.renew(response.headers.getlist("WWW-Authenticate"), used, further)
+            return self._transport.send(method, url, headers, body, used, tries)
+        return response, final
 
     def _ask_plainly(self, method: str, url: str, headers: dict[str, str], body: bytes) -> Answer:
         """A request of a token server, whose answer to redirects would be somebody else's."""
@@ -298,14 +309,28 @@ class Place:
 # ---- answers ----------------------------------------------------------------------------------------------
 
 
+def _media_type(header: str) -> str:
+    """Without parameters; "" for a type that says no more than that it is JSON, or bytes, so the document tells."""
+    media_type = header.partition(";")[0].strip().lower()
+    return "" if media_type in _UNSPECIFIC else media_type
+
+
+def _check_is_no_page(body: bytes, url: str) -> None:
+    if found := page(body):
+        raise MinirunError(f"{url} answered with {found}", _NO_REGISTRY)
+
+
 def _check_manifest(content: bytes, digest: str, size: int | None, url: str) -> None:
     if len(content) > manifests.BYTES_MAX:
         raise MinirunError(f"{url} is larger than {manifests.BYTES_MAX} bytes")
     if size is not None and len(content) != size:
         raise MinirunError(f"{url} has the wrong size: {len(content)} bytes, not {size}")
-    found = f"sha256:{sha256(content).hexdigest()}"
+    algorithm = digest.partition(":")[0]
+    found = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}" if algorithm in _DIGESTS else ""
     if digest and found != digest:
-        raise MinirunError(f"{url} has the wrong content: its digest is {found}, not {digest}")
+        raise MinirunError(
+            f"{url} has the wrong content: its digest is {found or 'of another kind'}, not {digest!r}"
+        )
 
 
 def _check_length(response: Response, offset: int, size: int, url: str) -> None:
@@ -321,10 +346,24 @@ def _check_length(response: Response, offset: int, size: int, url: str) -> None:
 
 
 def refused(answer: Answer) -> MinirunError:
-    """One sentence about an answer that is not what was hoped for."""
-    message = f"{answer.url} said: {answer.words}"
+    """One sentence about an answer that is not what was hoped for, and what may be done."""
+    elsewhere = urlsplit(answer.final).netloc if origin(answer.final) != origin(answer.url) else ""
+    message = f"{answer.url} {f'leads to {elsewhere}, and that ' if elsewhere else ''}said: {answer.words}"
+    if answer.page:
+        return (NotFoundError if answer.status == 404 else MinirunError)(message, hint_for(answer))
     if answer.status == 404:
         return NotFoundError(message, "is there such a repository, and such a tag in it?")
     if answer.status in (401, 403):
         return MinirunError(message, "no such repository, or it may only be read after minirun login")
-    return MinirunError(message)
+    return MinirunError(message, hint_for(answer))
+
+
+def hint_for(answer: Answer) -> str:
+    """What may be done about an answer, whatever was asked for; "" when nothing is known."""
+    return _HINTS.get(answer.status, _NO_REGISTRY if answer.page else "")
+
+
+_HINTS = {
+    413: "a proxy in front of the registry takes no body of that size: its limit has to be raised",
+    429: "it wants fewer requests: wait, or log in with minirun login, which often allows more",
+}

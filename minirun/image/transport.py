@@ -22,12 +22,12 @@ import threading
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import urllib3
 
 from minirun.errors import MinirunError
-from minirun.image.access import Answer
+from minirun.image.answers import Answer
 from minirun.image.reference import DEFAULT_REGISTRY
 from minirun.image.settings import Settings, is_loopback
 
@@ -150,19 +150,26 @@ class Transport:
             if response.status not in _followed(method, body):
                 return response, url
             finish(response)
-            url = self.redirected(url, response.headers.get("Location", ""))
+            if not (location := response.headers.get("Location", "").strip()):
+                raise MinirunError(f"{url} redirects, and does not say where to")
+            url = self.redirected(url, location)
         raise MinirunError(f"more than {_REDIRECTS_MAX} redirects, the last to {url!r}")
 
     def redirected(self, url: str, location: str) -> str:
         """Where `location` leads from `url`: not from https to http, and not out into the open with http."""
         try:
-            target = urljoin(url, location)
+            target = urldefrag(urljoin(url, location)).url
             parts = urlsplit(target)
         except ValueError as error:
-            raise MinirunError(f"{url} redirects to {location!r}: {error}") from None
+            raise MinirunError(f"{url} leads to {location!r}: {error}") from None
         plain = url.startswith("http:") and self.settings.allows_plain(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
-            raise MinirunError(f"{url} redirects to {target!r}, which is not https")
+            hint = (
+                "a proxy in front of it should tell it so: X-Forwarded-Proto"
+                if _same_host(url, target)
+                else ""
+            )
+            raise MinirunError(f"{url} leads to {target!r}, which is not https", hint)
         return target
 
     def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body) -> Response:
@@ -266,9 +273,10 @@ def read(response: Response, url: str, limit: int) -> bytes:
         finish(response)
 
 
-def whole(response: Response, url: str) -> Answer:
+def whole(response: Response, url: str, final: str = "") -> Answer:
+    """All of it; `final` is where it came from, when redirects led away from `url`."""
     body = read(response, url, _ANSWER_BYTES_MAX)
-    return Answer(url, response.status, response.reason or "", response.headers, body)
+    return Answer(url, response.status, response.reason or "", response.headers, body, final)
 
 
 def finish(response: Response) -> None:
@@ -330,6 +338,10 @@ def _followed(method: str, body: bytes | Body) -> tuple[int, ...]:
     if method in ("GET", "HEAD"):
         return _REDIRECTS
     return () if method == "POST" and body else (307, 308)
+
+
+def _same_host(one: str, other: str) -> bool:
+    return urlsplit(one).hostname == urlsplit(other).hostname
 
 
 def origin(url: str) -> tuple[str, str]:

@@ -17,24 +17,28 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from minirun.errors import MinirunError
-from minirun.image.registry import refused
-from minirun.image.transport import PASSING, TRIES, Body, Broken, number
+from minirun.image.registry import hint_for, refused
+from minirun.image.transport import PASSING, TRIES, Body, Broken, number, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from minirun.image.access import Answer
+    from minirun.image.answers import Answer
     from minirun.image.mediatypes import Json
     from minirun.image.registry import Registry
 
 CHUNK_BYTES = 64 << 20  # lost at most when the connection breaks; each costs the registry a turn
+SESSIONS_MAX = 50  # of one blob, on a line that breaks again and again
 _BLOCK_BYTES = 1 << 18
 _LOST = (404, 416)  # the registry knows nothing of this upload, or of another part: begin where it says
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_RANGE = re.compile(r"(?:bytes[ =])?\s*0\s*-\s*(\d+)(?:/\S*)?\s*")
+_TAKEN = (200, 201, 202, 204)  # the specification has one for each request; registries mix them up
+_NO_HEAD = (404, 405, 501)  # not there, or nobody can say: it is sent
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -86,6 +90,8 @@ class Upload:
         self._sent = sent
         self._location = ""
         self._at = 0
+        self._furthest = 0  # in this session
+        self._sessions = 0
         self._chunk_bytes = CHUNK_BYTES
 
     def run(self, sources: list[str]) -> str:
@@ -101,10 +107,11 @@ class Upload:
         return "Pushed"
 
     def _is_there(self) -> bool:
+        """Storage that a HEAD leads to may refuse it, its address being signed for GET: then it is sent again."""
         answer = self._registry.ask("HEAD", f"{self._path}{self._blob.digest}")
-        if answer.status not in (200, 404):
-            raise denied(answer)
-        return answer.status == 200
+        if answer.status == 200 or answer.status in _NO_HEAD or origin(answer.final) != origin(answer.url):
+            return answer.status == 200
+        raise denied(answer)
 
     def _mount(self, source: str) -> bool:
         """A registry that will not may begin an upload instead; one that minds, or a token server, is no loss."""
@@ -116,19 +123,29 @@ class Upload:
             )
         except MinirunError:
             return False
-        if answer.status == 202:
+        if answer.status == 202 and answer.headers.get("Location"):
             self._accept(answer, 0)
         return answer.status == 201
 
     def _give_up(self) -> None:
+        """The registry forgets what is not finished by itself, so an answer is not waited for."""
         if self._location:
-            self._registry.ask("DELETE", self._location)
+            with suppress(Broken):
+                self._registry.ask("DELETE", self._location, tries=1)
             self._location = ""
 
     def _start_session(self) -> None:
+        self._sessions += 1
+        if self._sessions > SESSIONS_MAX:
+            raise MinirunError(
+                f"{self._path}uploads/ has begun {SESSIONS_MAX} times and never come to an end"
+            )
+        self._furthest = 0
         answer = self._registry.ask("POST", f"{self._path}uploads/")
-        if answer.status != 202:
+        if answer.status not in _TAKEN:
             raise denied(answer)
+        if not answer.headers.get("Location"):
+            raise MinirunError(f"{answer.url} begins an upload, and does not say where to send it")
         self._accept(answer, 0)
 
     def _accept(self, answer: Answer, at: int) -> None:
@@ -143,12 +160,15 @@ class Upload:
         while True:
             answer = problem = None
             try:
-                end, answer = self._next()
-                if answer.status in (201, 204):
+                method, end, answer = self._next()
+                if answer.status in _TAKEN and method == "PUT":
                     return
-                if answer.status == 202:
-                    self._accept(answer, _received(answer) or end)
-                    failures = 0
+                if answer.status in _TAKEN:
+                    failures = 0 if self._has_more(answer, end) else failures + 1
+                    if failures == TRIES:
+                        raise MinirunError(
+                            f"{answer.url} takes chunks, and has {self._at} bytes all the same"
+                        )
                     continue
                 problem = denied(answer)
                 if answer.status not in (*PASSING, *_LOST):
@@ -163,8 +183,17 @@ class Upload:
                 return
             self._recover()
 
-    def _next(self) -> tuple[int, Answer]:
-        """The next request: the byte up to which it sends, and its answer."""
+    def _has_more(self, answer: Answer, end: int) -> bool:
+        """Go on where the answer to a chunk up to `end` says; whether that is further than ever before."""
+        received = _received(answer)
+        self._accept(
+            answer, received if 0 < received <= end else end
+        )  # more than was sent is no number to go by
+        further, self._furthest = self._at > self._furthest, max(self._at, self._furthest)
+        return further
+
+    def _next(self) -> tuple[str, int, Answer]:
+        """The next request: its method, the byte up to which it sends, and its answer."""
         size, location = self._blob.size, self._location
         if self._at < size and size > self._chunk_bytes:
             end = min(self._at + self._chunk_bytes, size)
@@ -175,13 +204,13 @@ class Upload:
             query = urlencode({"digest": self._blob.digest})
             location += f"{'&' if '?' in location else '?'}{query}"
         part = _Part(self._blob, self._at, end, self._sent)
-        return end, self._registry.ask(method, location, headers, part, tries=1)
+        return method, end, self._registry.ask(method, location, headers, part, tries=1)
 
     def _recover(self) -> None:
         """Ask how much has arrived; what cannot be told is sent from the start."""
         answer = self._registry.ask("GET", self._location)
         received = _received(answer) if answer.status in (202, 204) else 0
-        if received:
+        if 0 < received <= self._blob.size:
             self._accept(answer, received)
         else:
             self._start_session()
@@ -193,7 +222,7 @@ def denied(answer: Answer) -> MinirunError:
     if answer.status in (401, 403):
         host = urlsplit(answer.url).netloc
         return MinirunError(f"pushing is denied: {error.message}", f"minirun login {host}")
-    return MinirunError(error.message)
+    return MinirunError(error.message, hint_for(answer))
 
 
 def _received(answer: Answer) -> int:

@@ -119,22 +119,7 @@ def export_command(paths: Paths, output: str, container: str) -> None:
     commit.export(paths, containers.find(paths, container), writer(output))
 
 
-class _Spelled(click.Command):
-    """Docker's flags take a value after =, click's do not."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [_PAUSE.get(word, word) for word in args])
-
-
-_PAUSE = {
-    f"{flag}={word}": f"--{no}pause"
-    for flag in ("-p", "--pause")
-    for no, words in (("", ("true", "1")), ("no-", ("false", "0")))
-    for word in words
-}
-
-
-@click.command("commit", cls=_Spelled, short_help="Make an image from a container's changes")
+@click.command("commit", short_help="Make an image from a container's changes")
 @click.option("-a", "--author", default="", help="As in 'Ada Lovelace <ada@example.org>'.")
 @click.option("-m", "--message", default="", help="A comment for the image's history.")
 @click.option("-c", "--change", "changes", multiple=True, help="A Dockerfile instruction to apply.")

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 @click.command(
     "build",
-    cls=build_options.BuildCommand,
     short_help="Build an image from a Dockerfile",
     options_metavar="[OPTIONS]",
 )

@@ -9,19 +9,18 @@ Next     build/options.py
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import TYPE_CHECKING
 
 import click
 
 from minirun.build import options, output_words
-from minirun.cli.container_options import takes_next
+from minirun.cli.flag_values import TRUTHS
 from minirun.engine.options import limits, run_options
 from minirun.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from minirun.build.options import BuildOptions
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     Command = Callable[..., Any]
 
 _PATH = click.Path()  # a shell completes it as one; it may be "-" or an address
-_TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 _COMMON = (
     click.option("--add-host", multiple=True, metavar="HOST:IP", help="A line more in /etc/hosts of RUN."),
@@ -132,32 +130,6 @@ def add(command: Command) -> Command:
     return command
 
 
-class BuildCommand(click.Command):
-    """Docker's flags may have a value after =: `--pull=true`, `--rm=false`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        named = [option for option in self.params if isinstance(option, click.Option)]
-        flags = {name for option in named if option.is_flag for name in option.opts}
-        valued = {name for option in named if not option.is_flag for name in option.opts}
-        return super().parse_args(ctx, list(spell_out(args, valued, flags)))
-
-
-def spell_out(args: list[str], valued: set[str], flags: set[str]) -> Iterator[str]:
-    """`--flag=true` as `--flag`, `--flag=false` as nothing; `valued` are options that take the next word."""
-    words = iter(args)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if equals and name in flags and value.lower() in _TRUE + _FALSE:
-            if value.lower() in _TRUE:
-                yield name
-            continue
-        yield word
-        if word == "--":
-            yield from words
-        elif word.startswith("-") and takes_next(word, valued):
-            yield from itertools.islice(words, 1)
-
-
 # ---- words become options ---------------------------------------------------------------------------------
 
 
@@ -223,7 +195,7 @@ def _refuse(words: Mapping[str, Any]) -> None:
 
 def _is_off(text: str) -> bool:
     """`false`, or `type=sbom,disabled=true`."""
-    return text.lower() in ("", *_FALSE) or "disabled=true" in _fields(text)
+    return not TRUTHS.get(text.lower(), bool(text)) or "disabled=true" in _fields(text)
 
 
 def _fields(text: str) -> Iterable[str]:

@@ -13,7 +13,7 @@ import sys
 import click
 
 from minirun import __version__
-from minirun.cli import command_table, failures
+from minirun.cli import command_table, failures, flag_values
 from minirun.errors import MinirunError, UnsupportedError
 from minirun.linux import signals
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
@@ -55,6 +55,12 @@ class LazyGroup(click.Group):
             completion.attach(str(self.name), command)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The options before a command."""
+        return super().parse_args(
+            ctx, args if ctx.resilient_parsing else list(flag_values.spell_out(self, args))
+        )
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -66,7 +72,10 @@ class LazyGroup(click.Group):
         reason = "" if name in self.places else refused_options.command(path, name)
         if reason and not ctx.resilient_parsing:
             raise UnsupportedError(f"{path} {name}".strip() + f" is not in minirun: {reason}")
-        return super().resolve_command(ctx, [name, *args[1:]])
+        found, command, words = super().resolve_command(ctx, [name, *args[1:]])
+        if command and not ctx.resilient_parsing:
+            words = list(flag_values.spell_out(command, words))
+        return found, command, words
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """The commands, without loading them, and our own options."""

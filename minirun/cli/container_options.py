@@ -9,8 +9,6 @@ Next     engine/options/run_options.py
 
 from __future__ import annotations
 
-import itertools
-
 import click
 
 from minirun.cli import limit_options, namespace_options, network_options, policy_options, refused_options
@@ -19,12 +17,11 @@ from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from minirun.engine.record_types import DeviceMapping, RunOptions
 
-_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _OPTIONS = (
     click.option("-i", "--interactive", is_flag=True, help="Keep STDIN open."),
     click.option("-t", "--tty", is_flag=True, help="Give the container a terminal."),
@@ -156,44 +153,3 @@ def streams(words: tuple[str, ...]) -> list[str]:
     if bad := [word for word in wanted if word not in shape.STREAMS]:
         raise UsageError(f'invalid --attach: "{bad[0]}"', "valid streams are STDIN, STDOUT and STDERR")
     return wanted
-
-
-class ContainerCommand(click.Command):
-    """`--explain` alone means `--explain=text`; click by itself would take the image for its value."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        valued = {
-            name
-            for option in self.params
-            if isinstance(option, click.Option) and not option.is_flag and option.name != "explain"
-            for name in option.opts
-        }
-        flags = {name for option in self.params if getattr(option, "is_flag", False) for name in option.opts}
-        return super().parse_args(ctx, list(spell_out(args, valued, flags)))
-
-
-def spell_out(args: list[str], valued: set[str], flags: set[str]) -> Iterator[str]:
-    """`args` with a bare --explain spelt out, and --flag=true or =false as click wants it: --flag, or nothing.
-
-    `valued` are the options that take the next word as their value.
-    """
-    words = iter(args)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if equals and name in flags and value.lower() in _BOOLEANS:
-            if _BOOLEANS[value.lower()]:
-                yield name
-            continue
-        yield "--explain=text" if word == "--explain" else word
-        if not word.startswith("-") or word == "--":
-            yield from words  # the image, and what is its own
-        elif takes_next(word, valued):
-            yield from itertools.islice(words, 1)
-
-
-def takes_next(word: str, valued: set[str]) -> bool:
-    """Whether an option's value is the next word: `--name x`, `-e x`, `-ite x`; not `--name=x`, `-ex`."""
-    if word.startswith("--"):
-        return word in valued
-    first = next((letter for letter in word[1:] if f"-{letter}" in valued), None)
-    return first is not None and word.endswith(first) and word.index(first) == len(word) - 1

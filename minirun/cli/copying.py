@@ -13,17 +13,8 @@ from minirun.cli.printing import say, say_line
 from minirun.engine import containers
 from minirun.errors import UsageError
 
-_SWITCH = {f"--quiet={word}": flag for word, flag in (("true", "-q"), ("false", "--no-quiet"))}
 
-
-class _Spelled(click.Command):
-    """Knows Go's way to turn off what is on by itself: `--quiet=false`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [_SWITCH.get(word, word) for word in args])
-
-
-@click.command("cp", cls=_Spelled)
+@click.command("cp")
 @click.option("-a", "--archive", is_flag=True, help="Keep owners, set-user-ID bits and devices on the host.")
 @click.option("-L", "--follow-link", is_flag=True, help="Copy what SOURCE links to.")
 @click.option(

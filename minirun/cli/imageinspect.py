@@ -32,7 +32,6 @@ _HEADINGS = {
     "Comment": "COMMENT",
 }
 _CREATED_BY_MAX = 45
-_SWITCH = {"true": "", "1": "", "false": "no-", "0": "no-"}
 
 
 @click.command("inspect", short_help="Display detailed information on one or more images")
@@ -103,17 +102,7 @@ def _overlay(image: Image) -> dict[str, str]:
 # ---- history ----------------------------------------------------------------------------------------------
 
 
-class _HistoryCommand(click.Command):
-    """Knows Go's way to turn off what is on by default: `--human=false`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [_HUMAN.get(word, word) for word in args])
-
-
-_HUMAN = {f"{name}={value}": f"--{no}human" for name in ("-H", "--human") for value, no in _SWITCH.items()}
-
-
-@click.command("history", cls=_HistoryCommand, short_help="Show the history of an image")
+@click.command("history", short_help="Show the history of an image")
 @click.option("-H", "--human/--no-human", default=True, help="Sizes and dates to read; --human=false: exact.")
 @click.option("--no-trunc", is_flag=True, help="Print whole ids and commands.")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 @click.command(
     "run",
-    cls=container_options.ContainerCommand,
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     short_help="Create and run a new container from an image",
 )

@@ -28,7 +28,6 @@ _STREAMS = ("stdout", "stderr")
 
 @click.command(
     "create",
-    cls=container_options.ContainerCommand,
     context_settings={"allow_interspersed_args": False},
     short_help="Create a new container from an image",
 )

@@ -11,7 +11,7 @@ import pytest
 from minirun.build.options import BuildOptions
 from minirun.build.progress import Progress, Vertex, Warning
 from minirun.build.source import BuildError, Source
-from minirun.cli import build, build_options
+from minirun.cli import build, build_options, flag_values
 from minirun.cli.commands import Session
 from minirun.errors import MinirunError, UsageError
 
@@ -24,12 +24,12 @@ FINDING = Warning(
 def parsed(*args: str) -> BuildOptions:
     """The options of `build ARGS`."""
 
-    @click.command(cls=build_options.BuildCommand)
+    @click.command()
     @build_options.add
     def command(context: str, **words: Any) -> BuildOptions:
         return build_options.parse(context, words)
 
-    made: BuildOptions = command.main(list(args), standalone_mode=False)
+    made: BuildOptions = command.main(list(flag_values.spell_out(command, args)), standalone_mode=False)
     return made
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import click
 import pytest
 
 from minirun.cli.compose import options
@@ -156,26 +155,3 @@ def test_a_scale_of_a_service_that_is_not_there() -> None:
 def test_options_that_take_each_other_back(words: dict[str, bool], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         options.check(words)
-
-
-RUN = options.ComposeCommand(
-    "run",
-    params=[
-        click.Option(["--rm"], is_flag=True),
-        click.Option(["-i/-I"], default=True),
-        click.Option(["-e"]),
-    ],
-)
-
-
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [
-        (["--rm=true", "web"], ["--rm", "web"]),
-        (["--rm=false", "-i=false"], ["-I"]),
-        (["-e", "--rm=true", "web", "--rm=true"], ["-e", "--rm=true", "web", "--rm=true"]),
-        (["--", "--rm=true"], ["--", "--rm=true"]),
-    ],
-)
-def test_a_flag_may_have_its_value(given: list[str], read: list[str]) -> None:
-    assert list(RUN.without_values(given, ends=True)) == read

@@ -9,7 +9,6 @@ import click
 
 from minirun.cli import archives
 from minirun.cli.compose import choosing
-from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
 
 TYPE_CHECKING = False
@@ -36,7 +35,7 @@ def export_command(compose: Compose, output: str, index: int, service: str) -> N
     commit.export(compose.session, one.record, archives.writer(output))
 
 
-@click.command("commit", cls=ComposeCommand, short_help="Create a new image from a service's container")
+@click.command("commit", short_help="Create a new image from a service's container")
 @click.option("-a", "--author", default="", help="As in 'Ada Lovelace <ada@example.org>'.")
 @click.option("-c", "--change", "changes", multiple=True, help="A Dockerfile instruction to apply.")
 @click.option("-m", "--message", default="", help="A comment for the image's history.")

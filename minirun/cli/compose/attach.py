@@ -10,14 +10,13 @@ import click
 from minirun.cli import attach as front
 from minirun.cli import starting
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.cli.compose.group import Compose
 
 
-@click.command("attach", cls=ComposeCommand, short_help="See the output of a service's container")
+@click.command("attach", short_help="See the output of a service's container")
 @click.option("--detach-keys", default="", help="Keys that leave it running: ctrl-p,ctrl-q.")
 @click.option("--index", type=int, default=0, help="Of a service's containers, this one.")
 @click.option("--no-stdin", is_flag=True, help="Only look on.")

@@ -9,7 +9,6 @@ import click
 
 from minirun.cli import build as words_of_builds
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
 from minirun.compose import image_transfers, images, names, order
 from minirun.errors import UnsupportedError
@@ -34,7 +33,7 @@ _REFUSED = {
 }
 
 
-@click.command("build", cls=ComposeCommand, short_help="Build or rebuild services")
+@click.command("build", short_help="Build or rebuild services")
 @click.option("--build-arg", multiple=True, metavar="NAME[=VALUE]", help="Set the value of an ARG.")
 @click.option("--builder", default="", hidden=True)
 @click.option("--check", is_flag=True, help="Find mistakes in the Dockerfiles, build nothing.")

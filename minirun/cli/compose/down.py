@@ -8,7 +8,6 @@ from __future__ import annotations
 import click
 
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.compose import existing
 from minirun.compose.language import problems
 from minirun.compose.plan_down import Down
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from minirun.cli.compose.group import Compose
 
 
-@click.command("down", cls=ComposeCommand, short_help="Stop and remove containers and networks")
+@click.command("down", short_help="Stop and remove containers and networks")
 @click.option("--remove-orphans", is_flag=True, help="Containers of services that are not there, too.")
 @click.option("--rmi", default="", metavar="local|all", help="The images, too: local, those without a name.")
 @options.timeout

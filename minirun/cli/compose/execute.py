@@ -11,7 +11,6 @@ import click
 
 from minirun.cli import execute
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.engine.options import run_options
 from minirun.errors import UnsupportedError
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 @click.command(
     "exec",
-    cls=ComposeCommand,
     context_settings={"allow_interspersed_args": False},
     short_help="Execute a command in a running container",
 )

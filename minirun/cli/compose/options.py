@@ -6,7 +6,6 @@ See  compose/choice.py
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
 import sys
 
@@ -29,46 +28,6 @@ if TYPE_CHECKING:
     from minirun.compose.observed import Container
 
 PULL = ("always", "missing", "never", "build", "if_not_present", "newer", "policy")
-_TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
-
-
-class ComposeCommand(click.Command):
-    """A command whose flags may be said as `--build=false`, as with Docker's."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(self.without_values(args, ends=not ctx.allow_interspersed_args)))
-
-    def without_values(self, args: list[str], *, ends: bool = False) -> Iterator[str]:
-        """`ends`: the first word that is no option ends them, and what follows is somebody else's."""
-        named = [param for param in self.params if isinstance(param, click.Option)]
-        flags = {word: one for one in named if one.is_flag for word in [*one.opts, *one.secondary_opts]}
-        valued = {word for one in named if not one.is_flag for word in one.opts}
-        words = iter(args)
-        for word in words:
-            name, equals, value = word.partition("=")
-            if equals and name in flags:
-                yield from _flag(flags[name], name, value)
-                continue
-            yield word
-            if word == "--" or (ends and not word.startswith("-")):
-                yield from words
-            elif word.startswith("-") and _takes_next(word, valued):
-                yield from itertools.islice(words, 1)
-
-
-def _flag(option: click.Option, name: str, value: str) -> list[str]:
-    """The word, or the one of the contrary, or none."""
-    if value not in _TRUE + _FALSE:
-        raise click.UsageError(f'invalid argument "{value}" for "{name}": true or false')
-    return [name] if value in _TRUE else option.secondary_opts[:1]
-
-
-def _takes_next(word: str, valued: set[str]) -> bool:
-    """Whether an option's value is the next word: `--name x`, `-e x`, `-de x`; not `--name=x`, `-ex`."""
-    if word.startswith("--"):
-        return word in valued
-    first = next((letter for letter in word[1:] if f"-{letter}" in valued), None)
-    return first is not None and word.index(first) == len(word) - 1
 
 
 services = click.argument("services", nargs=-1)

@@ -11,7 +11,6 @@ import click
 
 from minirun.cli import filters, format, ps
 from minirun.cli.compose import choosing
-from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
 from minirun.compose import labels
 from minirun.engine import sandbox
@@ -53,7 +52,7 @@ _COLUMNS = list(_HEADINGS)[:7]
 _LONGEST = 20  # letters of a command
 
 
-@click.command("ps", cls=ComposeCommand, short_help="List containers")
+@click.command("ps", short_help="List containers")
 @click.option("-a", "--all", "every", is_flag=True, help="Those that do not run, and those of `run`, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the IDs.")
 @click.option("--services", "only_services", is_flag=True, help="Only the services.")

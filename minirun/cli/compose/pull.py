@@ -8,7 +8,6 @@ from __future__ import annotations
 import click
 
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.compose import image_transfers, order
 
 TYPE_CHECKING = False
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from minirun.cli.compose.group import Compose
 
 
-@click.command("pull", cls=ComposeCommand, short_help="Download the images of services")
+@click.command("pull", short_help="Download the images of services")
 @click.option("--ignore-buildable", is_flag=True, help="Not those that can be built.")
 @click.option("--ignore-pull-failures", is_flag=True, help="Go on when one cannot be pulled.")
 @click.option("--include-deps", is_flag=True, help="Of what they depend on, too.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import click
 
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.compose import image_transfers, order
 
 TYPE_CHECKING = False
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from minirun.cli.compose.group import Compose
 
 
-@click.command("push", cls=ComposeCommand, short_help="Upload the images of services")
+@click.command("push", short_help="Upload the images of services")
 @click.option("--ignore-push-failures", is_flag=True, help="Go on when one cannot be pushed.")
 @click.option("--include-deps", is_flag=True, help="Of what they depend on, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show how it goes.")

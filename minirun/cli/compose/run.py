@@ -16,7 +16,6 @@ from minirun.cli import attach as front
 from minirun.cli import starting
 from minirun.cli.compose import options
 from minirun.cli.compose.execute import has_terminal
-from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
 from minirun.compose import hooks, one_off
 from minirun.engine import containers
@@ -35,7 +34,6 @@ _STREAMS = ("stdout", "stderr")
 
 @click.command(
     "run",
-    cls=ComposeCommand,
     context_settings={"allow_interspersed_args": False},
     short_help="Run a command once, in a container of a service",
 )

@@ -12,7 +12,6 @@ import sys
 import click
 
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
 from minirun.compose import existing, names, observed
 from minirun.engine import containers
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from minirun.cli.compose.group import Compose
 
 
-@click.command("start", cls=ComposeCommand, short_help="Start services")
+@click.command("start", short_help="Start services")
 @click.option("--wait", is_flag=True, help="Return when they are running, or healthy.")
 @click.option("--wait-timeout", type=int, default=0, help="Seconds after which --wait gives up.")
 @options.services
@@ -43,7 +42,7 @@ def start_command(compose: Compose, wait: bool, wait_timeout: int, services: tup
             lifecycle.wait_until_ready(compose.session, mine, report, wait_timeout)
 
 
-@click.command("stop", cls=ComposeCommand, short_help="Stop services")
+@click.command("stop", short_help="Stop services")
 @options.timeout
 @options.services
 @click.pass_obj
@@ -54,7 +53,7 @@ def stop_command(compose: Compose, timeout: int | None, services: tuple[str, ...
         existing.stop(compose.session, name, services, report, timeout)
 
 
-@click.command("restart", cls=ComposeCommand, short_help="Restart the containers of services")
+@click.command("restart", short_help="Restart the containers of services")
 @click.option("--no-deps", is_flag=True, help="Not what depends on them.")
 @options.timeout
 @options.services
@@ -67,7 +66,7 @@ def restart_command(compose: Compose, no_deps: bool, timeout: int | None, servic
         existing.restart(compose.session, name, services, report, timeout, spawn, dependents=dependents)
 
 
-@click.command("kill", cls=ComposeCommand, short_help="Kill the containers of services")
+@click.command("kill", short_help="Kill the containers of services")
 @click.option("-s", "--signal", "signal_name", default="SIGKILL", help="Signal to send instead of KILL.")
 @click.option("--remove-orphans", is_flag=True, help="Containers of services that are not there, too.")
 @options.services
@@ -81,7 +80,7 @@ def kill_command(compose: Compose, signal_name: str, remove_orphans: bool, servi
             say("No container to kill", err=True)
 
 
-@click.command("pause", cls=ComposeCommand, short_help="Freeze services")
+@click.command("pause", short_help="Freeze services")
 @options.services
 @click.pass_obj
 def pause_command(compose: Compose, services: tuple[str, ...]) -> None:
@@ -91,7 +90,7 @@ def pause_command(compose: Compose, services: tuple[str, ...]) -> None:
         existing.pause(compose.session, name, services, report)
 
 
-@click.command("unpause", cls=ComposeCommand, short_help="Let frozen services go on")
+@click.command("unpause", short_help="Let frozen services go on")
 @options.services
 @click.pass_obj
 def unpause_command(compose: Compose, services: tuple[str, ...]) -> None:
@@ -101,7 +100,7 @@ def unpause_command(compose: Compose, services: tuple[str, ...]) -> None:
         existing.unpause(compose.session, name, services, report)
 
 
-@click.command("rm", cls=ComposeCommand, short_help="Remove stopped containers")
+@click.command("rm", short_help="Remove stopped containers")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
 @click.option("-s", "--stop", is_flag=True, help="Stop first what runs.")
 @click.option("-v", "--volumes", is_flag=True, help="Their anonymous volumes, too.")

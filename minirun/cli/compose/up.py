@@ -10,7 +10,6 @@ from __future__ import annotations
 import click
 
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.compose import lifecycle
 from minirun.compose.choice import Choice
 from minirun.errors import UnsupportedError, UsageError
@@ -30,7 +29,7 @@ _NOT_DETACHED = (
 )
 
 
-@click.command("up", cls=ComposeCommand, short_help="Create and start containers")
+@click.command("up", short_help="Create and start containers")
 @click.option("-d", "--detach", is_flag=True, help="Leave them running in the background.")
 @click.option("--abort-on-container-exit", is_flag=True, help="Stop all when one has ended.")
 @click.option("--abort-on-container-failure", is_flag=True, help="Stop all when one has failed.")
@@ -100,7 +99,7 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-@click.command("create", cls=ComposeCommand, short_help="Create containers for services")
+@click.command("create", short_help="Create containers for services")
 @options.of_making
 @options.services
 @click.pass_obj
@@ -113,7 +112,7 @@ def create_command(compose: Compose, /, services: tuple[str, ...], **words: Any)
         lifecycle.up(compose.session, project, choice, report, compose.session.spawn)
 
 
-@click.command("scale", cls=ComposeCommand, short_help="Say how many containers services have")
+@click.command("scale", short_help="Say how many containers services have")
 @click.option("--no-deps", is_flag=True, help="Not what they depend on.")
 @click.argument("services", nargs=-1, required=True, metavar="SERVICE=N...")
 @click.pass_obj

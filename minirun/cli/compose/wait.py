@@ -10,7 +10,6 @@ import functools
 import click
 
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import say
 from minirun.compose import existing, observed
 from minirun.compose.plan_down import Down
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from minirun.compose.observed import Container
 
 
-@click.command("wait", cls=ComposeCommand, short_help="Block until containers stop")
+@click.command("wait", short_help="Block until containers stop")
 @click.option("--down-project", is_flag=True, help="Take the project down afterwards.")
 @click.argument("services", nargs=-1, required=True)
 @click.pass_obj

@@ -11,7 +11,6 @@ import sys
 import click
 
 from minirun.cli.compose import options
-from minirun.cli.compose.options import ComposeCommand
 from minirun.cli.printing import draw, say
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ _INTERRUPTED = 130
 _LOOK_SECONDS = 60.0  # a signal is heard at once
 
 
-@click.command("watch", cls=ComposeCommand, short_help="Follow changes of files: copy, rebuild, restart")
+@click.command("watch", short_help="Follow changes of files: copy, rebuild, restart")
 @click.option("--no-up", is_flag=True, help="Do not build and start the services first.")
 @click.option("--prune/--no-prune", default=True, help="Remove images that a rebuild has replaced.")
 @click.option("--quiet", is_flag=True, help="Do not show how images are built.")

@@ -17,7 +17,6 @@ NOT_YET = {  # somebody is at work on them (issue 15)
     *((command, flag) for command in ("run", "create") for flag in ("-q", "--quiet")),
     ("images", "--tree"),
     *((command, "--platform") for command in ("history", "rmi", "save", "push")),
-    *(("rm", flag) for flag in ("-l", "--link")),
 }
 
 Tree = dict[str, set[str]]

@@ -40,7 +40,6 @@ _CHANGEABLE = (
     click.option("--device-read-iops", multiple=True, help="Most reads a second: /dev/sda:100."),
     click.option("--device-write-iops", multiple=True, help="Most writes a second."),
     click.option("--cgroup-conf", multiple=True, help="FILE=VALUE for the cgroup: memory.high=64M."),
-    click.option("--kernel-memory", hidden=True),
 )
 _FIXED = (
     click.option("--shm-size", help="Size of /dev/shm: 64m."),
@@ -51,7 +50,7 @@ _FIXED = (
     click.option("--oom-kill-disable", is_flag=True, help="Wait for memory, not be killed (cgroup v1)."),
 )
 _RESOURCES = (
-    *("memory", "memory_swap", "memory_reservation", "oom_kill_disable", "kernel_memory", "pids_limit"),
+    *("memory", "memory_swap", "memory_reservation", "oom_kill_disable", "pids_limit"),
     *(
         "cpus",
         "cpu_quota",

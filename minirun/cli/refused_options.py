@@ -57,6 +57,11 @@ MISSING_FLAGS: Rows = (  # commands, their flags, the reason
     ),
     ("run, create", "--use-api-socket", "there is no daemon, so there is no socket that could be given"),
     ("run, create", "--link-local-ip", "a container has the addresses of its networks alone"),
+    (
+        "run, create, update",
+        "--kernel-memory",
+        "kernels since 5.16 have no limit for their memory alone; --memory counts it as well",
+    ),
     ("network connect", "--link-local-ip", "a container has the addresses of its networks alone"),
     ("network connect", "--driver-opt", "a bridge has no options for one container alone"),
     ("network create", "--config-from --config-only --ingress", "it is for networks of a swarm"),

@@ -105,12 +105,18 @@ def wait_command(session: Session, containers: tuple[str, ...]) -> int:
 @click.command("rm")
 @click.option("-f", "--force", is_flag=True, help="Kill it first if it runs.")
 @click.option("-v", "--volumes", is_flag=True, help="Its anonymous volumes, too.")
+@click.option("-l", "--link", is_flag=True, help="Not the container: WEB/DB is what WEB calls another one.")
 @_containers
 @click.pass_obj
-def rm_command(session: Session, force: bool, volumes: bool, containers: tuple[str, ...]) -> int:
+def rm_command(session: Session, force: bool, volumes: bool, link: bool, containers: tuple[str, ...]) -> int:
     """Remove one or more containers."""
 
     def remove(name: str) -> None:
+        if link:
+            from minirun.engine import networks  # with what makes bridges, which few removals need
+
+            networks.unlink(session, name)
+            return
         engine.remove(session, engine.find(session, name), force=force, with_volumes=volumes)
 
     return for_each(containers, remove, fine=NotFoundError if force else None)

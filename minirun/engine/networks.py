@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import os
 
-from minirun.engine import control, endpoints, events, pools, records, sandbox
+from minirun.engine import containers, control, endpoints, events, pools, records, sandbox
 from minirun.engine.options import attachments, shape
-from minirun.errors import ConflictError, UsageError
+from minirun.errors import ConflictError, NotFoundError, UsageError
 from minirun.network import bridge, driver_options, ledger, transaction
 
 TYPE_CHECKING = False
@@ -176,6 +176,27 @@ def disconnect(paths: Paths, text: str, record: Record) -> None:
             return
         endpoints.leave(paths, record, network["name"])
     events.of_one_network(paths, network, "disconnect", container=record["id"])
+
+
+def unlink(paths: Paths, text: str) -> None:
+    """Remove a link, web/db: what the container web calls another one.  Raises UsageError, NotFoundError."""
+    name, _, alias = text.removeprefix("/").partition("/")
+    if not name or not alias:
+        raise UsageError(f'"{text}" is no link', "as in web/db: a container, and what it calls another one")
+    record = containers.find(paths, name)
+    with endpoints.locked(paths, record):
+        record = records.read(paths, record["id"])
+        rest = [_without_link(one, alias) for one in record["attachments"]]
+        if rest == record["attachments"]:
+            raise NotFoundError(f"container {record['name']} has no link {alias}")
+        control.change(paths, record, {"attachments": rest})
+        bridge.unlink(paths, record["id"], alias)
+
+
+def _without_link(attachment: Attachment, alias: str) -> Attachment:
+    if "links" not in attachment:
+        return attachment
+    return {**attachment, "links": [words for words in attachment["links"] if words[1] != alias]}
 
 
 def _require_own(record: Record, what: str) -> None:

@@ -123,6 +123,14 @@ def rename(paths: Paths, container_id: str, name: str) -> None:
             tables.apply(change, script, why="the comments name the container")
 
 
+def unlink(paths: Paths, container_id: str, alias: str) -> None:
+    """Who is called `alias` by the container alone is that no more, on any network."""
+    with ledger.lock():
+        for network, endpoint in ledger.endpoints_of(ledger.list_all(paths), container_id):
+            if endpoint.get("links", {}).pop(alias, None):
+                ledger.write(paths, network)
+
+
 def repair(paths: Paths, serve: Serve) -> None:
     """What agrees with the ledger again afterwards: who is dead goes, and what nobody uses.  The tables are made anew
     if somebody has flushed them, and the name servers that were killed begin anew."""

@@ -68,3 +68,14 @@ def test_where_nobody_is_asked_for_names_it_is_refused(minirun: Minirun, network
 def test_what_is_no_link_is_quoted(minirun: Minirun, text: str) -> None:
     result = minirun("create", "--network", "town", "--link", text, "busybox")
     assert (result.code, "invalid --" in result.stderr) == (125, True)
+
+
+def test_a_link_is_removed_and_the_container_stays(minirun: Minirun, start: Start) -> None:
+    one, two = start("one"), start("two", "--link", "one:db", "--link", "one:cache")
+    assert minirun("rm", "-l", "/two/db", check=True).stdout == "/two/db\n"
+    assert (ask(two, "db"), ask(two, "cache")) == ([], address(one))
+    assert two.inspect("{{json .NetworkSettings.Networks.town.Links}}") == '["one:cache"]'
+    again = minirun("rm", "--link", "two/db", "two")
+    assert again.code == 1
+    assert "container two has no link db" in again.stderr
+    assert '"two" is no link' in again.stderr

@@ -28,6 +28,7 @@ def said(
         ("container create --gpus=all busybox", "--gpus is not in minirun: no device driver"),
         ("run --use-api-socket busybox", "--use-api-socket is not in minirun: there is no daemon"),
         ("network connect --link-local-ip 169.254.1.1 town one", "the addresses of its networks alone"),
+        ("update --kernel-memory=8m x", "--kernel-memory is not in minirun: kernels since 5.16"),
         ("-H tcp://x ps", "-H is not in minirun: there is no daemon"),
         ("--context=far ps", "--context is not in minirun: there is no daemon"),
         ("network create --ingress x", "--ingress is not in minirun: it is for networks of a swarm"),
@@ -94,7 +95,7 @@ def test_each_flag_is_here_or_has_a_reason(command):
 
 def test_what_is_refused_are_words_of_dockers():
     """So that a reason goes when its flag comes, and none is misspelt."""
-    later = {"--kubeconfig"}  # of 20.10 alone
+    later = {"--kubeconfig", "--kernel-memory"}  # of 20.10 alone
     for names, flags, _ in refused_options.MISSING_FLAGS:
         for command in names.split(", "):
             assert set(flags.split()) - later <= DOCKERS[command.replace("minirun", "")]

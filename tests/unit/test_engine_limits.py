@@ -68,7 +68,6 @@ def test_swap_counts_memory_and_is_twice_it_by_default(memory, swap, expected):
         {"cpu_rt_runtime": 2000, "cpu_rt_period": 1000},
         {"cpu_rt_runtime": -1},
         {"memory_swappiness": 101},
-        {"kernel_memory": "8m"},
         {"cpuset_cpus": "0-"},
         {"cpuset_cpus": "4000"},
         {"blkio_weight": 5},

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import stat
 
-from minirun.errors import NotFoundError, UnsupportedError, UsageError
+from minirun.errors import NotFoundError, UsageError
 from minirun.linux import cgroup_files, cgroup_limits
 
 TYPE_CHECKING = False
@@ -53,7 +53,6 @@ def resources(
     memory_reservation: str = "",
     memory_swappiness: int = -1,
     oom_kill_disable: bool = False,
-    kernel_memory: str = "",
     cpus: str = "",
     cpu_quota: int = 0,
     cpu_period: int = 0,
@@ -74,9 +73,8 @@ def resources(
     """linux.resources of what is given, under the options' names; "" and 0 are not given, as in Docker.
 
     `lifting`: a memory of -1 takes the limit away, which makes sense for an update only.  Raises UsageError quoting
-    the bad word, UnsupportedError for what no kernel has any more.
+    the bad word.
     """
-    _refuse_kernel_memory(kernel_memory)
     quota, period = _quota(cpus, cpu_quota, cpu_period)
     made: Resources = {
         "memory": {
@@ -119,14 +117,6 @@ def with_swap(wanted: Resources) -> Resources:
     if memory.get("limit") and not memory.get("swap"):
         return {**wanted, "memory": {**memory, "swap": 2 * memory["limit"]}}
     return wanted
-
-
-def _refuse_kernel_memory(text: str) -> None:
-    if text and size(text, "--kernel-memory"):
-        hint = "use --memory: the kernel's memory for a container is counted in there"
-        raise UnsupportedError(
-            "--kernel-memory: kernels since 5.16 have no limit for their memory alone", hint
-        )
 
 
 def _swappiness(percent: int) -> int | None:

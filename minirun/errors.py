@@ -44,15 +44,22 @@ def none_left(what: str) -> MinirunError:
     return MinirunError(f"no more {what} can be started: {os.strerror(errno.EAGAIN)}", hint)
 
 
-def sentence(error: Exception) -> str:
-    """What went wrong, without Python's `[Errno 30]`.
+def sentence(error: BaseException) -> str:
+    """What went wrong, without Python's `[Errno 30]`; of what nobody has foreseen, that it is our own mistake.
 
     >>> sentence(OSError(30, "Read-only file system", "/etc/hosts"))
     '/etc/hosts: Read-only file system'
     """
-    if isinstance(error, OSError) and type(error).__str__ is OSError.__str__ and error.strerror:
+    if isinstance(error, OSError):
+        if type(error).__str__ is not OSError.__str__ or not error.strerror:
+            return str(error)
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    return str(error) if isinstance(error, MinirunError) else f"minirun has made a mistake: {error}"
+
+
+def unforeseen(error: BaseException) -> MinirunError:
+    """What is to be told instead of an exception that no code here expects: our mistake, not the person's."""
+    return MinirunError(sentence(error), "please report it, with what `minirun --debug ...` says")
 
 
 class UsageError(MinirunError):

@@ -23,6 +23,18 @@ def printable(text: str, kept: str = "\n\t") -> str:
     )
 
 
+def shortened(text: str, longest: int = 2000) -> str:
+    """`text` with its middle left out where it is longer than `longest` characters: it quotes somebody's words.
+
+    >>> shortened("the option " + "x" * 50 + " is unknown", 40)
+    'the option xxxxxxxxxxxxx ...  is unknown'
+    """
+    if len(text) <= longest:
+        return text
+    kept = longest - len(" ... ")
+    return f"{text[: kept - kept // 3]} ... {text[-(kept // 3) :]}"
+
+
 def one_line(text: str) -> str:
     r"""The same for what has to stay in its line, or in its column: `\n` and `\t` are written out, too."""
     return printable(text, "")

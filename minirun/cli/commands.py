@@ -14,9 +14,10 @@ import click
 
 from minirun import __version__
 from minirun.cli import command_table, failures, flag_values
-from minirun.errors import MinirunError, UnsupportedError
+from minirun.errors import MinirunError, UnsupportedError, unforeseen
 from minirun.linux import signals
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
+from minirun.printable import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
         if reason := _why_not(error):
             failures.show("minirun", reason)
         else:
+            error.message = shortened(error.message)
             error.show()
         return 125 if _command_name() else (1 if reason else error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -113,6 +115,9 @@ def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
     except (MinirunError, OSError) as error:
         failures.show("minirun", error, debug=bool({"-D", "--debug"} & _command_line()[0]))
         return failures.exit_code(error, otherwise=125 if _command_name() else 1)
+    except Exception as error:  # whatever it is, a person is not sent Python's words for it
+        failures.show("minirun", unforeseen(error), debug=bool({"-D", "--debug"} & _command_line()[0]))
+        return 125 if _command_name() else 1
 
 
 def _minirun(shim: Shim | None, spawner: Spawner | None) -> LazyGroup:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from minirun.cli.printing import say
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound, sentence
-from minirun.printable import printable
+from minirun.printable import printable, shortened
 
 
 def show(program: str, error: Exception, *, debug: bool = False) -> None:
@@ -32,7 +32,7 @@ def lines(program: str, error: Exception) -> list[str]:
     ['minirun: this has to run as root', '  hint:  sudo minirun ...']
     """
     step, hint = _step_and_hint(error)
-    found = [f"{program}: {sentence(error)}"]
+    found = [f"{program}: {shortened(sentence(error))}"]
     found += [f"  while: {step}"] if step else []
     found += [f"  hint:  {hint}"] if hint else []
     return found

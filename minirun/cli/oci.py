@@ -54,7 +54,7 @@ def _run(argv: list[str]) -> int:
         return failures.exit_code(error, otherwise=1)
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         hint = "is everything in config.json of the type that the specification asks for?"
-        _report(options, MinirunError(f"{type(error).__name__}: {error}", hint))
+        _report(options, MinirunError(f"config.json makes no sense: {error}", hint))
         return 1
 
 

@@ -3,14 +3,15 @@
 A unix socket of type SOCK_SEQPACKET keeps messages whole, so a message is one byte for its kind and the rest its
 content, and no framing is needed.  Each direction has its own kinds.  A client that says nothing hears when the
 program ends (EXITED, once for each run of a container that is restarted), and from the end of the connection that
-the shim has gone and everything is put away.
+the shim has gone and everything is put away.  What is larger than the kernel likes to send at once, the words of an
+`exec` say, is left in a file in memory whose descriptor is the message (IN_MEMORY).
 
     run      ORDER, STDIN..., STDIN_END     RUNNING, STDOUT..., STDERR..., EXITED
     attach   ATTACH, STDIN...               STDOUT..., STDERR..., EXITED
     exec     EXEC with descriptors          RUNNING, EXITED
     pause    REQUEST                        ANSWER, or FAILED
 
-See      docs/containers.md "The shim's socket"; unix(7)
+See      docs/containers.md "The shim's socket"; unix(7), memfd_create(2)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from minirun.linux import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -40,9 +41,9 @@ _KINDS = {
     "UsageError": errors.UsageError,
 }
 
-LARGEST = 65536  # bytes of one message
+LARGEST = 65536  # bytes of the content of one message; of a larger one only its descriptor travels
 _INT = 4  # bytes of a C int
-_ROOM = socket.CMSG_SPACE(3 * _INT)  # for three descriptors
+_ROOM = socket.CMSG_SPACE(4 * _INT)  # for four descriptors: those of a program, and that of a large message
 
 # client -> shim
 ORDER = b"o"  # JSON {"root", "state", "id", "rows", "columns", "streams", "once"}: start this container
@@ -52,6 +53,8 @@ REQUEST = b"q"  # JSON {"do": name, ...}, see shim/server.py
 STDIN, STDIN_END = b"i", b"e"  # bytes for the program; no more will come
 RESIZE = b"w"  # JSON [rows, columns]
 SIGNAL = b"k"  # JSON number: for the container's first process
+# either way
+IN_MEMORY = b"m"  # nothing; the first descriptor is a file that holds the message, its kind first
 # shim -> client
 STDOUT, STDERR = b"1", b"2"  # bytes of the program
 RUNNING = b"r"  # the program has begun
@@ -67,7 +70,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def send(sock: socket.socket, kind: bytes, content: bytes = b"") -> None:
     """Send one message; a peer that has gone away is not an error."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        sock.sendall(kind + content)
+        post(sock, kind + content)
 
 
 def send_json(sock: socket.socket, kind: bytes, value: object) -> None:
@@ -75,28 +78,62 @@ def send_json(sock: socket.socket, kind: bytes, value: object) -> None:
 
 
 def send_descriptors(sock: socket.socket, kind: bytes, value: object, descriptors: list[int]) -> None:
-    """Send one message with open descriptors; the receiver gets copies of them (unix(7), SCM_RIGHTS).
+    """Send one message with open descriptors, three at most; the receiver gets copies of them (unix(7), SCM_RIGHTS).
 
     A peer that has gone away is not an error.
     """
-    rights = b"".join(fd.to_bytes(_INT, sys.byteorder) for fd in descriptors)
-    content = kind + jsontext.dumps(value).encode()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        sock.sendmsg([content], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
+        post(sock, kind + jsontext.dumps(value).encode(), descriptors)
+
+
+def post(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -> None:
+    """One message, kind and content, of any size.  Raises OSError as sendmsg(2) does."""
+    if len(message) <= 1 + LARGEST:
+        _post(sock, message, descriptors)
+        return
+    memory = os.memfd_create("minirun:message", os.MFD_CLOEXEC)
+    try:
+        with open(memory, "wb", closefd=False) as file:
+            file.write(message)
+        _post(sock, IN_MEMORY, [memory, *descriptors])
+    finally:
+        os.close(memory)
+
+
+def _post(sock: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
+    rights = b"".join(fd.to_bytes(_INT, sys.byteorder) for fd in descriptors)
+    sock.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
 
 
 def receive_descriptors(sock: socket.socket) -> tuple[bytes, bytes, list[int]]:
-    """(kind, content, descriptors) of the next message."""
-    message, extra, _, _ = _again(lambda: sock.recvmsg(LARGEST + 1, _ROOM, socket.MSG_CMSG_CLOEXEC))
+    """(kind, content, descriptors) of the next message.  Raises MinirunError for one that is no message of ours."""
+    message, extra, flags, _ = _again(lambda: sock.recvmsg(LARGEST + 1, _ROOM, socket.MSG_CMSG_CLOEXEC))
     rights = b"".join(data for _, kind, data in extra if kind == socket.SCM_RIGHTS)
     numbers = [rights[at : at + _INT] for at in range(0, len(rights) - _INT + 1, _INT)]
-    return message[:1], message[1:], [int.from_bytes(number, sys.byteorder) for number in numbers]
+    descriptors = [int.from_bytes(number, sys.byteorder) for number in numbers]
+    if message == IN_MEMORY and descriptors:
+        message = _read(descriptors.pop(0))
+    elif flags & socket.MSG_TRUNC:  # what is left of it may be cut anywhere
+        for fd in descriptors:
+            os.close(fd)
+        raise MinirunError(f"a message of more than {LARGEST} bytes", "is the other side another minirun?")
+    return message[:1], message[1:], descriptors
+
+
+def _read(memory: int) -> bytes:
+    """What post() wrote; its position is at the end, for the descriptor is a copy of the writer's."""
+    try:
+        return os.pread(memory, os.fstat(memory).st_size, 0)
+    finally:
+        os.close(memory)
 
 
 def receive(sock: socket.socket) -> tuple[bytes, bytes]:
     """(kind, content) of the next message; (b"", b"") when the peer has gone."""
-    message = _again(lambda: sock.recv(LARGEST + 1))
-    return message[:1], message[1:]
+    kind, content, descriptors = receive_descriptors(sock)
+    for fd in descriptors:  # none was wanted
+        os.close(fd)
+    return kind, content
 
 
 def _again(read: Callable[[], T]) -> T:
@@ -153,13 +190,15 @@ def peer(sock: socket.socket) -> int:
 
 
 def report(error: Exception) -> list[str]:
-    """[class name, message, hint, step] as error() reads it.  An OSError knows no step: it was ours."""
+    """[class name, message, hint, step] as error() reads it.  What is no MinirunError knows no step: it was ours."""
     if isinstance(error, MinirunError):
         return [type(error).__name__, str(error), error.hint, error.step]
     if isinstance(error, trace.Cancelled):
         return ["MinirunError", str(error), "", ""]
-    message = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-    return ["MinirunError", message, "", trace.phase()]
+    if not isinstance(error, OSError):
+        error = errors.unforeseen(error)
+        return ["MinirunError", error.message, error.hint, trace.phase()]
+    return ["MinirunError", errors.sentence(error), "", trace.phase()]
 
 
 def error(content: bytes) -> MinirunError:

@@ -20,7 +20,7 @@ from minirun.engine import channel, events, records, sandbox, volumes
 from minirun.engine.attached import Attached
 from minirun.engine.options import limits, policies, run_options
 from minirun.errors import NotFoundError, UsageError
-from minirun.linux import capabilities, cgroup_controllers, trace
+from minirun.linux import capabilities, cgroup_controllers, signals, trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def make_record(options: RunOptions, image: Image, network: str, shared: dict[st
         "user": options["user"] or config.get("User") or "",
         "labels": {**(config.get("Labels") or {}), **options["labels"]},
         "exposed": exposed(options, config),
-        "stop_signal": options["stop_signal"] or config.get("StopSignal") or "SIGTERM",
+        "stop_signal": options["stop_signal"] or _stop_signal_of(image) or "SIGTERM",
         "health": health,
         "image_volumes": list(config.get("Volumes") or ()) if options["image_volumes"] else [],
         "hostname": options["hostname"] or (os.uname().nodename if of_host else container_id[:12]),
@@ -123,6 +123,17 @@ def make_record(options: RunOptions, image: Image, network: str, shared: dict[st
         "stopped_by_hand": False,
         "state": records.new_state(),
     }
+
+
+def _stop_signal_of(image: Image) -> str:
+    """What it says, or "".  Raises UsageError where that is none: such a container could only be killed."""
+    name: str = image.config.get("StopSignal") or ""
+    if name and not signals.named(name):
+        hint = "--stop-signal TERM, or another, stands in for it"
+        raise UsageError(
+            f'the image {image.reference or image.id} names a stop signal that is none: "{name}"', hint
+        )
+    return name
 
 
 def exposed(options: RunOptions, config: dict[str, Any]) -> list[str]:

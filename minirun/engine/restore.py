@@ -63,7 +63,7 @@ def shut_down(paths: Paths, report: Report) -> None:
 
 def _ask_to_stop(paths: Paths, record: Record, sock: socket.socket) -> float:
     """Send the stop signal; returns when the container has to have ended, on the clock of time.monotonic()."""
-    number = stopping.signal_number(record["stop_signal"])
+    number = stopping.stop_signal(record)
     stopping.ask_to_stop(paths, record, sock, number, by_hand=False)
     return time.monotonic() + restart.stop_seconds(record["options"]["stop_timeout"])
 

@@ -37,15 +37,16 @@ def stop(
     """Ask the first process to end, and after the timeout (negative: never) make it.
 
     `keep`: --rm is not to act.  Returns a remark for the person, or "".  One that does not run is no error; one whose
-    start was ordered is stopped when it has come.
+    start was ordered is stopped when it has come.  Raises UsageError for what is no signal, before anything is done.
     """
+    number = signal_number(signal_name) if signal_name else 0
     sock = control.reach(paths, record, control.ANSWER_SECONDS)
     if sock is None:
         return ""
     with sock:
         with contextlib.suppress(NotFoundError):  # --rm has just acted
             record = records.read(paths, record["id"])
-        number = signal_number(signal_name or record["stop_signal"])
+        number = number or stop_signal(record)
         is_init = "pid" not in record["namespaces"]
         ignored = is_init and _ignores(record["state"]["pid"], number)
         ask_to_stop(paths, record, sock, number, keep=keep)
@@ -139,7 +140,7 @@ def kill(paths: Paths, record: Record, number: int = signals.SIGKILL) -> None:
         raise ConflictError(
             f"Cannot kill container: {record['name']}: Container {record['id']} is not running"
         )
-    final = number in (signals.SIGKILL, signal_number(record["stop_signal"]))
+    final = number in (signals.SIGKILL, stop_signal(record))
     with control.require(paths, record) as sock:
         try:
             seconds = _SHIM_SECONDS if final else control.ANSWER_SECONDS
@@ -155,5 +156,10 @@ def signal_number(name: str) -> int:
     """SIGTERM, TERM and 15 are the same.  Raises UsageError for what is no signal."""
     number = signals.named(name)
     if not number:
-        raise UsageError(f"Invalid signal: {name}", "as in TERM, SIGINT or 9")
+        raise UsageError(f"Invalid signal: {name}", "as in TERM, SIGRTMIN+3 or 9")
     return number
+
+
+def stop_signal(record: Record) -> int:
+    """What asks it to end; SIGTERM for one of an earlier minirun whose image named what is no signal, as in Docker."""
+    return signals.named(record["stop_signal"]) or signals.SIGTERM

@@ -58,11 +58,11 @@ __all__ = [
 
 def named(text: str) -> int | None:
     """9, KILL, kill and SIGKILL are the same signal, SIGRTMIN+3 is 37; None for what is none."""
+    if text.isdecimal() and text.isascii():
+        return int(text) if len(text) < 3 and int(text) <= 64 else None
     name = text.upper().removeprefix("SIG")
-    if name.isdecimal():
-        return int(name) if len(name) < 3 and int(name) <= 64 else None
     base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
-    if sign and base == ("RTMIN" if sign == "+" else "RTMAX") and offset.isdecimal():
+    if sign and base == ("RTMIN" if sign == "+" else "RTMAX") and offset.isdecimal() and offset.isascii():
         away = int(offset[:3])
         return None if away > 30 else _signal.SIGRTMIN + away if sign == "+" else _signal.SIGRTMAX - away
     number = getattr(_signal, f"SIG{name}", None) if name.isalnum() else None

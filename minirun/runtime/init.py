@@ -24,7 +24,7 @@ import stat
 import struct
 import sys
 
-from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable
+from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable, sentence
 from minirun.linux import apparmor, capabilities, memory, signals, syscalls, trace
 from minirun.linux.constants import (
     AT_FDCWD,
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     Step = Callable[[Plan, Sync], None]
 
 _SYS_ADMIN = 1 << capabilities.NUMBERS["CAP_SYS_ADMIN"]
+_TOO_LONG = (  # execve(2), "Limits on size of arguments and environment"
+    "the kernel takes words and variables of 128 KiB each, and all together a quarter of ulimit -s, at most 6 MiB"
+)
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 
@@ -77,7 +80,7 @@ def _report(error: BaseException, name: str, where: str) -> dict[str, object]:
         if isinstance(error, ProgramError):
             kind = "not found" if isinstance(error, ProgramNotFound) else "not invocable"
         return {"kind": kind, "message": error.message, "hint": error.hint}
-    return {"kind": "error", "message": f"{type(error).__name__} in {name}: {error}"}
+    return {"kind": "error", "message": f"{sentence(error)} (in {name})"}
 
 
 def _hint(error: syscalls.SyscallError) -> str:
@@ -345,7 +348,10 @@ def execute(plan: Plan, _sync: Sync) -> None:
         syscalls.execve(plan.program, plan.args, plan.environment, secrets=plan.secrets, why=why)
     except syscalls.SyscallError as error:
         message = f"exec {plan.args[0]}: {os.strerror(error.errno or 0).lower()}"
-        raise (ProgramNotFound if error.errno == errno.ENOENT else ProgramNotInvocable)(message) from None
+        hint = _TOO_LONG if error.errno == errno.E2BIG else ""
+        raise (ProgramNotFound if error.errno == errno.ENOENT else ProgramNotInvocable)(
+            message, hint
+        ) from None
 
 
 BUILD: tuple[Step, ...] = (

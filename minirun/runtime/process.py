@@ -21,7 +21,7 @@ import os
 import select
 import time
 
-from minirun.errors import none_left
+from minirun.errors import none_left, sentence
 from minirun.linux import cgroup_files, memory, signals, syscalls, trace
 from minirun.linux.constants import CLONE_NEWPID
 
@@ -64,7 +64,7 @@ def fork(child: Callable[[], int], cgroup: str = "") -> int:
         signals.pthread_sigmask(signals.SIG_SETMASK, before)
         status = child()
     except BaseException as error:
-        os.write(2, f"minirun: child process: {type(error).__name__}: {error}\n".encode(errors="replace"))
+        os.write(2, f"minirun: child process: {sentence(error)}\n".encode(errors="replace"))
     finally:
         os._exit(status)
 

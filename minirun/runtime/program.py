@@ -28,14 +28,14 @@ def make_directory(root_fd: int, path: str) -> None:
 
 
 def enter_directory(path: str) -> None:
-    """chdir(2), refusing magic links and what lies outside the root.  Raises MinirunError."""
+    """chdir(2), refusing magic links and what lies outside the root.  Raises ProgramNotInvocable."""
     try:
         fd = syscalls.openat2(AT_FDCWD, path, os.O_PATH | os.O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)
         syscalls.fchdir(fd, path, why="the working directory")
         os.close(fd)
         os.getcwd()  # ENOENT when it lies outside the root
     except OSError as error:
-        raise _bad_directory(path, error) from None
+        raise ProgramNotInvocable(_bad_directory(path, error).message) from None
 
 
 def _bad_directory(path: str, error: OSError) -> MinirunError:

@@ -184,6 +184,31 @@ def test_kill_of_what_does_not_run_is_an_error(minirun):
     assert f"{id} is not running" in result.stderr
 
 
+def test_a_signal_by_any_name_stops_it_also_when_the_image_names_it(minirun):
+    script = "trap 'exit 7' 37; while :; do sleep 0.1; done"
+    create(minirun, "--stop-signal", "SIGRTMIN+3", "busybox", "sh", "-c", script)
+    minirun("commit", "--change", "STOPSIGNAL RTMIN+3", "box", "systemd", check=True)
+    minirun("create", "--name", "two", "systemd", "sh", "-c", script, check=True)
+    minirun("create", "--name", "three", "busybox", "sh", "-c", script, check=True)
+    minirun("start", "box", "two", "three", check=True)
+    time.sleep(0.3)
+    minirun("stop", "box", "two", check=True)
+    minirun("kill", "-s", "sigrtmax-27", "three", check=True)
+    minirun("wait", "three", check=True)
+    for name in ("box", "two", "three"):
+        assert minirun("inspect", "-f", "{{.State.ExitCode}}", name).stdout == "7\n"
+
+
+def test_a_signal_that_is_none_is_told_where_it_is_given(minirun, sleeper):
+    created = create(minirun, "--name", "other", "busybox", "true")
+    for name in ("SIGFOO", "0", "65", "RTMIN+31"):
+        for words in (["stop", "-s"], ["restart", "-s"], ["kill", "-s"]):
+            result = minirun(*words, name, created, "box")
+            assert (result.code, f"nvalid signal: {name}" in result.stderr) == (1, True)
+        assert minirun("create", "--stop-signal", name, "busybox").code == 125
+    assert status(minirun) == "running"
+
+
 @pytest.mark.parametrize("name", ["FOO", "99", "-1", ""])
 def test_what_is_no_signal_is_refused(minirun, sleeper, name):
     result = minirun("kill", f"--signal={name}", "box")

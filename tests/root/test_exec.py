@@ -35,6 +35,12 @@ def test_output_streams_and_exit_code(sleeper):
     assert (result.stdout, result.stderr, result.code) == ("out\n", "err\n", 9)
 
 
+@pytest.mark.parametrize("path", ["/nope", "/etc/passwd", "/tmp/a/b", "/proc/self/fd/1/x"])
+def test_a_working_directory_that_is_none_is_not_invocable(sleeper, path):
+    result = sleeper.minirun("exec", "-w", path, sleeper.id, "true")
+    assert (result.code, f'cannot use "{path}" as the working directory' in result.stderr) == (126, True)
+
+
 @pytest.mark.parametrize(
     ("program", "code", "message"),
     [

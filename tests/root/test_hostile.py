@@ -148,7 +148,7 @@ def test_python_code_of_the_image_never_runs(minirun, trap_image, options, comma
         ([], ["true"], 0),
         (["-u", "www-data", "-w", "/usr/lib"], ["true"], 0),
         ([], ["nosuch"], 127),
-        (["-w", "/etc/passwd"], ["true"], 125),
+        (["-w", "/etc/passwd"], ["true"], 126),
         (["-u", "nosuch"], ["true"], 125),
     ],
 )
@@ -246,7 +246,7 @@ def test_an_exec_that_joins_gives_nothing_to_write_to(minirun, start, interprete
 def test_no_descriptor_leads_a_working_directory_to_the_host(minirun):
     for number in range(3, 21):
         result = minirun(*NONE, "-w", f"/proc/self/fd/{number}", "busybox", "ls", "../../../etc/shadow")
-        assert result.code == 125, number
+        assert result.code in (125, 126), number
         assert "cannot use" in result.stderr
 
 
@@ -254,14 +254,14 @@ def test_nor_that_of_an_exec(start, minirun):
     container = start("busybox", "sleep", "1000")
     for number in range(3, 21):
         result = minirun("exec", "-w", f"/proc/self/fd/{number}", container.id, "ls")
-        assert result.code == 125, number
+        assert result.code == 126, number
 
 
 def test_nor_through_a_link_in_the_image(minirun, make_image):
     links = [link(f"/w{number}", f"/proc/self/fd/{number}") for number in range(3, 21)]
     image = make_image(*links, link("/cwd", "/proc/self/cwd"), link("/root1", "/proc/1/root"))
     for name in [f"w{number}" for number in range(3, 21)] + ["cwd", "root1"]:
-        assert minirun(*NONE, "-w", f"/{name}", image, "true").code == 125, name
+        assert minirun(*NONE, "-w", f"/{name}", image, "true").code in (125, 126), name
 
 
 # ---- links that lead mounts and files out of the root

@@ -29,10 +29,18 @@ def test_a_log_gets_the_step_in_the_same_line_and_no_hint() -> None:
         (OSError(13, "Permission denied"), "Permission denied"),
         (SyscallError(13, "mount", "/x"), "mount(2) /x: Permission denied"),
         (MinirunError("no"), "no"),
+        (IndexError("list index out of range"), "minirun has made a mistake: list index out of range"),
     ],
 )
-def test_the_sentence_has_no_number_of_python(error: Exception, sentence: str) -> None:
+def test_the_sentence_has_no_number_or_name_of_python(error: Exception, sentence: str) -> None:
     assert errors.sentence(error) == sentence
+
+
+def test_a_word_of_a_hundred_thousand_letters_is_quoted_in_part() -> None:
+    (line,) = failures.lines("minirun", MinirunError(f"unable to find user {'x' * 120_000}: no entry"))
+    assert len(line) < 2100
+    assert line.startswith("minirun: unable to find user xxx")
+    assert line.endswith("xxx: no entry")
 
 
 def test_a_terminal_is_not_sent_what_an_error_quotes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """Messages between a shim and its clients."""
 
+import os
+
 import pytest
 
 from minirun import errors
@@ -27,6 +29,32 @@ def test_the_largest_message_fits(ends):
     ours, theirs = ends
     channel.send(ours, channel.STDOUT, b"x" * channel.LARGEST)
     assert len(channel.receive(theirs)[1]) == channel.LARGEST
+
+
+@pytest.mark.parametrize("size", [channel.LARGEST + 1, 70_000, 500_000, 8_000_000])
+def test_one_of_any_size_arrives_whole_with_its_descriptors(ends, size):
+    ours, theirs = ends
+    before = len(os.listdir("/proc/self/fd"))
+    words = "x" * size
+    with open(os.devnull, "rb") as null:
+        channel.send_descriptors(ours, channel.EXEC, words, [null.fileno()] * 3)
+    channel.send(ours, channel.STDIN_END)
+    kind, content, descriptors = channel.receive_descriptors(theirs)
+    assert (kind, channel.value(content)) == (channel.EXEC, words)
+    assert [os.readlink(f"/proc/self/fd/{fd}") for fd in descriptors] == [os.devnull] * 3
+    for fd in descriptors:
+        os.close(fd)
+    assert channel.receive(theirs) == (channel.STDIN_END, b"")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_one_that_is_cut_is_refused_and_the_next_is_read(ends):
+    ours, theirs = ends
+    ours.send(b"c" + b"x" * (channel.LARGEST + 1))  # as a minirun from before would
+    channel.send(ours, channel.STDIN_END)
+    with pytest.raises(errors.MinirunError, match="a message of more than 65536 bytes"):
+        channel.receive(theirs)
+    assert channel.receive(theirs) == (channel.STDIN_END, b"")
 
 
 def test_a_peer_that_has_gone_is_no_error(ends):

@@ -64,5 +64,5 @@ def test_what_the_maker_of_networks_stumbles_over_is_told(monkeypatch: pytest.Mo
     monkeypatch.setattr(bridge, "attach", stumble)
     order = {"root": "/r", "state": "/s", "sandbox": {}, "attachments": [], "namespace": ""}
     answer = netmaker._make(order, home=0)
-    assert answer["error"] == "the network cannot be made: KeyError: 'gates'"
+    assert answer["error"] == "the network cannot be made: minirun has made a mistake: 'gates'"
     assert "/r/networks" in str(answer["hint"])

@@ -137,6 +137,8 @@ def test_what_is_asked_for_survives_being_written_down():
         ("hostname", "h" * 65, "more than 64 characters"),
         ("workdir", "x", "needs to be an absolute path"),
         ("stop_signal", "X", "Invalid signal: X"),
+        ("stop_signal", "0", "Invalid signal: 0"),
+        ("stop_signal", "SIGRTMAX+1", "Invalid signal: SIGRTMAX"),
         ("network", "container:x", "conflicting options: custom host-to-IP mapping"),
         ("resources", {"memory": {"limit": 1}}, "Minimum memory limit allowed is 6MB"),
     ],

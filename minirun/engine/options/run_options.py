@@ -159,8 +159,8 @@ def check(options: RunOptions) -> None:
     shape.check(options, shape.of_options(defaults("")), "")
     if options["name"]:
         check_name(options["name"])
-    if options["stop_signal"] and signals.named(options["stop_signal"]) is None:
-        raise UsageError(f"Invalid signal: {options['stop_signal']}", "as in TERM, SIGINT or 9")
+    if options["stop_signal"] and not signals.named(options["stop_signal"]):
+        raise UsageError(f"Invalid signal: {options['stop_signal']}", "as in TERM, SIGRTMIN+3 or 9")
     if options["workdir"] and not options["workdir"].startswith("/"):
         raise UsageError(
             f"the working directory '{options['workdir']}' is invalid, it needs to be an absolute path"

@@ -13,7 +13,7 @@ import os
 
 from minirun import jsontext
 from minirun.engine import channel, nameservers, sandbox
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, sentence
 from minirun.linux import signals, trace
 from minirun.linux.constants import CLONE_NEWNS
 from minirun.paths import Paths
@@ -105,9 +105,9 @@ def _make(order: dict[str, Any], home: int) -> dict[str, object]:
     except trace.Cancelled as error:
         return {"cancelled": str(error)}
     except (MinirunError, OSError) as error:
-        return {"error": str(error), "hint": getattr(error, "hint", "")}
+        return {"error": sentence(error), "hint": getattr(error, "hint", "")}
     except (
         Exception
     ) as error:  # a page of the ledger that is not as it should be: whoever waits is to hear of that
         hint = f"`minirun doctor` looks at the networks, which are in {order['root']}/networks"
-        return {"error": f"the network cannot be made: {type(error).__name__}: {error}", "hint": hint}
+        return {"error": f"the network cannot be made: {sentence(error)}", "hint": hint}

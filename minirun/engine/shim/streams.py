@@ -67,11 +67,13 @@ class Client(Part):
         if events & select.POLLOUT:
             self.flush()
         if events & ~select.POLLOUT:
-            self._hear(*channel.receive_descriptors(self.sock))
+            self._hear()
 
-    def _hear(self, kind: bytes, content: bytes, descriptors: list[int]) -> None:
+    def _hear(self) -> None:
         """One message.  Whatever is wrong with it, the one who sent it is told, and the container lives on."""
+        descriptors: list[int] = []
         try:
+            kind, content, descriptors = channel.receive_descriptors(self.sock)
             self.on_message(self, kind, content, descriptors)
         except Exception as error:
             self.send_json(channel.FAILED, channel.report(error))
@@ -100,7 +102,7 @@ class Client(Part):
         """Send what it takes now.  One that has gone takes everything."""
         try:
             while self.waiting:
-                self.sock.send(self.waiting[0])
+                channel.post(self.sock, self.waiting[0])
                 self.waiting_bytes -= len(self.waiting.pop(0)) - 1
         except BlockingIOError:
             return

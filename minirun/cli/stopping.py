@@ -11,7 +11,7 @@ from minirun.cli import failures
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers as engine
-from minirun.errors import MinirunError, NotFoundError, sentence
+from minirun.errors import MinirunError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -107,8 +107,7 @@ def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
         if reason := _why_not(error):
             failures.show("minirun", reason)
         else:
-            error.message = shortened(error.message)
-            error.show()
+            click.UsageError(shortened(error.format_message()), error.ctx).show()
         return 125 if _command_name() else (1 if reason else error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130

@@ -40,6 +40,7 @@ class PacedRegistry(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: PacedRegistry
+    disable_nagle_algorithm = True  # or the body of an answer comes 40 ms after its headers
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:

@@ -305,6 +305,7 @@ class Odd(ThreadingHTTPServer):
 
 class OddHandler(BaseHTTPRequestHandler):
     server: Odd
+    disable_nagle_algorithm = True  # or the body of an answer comes 40 ms after its headers
 
     def answer(self) -> None:
         self.server.seen.append((self.command, self.path, dict(self.headers)))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from minirun.image.progress import Progress
     from minirun.image.store import Store
 
+_NAMED_MAX = 5
+
 
 def ensure(
     store: Store,
@@ -61,7 +63,7 @@ def _pull(
         raise NotFoundError(f"no image {text} here, and --pull never", hint)
     if names.is_whole_id(text):
         raise NotFoundError(f"no image {text} here, and a registry is asked for names only")
-    from minirun.image import pull  # TLS and HTTP: 75 ms
+    from minirun.image import pull, transport  # TLS and HTTP: 75 ms
 
     name = reference.parse(text)
     if policy == "missing":
@@ -69,12 +71,24 @@ def _pull(
     try:
         image = pull.pull(name, store, progress, platform)
     except MinirunError as error:
+        if isinstance(error, transport.Broken):
+            error.hint = f"{error.hint}; {_without_a_registry(store)}"
         if policy == "always":
             raise
         here = _not_here(name.familiar, platform, other)
         raise type(error)(f"{here}, and {error.message}", error.hint) from error
     image.pulled = True
     return image
+
+
+def _without_a_registry(store: Store) -> str:
+    """The names here, a few of them, for whoever has no network."""
+    found = {reference.parse(image.reference).familiar for image in store.images() if image.reference}
+    names = sorted(name.removesuffix(":latest") for name in found)
+    if not names:
+        return "scripts/rootfs busybox makes an image without it"
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return f"here without it: {', '.join(names[:_NAMED_MAX])}{more}; scripts/rootfs makes others"
 
 
 def _not_here(name: str, platform: Platform | None, other: Image | None) -> str:

@@ -53,6 +53,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _ANSWER_BYTES_MAX = 1 << 20
 _SEND_BLOCK_BYTES = 1 << 18
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_CODES = re.compile(r"\[(Errno -?\d+|SSL[^]]*)\] ?| ?\(_ssl\.c:\d+\)")
 _HUB = "registry-1.docker.io"
 
 
@@ -291,10 +292,26 @@ def finish(response: Response) -> None:
 def failure(url: str, error: Exception) -> Broken:
     """One sentence about a connection that failed, naming what was tried."""
     reason = getattr(error, "reason", None) or error
-    text = str(reason)
-    if isinstance(reason, urllib3.exceptions.NewConnectionError):
-        text = text.rpartition(": ")[2]
-    return Broken(f"{url} cannot be reached: {text}", _hint(text))
+    return Broken(f"{url} cannot be reached: {_told(reason)}", _hint(str(reason)))
+
+
+def _told(error: object) -> str:
+    """The reason, in the kernel's words or OpenSSL's: urllib3's have the names of classes in them."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # one of those below, too
+        return _CODES.sub("", str(error).rpartition(": ")[2])
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"connecting timed out after {CONNECT_SECONDS} seconds"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"it timed out: nothing has come for {READ_SECONDS} seconds"
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return f"its proxy fails: {_told(error.original_error)}"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        inner = error.args[-1]
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        closed = isinstance(inner, OSError | urllib3.exceptions.IncompleteRead)
+        return "it closed the connection before its answer was whole" if closed else "its answer is not HTTP"
+    return _CODES.sub("", str(error))
 
 
 def _hint(text: str) -> str:

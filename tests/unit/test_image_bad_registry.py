@@ -5,7 +5,9 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,10 +27,14 @@ from tests.image_tars import add_image, config_of, entry, left, store_in, tar
 TREE = tar(entry("hello", b"hi" * 50_000), entry("random", os.urandom(300_000)))
 
 
+IMPATIENCE = 0.05  # seconds, for what hangs alone: on a busy machine a sound answer may take longer
+CLASS = re.compile(r"Errno|\b[A-Z]\w*[a-z](Error|Exception|Disconnected|Read|Line|Length|Chunk|Pool)\b")
+
+
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "BACK_OFF_SECONDS", 0.01)
-    monkeypatch.setattr(transport, "READ_SECONDS", 0.3)
+    monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")  # all of the system's authorities take 50 ms each time
 
 
 @pytest.fixture
@@ -43,15 +49,18 @@ def store(tmp_path: Path) -> Store:
     return store_in(tmp_path)
 
 
-def refused(store: Store, server: BadRegistry) -> str:
+def refused(store: Store, server: BadRegistry, patience: float = transport.READ_SECONDS) -> str:
     """The error of a pull; nothing is left of it, and a sound image can be pulled afterwards."""
-    with pytest.raises(MinirunError) as error:
-        pull_policy.ensure(store, server.name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport, "READ_SECONDS", patience)
+        with pytest.raises(MinirunError) as error:
+            pull_policy.ensure(store, server.name)
     assert left(store) == []
     assert store.images() == []
     message = str(error.value)
     assert "\n" not in message
     assert len(message) < 1000
+    assert not CLASS.search(message)
     server.quirks.clear()
     server.image(gzip.compress(TREE))
     assert Path(pull_policy.ensure(store, server.name).layer_paths()[0], "hello").stat().st_size == 100_000
@@ -149,7 +158,8 @@ def test_layers_and_diff_ids_that_do_not_match(store: Store, server: BadRegistry
 
 NESTED = b'{"layers":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 DOCUMENTS = {
-    "not JSON": (b"<html>", "not valid JSON"),
+    "not JSON": (b"{", "not valid JSON"),
+    "a page": (b"<html>", "answered with an HTML page"),
     "empty": (b"", "not valid JSON"),
     "not UTF-8": (b'{"a": "\xff"}', "not valid JSON"),
     "a list": (b"[]", "not a JSON object"),
@@ -295,6 +305,17 @@ def closes_half_way(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def closes(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+def resets(handler: Handler) -> None:
+    at_once = struct.pack("ii", 1, 0)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    handler.connection.close()
+    handler.close_connection = True
+
+
 def redirects_in_a_loop(handler: Handler) -> None:
     handler.send_response(307)
     handler.send_header("Location", handler.path)
@@ -351,10 +372,12 @@ QUIRKS = {
     "hangs": (hangs, "timed out"),
     "hangs after the headers": (hangs_after_the_headers, ""),
     "closes half way": (closes_half_way, ""),
+    "resets the connection": (resets, "Connection reset by peer"),
+    "closes without an answer": (closes, "it closed the connection before its answer was whole"),
     "redirects in a loop": (redirects_in_a_loop, "redirects"),
     "redirects to plain http": (redirects_out, "not https"),
     "redirects to a file": (redirects_to_a_file, "not https"),
-    "speaks something else": (speaks_something_else, ""),
+    "speaks something else": (speaks_something_else, "its answer is not HTTP"),
     "is always busy": (is_always_busy, "503"),
 }
 
@@ -367,7 +390,7 @@ def test_a_registry_that(name: str, place: str, store: Store, server: BadRegistr
     path = f"blobs/{descriptors[place]['digest']}" if place in descriptors else place
     quirk, words = QUIRKS[name]
     server.quirks[path] = quirk
-    message = refused(store, server)
+    message = refused(store, server, IMPATIENCE if "hang" in name else transport.READ_SECONDS)
     assert words in message
     assert "127.0.0.1" in message or "blob sha256:" in message
 
@@ -421,8 +444,28 @@ def test_headers_that_make_no_sense(name: str, place: str, store: Store, server:
 def test_a_closed_port_is_named(store: Store, server: BadRegistry) -> None:
     name = server.name
     server.stop()
-    with pytest.raises(MinirunError, match=r"127.0.0.1.*refused"):
+    with pytest.raises(MinirunError, match=r"127.0.0.1.* cannot be reached: Connection refused$"):
         pull_policy.ensure(store, name)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], "scripts/rootfs busybox makes an image without it"),
+        (["busybox"], "here without it: busybox; scripts/rootfs makes others"),
+        (["me/b:2", "a", "a:latest"], "here without it: a, me/b:2; scripts/rootfs makes others"),
+        (list("gfedcba"), "here without it: a, b, c, d, e and 2 more; scripts/rootfs makes others"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["missing", "always"])
+def test_a_registry_that_cannot_be_reached_leaves_what_is_here(
+    store: Store, names: list[str], told: str, policy: str
+) -> None:
+    for name in names:
+        add_image(store, tar(), name=name)
+    with pytest.raises(MinirunError, match="Connection refused") as error:
+        pull_policy.ensure(store, "127.0.0.1:1/tool", policy)
+    assert error.value.hint == f"is the network up, and the name right?; {told}"
 
 
 def test_a_server_that_closes_at_once(store: Store, impatience: None) -> None:

@@ -56,6 +56,12 @@ def write(paths: Paths, record: Record, rootfs: str) -> None:
         record["hostname"] = host["hostname"]
         etc_directory = paths.container(host["id"])
     else:
+        if record.get("links"):
+            from minirun.engine import (
+                default_links,
+            )  # for the few that are linked without a network of their own
+
+            record["linked"] = default_links.resolve(paths, record)
         etc.write(directory, record, sandbox.endpoints_of(paths, record["id"]))
     network = sandbox.namespace(paths, record)
     config = configure(record, etc_directory, rootfs, network)
@@ -132,7 +138,8 @@ def process(record: Record, rootfs: str) -> Process:
         options["groups"],
     )
     made["cwd"] = record["cwd"] or "/"
-    made["env"] = environment(record["env"], home, record["hostname"], options["tty"])
+    linked = record["linked"]["env"] if "linked" in record else []
+    made["env"] = environment([*linked, *record["env"]], home, record["hostname"], options["tty"])
     made["terminal"] = options["tty"]
     made["noNewPrivileges"] = options["no_new_privileges"]
     made["rlimits"] = options["rlimits"]

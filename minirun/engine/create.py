@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from minirun.engine.record_types import Record, RunOptions
+    from minirun.engine.record_types import LinkedTo, Record, RunOptions
     from minirun.engine.shim.spawn import Shim
     from minirun.image.image import Image
     from minirun.image.progress import Progress
@@ -48,10 +48,13 @@ def prepare(
     cgroup_controllers.require(limits.files(options["resources"], options["cgroup_conf"]))
     limits.require_parent(options["cgroup_parent"])
     network, shared = sandbox.resolve(paths, options), _shared_namespaces(paths, options)
+    links = _links(paths, options)
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
     with images.lease(paths):  # a prune beside us would remove layers that no record names yet
         record = make_record(options, image, network, shared)
+        if links:
+            record["links"] = links
         start = volumes.add_container(paths, record, starts=starts)
     events.of_container(paths, record, "create")
     return record, start
@@ -78,6 +81,15 @@ def _shared_namespaces(paths: Paths, options: RunOptions) -> dict[str, str]:
     from minirun.engine import namespaces
 
     return namespaces.resolve(paths, options)
+
+
+def _links(paths: Paths, options: RunOptions) -> list[LinkedTo]:
+    """Those on the default bridge, which are not the name server's."""
+    if not any(attachment.get("links") for attachment in options["attachments"]):
+        return []
+    from minirun.engine import default_links
+
+    return default_links.find(paths, options)
 
 
 def make_record(options: RunOptions, image: Image, network: str, shared: dict[str, str]) -> Record:

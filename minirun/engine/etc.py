@@ -58,11 +58,12 @@ def texts(record: Record, places: list[tuple[Network, Endpoint]]) -> dict[str, s
 
 
 def _extra_hosts(record: Record, places: list[tuple[Network, Endpoint]]) -> list[tuple[str, str]]:
-    """--add-host; host-gateway is the host's address on the container's first network, or of the host itself."""
+    """--add-host, then --link; host-gateway is the host's address on the container's first network, or its own."""
     gateway = places[0][0]["pools"][0]["gateway"] if places else "127.0.0.1"
+    linked = record["linked"]["hosts"] if "linked" in record else []
     return [
         (name, gateway if address == "host-gateway" else address)
-        for name, address in record["options"]["extra_hosts"]
+        for name, address in [*record["options"]["extra_hosts"], *linked]
     ]
 
 

@@ -86,6 +86,21 @@ class Volume(TypedDict):
     anonymous: bool
 
 
+class LinkedTo(TypedDict):
+    """One --link on the default bridge."""
+
+    id: str
+    name: str  # when the container was made
+    alias: str
+
+
+class Linked(TypedDict):
+    """What came of them when the container started."""
+
+    hosts: list[list[str]]  # [names with spaces between, address]
+    env: list[str]
+
+
 class RunOptions(TypedDict):
     """What was asked for, by a command line or whoever else makes containers: see options/run_options.py."""
 
@@ -175,5 +190,7 @@ class Record(TypedDict):
     capabilities: list[str]  # what is left of those that this host can give
     restart_count: int
     stopped_by_hand: bool
+    links: NotRequired[list[LinkedTo]]  # of the default bridge
+    linked: NotRequired[Linked]
     kept: NotRequired[bool]  # `restart` has ended it, and --rm is not to act
     state: RunState

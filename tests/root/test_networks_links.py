@@ -57,11 +57,45 @@ def test_a_network_that_is_connected_later_may_have_one(minirun: Minirun, start:
     assert two.inspect("{{json .NetworkSettings.Networks.town.Links}}") == '["one:db"]'
 
 
-@pytest.mark.parametrize("network", ["bridge", "host", "none"])
+def test_on_the_default_bridge_there_are_lines_of_hosts_and_variables(minirun: Minirun) -> None:
+    """From before there were networks; an exec has the variables, too."""
+    words = ("-e", "A=1", "--expose", "53/udp", "--expose", "5432", "-h", "dbhost")
+    db = containers.start(minirun, "--name", "db", *words, "busybox", "sleep", "1000", network="bridge")
+    where = db.inspect("{{.NetworkSettings.IPAddress}}")
+    app = containers.start(
+        minirun, "--name", "app", "--link", "db:my-db", "busybox", "sleep", "1000", network="bridge"
+    )
+    assert f"{where}\tmy-db dbhost db\n" in app.exec("cat", "/etc/hosts").stdout
+    found = app.exec("env").stdout.splitlines()
+    wanted = {
+        f"MY_DB_PORT=tcp://{where}:5432",
+        "MY_DB_PORT_53_UDP_PROTO=udp",
+        "MY_DB_NAME=/app/my-db",
+        "MY_DB_ENV_A=1",
+    }
+    assert wanted <= set(found)
+    assert app.exec("ping", "-c1", "my-db").code == 0
+    assert app.inspect("{{json .HostConfig.Links}}") == '["/db:/app/my-db"]'
+    minirun("stop", "-t", "0", "db", "app", check=True)
+    refused = minirun("start", "app")
+    assert (refused.code, "Cannot link to a non running container: /db AS /app/my-db" in refused.stderr) == (
+        1,
+        True,
+    )
+
+
+def test_a_link_to_nobody_is_refused_before_anything_is_made(minirun: Minirun) -> None:
+    result = minirun("create", "--link", "nosuch:x", "busybox")
+    assert result.code == 125
+    assert "could not get container for nosuch: No such container: nosuch" in result.stderr
+    assert minirun("ps", "-aq").stdout == ""
+
+
+@pytest.mark.parametrize("network", ["host", "none"])
 def test_where_nobody_is_asked_for_names_it_is_refused(minirun: Minirun, network: str) -> None:
     result = minirun("run", "--rm", "--network", network, "--link", "one:db", "busybox", "true")
     assert result.code == 125
-    assert f"conflicting options: --link and the network {network}" in result.stderr
+    assert f"conflicting options: {network} type networking can't be used with links" in result.stderr
 
 
 @pytest.mark.parametrize("text", ["", ":db", "one:", "one:a:b", "one:a b"])

@@ -221,11 +221,9 @@ def _check_attachments(attachments: Sequence[Attachment]) -> None:
                 f"conflicting options: --network {one['network']} goes with no other network",
                 "give the networks without it, or it alone",
             )
-        if one.get("links") and (one["network"] == "bridge" or _is_unattached(one["network"])):
-            raise UsageError(
-                f"conflicting options: --link and the network {one['network']}: nobody is asked for names there",
-                "minirun network create NAME, then --network NAME",
-            )
+        if one.get("links") and _is_unattached(one["network"]):
+            kind = one["network"].partition(":")[0]
+            raise UsageError(f"conflicting options: {kind} type networking can't be used with links")
         named = one["ipv4"] or one["ipv6"] or one["aliases"]
         if named and (one["network"] == "bridge" or _is_unattached(one["network"])):
             what = "network-scoped alias" if one["aliases"] else "user specified IP address"

@@ -185,7 +185,8 @@ def _host_config(record: Record) -> Facts:
         "ExtraHosts": [f"{name}:{address}" for name, address in options["extra_hosts"]] or None,
         "GroupAdd": options["groups"] or None,
         "IpcMode": record["namespaces"].get("ipc", "private"),
-        "Links": None,
+        "Links": [f"/{link['name']}:/{record['name']}/{link['alias']}" for link in record.get("links", [])]
+        or None,
         "PidMode": record["namespaces"].get("pid", ""),
         "UTSMode": record["namespaces"].get("uts", ""),
         "UsernsMode": "",

@@ -151,13 +151,20 @@ def _named(endpoint: Facts, network_id: str, attachment: Attachment | None) -> F
     asked = {name: value for name, value in asked.items() if value}
     return {
         "Aliases": list(attachment["aliases"]) or None if attachment else None,
-        "Links": [":".join(words) for words in attachment.get("links", [])] or None if attachment else None,
+        "Links": _links(attachment) if attachment else None,
         "NetworkID": network_id,
         "IPAMConfig": asked or None,
         "DriverOpts": None,
         "GwPriority": attachment.get("gw_priority", 0) if attachment else 0,
         **endpoint,
     }
+
+
+def _links(attachment: Attachment) -> list[str] | None:
+    """Those of the default bridge are in HostConfig."""
+    if attachment["network"] == ledger.DEFAULT:
+        return None
+    return [":".join(words) for words in attachment.get("links", [])] or None
 
 
 def _endpoint(one: Network | None = None, place: Endpoint | None = None) -> Facts:

@@ -14,7 +14,6 @@ _FLAGS = re.compile(r" {2,6}(?:(-\w), )?(--[a-z0-9-]+)(?: |$)")
 _COMMAND = re.compile(r"  ([a-z-]+)\*? {2,}\S")
 
 NOT_YET = {  # somebody is at work on them (issue 15)
-    *((command, flag) for command in ("run", "create") for flag in ("-q", "--quiet")),
     ("images", "--tree"),
     *((command, "--platform") for command in ("history", "rmi", "save", "push")),
 }

@@ -73,6 +73,7 @@ _OPTIONS = (
     policy_options.options,
     click.option("--log-driver", default="", help="json-file, local, or none: what is printed is not kept."),
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
+    click.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is pulled."),
     click.option("--pull", type=click.Choice(shape.PULL), default="missing", help="When to pull."),
     refused_options.as_it_is("--disable-content-trust", "--runtime", "--userns", "--volume-driver"),
     click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8."),

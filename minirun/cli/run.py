@@ -81,6 +81,7 @@ class Foreground:
     def __init__(self, options: RunOptions, words: dict[str, Any]) -> None:
         self.detach: bool = words["detach"]
         self.cidfile: str = words["cidfile"]
+        self.quiet: bool = words["quiet"]  # about the image
         self.signals: bool = words["sig_proxy"]
         self.keys = attach.detach_keys(words["detach_keys"])
         wanted = container_options.streams(words["attach"])
@@ -107,7 +108,8 @@ def run(
     """
     network_options.warn(options)
     # No bars for one who narrates: its lines would come between them.
-    with cidfile.reserved(foreground.cidfile) as file, progress.show(sys.stderr, bars=not began) as news:
+    shown = progress.show(sys.stderr, foreground.quiet, bars=not began)
+    with cidfile.reserved(foreground.cidfile) as file, shown as news:
         record, start = create.prepare(session, options, news, starts=True)
         if file:
             file.write(record["id"])

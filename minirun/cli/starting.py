@@ -41,7 +41,7 @@ def create_command(session: Session, /, image: str, args: tuple[str, ...], **wor
     named = container_options.streams(words["attach"]) or ["stdout", "stderr", "stdin"]
     options["attached"] = [name for name in named if name != "stdin" or options["interactive"]]
     network_options.warn(options)
-    with cidfile.reserved(words["cidfile"]) as file, progress.show(sys.stderr) as news:
+    with cidfile.reserved(words["cidfile"]) as file, progress.show(sys.stderr, words["quiet"]) as news:
         record = engine.create(session, options, news)
         if file:
             file.write(record["id"])

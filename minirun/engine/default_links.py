@@ -85,7 +85,7 @@ def variables(name: str, address: str, exposed: Iterable[str], env: Iterable[str
     ['MY_DB_PORT=udp://172.17.0.2:53', 'MY_DB_PORT_53_UDP=udp://172.17.0.2:53']
     """
     word = name.rpartition("/")[2].upper().replace("-", "_")
-    ports = sorted(map(_split, exposed), key=lambda port: (port[1] != "tcp", port[1], port[0]))
+    ports = sorted(map(_split, exposed), key=lambda port: (port[0], port[1] != "tcp", port[1]))
     if ports:
         yield f"{word}_PORT={_url(address, *ports[0])}"
     yield from _ranges(word, address, ports)
@@ -109,14 +109,14 @@ def _url(address: str, number: int, protocol: str) -> str:
 
 
 def _ranges(word: str, address: str, ports: list[tuple[int, str]]) -> Iterator[str]:
-    """Three ports in a row, or more, are told as a range, too."""
+    """Three ports in a row, or more, are told as a range, too; what moby takes for a row."""
     begin = 0
     while begin < len(ports):
-        end = begin
-        while end + 1 < len(ports) and ports[end + 1] == (ports[end][0] + 1, ports[begin][1]):
-            end += 1
+        end, most = begin, ports[begin][0] + 1
+        while end + 1 < len(ports) and ports[end + 1][0] <= most:
+            end, most = end + 1, most + 1
         if end > begin + 1:
-            (first, protocol), (last, _) = ports[begin], ports[end]
+            (first, protocol), (last, its) = ports[begin], ports[end]
             prefix = f"{word}_PORT_{first}_{protocol.upper()}"
             yield f"{prefix}_START={_url(address, first, protocol)}"
             yield from (
@@ -124,5 +124,6 @@ def _ranges(word: str, address: str, ports: list[tuple[int, str]]) -> Iterator[s
                 f"{prefix}_PROTO={protocol}",
                 f"{prefix}_PORT_START={first}",
             )
-            yield from (f"{prefix}_END={_url(address, last, protocol)}", f"{prefix}_PORT_END={last}")
-        begin = end + 1
+            prefix = f"{word}_PORT_{first}_{its.upper()}"
+            yield from (f"{prefix}_END={_url(address, last, its)}", f"{prefix}_PORT_END={last}")
+        begin = end + 1 if end > begin + 1 else begin + 1

@@ -146,3 +146,12 @@ def test_ctrl_c_ends_a_pull_at_once_and_leaves_what_can_be_gone_on_with(
     registry.resume.set()
     client("pull", f"{registry.host}/tool", check=True)
     assert registry.ranges(large)[1].startswith("bytes=")
+
+
+def test_a_quiet_create_says_nothing_of_the_pull(client: Minirun, registry: PacedRegistry) -> None:
+    words = ("create", "--name", "one", f"{registry.host}/tool", "true")
+    assert client(*words[:1], "-q", *words[1:], check=True).stderr == ""
+    client("rm", "one", check=True)
+    client("rmi", f"{registry.host}/tool", check=True)
+    assert "Pulling from tool" in client(*words, check=True).stderr
+    client("rm", "one", check=True)

@@ -68,7 +68,7 @@ def test_on_the_default_bridge_there_are_lines_of_hosts_and_variables(minirun: M
     assert f"{where}\tmy-db dbhost db\n" in app.exec("cat", "/etc/hosts").stdout
     found = app.exec("env").stdout.splitlines()
     wanted = {
-        f"MY_DB_PORT=tcp://{where}:5432",
+        f"MY_DB_PORT=udp://{where}:53",
         "MY_DB_PORT_53_UDP_PROTO=udp",
         "MY_DB_NAME=/app/my-db",
         "MY_DB_ENV_A=1",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from minirun.engine.record_types import DeviceMapping, RunOptions
+    from minirun.engine.record_types import RunOptions
 
 _OPTIONS = (
     click.option("-i", "--interactive", is_flag=True, help="Keep STDIN open."),
@@ -58,7 +58,7 @@ _OPTIONS = (
         "--security-opt", multiple=True, help="no-new-privileges, seccomp=FILE, systempaths=unconfined, ..."
     ),
     click.option("--privileged", is_flag=True, help="All capabilities, all devices, no filter."),
-    click.option("--device", multiple=True, help="HOST[:CONTAINER][:rwm]: a device of the host's."),
+    click.option("--device", multiple=True, help="HOST[:CONTAINER][:rwm], or VENDOR/CLASS=NAME (CDI)."),
     click.option(
         "--device-cgroup-rule", multiple=True, help="What may be done with devices: 'c MAJOR:MINOR rwm'."
     ),
@@ -118,7 +118,6 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "readonly": words["read_only"],
             "rlimits": [run_options.ulimit(text) for text in words["ulimit"]],
             "sysctls": run_options.sysctls(words["sysctl"]),
-            "devices": _devices(words["device"]),
             "device_cgroup_rules": list(words["device_cgroup_rule"]),
             "cgroup_parent": words["cgroup_parent"],
             "cap_add": list(words["cap_add"]),
@@ -134,18 +133,20 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "platform": words["platform"],
         }
     )
+    _set_devices(words["device"], options)
     for group in (network_options, namespace_options, limit_options, policy_options):
         group.apply(words, options)
     run_options.check(options)  # before a --cidfile or a narrator is there; prepare() does it for everybody
     return options
 
 
-def _devices(texts: tuple[str, ...]) -> list[DeviceMapping]:
+def _set_devices(texts: tuple[str, ...], options: RunOptions) -> None:
     if not texts:
-        return []
+        return
     from minirun.engine.options import devices  # few want any
 
-    return [devices.mapping(text) for text in texts]
+    options["cdi_devices"] = [text for text in texts if devices.is_cdi(text)]
+    options["devices"] = [devices.mapping(text) for text in texts if not devices.is_cdi(text)]
 
 
 def streams(words: tuple[str, ...]) -> list[str]:

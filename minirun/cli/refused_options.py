@@ -48,7 +48,11 @@ MISSING_COMMANDS: Rows = (  # group, its commands, the reason
 MISSING_FLAGS: Rows = (  # commands, their flags, the reason
     ("minirun", "-H --host -c --context --tls --tlscacert --tlscert --tlskey --tlsverify", _NO_DAEMON),
     ("minirun", "-l --log-level", "there is no daemon that writes a log; --debug tells more of an error"),
-    ("run, create", "--gpus", "no device driver is known here; --device gives a node of /dev"),
+    (
+        "run, create",
+        "--gpus",
+        "no device driver is known here; --device gives a node of /dev, or what a CDI file describes",
+    ),
     ("run, create", "--isolation --cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", _WINDOWS),
     (
         "run, create",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from minirun.compose import names, service_limits, service_mounts, service_networks, unsupported
-from minirun.engine.options import logging, namespaces, policies, run_options, security
+from minirun.engine.options import devices, logging, namespaces, policies, run_options, security
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +105,10 @@ def _confine(options: RunOptions, project: Project, service: Service) -> None:
     options["devices"] = [
         {"source": one["source"], "destination": one["target"], "access": one.get("permissions") or "rwm"}
         for one in service.get("devices") or []
+        if not devices.is_cdi(one["source"])
+    ]
+    options["cdi_devices"] = [
+        one["source"] for one in service.get("devices") or [] if devices.is_cdi(one["source"])
     ]
     options["device_cgroup_rules"] = list(service.get("device_cgroup_rules") or [])
 

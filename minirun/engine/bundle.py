@@ -93,6 +93,10 @@ def configure(record: Record, etc_directory: str, rootfs: str, network: str) -> 
     }
     if record["options"]["domainname"]:
         config["domainname"] = record["options"]["domainname"]
+    if record["options"]["cdi_devices"]:
+        from minirun.engine import cdi  # for the few that have a device which a vendor describes
+
+        cdi.inject(config, record["options"]["cdi_devices"])
     return config
 
 

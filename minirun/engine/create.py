@@ -49,6 +49,10 @@ def prepare(
     limits.require_parent(options["cgroup_parent"])
     network, shared = sandbox.resolve(paths, options), _shared_namespaces(paths, options)
     links = _links(paths, options)
+    if options["cdi_devices"]:
+        from minirun.engine import cdi
+
+        cdi.find(options["cdi_devices"])
     image = _find_image(paths, options, progress)
     trace.step("record", "what was asked for, written down: container.json")
     with images.lease(paths):  # a prune beside us would remove layers that no record names yet

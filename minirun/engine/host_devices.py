@@ -13,7 +13,7 @@ from minirun.errors import MinirunError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from minirun.engine.record_types import DeviceMapping, RunOptions
@@ -35,7 +35,7 @@ def of_options(options: RunOptions) -> tuple[list[Device], list[dict[str, Any]]]
     for one in options["devices"]:
         for node in mapped(one):
             nodes.append(node)
-            rules.append(_allowed(node, one["access"]))
+            rules.append(allowed(node, one["access"]))
     if options["device_cgroup_rules"]:
         from minirun.engine.options import devices
 
@@ -43,7 +43,7 @@ def of_options(options: RunOptions) -> tuple[list[Device], list[dict[str, Any]]]
     return nodes, rules
 
 
-def _allowed(node: Device, access: str) -> dict[str, Any]:
+def allowed(node: Device, access: str) -> dict[str, Any]:
     numbers = {"major": node["major"], "minor": node["minor"]}
     return {"allow": True, "type": node["type"], **numbers, "access": access}
 
@@ -61,6 +61,22 @@ def mapped(one: DeviceMapping) -> Iterator[Device]:
         yield _node(one["destination"], status)
     else:
         raise MinirunError(f"{_wrong(one)}: not a device node")
+
+
+def described(wanted: Mapping[str, Any]) -> Device:
+    """A deviceNode of CDI: as it says, and for the rest as the host has it.  Raises NotFoundError, MinirunError."""
+    source = wanted.get("hostPath") or wanted["path"]
+    if wanted.get("type") and "major" in wanted and "minor" in wanted:
+        found: Device = {
+            "path": "",
+            "type": wanted["type"],
+            "major": wanted["major"],
+            "minor": wanted["minor"],
+        }
+    else:
+        found = next(mapped({"source": source, "destination": wanted["path"], "access": ""}))
+    own = {key: wanted[key] for key in ("type", "major", "minor", "fileMode", "uid", "gid") if key in wanted}
+    return {**found, **own, "path": wanted["path"]}  # type: ignore[typeddict-item]
 
 
 def _wrong(one: DeviceMapping) -> str:

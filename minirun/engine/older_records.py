@@ -7,7 +7,7 @@ They are changed as they are read, and written in the new format when something 
     3   there were no `namespaces` in the record
     4   the same as 5, but for options that came later
     5   no mount had a part of its source
-    6   the same as 7, but for options that came later
+    6, 7  the same as 8, but for options that came later
 
 An option that was added since has its default.
 """

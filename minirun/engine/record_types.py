@@ -143,6 +143,7 @@ class RunOptions(TypedDict):
     rlimits: list[Rlimit]
     sysctls: dict[str, str]  # {"net.core.somaxconn": "1024"}
     devices: list[DeviceMapping]
+    cdi_devices: list[str]  # "vendor.com/class=name"
     device_cgroup_rules: list[str]  # "c 42:* rwm"
     cap_add: list[str]
     cap_drop: list[str]

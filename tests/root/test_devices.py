@@ -99,3 +99,25 @@ def test_inspect_shows_what_was_asked_for(minirun: Minirun, sh: Sh, node: Path) 
         {"PathOnHost": str(node), "PathInContainer": "/dev/x", "CgroupPermissions": "r"}
     ]
     assert host["DeviceCgroupRules"] == ["c 1:* r"]
+
+
+def test_a_device_that_a_file_of_its_vendor_describes(sh: Sh, node: Path, minirun: Minirun) -> None:
+    edits = {
+        "env": ["RADIO=on"],
+        "deviceNodes": [{"path": "/dev/radio", "hostPath": str(node), "permissions": "r"}],
+    }
+    devices = [{"name": "0", "containerEdits": edits}]
+    kind = f"minirun-test.{os.getpid()}/radio".replace("test.", "test.n")
+    file = Path("/var/run/cdi") / f"minirun-test-{os.getpid()}.json"
+    there = file.parent.exists()
+    file.parent.mkdir(exist_ok=True)
+    try:
+        file.write_text(json.dumps({"cdiVersion": "0.6.0", "kind": kind, "devices": devices}))
+        use = "echo $RADIO; (exec 3</dev/radio) && echo read; (exec 4>/dev/radio) && echo written"
+        assert sh(use, "--device", f"{kind}=0").stdout == "on\nread\n"
+        refused = minirun("create", "--device", f"{kind}=1", "busybox")
+        assert (refused.code, f"unresolvable CDI devices {kind}=1" in refused.stderr) == (125, True)
+    finally:
+        file.unlink(missing_ok=True)
+        if not there:
+            file.parent.rmdir()

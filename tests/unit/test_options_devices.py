@@ -3,7 +3,7 @@
 import pytest
 
 from minirun.engine.options import devices, run_options
-from minirun.errors import UnsupportedError, UsageError
+from minirun.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,25 @@ def test_what_is_no_device_is_quoted(text, sentence):
         devices.mapping(text)
 
 
-def test_a_device_of_a_vendors_is_refused_by_name():
-    with pytest.raises(UnsupportedError, match=r'"nvidia\.com/gpu=all" is a CDI device'):
-        devices.mapping("nvidia.com/gpu=all")
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("nvidia.com/gpu=all", True),
+        ("acme.com/radio_x=0:1", True),
+        ("/dev/fuse", False),
+        ("acme.com/radio", False),
+        ("acme.com/=0", False),
+        ("9.com/radio=0", False),
+        ("acme.com/radio=0-", False),
+    ],
+)
+def test_the_name_of_a_device_of_a_vendors(text, is_one):
+    assert devices.is_cdi(text) == is_one
+
+
+def test_a_name_that_is_none_is_refused_among_options_too():
+    with pytest.raises(UsageError, match='invalid CDI device: "x"'):
+        run_options.check({**run_options.defaults("busybox"), "cdi_devices": ["x"]})
 
 
 def test_a_rule_is_config_jsons():

@@ -2,6 +2,7 @@
 
     /dev/fuse              the node under its own name, and all may be done with it
     /dev/sda:/dev/disk:r   under another name, to be read
+    acme.com/radio=0       what a file of /etc/cdi describes
     c 42:* rw              no node, but those that the container makes itself may be used
 
 See      engine/host_devices.py for what the host has; linux/devices.py for the rules in the kernel
@@ -9,7 +10,9 @@ See      engine/host_devices.py for what the host has; linux/devices.py for the 
 
 from __future__ import annotations
 
-from minirun.errors import UnsupportedError, UsageError
+import re
+
+from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +22,18 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import DeviceMapping, RunOptions
 
 _LETTERS = frozenset("rwm")
+_CDI = re.compile(
+    r"[A-Za-z]([\w.-]*[A-Za-z0-9])?/[A-Za-z]([\w.-]*[A-Za-z0-9])?=[A-Za-z0-9]([\w.:-]*[A-Za-z0-9])?", re.ASCII
+)
+
+
+def is_cdi(text: str) -> bool:
+    """Whether it is the name of a CDI device, vendor/class=name: see engine/cdi.py."""
+    return _CDI.fullmatch(text) is not None
 
 
 def mapping(text: str) -> DeviceMapping:
     """`--device HOST[:CONTAINER][:rwm]`.  Raises UsageError quoting it."""
-    if "=" in text and not text.startswith("/"):
-        raise UnsupportedError(f'"{text}" is a CDI device, and minirun knows none', "--device /dev/NAME")
     source, *rest = text.split(":")
     access = rest.pop() if rest and (_is_access(rest[-1]) or len(rest) == 2) else "rwm"
     made: DeviceMapping = {"source": source, "destination": rest[0] if rest else source, "access": access}
@@ -80,6 +89,9 @@ def check(options: RunOptions) -> None:
     """The same of options that come from no command line.  Raises UsageError."""
     for one in options["devices"]:
         _check_mapping(one)
+    for name in options["cdi_devices"]:
+        if not is_cdi(name):
+            raise UsageError(f'invalid CDI device: "{name}"', "as in vendor.com/class=name")
     rules(options["device_cgroup_rules"])
 
 

@@ -78,6 +78,7 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
         "rlimits": [],
         "sysctls": {},
         "devices": [],
+        "cdi_devices": [],
         "device_cgroup_rules": [],
         "cap_add": [],
         "cap_drop": [],
@@ -197,7 +198,7 @@ def check(options: RunOptions) -> None:
         from minirun.engine.options import namespaces
 
         namespaces.check(options)
-    if options["devices"] or options["device_cgroup_rules"]:
+    if options["devices"] or options["cdi_devices"] or options["device_cgroup_rules"]:
         from minirun.engine.options import devices
 
         devices.check(options)

@@ -177,7 +177,7 @@ def _host_config(record: Record) -> Facts:
         "CgroupParent": options["cgroup_parent"],
         "CgroupnsMode": record["namespaces"].get("cgroup", "private"),
         "DeviceCgroupRules": options["device_cgroup_rules"] or None,
-        "DeviceRequests": None,
+        "DeviceRequests": [_cdi_request(options["cdi_devices"])] if options["cdi_devices"] else None,
         "Devices": [_device(one) for one in options["devices"]],
         "Dns": options["dns"],
         "DnsOptions": options["dns_options"],
@@ -202,6 +202,10 @@ def _host_config(record: Record) -> Facts:
         "MaskedPaths": [] if unmasked else spec.masked_paths(),
         "ReadonlyPaths": [] if unmasked else list(spec.READONLY_PATHS),
     }
+
+
+def _cdi_request(names: list[str]) -> Facts:
+    return {"Driver": "cdi", "Count": 0, "DeviceIDs": names, "Capabilities": None, "Options": None}
 
 
 def _device(one: DeviceMapping) -> Facts:

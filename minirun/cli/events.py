@@ -26,13 +26,6 @@ _FILTERS = (
     *("secret", "service", "type", "volume"),
 )
 _FUZZY = ("health_status", "exec_create", "exec_start")  # what follows is the event's own
-_GO_NAMES = {
-    "Status": "status",
-    "From": "from",
-    "Scope": "scope",
-    "Time": "time",
-    "TimeNano": "timeNano",
-}
 
 
 @click.command("events", short_help="Get real time events")
@@ -129,38 +122,12 @@ _TESTS: dict[str, Callable[[dict[str, Any], str, list[str]], bool]] = {
 # ---- how they look ----------------------------------------------------------------------------------------
 
 
-class _Fields(dict[str, Any]):
-    """An event for a template: its fields have Go's names, `{{json .}}` shows those of JSON."""
-
-    def __contains__(self, key: object) -> bool:
-        return super().__contains__(key) or key in _GO_NAMES or key == "ID"
-
-    def __missing__(self, key: str) -> Any:
-        return self["Actor"]["ID"] if key == "ID" else self.get(_GO_NAMES[key], "")
-
-
-class _Attributes(dict[str, str]):
-    """Those it has not got are `<no value>`: events differ in what they tell."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
-
-    def __missing__(self, key: str) -> None:
-        return None
-
-
 def _formatter(form: str) -> Callable[[dict[str, Any]], str]:
     if not form:
         return text
     if form == "json":
         return template.as_json
-    fill = template.parse(form)
-
-    def fields(event: dict[str, Any]) -> str:
-        actor = {**event["Actor"], "Attributes": _Attributes(event["Actor"]["Attributes"])}
-        return fill(_Fields({**event, "Actor": actor}))
-
-    return fields
+    return template.of_type(form, "Event")
 
 
 def text(event: dict[str, Any]) -> str:

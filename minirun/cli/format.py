@@ -10,8 +10,6 @@ See  docs.docker.com "Format command and log output"
 
 from __future__ import annotations
 
-import re
-
 from minirun.printable import one_line
 
 TYPE_CHECKING = False
@@ -19,9 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from minirun.cli.gotemplate.values import Map, Methods, Struct
+
     Row = dict[str, Any]
 
-_FIRST_FIELD = re.compile(r"\.(\w+)")
+
+class Labels(str):
+    """Labels as a row has them, `a=b,c=d`, which still answer {{.Label "a"}}."""
+
+    __slots__ = ("labels",)
+    labels: dict[str, str]
+
+    def __new__(cls, labels: dict[str, str]) -> Labels:
+        made = super().__new__(cls, ",".join(f"{key}={value}" for key, value in labels.items()))
+        made.labels = labels
+        return made
 
 
 def lines(
@@ -31,8 +41,8 @@ def lines(
 
     `headings` has the heading of each field that a row has, {"ID": "IMAGE ID"}; `columns` the usual ones.
     """
-    kind, _, own = form.strip().partition(" ")
-    if kind in ("", "table") and not own:
+    form = form.strip(" ")
+    if form in ("", "table"):
         return table(
             [
                 [headings[name] for name in columns],
@@ -41,24 +51,51 @@ def lines(
         )
     from minirun.cli import template
 
-    if form.strip() == "json":
-        return map(template.as_json, rows)
-    if kind != "table":
-        return map(template.parse(form), rows)
-    fill = template.parse(own.strip())
-    heading = template.ACTION.sub(lambda action: _heading(action["inside"], headings), own.strip())
-    return table([template.parse(heading)({}).split("\t"), *(fill(_cells(row)).split("\t") for row in rows)])
+    if form == "json":
+        return (template.as_json(fields(row)) for row in rows)
+    # in a shell's quotes \t is two letters; who lists things means the one
+    own = form.removeprefix("table").strip(" ").replace("\\t", "\t").replace("\\n", "\n")
+    fill = template.parse(own)
+    if not form.startswith("table"):
+        return (fill(fields(row)) for row in rows)
+    shown = [fill(fields(_cells(row))) for row in rows]
+    first = template.headings(own)(_headings(headings))
+    return table([line.split("\t") for text in (first, *shown) for line in text.split("\n")])
+
+
+def fields(row: Row) -> Struct:
+    """A row for a template: its JSON is in the order of the names, `.Label "x"` is one of its labels."""
+    from minirun.cli.gotemplate import values
+
+    if isinstance(row, values.Struct):
+        return row
+    methods: Methods = {}
+    if isinstance(labels := row.get("Labels"), Labels):
+        methods = {"Label": lambda name: labels.labels.get(name, "")}
+    shown = {name: values.typeless(value) for name, value in row.items()}
+    return values.Struct(shown, methods=methods, sorts=True)
+
+
+def _headings(headings: Mapping[str, str]) -> Map:
+    from minirun.cli.gotemplate import values
+
+    return values.Map(dict(headings), methods={"Label": _label_heading})
+
+
+def _label_heading(name: str) -> str:
+    """`com.example.some-name` is headed `some name`."""
+    return name.rpartition(".")[2].replace("-", " ").replace("_", " ")
 
 
 def _cells(row: Row) -> Row:
     """A row whose values stay in their columns.  A table is for people, and a pager may stand behind a pipe."""
-    return {name: one_line(value) if isinstance(value, str) else value for name, value in row.items()}
+    return {name: _cell(value) for name, value in row.items()}
 
 
-def _heading(action: str, headings: Mapping[str, str]) -> str:
-    """What stands over an action: the heading of the field it shows, whatever is done to it."""
-    field = _FIRST_FIELD.search(action)
-    return headings.get(field[1], "") if field else ""
+def _cell(value: Any) -> Any:
+    if isinstance(value, Labels):
+        return Labels({one_line(key): one_line(text) for key, text in value.labels.items()})
+    return one_line(value) if isinstance(value, str) else value
 
 
 def table(rows: list[list[str]]) -> list[str]:

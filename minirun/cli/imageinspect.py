@@ -60,7 +60,9 @@ def show(found: list[dict[str, Any]], form: str) -> None:
     if not form or form == "json":
         say(json.dumps(found, indent=4 if not form else None))
         return
-    for line in format.lines(found, form, {}, ()):
+    from minirun.cli import template
+
+    for line in map(template.inspection(form), found):
         say(line)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from minirun.cli import format
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine.view import info
@@ -24,7 +23,7 @@ def info_command(session: Session, form: str) -> None:
     """Display system-wide information."""
     facts = info.facts(session)
     if form:
-        _filled_in(facts, form)
+        _filled_in(facts, form, "Info")
         return
     say("\n".join(_info_lines(facts)))
     for warning in facts["Warnings"]:
@@ -37,14 +36,15 @@ def version_command(form: str) -> None:
     """Show the version, and those of what it stands on."""
     facts = info.version()
     if form:
-        _filled_in(facts, form)
+        _filled_in(facts, form, "Version")
         return
     say("\n".join(_version_lines(facts)))
 
 
-def _filled_in(facts: dict[str, Any], form: str) -> None:
-    for line in format.lines([facts], form, {}, ()):
-        say(line)
+def _filled_in(facts: dict[str, Any], form: str, name: str) -> None:
+    from minirun.cli import template
+
+    say(template.as_json(facts) if form == "json" else template.of_type(form, name)(facts))
 
 
 def _info_lines(facts: dict[str, Any]) -> Iterator[str]:

@@ -139,7 +139,7 @@ def _row(facts: dict[str, Any], *, whole: bool) -> format.Row:
         "Scope": facts["Scope"],
         "IPv6": str(facts["EnableIPv6"]).lower(),
         "Internal": str(facts["Internal"]).lower(),
-        "Labels": ",".join(f"{key}={value}" for key, value in facts["Labels"].items()),
+        "Labels": format.Labels(facts["Labels"]),
         "CreatedAt": units.when(facts["Created"]),
     }
 

@@ -107,7 +107,7 @@ def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool =
         "Names": record["name"],
         "CreatedAt": units.when(record["created"]),
         "State": record["state"]["status"],
-        "Labels": ",".join(f"{key}={value}" for key, value in record["labels"].items()),
+        "Labels": format.Labels(record["labels"]),
         "Networks": ",".join(networks_of(record)),
         "Mounts": ",".join(sources if whole else map(_shortened, sources)),
         "LocalVolumes": str(len(volumes)),

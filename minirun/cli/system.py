@@ -156,13 +156,16 @@ def _details(session: Session, store: Store, records: list[Record], form: str) -
     image_rows, container_rows = _image_rows(store, records), _container_rows(store, records)
     volume_rows = list(_volume_rows(session))
     if form:
+        from minirun.cli.gotemplate import values
+
         tables = {
             "Images": image_rows,
             "Containers": container_rows,
             "Volumes": volume_rows,
             "BuildCache": _cache_rows(session),
         }
-        yield from format.lines([tables], form, {}, ())
+        rows = {name: [format.fields(row) for row in found] for name, found in tables.items()}
+        yield from format.lines([values.Struct(rows)], form, {}, ())
         return
     yield "Images space usage:\n"
     yield from format.lines(image_rows, "", _IMAGE_HEADINGS, list(_IMAGE_HEADINGS))

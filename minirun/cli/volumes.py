@@ -44,6 +44,9 @@ HEADINGS = {
     "Labels": "LABELS",
     "Links": "LINKS",
     "Size": "SIZE",
+    "Availability": "AVAILABILITY",
+    "Group": "GROUP",
+    "Status": "STATUS",
 }
 
 
@@ -106,15 +109,14 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterable[Volume]:
 
 
 def row(session: Session, volume: Volume) -> format.Row:
-    """The fields of `--format`.  Docker, too, has links and sizes in `system df -v` alone."""
+    """The fields of `--format`.  Docker, too, has links and sizes in `system df -v` alone, the rest for clusters."""
     return {
         "Driver": "local",
         "Name": volume["name"],
         "Scope": "local",
         "Mountpoint": volumes.data(session, volume["name"]),
-        "Labels": ",".join(f"{key}={value}" for key, value in volume["labels"].items()),
-        "Links": "N/A",
-        "Size": "N/A",
+        "Labels": format.Labels(volume["labels"]),
+        **dict.fromkeys(("Links", "Size", "Availability", "Group", "Status"), "N/A"),
     }
 
 

@@ -9,104 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minirun.cli import filters, format, units
-from minirun.cli.template import parse
 from minirun.errors import UsageError
-
-VALUE = {
-    "Name": "box",
-    "Tags": ["a", "b"],
-    "Labels": {"tier": "web", "a.b": "dotted"},
-    "Running": True,
-    "Pid": 42,
-    "Health": None,
-    "State": {"Status": "up"},
-}
-
-# ---- templates --------------------------------------------------------------------------------------------
-
-TEMPLATES = {
-    "{{.Name}} is {{ .State.Status }}": "box is up",
-    "{{json .Tags}} {{json .Labels}}": '["a","b"] {"tier":"web","a.b":"dotted"}',
-    "{{upper .Name}} {{.Name | title}} {{lower (upper .Name)}}": "BOX Box box",
-    '{{join .Tags ","}} {{len .Tags}} {{index .Tags 1}} {{slice .Name 0 2}}': "a,b 2 b bo",
-    '{{index .Labels "a.b"}}|{{index .Labels "none"}}|': "dotted||",
-    "{{range .Tags}}<{{.}}{{$.Name}}>{{end}}": "<abox><bbox>",
-    "{{range $key, $value := .Labels}}{{$key}}={{$value}};{{end}}": "a.b=dotted;tier=web;",
-    "{{range .Health}}x{{else}}none{{end}}": "none",
-    "{{if .Health}}sick{{else if .Running}}well{{else}}gone{{end}}": "well",
-    '{{if and (eq .Name "x" "box") (not .Health)}}yes{{end}}': "yes",
-    "{{with .State}}{{.Status}}{{end}}": "up",
-    "{{.Name}}\\t{{.Pid}}\\n": "box\t42\n",
-    "{{println .Name .Pid}}": "box 42\n",
-    '{{printf "%-5s|%03d|%v|%q" .Name .Pid .Tags .Name}}': 'box  |042|[a b]|"box"',
-    "{{.Tags}} {{.Labels}} {{.Running}} {{.Health}}": "[a b] map[a.b:dotted tier:web] true <no value>",
-    "a {{- .Pid -}} b{{/* not this */}}": "a42b",
-    '{{"}}"}}{{`"`}}': '}}"',
-}
-
-
-@pytest.mark.parametrize(("template", "shown"), TEMPLATES.items())
-def test_templates_are_gos(template: str, shown: str) -> None:
-    assert parse(template)(VALUE) == shown
-
-
-BAD_TEMPLATES = {
-    "{{.Nosuch}}": 'there is no field "Nosuch"',
-    "{{.Name.Length}}": "'box' has no fields",
-    "{{shout .Name}}": 'there is no function "shout"',
-    "{{upper .Pid}}": '"upper" cannot take 42',
-    "{{index .Tags 7}}": '"index" cannot take',
-    "{{range .Name}}{{end}}": "is not a list or a map",
-    "{{.Name": "without }}",
-    "{{if .Name}}x": r"\{\{end\}\} is missing",
-    "x{{end}}": "nothing is open",
-    "{{.Name .Pid}}": "one word too many",
-    "{{(.Name}}": r"\) is missing",
-    "{{}}": "something is missing",
-    "{{%}}": "is not understood",
-    "{{$x}}": "there is no variable",
-    "{{" + "(" * 5000 + "}}": "nested too deeply",
-}
-
-
-@pytest.mark.parametrize(("template", "message"), BAD_TEMPLATES.items(), ids=range(len(BAD_TEMPLATES)))
-def test_a_bad_template_is_told_by_its_part(template: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        parse(template)(VALUE)
-
-
-def test_a_missing_field_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UsageError) as caught:
-        parse("{{.State.Pid}}")(VALUE)
-    assert caught.value.hint == "fields: Status"
-
-
-WORDS = [
-    "{{",
-    "}}",
-    "-",
-    ".Name",
-    ".Tags",
-    ".Health",
-    ".X",
-    "$",
-    ":=",
-    ",",
-    "(",
-    ")",
-    "|",
-    "1",
-    '"%d"',
-    "true",
-]
-WORDS += ["json", "join", "slice", "index", "printf", "eq", "lt", "if", "else", "end", "range", "with", "x"]
-
-
-@given(st.lists(st.sampled_from(WORDS), max_size=12))
-def test_whatever_the_template_there_is_no_traceback(words: list[str]) -> None:
-    for template in (" ".join(words), "{{" + " ".join(words) + "}}"):
-        with contextlib.suppress(UsageError):
-            parse(template)(VALUE)
 
 
 @given(st.text(), st.text(alphabet="[]^-!*?a/"), st.text(alphabet="a-/]"))
@@ -119,7 +22,10 @@ def test_whatever_the_filter_there_is_no_traceback(text: str, pattern: str, name
 
 # ---- tables -----------------------------------------------------------------------------------------------
 
-ROWS = [{"ID": "1", "Name": "long name", "Labels": "x"}, {"ID": "22", "Name": "b", "Labels": "y"}]
+ROWS = [
+    {"ID": "1", "Name": "long name", "Labels": format.Labels({"tier": "web", "com.example.some-name": "x"})},
+    {"ID": "22", "Name": "b", "Labels": format.Labels({})},
+]
 HEADINGS = {"ID": "BOX ID", "Name": "NAME", "Labels": "LABELS"}
 
 
@@ -127,7 +33,7 @@ def shown(form: str) -> list[str]:
     return list(format.lines(ROWS, form, HEADINGS, ["ID", "Name"]))
 
 
-@pytest.mark.parametrize("form", ["", "table"])
+@pytest.mark.parametrize("form", ["", "table", " table "])
 def test_the_usual_table(form: str) -> None:
     assert shown(form) == ["BOX ID   NAME", "1        long name", "22       b"]
 
@@ -135,17 +41,48 @@ def test_the_usual_table(form: str) -> None:
 def test_a_table_of_ones_own_has_headings() -> None:
     assert shown(r"table {{.Name}}\t{{upper .Labels}}!") == [
         "NAME        LABELS!",
-        "long name   X!",
-        "b           Y!",
+        "long name   TIER=WEB,COM.EXAMPLE.SOME-NAME=X!",
+        "b           !",
     ]
 
 
-def test_json_is_one_object_a_line() -> None:
-    assert shown("json")[1] == '{"ID":"22","Name":"b","Labels":"y"}'
+def test_headings_go_through_the_template_and_functions_leave_them() -> None:
+    form = r'table{{truncate .Name 2}}\t{{if .ID}}{{json .ID}}{{end}}\t{{.Label "com.example.some-name"}}'
+    assert shown(form) == ["NAME   BOX ID   some name", 'lo     "1"      x', 'b      "22"']
+
+
+def test_a_field_that_no_row_has_is_an_error_with_those_there_are() -> None:
+    for form in ("{{.Nope}}", r"table {{.ID}}\t{{.Nope}}"):
+        with pytest.raises(UsageError, match='there is no field "Nope"') as caught:
+            shown(form)
+        assert caught.value.hint == "fields: ID Name Labels Label"
+
+
+def test_json_is_one_object_a_line_in_the_order_of_the_names() -> None:
+    assert shown("json") == shown("{{json .}}")
+    assert shown("json")[1] == '{"ID":"22","Labels":"","Name":"b"}'
 
 
 def test_a_template_is_filled_in_for_each_row() -> None:
-    assert shown("{{.ID}}={{.Name}}") == ["1=long name", "22=b"]
+    assert shown(r"{{.ID}}\t{{.Name}}\n") == ["1\tlong name\n", "22\tb\n"]
+
+
+def test_a_label_is_asked_for_by_its_name() -> None:
+    assert shown('{{.Label "tier"}}|{{.Label "com.example.some-name"}}|{{"nosuch" | .Label}}') == [
+        "web|x|",
+        "||",
+    ]
+
+
+def test_a_label_without_its_name_is_an_error() -> None:
+    with pytest.raises(UsageError, match='"Label" takes one text'):
+        shown("{{.Label}}")
+
+
+def test_what_a_label_holds_stays_in_its_column() -> None:
+    rows = [{"Labels": format.Labels({"a": "x\n\x1b[2J"})}]
+    lines = list(format.lines(rows, 'table {{.Label "a"}}', {"Labels": "LABELS"}, []))
+    assert lines == ["a", "x\\n\\x1b[2J"]
 
 
 # ---- filters ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from minirun.cli import format, template, volumes
+from minirun.cli import format, volumes
 from minirun.cli.compose import choosing
 from minirun.cli.printing import say
 from minirun.compose import labels
@@ -35,11 +35,6 @@ def volumes_command(compose: Compose, quiet: bool, form: str, services: tuple[st
     rows = [volumes.row(compose.session, one) for one in found]
     if quiet:
         say("".join(f"{row['Name']}\n" for row in rows), end="")
-        return
-    if form == "json":
-        for row in rows:
-            nothing = dict.fromkeys(("Availability", "Group", "Status"), "N/A")
-            say(template.as_json(dict(sorted({**row, **nothing}.items()))))
         return
     for line in format.lines(rows, form, volumes.HEADINGS, volumes.COLUMNS):
         say(line)

@@ -7,7 +7,7 @@ import contextlib
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minirun.cli import template
@@ -272,10 +272,12 @@ def fill_in(text: str) -> None:
         assert isinstance(parse(text)(VALUE), str)
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=8,
     )
 )
 def test_whatever_the_value_it_is_printed(value: object) -> None:

@@ -212,14 +212,17 @@ class Unpacked:
 
 
 def entry_name(name: str) -> str:
-    """`./a//b/` -> `a/b`; the root is "".  Raises MinirunError for names that lead out of the layer."""
-    if not name or name.startswith("/"):
-        raise MinirunError("an empty or absolute name")
+    """`./a//b/` -> `a/b`; the root is "".  As tar(1) and Docker read it: an absolute name begins at the root of
+    the archive, and what leads above that stays there.  Raises MinirunError for one longer than any path.
+    """
     if len(name) > NAME_LENGTH_MAX:
         raise MinirunError(f"a name of {len(name)} characters")
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise MinirunError("a name with ..")
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
     if len(parts) > DEPTH_MAX:
         raise MinirunError(f"a name of {len(parts)} parts")
     return "/".join(parts)

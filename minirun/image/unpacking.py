@@ -13,7 +13,8 @@ So unpacking has two halves.  `entry` takes the tar as it streams, each layer fo
 
 Nothing is written outside the directory because no path is ever followed: a name belongs to the first entry
 that takes it, so a directory stays one, and every act is on one name inside a parent that openat2(2) opened
-beneath the layer's root without following a link.
+beneath the layer's root without following a link.  An entry below a link of the layer (lib/x, lib a link to
+usr/lib) is put where the link leads inside the layer, which is found out from names alone.
 
 See      image-spec layer.md; kernel Documentation/filesystems/overlayfs.rst; openat2(2);
          CVE-2014-6407 (links in an image archive led docker pull and load to files of the host)
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
+_LINKS_MAX = 40  # that the kernel follows in one path, path_resolution(7)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -64,8 +66,9 @@ class Unpacking:
         self.size = 0  # bytes of regular files
         self.names: set[str] = set()  # all that is taken
         self.directories: dict[str, tarfile.TarInfo | None] = {"": None}  # None: implied, not listed
-        self._whiteouts: list[str] = []  # names that are to vanish
+        self._whiteouts: set[str] = set()  # names that are to vanish
         self._opaque: set[str] = set()  # directories whose lower content is to vanish
+        self._symlinks: dict[str, str] = {}  # name -> what it leads to
         self._links: list[tuple[str, str]] = []  # (name, target): hard links to files of lower layers
         self._linked: set[str] = set()
         self._root_fd = root_fd
@@ -76,7 +79,7 @@ class Unpacking:
     def depends(self) -> bool:
         """Whether the layers below had a say in what became of this one."""
         implied = any(path and info is None for path, info in self.directories.items())
-        return bool(implied or self._whiteouts or self._links)
+        return bool(implied or self._whiteouts or self._links or self._opaque)
 
     def close(self) -> None:
         """Give up the lock on the directory.  May be called again."""
@@ -101,7 +104,7 @@ class Unpacking:
 
     def entry(self, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
         """Put one entry into the directory; what needs the layers below is noted for `complete`."""
-        name = entry_name(info.name)
+        name = self._place(entry_name(info.name))
         parent, _, base = name.rpartition("/")
         if base.startswith(WHITEOUT):
             self._whiteout(parent, base)
@@ -112,6 +115,15 @@ class Unpacking:
         else:
             self._other(name, self._enter(parent), base, info, stream)
             self.names.add(name)
+            if info.issym():
+                self._symlinks[name] = info.linkname
+
+    def _place(self, name: str) -> str:
+        """Where an entry goes that is called `name`: its parent may be called by a link of this layer."""
+        parent, slash, base = name.rpartition("/")
+        if parent in self.directories or not self._symlinks:
+            return name
+        return entry_name(f"{resolve(parent, self._symlinks)}{slash}{base}")
 
     def _other(
         self, name: str, parent: int, base: str, info: tarfile.TarInfo, stream: tarstream.TarStream
@@ -122,7 +134,7 @@ class Unpacking:
             os.symlink(info.linkname, base, dir_fd=parent)
             self._finish(parent, base, info)
         elif info.islnk():
-            self._link(name, parent, base, entry_name(info.linkname))
+            self._link(name, parent, base, self._place(entry_name(info.linkname)))
         elif info.isdev():
             tarentry.make_node(parent, base, info)
             self._finish(parent, base, info)
@@ -134,10 +146,13 @@ class Unpacking:
         if path != self._parent:
             if path not in self.directories:
                 self._imply(path)
-            fd = _open_beneath(self._root_fd, path)
+            fd = self._open(path)
             os.close(self._parent_fd)
             self._parent, self._parent_fd = path, fd
         return self._parent_fd
+
+    def _open(self, path: str) -> int:
+        return _open_beneath(self._root_fd, path)
 
     def _imply(self, path: str) -> None:
         if path in self.names:
@@ -181,7 +196,7 @@ class Unpacking:
             self._linked.add(name)
 
     def _make_link(self, target: str, parent: int, base: str) -> None:
-        fd = _open_beneath(self._root_fd, os.path.dirname(target))
+        fd = self._open(os.path.dirname(target))
         try:
             os.link(os.path.basename(target), base, src_dir_fd=fd, dst_dir_fd=parent, follow_symlinks=False)
         finally:
@@ -189,14 +204,12 @@ class Unpacking:
 
     def _whiteout(self, parent: str, base: str) -> None:
         if base == OPAQUE:
-            self._enter(parent)
             self._opaque.add(parent)
         elif not base.startswith(".wh..wh."):  # aufs kept its own books under such names
             hidden = base.removeprefix(WHITEOUT)
             if hidden in ("", ".", ".."):
                 raise MinirunError("a whiteout of no name")
-            self._enter(parent)
-            self._whiteouts.append(f"{parent}/{hidden}" if parent else hidden)
+            self._whiteouts.add(f"{parent}/{hidden}" if parent else hidden)
 
     # -- attributes --
 
@@ -227,8 +240,11 @@ class Unpacking:
 
     def complete(self, below: list[str]) -> None:
         """Do what needs the layers below (their directories, uppermost first), then finish directories."""
-        for name in self._whiteouts:
+        for name in sorted(self._whiteouts):  # a directory before what is in it
             self._hide(name, below)
+        for path in sorted(self._opaque):
+            if not self._is_gone(path):
+                self._enter(path)
         for name, target in self._links:
             try:
                 self._link_below(name, target, below)
@@ -237,9 +253,19 @@ class Unpacking:
         for path, info in self.directories.items():
             self._complete_directory(path, info, below)
 
+    def _is_gone(self, path: str) -> bool:
+        """Whether the directory `path` is removed by this layer, or is below what is, or below what is a file."""
+        if path in self.directories:
+            return False
+        parts = path.split("/")
+        above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)} - self.directories.keys()
+        return any(name in self.names or name in self._whiteouts for name in above)
+
     def _hide(self, name: str, below: list[str]) -> None:
         if name in self.directories:
             self._opaque.add(name)  # removed below and made anew here
+        elif self._is_gone(name.rpartition("/")[0]):
+            return  # with the directory that it was in
         elif name not in self.names and self._below(name, below) is not None:
             parent, _, base = name.rpartition("/")
             os.mknod(base, stat.S_IFCHR, os.makedev(0, 0), dir_fd=self._enter(parent))
@@ -284,6 +310,27 @@ class Unpacking:
                 _attributes_of(source, fd)
         finally:
             os.close(fd)
+
+
+def resolve(path: str, symlinks: dict[str, str]) -> str:
+    """Where the directory `path` is, by the `symlinks` of a tree (name -> target).  No link leads above its root.
+
+    Raises MinirunError where they lead in a circle.
+
+    >>> resolve("lib/x86", {"lib": "usr/lib", "usr/lib/x86": "/opt"})
+    'opt'
+    """
+    done, rest, followed = "", path.split("/"), 0
+    while rest:
+        done = entry_name(f"{done}/{rest.pop(0)}")
+        if done in symlinks:
+            followed += 1
+            if followed > _LINKS_MAX:
+                raise MinirunError(f"its parent {path!r} is a link in a circle")
+            target = symlinks[done]
+            done = "" if target.startswith("/") else done.rpartition("/")[0]
+            rest[:0] = target.split("/")
+    return done
 
 
 def _mark_root(fd: int) -> None:

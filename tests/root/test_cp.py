@@ -1,5 +1,6 @@
 """`cp` and `diff`: files into a container and out of it, and nothing else."""
 
+import io
 import itertools
 import os
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.image_tars import directory, entry, hard_link, symlink, tar
 from tests.support import run
 
 MISSING = "Could not find the file"
@@ -44,9 +46,7 @@ def listed(minirun, name, path):
     """{entry: tarinfo} of what `cp NAME:PATH -` gives."""
     done = subprocess.run(minirun.command("cp", f"{name}:{path}", "-"), capture_output=True)
     assert done.returncode == 0, done.stderr
-    from io import BytesIO
-
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         return {info.name.removeprefix("./"): info for info in archive}
 
 
@@ -306,6 +306,78 @@ def test_a_tar_cannot_name_what_is_outside(minirun, box, tmp_path, name):
         done = subprocess.run(minirun.command("cp", "-", f"{box}:/tmp"), stdin=file, capture_output=True)
     assert done.returncode == 1 or "escaped" in listed(minirun, box, "/tmp/escaped")
     assert MISSING in minirun("cp", f"{box}:/escaped", "-").stderr
+
+
+def copied_in(minirun, box, target, *members):
+    """What `cp - BOX:TARGET` says to a tar of these: its exit code and its words."""
+    done = subprocess.run(
+        minirun.command("cp", "-", f"{box}:{target}"), input=tar(*members), capture_output=True
+    )
+    return done.returncode, done.stderr.decode()
+
+
+def test_a_tar_may_call_directories_as_they_are_called_in_the_container(minirun, start):
+    """/lib is a link to usr/lib in most images, and tar(1) and Docker follow what is there."""
+    start("--name", "box", "busybox", "sleep", "1000")
+    made = "mkdir -p /usr/lib /w; ln -s usr/lib /lib; ln -s /usr/lib /abs; ln -s ../usr/lib /w/up; touch /usr/lib/old"
+    minirun("exec", "box", "sh", "-c", made, check=True)
+    for target, member in (
+        ("/", "lib/a"),
+        ("/", "/abs/b"),
+        ("/", "lib/new/c"),
+        ("/w", "up/d"),
+        ("/w/up", "e"),
+    ):
+        assert copied_in(minirun, "box", target, entry(member)) == (0, "")
+    links = [hard_link("f", "/usr/lib/old"), hard_link("g", "lib/old"), symlink("own", "w"), entry("own/h")]
+    assert copied_in(minirun, "box", "/", *links) == (0, "")
+    found = minirun(
+        "exec", "box", "sh", "-c", "cd /usr/lib; ls; ls /w; stat -c %h old; readlink /lib", check=True
+    )
+    assert found.stdout.split() == ["a", "b", "d", "e", "new", "old", "h", "up", "3", "usr/lib"]
+
+
+@pytest.mark.parametrize(
+    "members, words",
+    [
+        ([entry("../x")], "'../x' leads out of the directory"),
+        ([entry("a/../../x")], "leads out of the directory"),
+        ([hard_link("x", "../etc/passwd")], "'../etc/passwd' leads out of the directory"),
+        ([symlink("out", "/etc"), entry("out/x")], "'out' is a link that leads out of the archive"),
+        ([symlink("out", "../.."), entry("out/x")], "'out' is a link that leads out of the archive"),
+        ([hard_link("x", "nowhere")], "a hard link to 'nowhere': No such file or directory"),
+        ([entry(".")], "cannot overwrite the directory itself"),
+    ],
+)
+def test_what_a_tar_may_not_name_is_told(minirun, members, words):
+    minirun("create", "--name", "box", "--network", "none", "busybox", check=True)
+    code, said = copied_in(minirun, "box", "/tmp", *members)
+    assert (code, words in said) == (1, True), said
+
+
+def test_a_directory_that_is_there_keeps_its_owner_and_mode(minirun, box, tmp_path):
+    """What is copied is its contents, and the directory was there before; one that is named in them is another thing."""
+    before = tmp_path / "before"
+    before.mkdir()
+    before.chmod(0o751)
+    os.chown(before, 7, 8)
+    minirun("cp", "-a", before, f"{box}:/there", check=True)
+    source = tmp_path / "source"
+    (source / "named").mkdir(parents=True)
+    source.chmod(0o700)
+    os.chown(source, 21, 22)
+    (source / "named").chmod(0o711)
+    minirun("cp", f"{source}/.", f"{box}:/there", check=True)
+    minirun("cp", f"{source}/.", f"{box}:/", check=True)
+    for root in (".", "/", ""):
+        assert copied_in(minirun, box, "/there", directory(root, 0o700, uid=9)) == (0, "")
+    assert copied_in(minirun, box, "/there", directory("named", 0o700, uid=9)) == (0, "")
+    inside = {name: (info.mode, info.uid) for name, info in listed(minirun, box, "/there").items()}
+    assert inside == {"there": (0o751, 7), "there/named": (0o700, 9)}
+    assert listed(minirun, box, "/named")["named"].mode == 0o711
+    minirun("cp", f"{box}:/there/.", source, check=True)
+    minirun("cp", "-a", f"{box}:/there/.", source, check=True)
+    assert (stat.S_IMODE(source.stat().st_mode), source.stat().st_uid) == (0o700, 21)
 
 
 def test_a_link_in_a_tar_is_not_followed(minirun, box, tmp_path):

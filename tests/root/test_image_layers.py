@@ -160,6 +160,37 @@ def test_a_whiteout_of_nothing_shows_nothing(store: Store, tmp_path: Path) -> No
         assert os.listdir(root / "d") == ["a"]
 
 
+BELOW = tar(directory("t"), entry("t/f"), entry("t/g"), directory("t/s"), entry("t/s/h"), entry("z", b"z"))
+GONE = [entry(".wh.t")]
+WHITEOUTS = {
+    "a tree, then what is in it": ([*GONE, entry("t/.wh.f")], {"z"}),
+    "what is in a tree, then the tree": ([entry("t/.wh.f"), *GONE], {"z"}),
+    "a tree, and deep in it": ([entry("t/s/.wh.h"), *GONE, entry("t/.wh.s")], {"z"}),
+    "a tree and a tree in it": ([entry("t/.wh.s"), entry("t/s/.wh.h")], {"t", "t/f", "t/g", "z"}),
+    "a tree that is opaque as well": ([entry("t/.wh..wh..opq"), *GONE], {"z"}),
+    "an opaque tree in one that goes": ([entry("t/s/.wh..wh..opq"), *GONE], {"z"}),
+    "a tree with a new file": ([entry("t/n"), entry("t/.wh.f"), *GONE], {"t", "t/n", "z"}),
+    "a new file, in an opaque tree with whiteouts": (
+        [entry("t/.wh.f"), entry("t/n"), entry("t/.wh..wh..opq")],
+        {"t", "t/n", "z"},
+    ),
+    "an opaque tree that is not listed": ([entry("t/.wh..wh..opq")], {"t", "z"}),
+    "twice": ([entry(".wh.z"), entry(".wh.z"), *GONE], set()),
+    "in a directory that is nowhere": ([entry("q/.wh.r"), *GONE], {"z"}),
+    "below a file": ([entry("z/.wh.r"), *GONE], {"z"}),
+    "below a file of this layer": ([entry("t"), entry("t/.wh.f")], {"t", "z"}),
+    "books of aufs": ([entry(".wh..wh.aufs"), entry("t/.wh..wh.orph"), *GONE], {"z"}),
+    "whiteouts that are directories": ([directory(".wh.t"), directory(".wh.z")], set()),
+}
+
+
+@pytest.mark.parametrize("name", WHITEOUTS)
+def test_whiteouts_in_any_order(tmp_path: Path, name: str) -> None:
+    entries, expected = WHITEOUTS[name]
+    with mounted(add_image(store_in(tmp_path), BELOW, tar(*entries)), tmp_path) as root:
+        assert {str(path.relative_to(root)) for path in root.rglob("*")} == expected
+
+
 def test_a_third_layer_brings_back_what_the_second_removed(store: Store, tmp_path: Path) -> None:
     image = add_image(store, tar(directory("d", uid=4), entry("d/a")), tar(entry(".wh.d")), tar(entry("d/b")))
     with mounted(image, tmp_path) as root:

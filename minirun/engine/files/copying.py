@@ -93,7 +93,7 @@ def unpack(file: Readable, tree: Tree, path: str) -> int:
     try:
         _require_writable(tree, directory)
         chunks = tarstream.decompressed(tarstream.CountingFile(file))
-        return extraction.extract(chunks, directory, foreign=False)
+        return extraction.extract(chunks, directory, foreign=False, links=(tree.root, path))
     except (MinirunError, EOFError) as error:
         raise MinirunError(f"copying to {_called(tree, path)}: {error}") from None
     finally:

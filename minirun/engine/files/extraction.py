@@ -1,8 +1,12 @@
 """A tar into a directory that is there already: what `cp` does at the end of its way, on either side.
 
-As unpacking.py, whose parts it uses: a name is never followed, every act is on one name inside a parent that was
-opened beneath the root.  Other than a layer, the directory has a life of its own: files that are there are
-replaced, directories are kept, and a container may move them about while we write.
+As unpacking.py, whose parts it uses: every act is on one name inside a parent that was opened beneath the root.
+Other than a layer, the directory has a life of its own: files that are there are replaced, directories are kept,
+and a container may move them about while we write.
+
+An archive of somebody's own (`cp - CONTAINER:/`) may call a directory by a link that is there (/lib is /usr/lib in
+most images): such a link is followed inside the container's root.  One that the archive itself has made is followed
+only inside the directory that it is unpacked in.  On the host none is.
 
 On the host (`foreign`) a container's file is not to be more than a file: it belongs to who copies it, is nobody's
 set-user-ID program, has no capabilities, and is no device.  `cp -a` keeps all that, for those who ask.
@@ -21,6 +25,8 @@ from minirun.errors import MinirunError
 from minirun.image import tarstream, tarwriter
 from minirun.image.tarstream import entry_name, shown
 from minirun.image.unpacking import Unpacking
+from minirun.linux import inroot, syscalls
+from minirun.linux.constants import RESOLVE_BENEATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,12 +34,15 @@ if TYPE_CHECKING:
 _PERMISSIONS = 0o777  # without set-user-ID, set-group-ID and the sticky bit
 
 
-def extract(chunks: Iterable[bytes], directory: int, *, foreign: bool) -> int:
+def extract(
+    chunks: Iterable[bytes], directory: int, *, foreign: bool, links: tuple[int, str] | None = None
+) -> int:
     """Put a tar into the open `directory`.  Raises MinirunError, naming the entry where there is one to name.
 
+    `links`: whether links are followed, in which root (a descriptor), and where `directory` is in there.
     Returns how many bytes a plain tar of it has: a block for each entry, its data in whole blocks, two at the end.
     """
-    target = _Extraction(directory, foreign)
+    target = _Extraction(directory, foreign, links)
     blocks = 2
     try:
         stream = tarstream.TarStream(iter(chunks))
@@ -54,18 +63,27 @@ def extract(chunks: Iterable[bytes], directory: int, *, foreign: bool) -> int:
 class _Extraction(Unpacking):
     """One such tar on its way in."""
 
-    def __init__(self, directory: int, foreign: bool) -> None:
+    def __init__(self, directory: int, foreign: bool, links: tuple[int, str] | None = None) -> None:
         super().__init__("", os.dup(directory))
         self.foreign = foreign
+        self.links = links
+        if not foreign:
+            self._owner = (-1, -1)  # what is there already may be anybody's
 
     def entry(self, info: tarfile.TarInfo, stream: tarstream.TarStream) -> None:
+        _refuse_above(info.name)
+        if info.islnk():
+            _refuse_above(info.linkname)
         if self.foreign:
             _make_harmless(info)
         name = entry_name(info.name)
         parent, _, base = name.rpartition("/")
         if info.isdir():
-            self._directory(name, parent, base, info)
+            if name:  # the directory itself is there, and keeps its owner and mode
+                self._directory(name, parent, base, info)
             return
+        if not name:
+            raise MinirunError("cannot overwrite the directory itself with what is none")
         directory = self._enter(parent)
         self._make_room(directory, base)
         self._other(name, directory, base, info, stream)
@@ -78,6 +96,23 @@ class _Extraction(Unpacking):
             if info is not None:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # somebody took it away
                     self._attributes_of_directory(path, info)
+
+    def _open(self, path: str) -> int:
+        if not self.links:
+            return super()._open(path)
+        try:
+            flags = os.O_PATH | os.O_DIRECTORY
+            return syscalls.openat2(self._root_fd, path or ".", flags, resolve=RESOLVE_BENEATH)
+        except OSError as error:
+            if error.errno != errno.EXDEV or self._leads_by_own_link(path):
+                raise
+        root, place = self.links
+        return inroot.open_in_root(root, f"{place}/{path}", flags)
+
+    def _leads_by_own_link(self, path: str) -> bool:
+        parts = path.split("/")
+        above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+        return bool(above & (self.names - self.directories.keys()))
 
     def _attributes_of_directory(self, path: str, info: tarfile.TarInfo) -> None:
         parent, _, base = path.rpartition("/")
@@ -98,7 +133,14 @@ class _Extraction(Unpacking):
         self.names.add(path)
 
     def _imply(self, path: str) -> None:
-        self._make_directory(path, None)
+        """A parent that the archive does not list: as it is if it is there, by a link or not."""
+        try:
+            os.close(self._open(path))
+            self.directories[path] = None
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                raise MinirunError(f"its parent {path!r} is a link that leads out of the archive") from None
+            self._make_directory(path, None)
 
     def _make_room(self, directory: int, base: str, *, for_directory: bool = False) -> None:
         try:
@@ -115,9 +157,21 @@ class _Extraction(Unpacking):
             os.unlink(base, dir_fd=directory)
 
     def _link(self, name: str, parent: int, base: str, target: str) -> None:
-        if target not in self.names or target in self.directories:
-            raise MinirunError(f"a hard link to {target!r}, which was not copied before")
-        self._make_link(target, parent, base)
+        if target in self.directories:
+            raise MinirunError(f"a hard link to the directory {target!r}")
+        try:
+            self._make_link(target, parent, base)
+        except OSError as error:
+            raise MinirunError(f"a hard link to {target!r}: {error.strerror}") from None
+
+
+def _refuse_above(name: str) -> None:
+    """Raise MinirunError for a relative name that leads out of the directory; an absolute one begins in it."""
+    depth = 0
+    for part in [] if name.startswith("/") else name.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            raise MinirunError(f"{shown(name)} leads out of the directory that is copied to")
 
 
 def _refuse_mount_point(directory: int, base: str) -> None:

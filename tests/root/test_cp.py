@@ -338,7 +338,7 @@ def test_a_tar_may_call_directories_as_they_are_called_in_the_container(minirun,
 
 
 @pytest.mark.parametrize(
-    "members, words",
+    ("members", "words"),
     [
         ([entry("../x")], "'../x' leads out of the directory"),
         ([entry("a/../../x")], "leads out of the directory"),
@@ -356,7 +356,7 @@ def test_what_a_tar_may_not_name_is_told(minirun, members, words):
 
 
 def test_a_directory_that_is_there_keeps_its_owner_and_mode(minirun, box, tmp_path):
-    """What is copied is its contents, and the directory was there before; one that is named in them is another thing."""
+    """What is copied is its contents. One that is named in them is another thing."""
     before = tmp_path / "before"
     before.mkdir()
     before.chmod(0o751)

@@ -56,6 +56,7 @@ class _Up:
         self.ready: dict[str, list[Action]] = {}  # {service: its starts, or what stands for them}
         self.networks: dict[str, Action] = {}  # {key: what makes it}
         self.volumes: dict[str, Action] = {}
+        self.put_away: dict[str, list[Action]] = {}  # {service: removals of what a killed command has left}
         self.remade: set[str] = set()  # services of which a container is made anew
         self.stops: dict[str, Action] = {}  # {id: stop}, of those that are started again later
 
@@ -231,8 +232,10 @@ class _Up:
             before = one.is_coming_for
             is_there = before and any(other.id.startswith(before) for other in self.there.containers)
             (half_made if is_there else found).append(one)
-        for one in half_made:
+        self.put_away[name] = [
             self.plan.add(on("remove", one, ["a command was killed before it had made it"]))
+            for one in half_made
+        ]
         return found
 
     def _reasons(self, service: Service, container: Container) -> list[str]:
@@ -292,6 +295,7 @@ class _Up:
         if reasons:
             self.remade.add(service["name"])
             after = [*self._grounds(service), *self._stop_dependents(service["name"])]
+            after += self.put_away[service["name"]]  # one of them has the name that the new one is made under
             return self.plan.add(on("remake", container, reasons, name=name, after=after))
         if container.is_coming_for:
             why = ["a command was killed before it had its name"]

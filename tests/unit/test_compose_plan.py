@@ -261,6 +261,17 @@ TABLE: list[tuple[str, Project, Observed, dict[str, Any], list[str]]] = [
         [f"remove {id_of('web-1')[:12]}_p-web-1"],
     ),
     (
+        "killed between two containers, and made anew: the new one gets the name of the half made one",
+        project(WEB),
+        there("web-1", "web-1 created for:web-1"),
+        {"recreate": "force"},
+        [
+            f"remove {id_of('web-1')[:12]}_p-web-1",
+            f"remake p-web-1 < remove {id_of('web-1')[:12]}_p-web-1",
+            "start p-web-1 < remake p-web-1",
+        ],
+    ),
+    (
         "killed before the new one had its name",
         project(WEB),
         there("web-1 created for:gone"),

@@ -5,7 +5,8 @@ pytest of its own. That one hands each report over as a line of JSON, and here i
 with the same name, so that outside everything looks as if it had run here: progress, output, summary.
 
     here                                        in the guest
-    first vm test: start scripts/vm ----------> pytest NODE-IDS
+    before the first test: start scripts/vm --> pytest NODE-IDS
+    (tests of other tiers run meanwhile)
     wait for the reports of each test <-------- reports.jsonl, a line for setup, call and teardown each
 """
 
@@ -123,7 +124,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 def _reports(item: pytest.Item) -> list[pytest.TestReport]:
     """What the guest says about `item`; a failure with the guest's last words when it says nothing."""
     try:
-        return [_restored(item.config, data) for data in _guest(item).reports_of(item.nodeid)]
+        return [_restored(item.config, data) for data in item.session.stash[guest_key].reports_of(item.nodeid)]
     except RuntimeError as error:
         return [pytest.TestReport(item.nodeid, item.location, {}, "failed", str(error), when="call")]
 
@@ -136,13 +137,11 @@ def _restored(config: pytest.Config, data: dict[str, object]) -> pytest.TestRepo
     return report
 
 
-def _guest(item: pytest.Item) -> Guest:
-    """Started by the first vm test, for all that were selected."""
-    stash = item.session.stash
-    if guest_key not in stash:
-        chosen = [other.nodeid for other in item.session.items if other.get_closest_marker("vm")]
-        stash[guest_key] = Guest(chosen, Path(tempfile.mkdtemp(prefix="minirun-guest.")))
-    return stash[guest_key]
+def _start_guest(session: pytest.Session) -> None:
+    """For all vm tests that were selected.  It has one processor, so it runs beside the unit tier."""
+    chosen = [item.nodeid for item in session.items if item.get_closest_marker("vm")]
+    if chosen and os.geteuid() == 0 and not session.config.option.collectonly:
+        session.stash[guest_key] = Guest(chosen, Path(tempfile.mkdtemp(prefix="minirun-guest.")))
 
 
 class Messenger:
@@ -161,7 +160,9 @@ class Messenger:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if (path := os.environ.get(REPORTS)) and has_controllers():
+    if not has_controllers():
+        _start_guest(session)
+    elif path := os.environ.get(REPORTS):
         session.config.pluginmanager.register(Messenger(session.config, path))
 
 

@@ -75,8 +75,8 @@ except BlockingIOError:
 
 def test_a_busy_loop_gets_its_quota(group, start):
     cgroups.create(group, cgroup_limits.from_resources({"cpu": {"quota": 20000, "period": 100000}}))
-    process = start("while True: pass")
-    time.sleep(1)  # the interpreter has started
+    process = start("print('here', flush=True)\nwhile True: pass")
+    assert process.stdout.readline() == "here\n"
     before, began = cgroup_files.keyed(group, "cpu.stat")["usage_usec"], time.monotonic()
     time.sleep(3)
     used = (cgroup_files.keyed(group, "cpu.stat")["usage_usec"] - before) / 1e6 / (time.monotonic() - began)
@@ -88,8 +88,8 @@ def test_a_busy_loop_gets_its_quota(group, start):
 
 def test_frozen_processes_do_not_run(group, start):
     cgroups.create(group, {})
-    process = start("while True: pass")
-    time.sleep(0.5)
+    process = start("print('here', flush=True)\nwhile True: pass")
+    assert process.stdout.readline() == "here\n"  # it is in the group
     cgroup_processes.freeze(group)
     before = cgroup_files.keyed(group, "cpu.stat")["usage_usec"]
     time.sleep(0.5)

@@ -25,6 +25,7 @@ from tests.support import CHECKOUT, Minirun, Result, run
 
 JUDGE = CHECKOUT / ".venv" / "bin" / "docker-compose"
 PATIENCE = 60  # seconds a step may take
+LOOKS = {"config", "images", "logs", "ls", "port", "ps", "top"}  # after them the containers are not looked at
 ASSIGNMENT = re.compile(r"^[A-Z_]+=")
 
 Fact = Any  # of a container: what the engine's `inspect` says
@@ -185,10 +186,12 @@ def play(side: Side, case: Case, directory: Path) -> tuple[list[Seen], list[str]
     for name, text in {"compose.yaml": case.file, **case.files}.items():
         (directory / name).parent.mkdir(exist_ok=True, parents=True)
         (directory / name).write_text(text)
-    seen, before = [], {}
+    seen: list[Seen] = []
+    before: dict[str, Fact] = {}
     for step in case.steps:
         done = side.do(step, directory)
-        facts = {fact["Name"]: fact for fact in side.inspect()}
+        looked = isinstance(step, str) and step.split()[0] in LOOKS
+        facts = before if looked else {fact["Name"]: fact for fact in side.inspect()}
         changes = [becoming(before.get(name), facts.get(name)) for name in sorted({*before, *facts})]
         line = step.line if isinstance(step, Until) else step
         seen.append(

@@ -124,7 +124,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 def _reports(item: pytest.Item) -> list[pytest.TestReport]:
     """What the guest says about `item`; a failure with the guest's last words when it says nothing."""
     try:
-        return [_restored(item.config, data) for data in item.session.stash[guest_key].reports_of(item.nodeid)]
+        return [
+            _restored(item.config, data) for data in item.session.stash[guest_key].reports_of(item.nodeid)
+        ]
     except RuntimeError as error:
         return [pytest.TestReport(item.nodeid, item.location, {}, "failed", str(error), when="call")]
 

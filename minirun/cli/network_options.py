@@ -26,6 +26,9 @@ _OPTIONS = (
     click.option("--link", multiple=True, help="NAME[:ALIAS]: what this container calls another one."),
     click.option("--ip", help="IPv4 address on the first network."),
     click.option("--ip6", help="IPv6 address on the first network."),
+    click.option(
+        "--link-local-ip", multiple=True, help="An address besides, of 169.254.0.0/16 or fe80::/64."
+    ),
     click.option("--mac-address", help="Hardware address on the first network: 02:42:ac:11:00:02."),
     click.option(
         "-p", "--publish", multiple=True, help="[IP:][HOST:]CONTAINER[/udp]: a port of the host leads there."
@@ -61,6 +64,7 @@ def apply(words: Mapping[str, Any], options: RunOptions) -> None:
         ipv4=words["ip"] or "",
         ipv6=words["ip6"] or "",
         mac=words["mac_address"] or "",
+        link_local=words["link_local_ip"],
     )
     options["ports"] = [request for text in words["publish"] for request in ports.parse(text)]
     options["publish_all"] = words["publish_all"]

@@ -73,11 +73,15 @@ _KINDS = ("builtin", "custom")
     help="com.docker.network.driver.mtu=1400; docs/networks.md has the others.",
 )
 @refused_options.as_it_is("--ipv4", "--scope", "--ipam-driver")
-@click.option("--attachable", is_flag=True, help="Containers may be connected by hand: here they always may.")
+@click.option(
+    "--attachable",
+    is_flag=True,
+    help="Containers may be connected by hand, as they always may here: for `inspect`.",
+)
 @click.argument("network")
 @click.pass_obj
 def create_command(
-    session: Session, /, driver: str, labels: tuple[str, ...], network: str, attachable: bool, **words: Any
+    session: Session, /, driver: str, labels: tuple[str, ...], network: str, **words: Any
 ) -> None:
     """Create a network; containers on it find each other by name."""
     if driver != "bridge":
@@ -189,6 +193,12 @@ def prune_command(session: Session, force: bool, words: tuple[str, ...]) -> None
 @click.option("--alias", multiple=True, help="One more name on this network.")
 @click.option("--ip", help="IPv4 address: 172.20.0.7.")
 @click.option("--ip6", help="IPv6 address.")
+@click.option("--link-local-ip", multiple=True, help="An address besides, of 169.254.0.0/16 or fe80::/64.")
+@click.option(
+    "--driver-opt",
+    multiple=True,
+    help="com.docker.network.endpoint.ifname=lan0; docs/networks.md has the others.",
+)
 @click.option(
     "--gw-priority", type=int, help="The network of the highest has the way out, from the next start on."
 )
@@ -205,7 +215,13 @@ def connect_command(session: Session, /, network: str, container: str, **words: 
             f"container {record['name']} cannot be connected to {network}: that is no network"
         )
     attachment = attachments.attachment(
-        network, aliases=words["alias"], ipv4=words["ip"] or "", ipv6=words["ip6"] or "", links=words["link"]
+        network,
+        aliases=words["alias"],
+        ipv4=words["ip"] or "",
+        ipv6=words["ip6"] or "",
+        links=words["link"],
+        link_local=words["link_local_ip"],
+        driver_opts=words["driver_opt"],
     )
     if words["gw_priority"]:
         attachment["gw_priority"] = words["gw_priority"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from minirun.compose import names
 from minirun.engine.options import attachments
 from minirun.errors import UsageError
-from minirun.network import ledger, ports
+from minirun.network import endpoint_options, ledger, ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _attachments(
             ipv6=given.get("ipv6_address", ""),
             mac=given.get("mac_address", ""),
             links=[] if network == ledger.DEFAULT else links(service),
+            link_local=given.get("link_local_ips") or [],
+            driver_opts=_endpoint_options(given),
         )
         if given.get("gw_priority"):
             made["gw_priority"] = given["gw_priority"]
@@ -87,6 +89,13 @@ def _attachments(
     if found and service.get("mac_address") and not found[0]["mac"]:
         found[0]["mac"] = attachments.mac(service["mac_address"])
     return found
+
+
+def _endpoint_options(given: dict[str, Any]) -> list[str]:
+    """The driver_opts that there are, of which `interface_name` is one."""
+    name = given.get("interface_name")
+    options = {**(given.get("driver_opts") or {}), **({endpoint_options.IFNAME: name} if name else {})}
+    return [f"{key}={value}" for key, value in options.items() if key in endpoint_options.KNOWN]
 
 
 def by_priority(networks: dict[str, dict[str, Any] | None]) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from minirun.engine.options import logging
 from minirun.errors import UnsupportedError
 from minirun.linux import apparmor
-from minirun.network import driver_options
+from minirun.network import driver_options, endpoint_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,9 +127,9 @@ def _of_mounts(service: Service) -> Iterator[str]:
 
 def _of_endpoints(service: Service) -> Iterator[str]:
     for endpoint in (service.get("networks") or {}).values():
-        for key in ("driver_opts", "interface_name", "link_local_ips"):
-            if (endpoint or {}).get(key):
-                yield f"networks.{key} is left out: an interface has none here"
+        for option in (endpoint or {}).get("driver_opts") or {}:
+            if option not in endpoint_options.KNOWN:
+                yield f"networks.driver_opts {option} is left out: an interface has no such option here"
 
 
 def _of_files(project: Project, service: Service) -> Iterator[str]:

@@ -40,14 +40,15 @@ def create(
     reserved: Iterable[str] = (),
     ipv6: bool = False,
     internal: bool = False,
+    attachable: bool = False,
     labels: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
 ) -> Network:
     """Write a new network down; its bridge comes with its first container.
 
     Subnets are as 172.20.0.0/16, at most one of each family; what is not given is chosen, overlapping nothing.
-    `reserved` are addresses that no container gets, as router=172.20.0.5; `options` as in driver_options.py.
-    Raises UsageError, ConflictError.
+    `reserved` are addresses that no container gets, as router=172.20.0.5; `options` as in driver_options.py;
+    `attachable` is for `inspect` alone, as all networks are.  Raises UsageError, ConflictError.
     """
     shape.refuse_text(subnets=subnets, gateways=gateways, ranges=ranges, reserved=reserved)
     attachments.check_name(name)
@@ -57,6 +58,8 @@ def create(
     made.update(
         {"created": records.now(), "internal": internal, "labels": labels or {}, "options": options or {}}
     )
+    if attachable:
+        made["attachable"] = True
     given = [pools.parse_subnet(text) for text in subnets]
     with ledger.lock():
         networks = ledger.list_all(paths)

@@ -43,6 +43,8 @@ def resolve(paths: Paths, options: RunOptions) -> str:
 
 def check_attachment(network: Network, attachment: Attachment) -> None:
     """Whether the network can give the addresses that are asked of it.  Raises UsageError."""
+    if len(network["pools"]) < 2 and any(map(addresses.is_v6, attachment.get("link_local", []))):
+        raise UsageError(f"network {network['name']} has no IPv6", "create one with --ipv6")
     for number, key in enumerate(("ipv4", "ipv6")):
         asked = attachment[key]  # type: ignore[literal-required]
         if not asked:

@@ -148,6 +148,15 @@ def link_local(mac: str) -> str:
     return socket.inet_ntop(socket.AF_INET6, b"\xfe\x80" + bytes(6) + identifier)
 
 
+def is_link_local(address: str) -> bool:
+    """Whether it is one of 169.254.0.0/16 or fe80::/64: RFC 3927, RFC 4291.
+
+    >>> is_link_local("169.254.7.7"), is_link_local("fe80::7"), is_link_local("10.0.0.1")
+    (True, True, False)
+    """
+    return contains(parse_subnet("fe80::/64" if is_v6(address) else "169.254.0.0/16"), address)
+
+
 def veth_name(address: str) -> str:
     """The host's end of the veth to `address`: unique on the host as addresses are, and short enough.
 

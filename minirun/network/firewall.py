@@ -69,6 +69,7 @@ def of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
     own = endpoint["addresses"]
     if any(map(addresses.is_v6, own)):
         own = [*own, addresses.link_local(mac)]
+    own = [*own, *endpoint.get("link_local", [])]
     for address in own:
         yield "bridge", f"owners{_suffix(address)}", f"{veth} . {mac} . {address}", "", name
         if addresses.is_v6(address):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from minirun.errors import ConflictError, UsageError
-from minirun.network import addresses, ledger
+from minirun.network import addresses, endpoint_options, ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,11 +64,15 @@ def reserve(change: Transaction, network: Network, sandbox: Sandbox, attachment:
         "addresses": chosen,
         "mac": attachment["mac"] or addresses.mac_address(chosen[0]),
         "interface": addresses.veth_name(chosen[0]),
-        "inside": _free_name({endpoint["inside"] for endpoint in own}),
+        "inside": _inside(attachment, {endpoint["inside"] for endpoint in own}),
         "gateway": not network["internal"] and sandbox.get("gateway", first) in (True, network["name"]),
         "ports": sandbox["ports"],
         "joining": True,
     }
+    if attachment.get("link_local"):
+        endpoint["link_local"] = attachment["link_local"]
+    if attachment.get("driver_opts"):
+        endpoint["options"] = attachment["driver_opts"]
     if attachment.get("links"):
         endpoint["links"] = {alias: name for name, alias in attachment["links"]}
     network["endpoints"][sandbox["id"]] = endpoint
@@ -81,6 +85,16 @@ def _fits(network: Network, endpoint: Endpoint) -> bool:
     subnets = [addresses.parse_subnet(pool["subnet"]) for pool in network["pools"]]
     pairs = zip(subnets, endpoint["addresses"], strict=False)
     return all(addresses.contains(subnet, address) for subnet, address in pairs)
+
+
+def _inside(attachment: Attachment, taken: set[str]) -> str:
+    """The interface's name in the container: the one asked for, or the first that is free."""
+    name = attachment.get("driver_opts", {}).get(endpoint_options.IFNAME, "")
+    if name in taken:
+        raise ConflictError(
+            f"the container has an interface {name} already", "choose another name for this one"
+        )
+    return name or _free_name(taken)
 
 
 def _free_name(taken: set[str]) -> str:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
         ipv6: str
         mac: str
         gw_priority: NotRequired[int]  # the highest has the way out
+        link_local: NotRequired[list[str]]  # addresses besides, of which nobody else keeps account
+        driver_opts: NotRequired[dict[str, str]]  # see endpoint_options.py
         links: NotRequired[list[list[str]]]  # --link: [what a container is called, what this one calls it]
 
     class Endpoint(TypedDict):
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
         links: NotRequired[dict[str, str]]  # {what this container alone says: a name on its networks}
         nameservers: list[str]  # --dns: whom the network's name server asks for this container
         addresses: list[str]  # IPv4, then perhaps IPv6
+        link_local: NotRequired[list[str]]
+        options: NotRequired[dict[str, str]]  # see endpoint_options.py
         mac: str
         interface: str  # the host's end of the veth
         inside: str  # the container's: eth0
@@ -77,6 +81,7 @@ if TYPE_CHECKING:
         name: str
         created: str
         internal: bool
+        attachable: NotRequired[bool]  # somebody has said so; all are
         labels: dict[str, str]
         options: dict[str, str]
         bridge: str

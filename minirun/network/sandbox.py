@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 
-from minirun.network import addresses, namespace, netlink, sysctl
+from minirun.linux import syscalls
+from minirun.network import addresses, endpoint_options, namespace, netlink, sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def configure(netns_path: str, network: Network, endpoint: Endpoint) -> None:
         for pool, address in zip(network["pools"], endpoint["addresses"], strict=True):
             length = addresses.parse_subnet(pool["subnet"])[1]
             links.set_address(sock, name, address, length, why="the container's address", prefix=prefix)
+        for address in endpoint.get("link_local", []):
+            length = 64 if addresses.is_v6(address) else 16
+            links.set_address(sock, name, address, length, why="--link-local-ip", prefix=prefix)
+        for path, value in endpoint_options.sysctls(endpoint.get("options", {}), name):
+            syscalls.write_file(path, value, why="--driver-opt")
     if endpoint["gateway"]:
         set_default_routes(netns_path, network, endpoint)
 

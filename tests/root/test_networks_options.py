@@ -170,3 +170,37 @@ def test_one_that_is_connected_later_has_it_from_the_next_start_on(
     minirun("restart", "-t", "0", "one", check=True)
     assert "default via 10.99.0.1" in one.exec("ip", "route").stdout
     assert one.inspect("{{.NetworkSettings.Networks.town.GwPriority}}") == "5"
+
+
+def test_one_container_has_an_interface_of_its_own_kind(
+    minirun: Minirun, network: Callable[..., None]
+) -> None:
+    """--driver-opt and --link-local-ip, of run and of connect."""
+    network()
+    endpoint = "com.docker.network.endpoint"
+    words = f"name=town,driver-opt={endpoint}.ifname=lan0,driver-opt={endpoint}.sysctls="
+    words += "net.ipv4.conf.IFNAME.forwarding=0"
+    one = containers.start(
+        minirun, "--name", "one", "--link-local-ip", "169.254.7.1", "busybox", "sleep", "1000", network=words
+    )
+    two = containers.start(minirun, "--name", "two", "busybox", "sleep", "1000", network="bridge")
+    setting = f"{endpoint}.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
+    more = ("--link-local-ip", "169.254.7.2", "--driver-opt", setting)
+    minirun("network", "connect", *more, "town", "two", check=True)
+    assert minirun("exec", "one", "cat", "/proc/sys/net/ipv4/conf/lan0/forwarding").stdout == "0\n"
+    assert minirun("exec", "two", "cat", "/proc/sys/net/ipv4/conf/eth1/log_martians").stdout == "1\n"
+    facts = json.loads(two.inspect("{{json .NetworkSettings.Networks.town}}"))
+    assert facts["IPAMConfig"] == {"LinkLocalIPs": ["169.254.7.2"]}
+    assert facts["DriverOpts"] == {f"{endpoint}.sysctls": "net.ipv4.conf.IFNAME.log_martians=1"}
+    with Servers() as servers:
+        servers.add("one", netns(one))
+        assert reaches(netns(two), "169.254.7.1") == "one"
+
+
+def test_a_setting_that_there_is_not_is_told(minirun: Minirun, network: Callable[..., None]) -> None:
+    network()
+    setting = "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.nosuch=1"
+    result = minirun("run", "--rm", "--network", f"name=town,driver-opt={setting}", "busybox", "true")
+    assert (result.code, "Traceback" in result.stderr) == (125, False)
+    assert "/proc/sys/net/ipv4/conf/eth0/nosuch" in result.stderr
+    assert minirun("ps", "-aq").stdout == ""

@@ -27,7 +27,7 @@ def said(
         ("run --gpus all busybox", "--gpus is not in minirun: no device driver is known here"),
         ("container create --gpus=all busybox", "--gpus is not in minirun: no device driver"),
         ("run --use-api-socket busybox", "--use-api-socket is not in minirun: there is no daemon"),
-        ("network connect --link-local-ip 169.254.1.1 town one", "the addresses of its networks alone"),
+        ("volume create --sharing all x", "--sharing is not in minirun: it is for volumes of a swarm"),
         ("update --kernel-memory=8m x", "--kernel-memory is not in minirun: kernels since 5.16"),
         ("-H tcp://x ps", "-H is not in minirun: there is no daemon"),
         ("--context=far ps", "--context is not in minirun: there is no daemon"),

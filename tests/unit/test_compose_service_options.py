@@ -252,6 +252,17 @@ def test_the_network_that_has_the_way_out() -> None:
     assert "gw_priority" not in attachments()[0]
 
 
+def test_what_one_interface_is_called_and_has_besides() -> None:
+    known = "com.docker.network.endpoint.ifname"
+    (made,) = attachments(
+        networks={
+            "default": {"interface_name": "lan0", "driver_opts": {"x": 5}, "link_local_ips": ["169.254.7.7"]}
+        }
+    )
+    assert (made["driver_opts"], made["link_local"]) == ({known: "lan0"}, ["169.254.7.7"])
+    assert not {"driver_opts", "link_local"} & attachments()[0].keys()
+
+
 def test_the_services_mac_address_is_for_its_first_network() -> None:
     made = attachments(networks={"default": None, "back": None}, mac_address="02:42:ac:11:00:03")
     assert [one["mac"] for one in made] == ["02:42:ac:11:00:03", ""]

@@ -25,7 +25,10 @@ LEFT_OUT = [
         {"volumes": [{"type": "bind", "source": "/x", "target": "/x", "bind": {"propagation": "rshared"}}]},
         "propagation",
     ),
-    ({"networks": {"default": {"interface_name": "eth7"}}}, "networks.interface_name"),
+    (
+        {"networks": {"default": {"driver_opts": {"com.example.x": "y"}}}},
+        "networks.driver_opts com.example.x",
+    ),
     ({"secrets": [{"source": "key", "mode": "0400"}]}, "secrets.mode"),
 ]
 REFUSED = [

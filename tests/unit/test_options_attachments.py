@@ -12,6 +12,7 @@ NOTHING = {
             "network",
             "network_alias",
             "link",
+            "link_local_ip",
             "publish",
             "expose",
             "dns",

@@ -3,6 +3,7 @@
 import pytest
 
 from minirun.engine.view import inspect_network
+from minirun.network import ledger
 
 
 def port(container: int, host: int, ip: str = "0.0.0.0", protocol: str = "tcp") -> dict:
@@ -35,3 +36,9 @@ def test_bindings_are_what_was_asked_for() -> None:
         "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8000-8001"}],
         "81/tcp": [{"HostIp": "", "HostPort": ""}],
     }
+
+
+def test_what_was_said_to_be_attachable_is_shown_so() -> None:
+    town = ledger.unused("a" * 64, "town", "mr-town")
+    assert inspect_network.network(town)["Attachable"] is False
+    assert inspect_network.network({**town, "attachable": True})["Attachable"] is True

@@ -12,7 +12,7 @@ import re
 import socket
 
 from minirun.errors import UsageError
-from minirun.network import ledger
+from minirun.network import addresses, endpoint_options, ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ _ALIAS = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?")
 _LONGEST_NAME = 128
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _OTHERS = "give it to the container whose network is used"
-_KEYS = {"alias": "aliases", "ip": "ipv4", "ip6": "ipv6", "mac-address": "mac", "gw-priority": "gw_priority"}
+_KEYS = {"ip": "ipv4", "ip6": "ipv6", "mac-address": "mac"}
+_OTHER_KEYS = ("alias", "gw-priority", "link-local-ip", "driver-opt")
 
 
 def check_name(name: str) -> None:
@@ -56,25 +57,39 @@ def mode(text: str) -> str:
 
 
 def parse(text: str) -> Attachment:
-    """`--network NAME` or `name=NAME,alias=A,ip=...,ip6=...,mac-address=...`."""
+    """`--network NAME` or `name=NAME,alias=A,ip=...,driver-opt=...`; in quotes, a field may have a comma."""
     if "=" not in text:
         return ledger.attachment(mode(text))
     made = ledger.attachment("")
-    for word in text.split(","):
+    for word in _fields(text):
         key, equals, value = word.partition("=")
         if key == "name":
             made["network"] = mode(value)
-        elif key not in _KEYS or not equals:
-            raise UsageError(f'invalid --network field "{word}"', f"there are name, {', '.join(_KEYS)}")
+        elif key not in (*_KEYS, *_OTHER_KEYS) or not equals:
+            raise UsageError(
+                f'invalid --network field "{word}"', f"there are name, {', '.join((*_KEYS, *_OTHER_KEYS))}"
+            )
         elif key == "alias":
             made["aliases"].append(alias(value))
         elif key == "gw-priority":
             made["gw_priority"] = priority(value)
+        elif key == "link-local-ip":
+            _add_link_local(made, [value])
+        elif key == "driver-opt":
+            _add_driver_opts(made, [value])
         else:
             _set(made, _KEYS[key], value)
     if not made["network"]:
         raise UsageError(f'invalid --network "{text}": it has no name=', "name=NET,alias=A")
     return made
+
+
+def _fields(text: str) -> list[str]:
+    if '"' not in text:
+        return text.split(",")
+    import csv  # hardly anybody's words need it
+
+    return next(csv.reader([text]))
 
 
 def _set(into: Attachment, key: str, value: str) -> None:
@@ -91,18 +106,20 @@ def all_of(
     ipv6: str = "",
     mac: str = "",
     links: Iterable[str] = (),
+    link_local: Iterable[str] = (),
 ) -> tuple[str, list[Attachment]]:
     """What several `--network` say: the mode a container is in, and its attachments, none where there can be none.
 
     The keywords are about the first network.  Raises UsageError.
     """
-    _refuse_text(networks=networks, aliases=aliases, links=links)
+    _refuse_text(networks=networks, aliases=aliases, links=links, link_local=link_local)
     attachments = [parse(text) for text in networks] or [parse("bridge")]
     first = attachments[0]
     first["aliases"] += [alias(text) for text in aliases]
     for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
         _set(first, key, text)
     _set_links(first, links)
+    _add_link_local(first, link_local)
     if _is_unattached(first["network"]) and all(one == first for one in attachments):
         attachments = attachments[:1]  # the same thing said twice
     _check_attachments(attachments)
@@ -119,15 +136,34 @@ def attachment(
     ipv6: str = "",
     mac: str = "",
     links: Iterable[str] = (),
+    link_local: Iterable[str] = (),
+    driver_opts: Iterable[str] = (),
 ) -> Attachment:
     """How a container is to be on one network.  Raises UsageError."""
-    _refuse_text(aliases=aliases, links=links)
+    _refuse_text(aliases=aliases, links=links, link_local=link_local, driver_opts=driver_opts)
     made = ledger.attachment(network)
     made["aliases"] = [alias(text) for text in aliases]
     for key, text in (("ipv4", ipv4), ("ipv6", ipv6), ("mac", mac)):
         _set(made, key, text)
     _set_links(made, links)
+    _add_link_local(made, link_local)
+    _add_driver_opts(made, driver_opts)
     return made
+
+
+def _add_link_local(into: Attachment, texts: Iterable[str]) -> None:
+    if made := [link_local_address(text) for text in texts]:
+        into["link_local"] = [*into.get("link_local", []), *made]
+
+
+def _add_driver_opts(into: Attachment, texts: Iterable[str]) -> None:
+    """`KEY=VALUE`; of one key the last counts."""
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f'invalid --driver-opt: "{text}"', "KEY=VALUE")
+        endpoint_options.check({key: value})
+        into.setdefault("driver_opts", {})[key] = value
 
 
 def _set_links(into: Attachment, texts: Iterable[str]) -> None:
@@ -166,6 +202,9 @@ def check_words(one: Attachment) -> None:
         if len(words) != 2:
             raise UsageError(f"invalid entry of links: {words}", "[name, alias]")
         link(":".join(words))
+    for text in one.get("link_local", []):
+        link_local_address(text)
+    endpoint_options.check(one.get("driver_opts", {}))
     for key in ("ipv4", "ipv6", "mac"):
         if one[key]:
             {"ipv4": ipv4, "ipv6": ipv6, "mac": mac}[key](one[key])
@@ -266,6 +305,16 @@ def _address(text: str, family: int, option: str, kind: str) -> str:
         return socket.inet_ntop(family, socket.inet_pton(family, text))
     except OSError:
         raise UsageError(f'invalid {option}: "{text}" is no {kind} address') from None
+
+
+def link_local_address(text: str) -> str:
+    """An address that a container has besides those of its network."""
+    found = _address(text, socket.AF_INET6 if ":" in text else socket.AF_INET, "--link-local-ip", "IP")
+    if not addresses.is_link_local(found):
+        raise UsageError(
+            f'invalid --link-local-ip: "{text}" is not link-local', "one of 169.254.0.0/16 or of fe80::/64"
+        )
+    return found
 
 
 def mac(text: str) -> str:

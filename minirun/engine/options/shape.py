@@ -46,6 +46,8 @@ ATTACHMENT = {
     "ipv6": str,
     "mac": str,
     "links?": [[str]],
+    "link_local?": [str],
+    "driver_opts?": {str: str},
     "gw_priority?": int,
 }
 PORT = {"host_ip": str, "host_ports": [int], "container_port": int, "protocol": ("tcp", "udp")}

@@ -57,6 +57,7 @@ def network(one: Network) -> Facts:
         "Containers": {holder: _member(one, place) for holder, place in one["endpoints"].items()},
         "Options": one["options"],
         "Labels": one["labels"],
+        "Attachable": one.get("attachable", False),
         "Bridge": one["bridge"],
     }
 
@@ -147,14 +148,17 @@ def _networks(paths: Paths, record: Record, places: NetworkEndpoints) -> Facts:
 
 
 def _named(endpoint: Facts, network_id: str, attachment: Attachment | None) -> Facts:
-    asked = {"IPv4Address": attachment["ipv4"], "IPv6Address": attachment["ipv6"]} if attachment else {}
+    asked: Facts = (
+        {"IPv4Address": attachment["ipv4"], "IPv6Address": attachment["ipv6"]} if attachment else {}
+    )
+    asked["LinkLocalIPs"] = attachment.get("link_local", []) if attachment else []
     asked = {name: value for name, value in asked.items() if value}
     return {
         "Aliases": list(attachment["aliases"]) or None if attachment else None,
         "Links": _links(attachment) if attachment else None,
         "NetworkID": network_id,
         "IPAMConfig": asked or None,
-        "DriverOpts": None,
+        "DriverOpts": attachment.get("driver_opts") or None if attachment else None,
         "GwPriority": attachment.get("gw_priority", 0) if attachment else 0,
         **endpoint,
     }

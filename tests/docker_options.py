@@ -15,7 +15,6 @@ _COMMAND = re.compile(r"  ([a-z-]+)\*? {2,}\S")
 
 NOT_YET = {  # somebody is at work on them (issue 15)
     ("images", "--tree"),
-    *((command, "--platform") for command in ("history", "rmi", "save", "push")),
 }
 
 Tree = dict[str, set[str]]

@@ -28,9 +28,10 @@ _FORMATS = ("docker-archive", "oci")  # image/save.py
 @click.option(
     "--format", "form", type=click.Choice(_FORMATS), default=_FORMATS[0], help="What is in the tar."
 )
+@click.option("--platform", default="", help="OS/ARCHITECTURE[/VARIANT] the images have to be for.")
 @click.argument("images", nargs=-1, required=True)
 @click.pass_obj
-def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) -> None:
+def save_command(paths: Paths, output: str, form: str, platform: str, images: tuple[str, ...]) -> None:
     """Save images with their names to one tar.
 
     docker-archive is an OCI layout as well, as docker save writes it; oci is that layout alone.
@@ -39,7 +40,7 @@ def save_command(paths: Paths, output: str, form: str, images: tuple[str, ...]) 
     from minirun.engine import images as engine
 
     refuse_terminal("save", output)
-    engine.save(paths, images, writer(output), form)
+    engine.save(paths, images, writer(output), form, platform)
 
 
 @click.command("load", short_help="Load images from a tar archive or from standard input")

@@ -45,8 +45,7 @@ def inspect_command(paths: Paths, form: str, platform: str, names: tuple[str, ..
     for name in names:
         try:
             image = Store(paths).get(name)
-            if platform:
-                image.require(platform)
+            image.require(platform, name)
             found.append(facts(image))
         except NotFoundError as error:
             failures.show("minirun", error)
@@ -109,11 +108,16 @@ def _overlay(image: Image) -> dict[str, str]:
 @click.option("--no-trunc", is_flag=True, help="Print whole ids and commands.")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 @click.option("--format", "form", default="", help="json, 'table {{.ID}}', '{{.CreatedBy}}'.")
+@click.option("--platform", default="", help="OS/ARCHITECTURE[/VARIANT] the image has to be for.")
 @click.argument("name")
 @click.pass_obj
-def history_command(paths: Paths, human: bool, no_trunc: bool, quiet: bool, form: str, name: str) -> None:
+def history_command(
+    paths: Paths, human: bool, no_trunc: bool, quiet: bool, form: str, platform: str, name: str
+) -> None:
     """Show how an image was made, the last step first; a step without an image of its own is <missing>."""
-    rows = history(Store(paths).get(name), human=human, whole=no_trunc)
+    image = Store(paths).get(name)
+    image.require(platform, name)
+    rows = history(image, human=human, whole=no_trunc)
     if quiet and not form:
         form = "{{.ID}}"
     created = "CreatedSince" if human else "CreatedAt"

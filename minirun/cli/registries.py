@@ -30,10 +30,11 @@ https://docs.docker.com/go/credential-store/
 @click.command("push", short_help="Upload an image to a registry")
 @refused_options.as_it_is("--disable-content-trust")
 @click.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
+@click.option("--platform", default="", help="OS/ARCHITECTURE[/VARIANT] the image has to be for.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the image's name only.")
 @click.argument("name", metavar="NAME[:TAG]")
 @click.pass_obj
-def push_command(paths: Paths, all_tags: bool, quiet: bool, name: str) -> None:
+def push_command(paths: Paths, all_tags: bool, platform: str, quiet: bool, name: str) -> None:
     """Upload an image to the registry that its name begins with."""
     parsed, has_tag = reference.parse(name), ":" in name.rpartition("/")[2]
     if all_tags and has_tag:
@@ -41,7 +42,7 @@ def push_command(paths: Paths, all_tags: bool, quiet: bool, name: str) -> None:
     if not all_tags and not has_tag and not quiet:
         say(f"Using default tag: {parsed.tag}")
     with progress.show(sys.stdout, quiet) as news:
-        images.push(paths, name, news, all_tags=all_tags)
+        images.push(paths, name, news, all_tags=all_tags, platform=platform)
     if quiet:
         say(parsed.name if all_tags else str(parsed))
 

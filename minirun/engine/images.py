@@ -124,13 +124,27 @@ def pinned(paths: Paths, text: str) -> str:
     return str(name)
 
 
-def push(paths: Paths, text: str, progress: Progress | None = None, *, all_tags: bool = False) -> None:
-    """Send the image `text`, or all that share its repository, to the registry its name begins with."""
+def push(
+    paths: Paths,
+    text: str,
+    progress: Progress | None = None,
+    *,
+    all_tags: bool = False,
+    platform: str = "",
+) -> None:
+    """Send the image `text`, or all that share its repository, to the registry its name begins with.
+
+    Raises NotFoundError when an image is not here, or not for `platform`.
+    """
     from minirun.image import push as pushing
     from minirun.image.progress import Progress as Silent
 
     images = store(paths)
-    pushing.push(reference.parse(text), images, images.settings, progress or Silent(), all_tags=all_tags)
+    pushing.push(
+        *(reference.parse(text), images, images.settings, progress or Silent()),
+        all_tags=all_tags,
+        platform=platform,
+    )
     _emit_exchange(paths, "push", text)
 
 
@@ -172,16 +186,17 @@ def add(paths: Paths, entry: Json, names: Sequence[Reference]) -> Image:
     return image
 
 
-def remove(paths: Paths, text: str, *, force: bool = False) -> list[str]:
+def remove(paths: Paths, text: str, *, force: bool = False, platform: str = "") -> list[str]:
     """Take the name `text` away, or all of an id; the image goes with its last name.  Returns Docker's lines.
 
-    Raises ConflictError when a container was made from it, or when an id has several names; see image/removal.py.
+    Raises ConflictError when a container was made from it, or when an id has several names, NotFoundError when it is
+    not for `platform`; see image/removal.py.
     """
     from minirun.image import removal
 
     images = store(paths)
     before = _ids(images)
-    lines = removal.remove(images, text, force=force)
+    lines = removal.remove(images, text, force=force, platform=platform)
     _emit_removal(paths, before, lines)
     return lines
 
@@ -243,18 +258,24 @@ def load(paths: Paths, source: str | BinaryIO, platform: str = "") -> list[Image
 
 
 def save(
-    paths: Paths, texts: Sequence[str], write: Callable[[Iterable[bytes]], None], form: str = "docker-archive"
+    paths: Paths,
+    texts: Sequence[str],
+    write: Callable[[Iterable[bytes]], None],
+    form: str = "docker-archive",
+    platform: str = "",
 ) -> None:
     """Have `write` write the archive of the images that `texts` name, in chunks.
 
-    Raises NotFoundError before `write` is called.
+    Raises NotFoundError before `write` is called, also where an image is not for `platform`.
     """
     from minirun.image import save as saving
 
     images = store(paths)
-    saved = [one.image for text in texts for one in saving.chosen(images, text)]
+    saved = [(one.image, text) for text in texts for one in saving.chosen(images, text)]
+    for image, text in saved:
+        image.require(platform, text)
     write(saving.save(images, list(texts), form))
-    for image in saved:
+    for image, _ in saved:
         _emit(paths, "save", image)
 
 

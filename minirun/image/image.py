@@ -67,12 +67,15 @@ class Image:
         """How to run it: Env, Cmd, Entrypoint, User, WorkingDir, Labels, StopSignal and so on."""
         return self.document.get("config") or {}
 
-    def require(self, platform: str) -> None:
-        """Raise NotFoundError, in Docker's words, unless the image answers to `--platform platform`."""
-        wanted = platforms.parse(platform)
-        if not platforms.fits(self.document, wanted):
+    def require(self, platform: str, text: str = "") -> None:
+        """Raise NotFoundError, in Docker's words, unless the image, asked for as `text`, is for `--platform platform`.
+
+        The platform "" is any.
+        """
+        wanted = platforms.parse(platform) if platform else None
+        if wanted and not platforms.fits(self.document, wanted):
             raise NotFoundError(
-                f"image with reference {self.reference or self.id} was found but does not match the specified"
+                f"image with reference {text or self.reference or self.id} was found but does not match the specified"
                 f" platform: wanted {platforms.show(wanted)}, actual: {platforms.show(platforms.of(self.document))}"
             )
 

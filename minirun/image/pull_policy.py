@@ -41,7 +41,7 @@ def ensure(
     other: Image | None = None  # it is here, and made for another platform
     if image is not None and wanted and not platforms.fits(image.document, wanted):
         if policy == "never" or names.is_whole_id(text):
-            image.require(platform)
+            image.require(platform, text)
         image, other = None, image
     if image is None:
         image = _pull(store, text, policy, progress, wanted, other)

@@ -46,10 +46,21 @@ _READ_BYTES = 1 << 20
 
 
 def push(
-    name: Reference, store: Store, settings: Settings, progress: Progress, *, all_tags: bool = False
+    name: Reference,
+    store: Store,
+    settings: Settings,
+    progress: Progress,
+    *,
+    all_tags: bool = False,
+    platform: str = "",
 ) -> None:
-    """Send the image `name`, or all that share its repository.  `progress` gets Docker's lines."""
+    """Send the image `name`, or all that share its repository.  `progress` gets Docker's lines.
+
+    Raises NotFoundError before anything is sent, also where one of them is not for `platform`.
+    """
     images = _images(name, store, all_tags)
+    for image in images:
+        image.require(platform, reference.parse(image.reference).familiar)
     registry = Registry(name.registry, name.repository, settings, actions="pull,push")
     progress.say(f"The push refers to repository [{name.name}]")
     with store.adding():  # nobody sweeps blobs away meanwhile

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from minirun.image.sweep import Claim
 
 
-def remove(store: Store, text: str, *, force: bool = False) -> list[str]:
+def remove(store: Store, text: str, *, force: bool = False, platform: str = "") -> list[str]:
     """`rmi text`: take the name away, and with the last one the image.
 
-    Returns Docker's lines; raises ConflictError, in Docker's words, where the image is in use or has more names.
+    Returns Docker's lines; raises ConflictError, in Docker's words, where the image is in use or has more names, and
+    NotFoundError where it is not there or not for `platform`.
     """
     image = store.get(text)
+    image.require(platform, text)
     image_id = id_of(image)
     same = [other for other in store.images() if _same(other, image)]
     by_name = names.is_name_of(text, image)

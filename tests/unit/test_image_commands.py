@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from minirun.cli import archives, imageinspect, images, removing
+from minirun.cli import archives, imageinspect, images, registries, removing
 from minirun.engine import records
 from minirun.errors import MinirunError
 from minirun.image import reference
@@ -298,7 +299,11 @@ def test_image_inspect_has_dockers_names(store: Store) -> None:
 def test_image_inspect_goes_on_after_a_name_that_is_not_there(store: Store) -> None:
     add_image(store, LAYER, name="tool:1")
     result = run(store, imageinspect.inspect_command, "-f", "{{.Os}}", "nosuch", "tool:1")
-    assert result.output.splitlines() == ["minirun: No such image: nosuch", "linux"]
+    assert result.output.splitlines() == [
+        "minirun: No such image: nosuch",
+        "  hint:  minirun images lists those that are here",
+        "linux",
+    ]
 
 
 def test_history_tells_each_step_the_last_first(store: Store) -> None:
@@ -314,7 +319,7 @@ def test_history_tells_each_step_the_last_first(store: Store) -> None:
 def test_history_whole_and_for_programs(store: Store) -> None:
     add_image_with_history(store)
     form = "{{.Size}} {{.CreatedAt}} {{.CreatedBy}}"
-    told = lines(store, imageinspect.history_command, "--no-trunc", "--human=false", "--format", form, "tool")
+    told = lines(store, imageinspect.history_command, "--no-trunc", "--no-human", "--format", form, "tool")
     assert told[2] == "2 2020-01-01T00:00:00Z ADD a-file-with-a-very-long-name-that-goes-on-and-on / x"
     assert lines(store, imageinspect.history_command, "-q", "tool")[1:] == ["<missing>", "<missing>"]
 
@@ -350,3 +355,60 @@ def test_pull_without_a_network_names_the_address(store: Store, monkeypatch: pyt
 
 def test_pull_of_all_tags_takes_no_tag(store: Store) -> None:
     assert failure(run(store, images.pull_command, "-a", "tool:1")) == "tag can't be used with --all-tags/-a"
+
+
+# ---- --platform -------------------------------------------------------------------------------------------
+
+OF_A_PLATFORM: dict[str, tuple[Command, list[str]]] = {
+    "history": (imageinspect.history_command, ["tool"]),
+    "inspect": (imageinspect.inspect_command, ["tool"]),
+    "save": (archives.save_command, ["-o", "/dev/null", "tool"]),
+    "push": (registries.push_command, ["tool"]),
+    "push, all tags": (registries.push_command, ["-a", "tool"]),
+    "rmi": (removing.rmi_command, ["tool"]),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_PLATFORM)
+def test_an_image_for_another_platform_is_refused(store: Store, name: str) -> None:
+    command, words = OF_A_PLATFORM[name]
+    add_image(store, LAYER, name="tool")
+    result = run(store, command, "--platform", "linux/s390x", *words)
+    message = failure(result) if result.exception and name != "inspect" else result.output.splitlines()[0]
+    assert re.search(
+        "image with reference tool.* was found but does not match the specified platform:"
+        " wanted linux/s390x, actual: linux/amd64$",
+        message,
+    )
+    assert len(store.images()) == 1
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", "amd64", "linux/x86_64/v1", "amd64,amd64"])
+def test_an_image_for_the_platform_is_removed(store: Store, platform: str) -> None:
+    add_image(store, LAYER, name="tool")
+    assert lines(store, removing.rmi_command, "--platform", platform, "tool")[0] == "Untagged: tool:latest"
+
+
+@pytest.mark.parametrize("name", ["history", "save", "rmi", "push"])
+@pytest.mark.parametrize("platform", ["linux/s390x/v1/2", "nosuch", "a b/c"])
+def test_what_is_no_platform_is_said(store: Store, name: str, platform: str) -> None:
+    command, words = OF_A_PLATFORM[name]
+    add_image(store, LAYER, name="tool")
+    assert failure(run(store, command, "--platform", platform, words[-1])).startswith("invalid platform")
+
+
+def test_rmi_takes_one_platform(store: Store) -> None:
+    add_image(store, LAYER, name="tool")
+    for words in (["--platform", "a/b,c/d"], ["--platform", "a/b", "--platform", "c/d"]):
+        assert "multiple platforms are not supported" in failure(
+            run(store, removing.rmi_command, *words, "tool")
+        )
+
+
+def test_rmi_by_force_tells_of_what_is_not_there(store: Store) -> None:
+    """And goes on, and all is well."""
+    add_image(store, LAYER, name="tool")
+    result = run(store, removing.rmi_command, "-f", "nosuch", "tool")
+    assert result.exit_code == 0
+    assert "No such image: nosuch" in result.output
+    assert store.images() == []

@@ -280,7 +280,7 @@ def test_pull_never_says_which_platform_is_there(store: Store, pulled: list[str]
         with pytest.raises(NotFoundError) as error:
             pull_policy.ensure(store, text, policy="never", platform=f"linux/{OTHER}")
         assert error.value.message == (
-            "image with reference docker.io/library/tool:latest was found but does not match"
+            f"image with reference {text} was found but does not match"
             f" the specified platform: wanted linux/{OTHER}, actual: linux/{OWN}"
         )
     assert pulled == []

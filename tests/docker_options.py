@@ -13,9 +13,7 @@ LIST = CHECKOUT / "tests" / "docker_28_options.txt"
 _FLAGS = re.compile(r" {2,6}(?:(-\w), )?(--[a-z0-9-]+)(?: |$)")
 _COMMAND = re.compile(r"  ([a-z-]+)\*? {2,}\S")
 
-NOT_YET = {  # somebody is at work on them (issue 15)
-    ("images", "--tree"),
-}
+NOT_YET: set[tuple[str, str]] = set()  # (command, flag): somebody is at work on it
 
 Tree = dict[str, set[str]]
 """The flags of each command; minirun's and docker's own are those of ""."""

@@ -70,12 +70,17 @@ _FILTERS = ("dangling", "label", "reference", "before", "since", "until")
 @click.command("images", short_help="List images")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 @click.option(
-    "-a", "--all", "_all", is_flag=True, help="Accepted as Docker does; there are no hidden images."
+    "-a",
+    "--all",
+    "_all",
+    is_flag=True,
+    help="With --tree, those without a name, too; they are always in the list.",
 )
 @click.option("--no-trunc", is_flag=True, help="Print whole ids.")
 @click.option("--digests", is_flag=True, help="Add the digest the registry knows the image by.")
 @click.option("-f", "--filter", "words", multiple=True, help=f"KEY=VALUE; {', '.join(_FILTERS)}.")
 @click.option("--format", "form", default="", help="json, 'table {{.ID}}', '{{.Repository}}:{{.Tag}}'.")
+@click.option("--tree", is_flag=True, help="Show what each is for, what it takes up, and whether it is used.")
 @click.argument("repository", default="")
 @click.pass_obj
 def images_command(
@@ -86,11 +91,20 @@ def images_command(
     digests: bool,
     words: tuple[str, ...],
     form: str,
+    tree: bool,
     repository: str,
 ) -> None:
     """List images, the newest first; only those of REPOSITORY[:TAG] if it is given."""
-    images = _select(Store(paths), filters.parse(words, _FILTERS), repository)
+    if tree:
+        _refuse_beside_tree({"quiet": quiet, "no-trunc": no_trunc, "show-digest": digests, "format": form})
+    wanted = filters.parse(words, _FILTERS)
+    images = _select(Store(paths), wanted, repository)
     images.sort(key=lambda image: units.moment(image.created) or 0, reverse=True)
+    if tree:
+        from minirun.cli import imagetree
+
+        named = [image for image in images if image.reference or _all or "dangling" in wanted]
+        return imagetree.show(named, engine.used(paths))
     if quiet and not form:
         lines = iter(dict.fromkeys(shown_id(image.id, no_trunc) for image in images))
     else:
@@ -99,6 +113,12 @@ def images_command(
         lines = iter(format.lines(rows, form, _HEADINGS, columns))
     for line in lines:
         say(line)
+
+
+def _refuse_beside_tree(options: dict[str, bool | str]) -> None:
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"--{name} is not yet supported with --tree")
 
 
 def row(image: Image, *, whole: bool = False) -> Row:

@@ -63,6 +63,11 @@ def claims(paths: Paths) -> Iterator[Claim]:
         yield Claim(None, f"a container, {error.filename or paths.containers}: {error.strerror},")
 
 
+def used(paths: Paths) -> set[str]:
+    """The ids of the images that containers, running or not, were made from."""
+    return {claim.image_id for claim in claims(paths) if claim.image_id}
+
+
 def _short(container_id: str) -> str:
     return f"container {container_id[:12]}"
 

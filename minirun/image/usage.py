@@ -44,6 +44,17 @@ def parts(image: Image) -> set[str]:
     return {image.digest, image.id, *(str(layer["digest"]) for layer in layers), *unpacked}
 
 
+def sizes(images: list[Image]) -> tuple[int, int]:
+    """Bytes of what the images are made of, each part once: the packed blobs, and the unpacked layers."""
+    blobs: dict[str, int] = {}
+    layers: dict[str, int] = {}
+    for image in images:
+        for descriptor in (image.entry, image.manifest["config"], *image.manifest["layers"]):
+            blobs[descriptor["digest"]] = int(descriptor["size"])
+        layers |= {path: chain.size(path) for path in image.unpacked() if path}
+    return sum(blobs.values()), sum(layers.values())
+
+
 def shared_sizes(images: list[Image]) -> dict[str, int]:
     """Image id -> how many of its bytes are in layers that another image has, too."""
     layers = {image.id: _layers(image) for image in images}

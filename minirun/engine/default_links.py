@@ -41,10 +41,17 @@ def _found(paths: Paths, name: str, alias: str) -> LinkedTo:
     return {"id": other["id"], "name": other["name"], "alias": alias}
 
 
+def of(record: Record) -> list[LinkedTo]:
+    """Those that nobody has taken back with `rm --link`."""
+    here = (one for one in record["attachments"] if one["network"] == ledger.DEFAULT)
+    aliases = {alias for one in here for _, alias in one.get("links", [])}
+    return [link for link in record.get("links", []) if link["alias"] in aliases]
+
+
 def resolve(paths: Paths, record: Record) -> Linked:
     """The names, with their addresses, and the variables of all that it is linked to.  Raises ConflictError."""
     made: Linked = {"hosts": [], "env": []}
-    for link in record.get("links", []):
+    for link in of(record):
         other = _running(paths, record, link)
         address = _address(paths, other)
         names = [link["alias"], other["hostname"]]

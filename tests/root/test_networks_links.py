@@ -82,6 +82,10 @@ def test_on_the_default_bridge_there_are_lines_of_hosts_and_variables(minirun: M
         1,
         True,
     )
+    minirun("rm", "--link", "app/my-db", check=True)
+    minirun("start", "app", check=True)
+    assert "my-db" not in app.exec("cat", "/etc/hosts").stdout
+    assert app.inspect("{{json .HostConfig.Links}}") == "null"
 
 
 def test_a_link_to_nobody_is_refused_before_anything_is_made(minirun: Minirun) -> None:

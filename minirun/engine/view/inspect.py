@@ -13,7 +13,7 @@ import contextlib
 import os
 
 from minirun import files
-from minirun.engine import control, records
+from minirun.engine import control, default_links, records
 from minirun.engine.options import limits, security
 from minirun.engine.view import inspect_mounts, inspect_network, sizes
 from minirun.errors import MinirunError
@@ -185,7 +185,7 @@ def _host_config(record: Record) -> Facts:
         "ExtraHosts": [f"{name}:{address}" for name, address in options["extra_hosts"]] or None,
         "GroupAdd": options["groups"] or None,
         "IpcMode": record["namespaces"].get("ipc", "private"),
-        "Links": [f"/{link['name']}:/{record['name']}/{link['alias']}" for link in record.get("links", [])]
+        "Links": [f"/{link['name']}:/{record['name']}/{link['alias']}" for link in default_links.of(record)]
         or None,
         "PidMode": record["namespaces"].get("pid", ""),
         "UTSMode": record["namespaces"].get("uts", ""),

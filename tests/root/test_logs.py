@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -94,6 +95,20 @@ def test_what_is_not_kept_cannot_be_read(finished, minirun):
         "minirun: configured logging driver does not support reading\n",
     )
     assert not log_of(container).exists()
+
+
+def test_lines_go_to_a_syslog_and_are_kept(finished, minirun, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
+        service.bind(str(tmp_path / "log"))
+        options = ("--log-opt", f"syslog-address=unix://{tmp_path}/log", "--log-opt", "tag={{.Name}}")
+        container = finished("--name", "web", "--log-driver", "syslog", *options, "busybox", "echo", "hello")
+        service.settimeout(5)
+        assert re.search(rb"^<30>.* web\[\d+\]: hello\n$", service.recv(1000))
+    assert minirun("logs", container.id).stdout == "hello\n"
+    assert container.inspect("{{.HostConfig.LogConfig.Type}}") == "syslog"
+    refused = minirun("start", container.id)
+    assert refused.code == 1
+    assert "failed to initialize logging driver" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ TABLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"log": {"driver": "json-file", "options": {"max-file": "3"}}},
     ),
     ({"logging": {"driver": "none"}}, {"log": {"driver": "none", "options": {}}}),
-    ({"logging": {"driver": "syslog", "options": {"syslog-address": "udp://x:1"}}}, {}),
+    ({"logging": {"driver": "gelf", "options": {"gelf-address": "udp://x:1"}}}, {}),
     # ---- networks
     ({"network_mode": "none", "networks": {}}, {"network": "none", "attachments": []}),
     ({"networks": {}}, {"network": "none", "attachments": []}),

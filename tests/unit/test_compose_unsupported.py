@@ -19,7 +19,7 @@ LEFT_OUT = [
     ({"mem_swappiness": "10"}, "mem_swappiness"),
     ({"oom_kill_disable": True}, "oom_kill_disable"),
     ({"storage_opt": {"size": "1G"}}, "storage_opt"),
-    ({"logging": {"driver": "syslog"}}, "logging.driver syslog"),
+    ({"logging": {"driver": "fluentd"}}, "logging.driver fluentd"),
     ({"security_opt": ["apparmor:mine"]}, "security_opt apparmor:mine"),
     (
         {"volumes": [{"type": "bind", "source": "/x", "target": "/x", "bind": {"propagation": "rshared"}}]},

@@ -12,6 +12,7 @@ import time
 
 from minirun.engine.logs import writer
 from minirun.engine.logs.tail import Tail, parse
+from minirun.engine.options import logging
 from minirun.errors import UnsupportedError
 
 TYPE_CHECKING = False
@@ -156,5 +157,5 @@ class Reader:
 
 def require_readable(record: Record) -> None:
     """Raises UnsupportedError for a container whose output is not kept."""
-    if record["options"]["log"]["driver"] == "none":
+    if not logging.is_kept(record["options"]["log"]):
         raise UnsupportedError("configured logging driver does not support reading")

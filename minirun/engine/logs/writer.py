@@ -41,15 +41,22 @@ _IS_CONTROL = bytes(0 if code < 32 and code not in b"\t\n\r" else 255 for code i
 
 def open_writer(record: Record, directory: str) -> Writer:
     """What takes the container's output; its log is in the container's `directory`."""
-    if record["options"]["log"]["driver"] == "none":
+    log = record["options"]["log"]
+    if log["driver"] == "none":
         return Writer()
-    options = logging.with_defaults(record["options"]["log"])
-    return FileWriter(
-        f"{directory}/{NAME}",
-        logging.max_size(options),
-        logging.max_file(options),
-        attributes(record) if record["options"]["log"]["options"] else {},
-    )
+    options = logging.with_defaults(log)
+    if log["driver"] in logging.SERVICES:
+        from minirun.engine.logs import services  # most have none
+
+        service = services.open_service(record)
+        if not logging.is_kept(log):
+            return service
+        return services.Both([service, _file(directory, options, {})])
+    return _file(directory, options, attributes(record) if log["options"] else {})
+
+
+def _file(directory: str, options: dict[str, str], attrs: dict[str, str]) -> FileWriter:
+    return FileWriter(f"{directory}/{NAME}", logging.max_size(options), logging.max_file(options), attrs)
 
 
 def attributes(record: Record) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minirun.engine.logs import reader, writer
+from minirun.engine.logs import drivers, reader, writer
 from minirun.engine.options import logging
 from minirun.errors import UnsupportedError, UsageError
 
@@ -156,7 +156,7 @@ def test_attributes_are_in_every_line(tmp_path):
         "labels": {"a": "1"},
         "env": ["C=2", "D=3"],
     }
-    log = writer.open_writer(record, str(tmp_path))
+    log = drivers.open_writer(record, str(tmp_path))
     log.write("stdout", b"x\ny\n")
     log.close()
     attrs = [entry["attrs"] for entry in entries(tmp_path / writer.NAME)]
@@ -166,7 +166,7 @@ def test_attributes_are_in_every_line(tmp_path):
 def test_the_driver_local_has_sizes_of_its_own(tmp_path):
     made = logging.settings(driver="local", options={"max-file": "2"})
     record = {"options": {"log": made}, "env": [], "labels": {}}
-    files = writer.open_writer(record, str(tmp_path)).files
+    files = drivers.open_writer(record, str(tmp_path)).files
     assert (files.limit, files.count) == (20_000_000, 2)
     files.close()
     assert logging.with_defaults(logging.settings()) == {}
@@ -174,7 +174,7 @@ def test_the_driver_local_has_sizes_of_its_own(tmp_path):
 
 def test_the_driver_none_writes_nothing(tmp_path):
     record = {"options": {"log": {"driver": "none", "options": {}}}}
-    log = writer.open_writer(record, str(tmp_path))
+    log = drivers.open_writer(record, str(tmp_path))
     log.write("stdout", b"x\n")
     log.close()
     assert os.listdir(tmp_path) == []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from minirun.engine.logs import reader, services, writer
+from minirun.engine.logs import drivers, reader, services, writer
 from minirun.engine.options import log_services, logging
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 
@@ -125,7 +125,7 @@ def test_an_entry_of_the_journal(
 
 def test_it_is_kept_for_logs_as_well(unix: socket.socket, tmp_path: Path) -> None:
     asked = record("syslog", syslog_address=f"unix://{tmp_path}/log", cache_max_file="2")
-    driver = writer.open_writer(asked, str(tmp_path))
+    driver = drivers.open_writer(asked, str(tmp_path))
     assert isinstance(driver, services.Both)
     driver.write("stdout", b"x\n")
     driver.close()
@@ -135,7 +135,7 @@ def test_it_is_kept_for_logs_as_well(unix: socket.socket, tmp_path: Path) -> Non
 
 def test_without_a_cache_there_is_nothing_to_read(unix: socket.socket, tmp_path: Path) -> None:
     asked = record("syslog", syslog_address=f"unix://{tmp_path}/log", cache_disabled="true")
-    writer.open_writer(asked, str(tmp_path)).close()
+    drivers.open_writer(asked, str(tmp_path)).close()
     assert not (tmp_path / writer.NAME).exists()
     with pytest.raises(UnsupportedError, match="does not support reading"):
         reader.require_readable(asked)

@@ -23,7 +23,6 @@ import os
 
 from minirun import jsontext
 from minirun.engine import records
-from minirun.engine.options import logging
 from minirun.linux import syscalls
 
 TYPE_CHECKING = False
@@ -37,26 +36,6 @@ _FREED = 1 << 20  # bytes: the buffers of one chunk
 _BEGIN = b'{"log":"'
 _CONTROLS = [(bytes([code]), b"\\u%04x" % code) for code in range(32) if code not in b"\t\n\r"]
 _IS_CONTROL = bytes(0 if code < 32 and code not in b"\t\n\r" else 255 for code in range(256))
-
-
-def open_writer(record: Record, directory: str) -> Writer:
-    """What takes the container's output; its log is in the container's `directory`."""
-    log = record["options"]["log"]
-    if log["driver"] == "none":
-        return Writer()
-    options = logging.with_defaults(log)
-    if log["driver"] in logging.SERVICES:
-        from minirun.engine.logs import services  # most have none
-
-        service = services.open_service(record)
-        if not logging.is_kept(log):
-            return service
-        return services.Both([service, _file(directory, options, {})])
-    return _file(directory, options, attributes(record) if log["options"] else {})
-
-
-def _file(directory: str, options: dict[str, str], attrs: dict[str, str]) -> FileWriter:
-    return FileWriter(f"{directory}/{NAME}", logging.max_size(options), logging.max_file(options), attrs)
 
 
 def attributes(record: Record) -> dict[str, str]:

@@ -30,7 +30,7 @@ import signal
 
 from minirun import files, jsontext
 from minirun.engine import bundle, channel, cleanup, overlay, records, sandbox, volumes
-from minirun.engine.logs import writer
+from minirun.engine.logs import drivers
 from minirun.engine.shim import netmaker, stdio
 from minirun.engine.shim.running import Held, Running
 from minirun.engine.shim.streams import Streams
@@ -230,7 +230,7 @@ def _create(running: Running, size: tuple[int, int]) -> Created:
 
     created, outputs, source = stdio.connect(create, tty=options["tty"], interactive=options["interactive"])
     running.pid = created.pid
-    log = writer.open_writer(held.record, held.directory)
+    log = drivers.open_writer(held.record, held.directory)
     running.streams = Streams(outputs, source, log, once=running.once)
     if any(size):
         running.streams.resize(*size)

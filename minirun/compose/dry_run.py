@@ -7,22 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minirun.compose.work import WORDS
+
 if TYPE_CHECKING:
     from minirun.compose.actions import Action
     from minirun.compose.report import Report
-
-_WORDS = {
-    "create": ("Creating", "Created"),
-    "remake": ("Recreate", "Recreated"),
-    "rename": ("Recreate", "Recreated"),
-    "start": ("Starting", "Started"),
-    "stop": ("Stopping", "Stopped"),
-    "restart": ("Restarting", "Started"),
-    "kill": ("Killing", "Killed"),
-    "pause": ("Pausing", "Paused"),
-    "unpause": ("Unpausing", "Unpaused"),
-    "remove": ("Removing", "Removed"),
-}
 
 
 def tell(report: Report, action: Action, resource: str) -> None:
@@ -37,8 +26,8 @@ def tell(report: Report, action: Action, resource: str) -> None:
         _told(report, resource, "Waiting", "Exited" if completed else "Healthy")
         return
     if action.kind == "remove" and is_up:
-        _told(report, resource, *_WORDS["stop"])
-    _told(report, resource, *_WORDS[action.kind.split()[0]])
+        _told(report, resource, *WORDS["stop"])
+    _told(report, resource, *WORDS[action.kind.split()[0]])
 
 
 def _told(report: Report, resource: str, doing: str, done: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _create_network(work: Work, action: Action) -> None:
-    with told(work, action, "Creating", "Created"):
+    with told(work, action):
         networks.create(work.paths, action.name, **_network(work, action))
 
 
@@ -34,7 +34,7 @@ def _network(work: Work, action: Action) -> network_options.NetworkOptions:
 
 def _remake_network(work: Work, action: Action) -> None:
     """Its containers have been stopped; they are made anew afterwards."""
-    with told(work, action, "Recreating", "Recreated"):
+    with told(work, action):
         for record in list(work.records.values()):
             with contextlib.suppress(ConflictError, NotFoundError):  # it is not on it
                 networks.disconnect(work.paths, action.name, record)
@@ -45,7 +45,7 @@ def _remake_network(work: Work, action: Action) -> None:
 def _create_volume(work: Work, action: Action) -> None:
     assert work.project
     assert work.facts
-    with told(work, action, "Creating", "Created"):
+    with told(work, action):
         wanted = volume_options.make(work.project, action.key, work.facts.volume_hashes[action.key])
         volumes.create(work.paths, **wanted)
 
@@ -54,7 +54,7 @@ def _create_volume(work: Work, action: Action) -> None:
 
 
 def _create(work: Work, action: Action) -> None:
-    with told(work, action, "Creating", "Created"):
+    with told(work, action):
         work.records[action.service, action.number] = _make(work, action, _options(work, action))
 
 
@@ -107,7 +107,7 @@ def _remake(work: Work, action: Action) -> None:
     options["name"] = names.coming(old["id"], action.name)
     if not work.choice.renew_anonymous_volumes:
         options["mounts"] = inherited(options["mounts"], old, _image_volumes(work, action))
-    with told(work, action, "Recreate", "Recreated"):
+    with told(work, action):
         record = _make(work, action, options)
         try:
             stop_record(work, old)
@@ -139,7 +139,7 @@ def inherited(wanted: list[MountPoint], old: Record, image_volumes: Iterable[str
 def _rename(work: Work, action: Action) -> None:
     """One that has lost its way to its name: the command that made it was killed."""
     assert action.container
-    with told(work, action, "Recreate", "Recreated"):
+    with told(work, action):
         containers.rename(work.paths, action.container.record, action.name)
         work.records[action.service, action.number] = containers.find(work.paths, action.container.id)
 

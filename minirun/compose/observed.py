@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from minirun.compose import labels, names
 from minirun.engine import containers
+from minirun.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from minirun.engine.record_types import Record, Volume
     from minirun.network.ledger import Network
@@ -117,6 +118,13 @@ class Observed:
     def services(self) -> list[str]:
         """The services that have containers, in the order of their names."""
         return sorted({one.service for one in self.containers if not one.is_one_off})
+
+
+def require_made(service: str, found: Sequence[str]) -> str:
+    """The first of the ids of a service's containers.  Raises NotFoundError when it has none."""
+    if not found:
+        raise NotFoundError(f"service {service} has no container yet", f"minirun compose up {service}")
+    return found[0]
 
 
 def look(paths: Paths, project: str) -> Observed:

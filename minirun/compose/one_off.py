@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from minirun.compose import labels, lifecycle, names, observed, secrets, service_options
 from minirun.compose.choice import Choice
 from minirun.compose.language import dotenv, hashing, mounts, ports
-from minirun.errors import NotFoundError, UsageError
+from minirun.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,10 +101,7 @@ def make(paths: Paths, project: Project, once: Once, report: Report) -> Record:
     there = observed.look(paths, project.name)
 
     def record_of(name: str) -> str:
-        found = there.of(name)
-        if not found:
-            raise NotFoundError(f"service {name} has no container yet", f"minirun compose up {name}")
-        return found[0].id
+        return observed.require_made(name, [one.id for one in there.of(name)])
 
     slug = names.slug()
     name = once.name or names.one_off(project, service, slug)

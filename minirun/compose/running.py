@@ -30,7 +30,7 @@ def _leave(work: Work, action: Action) -> None:
 
 
 def _start(work: Work, action: Action) -> None:
-    with told(work, action, "Starting", "Started"):
+    with told(work, action):
         _start_record(work, action)
 
 
@@ -64,7 +64,7 @@ def _stop(work: Work, action: Action) -> None:
     assert action.container
     if not action.container.is_up:
         return
-    with told(work, action, "Stopping", "Stopped"):
+    with told(work, action, "stop"):
         stop_record(work, action.container.record)
 
 
@@ -80,7 +80,7 @@ def stop_record(work: Work, record: Record) -> None:
 def _remove(work: Work, action: Action) -> None:
     assert action.container
     _stop(work, action)
-    with told(work, action, "Removing", "Removed"):
+    with told(work, action):
         remove_record(work, action.container.record, with_volumes=work.choice.renew_anonymous_volumes)
 
 
@@ -91,14 +91,14 @@ def remove_record(work: Work, record: Record, *, with_volumes: bool) -> None:
 
 def _restart(work: Work, action: Action) -> None:
     assert action.container
-    with told(work, action, "Restarting", "Started"):
+    with told(work, action):
         stop_record(work, action.container.record)
         _start_record(work, action)
 
 
 def _kill(work: Work, action: Action) -> None:
     assert action.container
-    with told(work, action, "Killing", "Killed"):
+    with told(work, action):
         containers.kill(work.paths, action.container.record, int(action.condition))
 
 

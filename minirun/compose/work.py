@@ -6,8 +6,8 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
+from minirun.compose.observed import require_made
 from minirun.compose.scheduler import Scheduler
-from minirun.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,10 +57,8 @@ class Work:
 
     def record_id(self, service: str) -> str:
         """The first container of another service, for `network_mode: service:x` and its like."""
-        found = [key for key in self.records if key[0] == service]
-        if not found:
-            raise NotFoundError(f"service {service} has no container yet", f"minirun compose up {service}")
-        return self.records[min(found)]["id"]
+        found = sorted(key for key in self.records if key[0] == service)
+        return require_made(service, [self.records[key]["id"] for key in found])
 
 
 def resource(action: Action) -> str:
@@ -69,9 +67,25 @@ def resource(action: Action) -> str:
     return f"{kind.title() if kind in ('network', 'volume', 'image') else 'Container'} {action.name}"
 
 
+# {first word of an action's kind: what is told while it is done, and then}
+WORDS = {
+    "create": ("Creating", "Created"),
+    "remake": ("Recreate", "Recreated"),
+    "rename": ("Recreate", "Recreated"),
+    "start": ("Starting", "Started"),
+    "stop": ("Stopping", "Stopped"),
+    "restart": ("Restarting", "Started"),
+    "kill": ("Killing", "Killed"),
+    "pause": ("Pausing", "Paused"),
+    "unpause": ("Unpausing", "Unpaused"),
+    "remove": ("Removing", "Removed"),
+}
+
+
 @contextlib.contextmanager
-def told(work: Work, action: Action, doing: str, done: str) -> Iterator[None]:
-    """`Container p-web-1 Starting`, and `Started` when that was no failure."""
+def told(work: Work, action: Action, kind: str = "") -> Iterator[None]:
+    """`Container p-web-1 Starting`, and `Started` when that was no failure.  `kind`: where it is not the action's."""
+    doing, done = WORDS[(kind or action.kind).split()[0]]
     work.report.working(resource(action), doing)
     yield
     work.report.done(resource(action), done)

@@ -10,9 +10,10 @@ from minirun.errors import NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from minirun.cli.compose.group import Compose
+    from minirun.compose.language.model import Project
     from minirun.compose.observed import Container
 
 
@@ -31,11 +32,15 @@ def containers(compose: Compose, services: Sequence[str], *, one_off: bool = Fal
 def require_services(compose: Compose, services: Sequence[str], found: list[Container]) -> None:
     """Raise NotFoundError for one that the files do not have.  They are read only if it has no container, either."""
     unseen = [service for service in services if service not in {one.service for one in found}]
-    project = compose.load_if_asked() if unseen else None
-    if project and (
-        unknown := [one for one in unseen if one not in {**project.services, **project.disabled}]
-    ):
-        raise NotFoundError(f"no such service: {unknown[0]}")
+    require_in(compose.load_if_asked() if unseen else None, unseen)
+
+
+def require_in(project: Project | None, services: Iterable[str]) -> None:
+    """Raise NotFoundError for one that the files, where there are some, do not have."""
+    for name in services:
+        if project and name not in project.services and name not in project.disabled:
+            there = ", ".join(sorted(project.services))
+            raise NotFoundError(f"no such service: {name}", f"there are {there}" if there else "")
 
 
 def one(compose: Compose, service: str, index: int = 0, *, up: bool = False) -> Container:

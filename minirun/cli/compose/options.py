@@ -15,7 +15,7 @@ from minirun.cli.compose import choosing
 from minirun.cli.printing import say
 from minirun.compose import observed, order
 from minirun.compose.choice import Choice
-from minirun.errors import MinirunError, NotFoundError, ProgramError, UsageError
+from minirun.errors import MinirunError, ProgramError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def scale(project: Project, words: Iterable[str]) -> dict[str, int]:
         name, equals, number = word.partition("=")
         if not equals or not re.fullmatch("[0-9]{1,6}", number):
             raise UsageError(f'invalid scale of a service: "{word}"', "SERVICE=N, as in web=3")
-        require_services(project, [name])
+        choosing.require_in(project, [name])
         found[name] = int(number)
     return found
 
@@ -167,7 +167,7 @@ def project(compose: Compose, services: Sequence[str], *, needed: bool = True) -
         choosing.require_services(compose, services, observed.containers_of(compose.session, name))
         return name, None
     found = compose.load_if_asked(services)
-    require_services(found, services)
+    choosing.require_in(found, services)
     return (found.name if found else compose.name()), found
 
 
@@ -176,14 +176,6 @@ def with_dependencies(project: Project | None, services: Sequence[str]) -> list[
     if project is None or not services:
         return list(services)
     return order.selected(project, services, dependencies=True)
-
-
-def require_services(project: Project | None, names: Iterable[str]) -> None:
-    """Raises NotFoundError for one that the files have not."""
-    for name in names:
-        if project and name not in project.services and name not in project.disabled:
-            there = ", ".join(sorted(project.services))
-            raise NotFoundError(f"no such service: {name}", f"there are {there}" if there else "")
 
 
 def running(compose: Compose, service: str, index: int = 0) -> Container:

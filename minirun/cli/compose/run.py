@@ -14,7 +14,7 @@ import click
 
 from minirun.cli import attach as front
 from minirun.cli import starting
-from minirun.cli.compose import options
+from minirun.cli.compose import choosing, options
 from minirun.cli.compose.execute import has_terminal
 from minirun.cli.printing import say
 from minirun.compose import hooks, one_off
@@ -68,7 +68,7 @@ _STREAMS = ("stdout", "stderr")
 def run_command(compose: Compose, /, service: str, args: tuple[str, ...], **words: Any) -> int:
     """Run a command once, in a container of SERVICE; without ARGS, the service's own command."""
     project = compose.load([service])
-    options.require_services(project, [service])
+    choosing.require_in(project, [service])
     detach = words["detach"]
     once = one_off.Once(
         service,

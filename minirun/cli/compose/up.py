@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from minirun.cli.compose import options
+from minirun.cli.compose import choosing, options
 from minirun.compose import lifecycle
 from minirun.compose.choice import Choice
 from minirun.errors import UnsupportedError, UsageError
@@ -59,7 +59,7 @@ def up_command(compose: Compose, /, services: tuple[str, ...], **words: Any) -> 
     """Create and start containers; those that are right already are left alone."""
     check(words)
     project = compose.load(services)
-    options.require_services(project, [*services, *filter(None, [words["exit_code_from"]])])
+    choosing.require_in(project, [*services, *filter(None, [words["exit_code_from"]])])
     if not project.services:
         raise UsageError("no service selected", "the files have none, or profiles have them off: --profile")
     choice = options.choice(compose, project, services, words)
@@ -106,7 +106,7 @@ def _option(name: str) -> str:
 def create_command(compose: Compose, /, services: tuple[str, ...], **words: Any) -> None:
     """Make containers; `start` runs them."""
     project = compose.load(services)
-    options.require_services(project, services)
+    choosing.require_in(project, services)
     choice = options.choice(compose, project, services, words | {"no_start": True})
     with options.report(compose, "create", quiet_pull=words["quiet_pull"]) as report:
         lifecycle.up(compose.session, project, choice, report, compose.session.spawn)

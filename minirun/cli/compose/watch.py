@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from minirun.cli.compose import options
+from minirun.cli.compose import choosing, options
 from minirun.cli.printing import draw, say
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def watch_command(compose: Compose, no_up: bool, prune: bool, quiet: bool, servi
     from minirun.compose.choice import Choice
 
     project = compose.load(services)
-    options.require_services(project, services)
+    choosing.require_in(project, services)
     watching_rules.rules_of(project, services)  # what cannot be is told before anything is done
     with options.report(compose, "watch", quiet_pull=quiet, quiet_build=quiet) as report:
         if not no_up:

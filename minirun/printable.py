@@ -23,7 +23,7 @@ def printable(text: str, kept: str = "\n\t") -> str:
     )
 
 
-def shortened(text: str, longest: int = 2000) -> str:
+def shortened(text: str, longest: int = 1000) -> str:
     """`text` with its middle left out where it is longer than `longest` characters: it quotes somebody's words.
 
     >>> shortened("the option " + "x" * 50 + " is unknown", 40)

@@ -135,7 +135,8 @@ def process(record: Record, rootfs: str) -> Process:
     made = spec.default_process(record["args"], record["capabilities"])
     # Users and groups are the image's, so its files are read, and from inside: a symlink in the image that leads
     # to the host's /etc/passwd is followed below `rootfs` (openat2(2), RESOLVE_IN_ROOT).
-    made["user"], home = users.resolve(
+    # HOME is the runtime's to find: a passwd that is mounted there is not in this tree.
+    made["user"], _ = users.resolve(
         record["user"],
         inroot.read_in_root(rootfs, "/etc/passwd"),
         inroot.read_in_root(rootfs, "/etc/group"),
@@ -143,7 +144,7 @@ def process(record: Record, rootfs: str) -> Process:
     )
     made["cwd"] = record["cwd"] or "/"
     linked = record["linked"]["env"] if "linked" in record else []
-    made["env"] = environment([*linked, *record["env"]], home, record["hostname"], options["tty"])
+    made["env"] = environment([*linked, *record["env"]], record["hostname"], options["tty"])
     made["terminal"] = options["tty"]
     made["noNewPrivileges"] = options["no_new_privileges"]
     made["rlimits"] = options["rlimits"]
@@ -157,15 +158,14 @@ def process(record: Record, rootfs: str) -> Process:
     return made
 
 
-def environment(entries: list[str], home: str, hostname: str, tty: bool) -> list[str]:
-    """PATH, HOSTNAME, TERM and HOME as Docker sets them, unless `entries` does; in Docker's order, too.
+def environment(entries: list[str], hostname: str, tty: bool) -> list[str]:
+    """PATH, HOSTNAME and TERM as Docker sets them, unless `entries` does; in Docker's order, too.
 
-    >>> environment(["HOME=/srv"], "/root", "web", tty=False)[1:]
+    >>> environment(["HOME=/srv"], "web", tty=False)[1:]
     ['HOSTNAME=web', 'HOME=/srv']
     """
     defaults = {"PATH": spec.DEFAULT_PATH, "HOSTNAME": hostname, **({"TERM": "xterm"} if tty else {})}
     merged = {**defaults, **dict(entry.split("=", 1) for entry in entries)}
-    merged.setdefault("HOME", home)
     return [f"{name}={value}" for name, value in merged.items()]
 
 
@@ -178,7 +178,9 @@ def _mounts(record: Record, etc_directory: str) -> Iterator[MountEntry]:
     wanted = {mount["destination"] for mount in own}
     yield from _default_mounts(record, wanted)
     names = ("resolv.conf", "hostname", "hosts")
-    ours = [_bind(f"{etc_directory}/{name}", f"/etc/{name}", "rprivate") for name in names]
+    # the files are the container's own, but a place to write is what --read-only takes away
+    sealed = ["ro"] if record["options"]["readonly"] else []
+    ours = [_bind(f"{etc_directory}/{name}", f"/etc/{name}", "rprivate", *sealed) for name in names]
     if record["options"]["init"]:
         ours.append(_bind(_init_program(), INIT_IN_CONTAINER, "ro"))
     # What is mounted on /a hides what was mounted on /a/b before, so the shallow ones come first.

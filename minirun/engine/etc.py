@@ -1,7 +1,7 @@
 """The three files of /etc that are a container's own: hostname, hosts and resolv.conf.
 
 They are made anew at each start, for by then the container has its addresses, and they follow its networks while it
-runs.  In the container each is a bind mount of the file in its directory.
+runs.  In the container each is a bind mount of the file in its directory.  Beside them a link, /etc/mtab.
 
 See      hosts(5), resolv.conf(5); network/resolve.py writes the text of the last two
 By hand  cat /var/lib/minirun/containers/ID/{hostname,hosts,resolv.conf}
@@ -10,9 +10,11 @@ By hand  cat /var/lib/minirun/containers/ID/{hostname,hosts,resolv.conf}
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 
 from minirun import files
-from minirun.linux import trace
+from minirun.linux import inroot, syscalls, trace
 from minirun.network import ledger, resolve
 
 TYPE_CHECKING = False
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Endpoint, Network
 
+MTAB_TARGET = "/proc/mounts"
 _WHY = {
     "hostname": "to be /etc/hostname",
     "hosts": "to be /etc/hosts: names that need no server",
@@ -32,6 +35,18 @@ def write(directory: str, record: Record, places: list[tuple[Network, Endpoint]]
     for name, text in texts(record, places).items():
         files.write_whole(f"{directory}/{name}", text.encode())
         trace.announce("creat", [f"{directory}/{name}", text], _WHY[name])
+
+
+def link_mtab(rootfs: str) -> None:
+    """/etc/mtab, which df(1) and others read, as a link to /proc/mounts, in a tree that has none."""
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        inroot.make_directory(root_fd, "/etc")
+        with inroot.opened(root_fd, "/etc") as etc, syscalls.tolerating(errno.EEXIST):
+            why = "what is mounted, for programs that know no other place"
+            syscalls.symlink(MTAB_TARGET, "mtab", dir_fd=etc, shown=f"{rootfs}/etc/mtab", why=why)
+    finally:
+        os.close(root_fd)
 
 
 def texts(record: Record, places: list[tuple[Network, Endpoint]]) -> dict[str, str]:

@@ -23,7 +23,8 @@ def resolve(text: str, passwd: str, group: str, more: Iterable[str] = ()) -> tup
     `more` are groups to be in besides, names or numbers.  A uid without an entry gets gid 0 and HOME=/.
     Raises MinirunError "unable to find user".
     """
-    name, _, group_name = (text or "0").partition(":")
+    name, _, group_name = text.partition(":")
+    name = name or "0"  # `:group` is root's, in another group
     users = (fields for fields in _entries(passwd, 6) if fields[3].isdecimal())
     entry = next((fields for fields in users if name in (fields[0], fields[2])), None)
     if entry is None and not name.isdecimal():

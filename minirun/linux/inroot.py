@@ -17,6 +17,7 @@ from minirun.errors import MinirunError
 from minirun.linux import syscalls, trace
 from minirun.linux.constants import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV
 
+LINKS_MAX = 40  # that one path may lead through: path_resolution(7)
 LARGEST_TEXT = 1 << 20  # bytes; /etc/passwd with ten thousand users is smaller
 
 
@@ -61,22 +62,63 @@ def mode_of(root_fd: int, path: str) -> int:
         return 0
 
 
+def place_of(root_fd: int, path: str) -> str:
+    """Where `path` is inside the root, with no link in it: absolute, and whether or not there is anything.
+
+    openat2(2) follows a link to nothing no further than to its directory; here the names that are missing stay as
+    they are.  What is true now need not be so later: open what this returns with open_in_root as well.
+    Raises SyscallError (ELOOP).
+    """
+    found: list[str] = []
+    left = path.split("/")[::-1]
+    links = 0
+    while left:
+        name = left.pop()
+        if name == "..":
+            del found[-1:]
+        elif name not in ("", "."):
+            target = _link(root_fd, "/" + "/".join(found), name)
+            links += target != ""
+            if links > LINKS_MAX:
+                raise syscalls.SyscallError(errno.ELOOP, "openat2", path)
+            if not target:
+                found.append(name)
+            elif target.startswith("/"):
+                found.clear()
+            left += target.split("/")[::-1]
+    return "/" + "/".join(found)
+
+
+def _link(root_fd: int, directory: str, name: str) -> str:
+    """What the symbolic link `name` says; "" when it is none, or is not there."""
+    try:
+        with opened(root_fd, directory) as fd:
+            return os.readlink(name, dir_fd=fd)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):
+            raise
+        return ""
+
+
 def make_directory(root_fd: int, path: str, mode: int = 0o755) -> None:
-    """`mkdir -p path` inside the root."""
+    """`mkdir -p path` inside the root; a link to nothing is a name for the directory that it leads to."""
     try:
         os.close(open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY))
         return
     except OSError as error:
         if error.errno != errno.ENOENT:
             raise
-    parent, name = os.path.split(path.rstrip("/"))
-    make_directory(root_fd, parent or "/", mode)
-    with opened(root_fd, parent or "/") as parent_fd, syscalls.tolerating(errno.EEXIST):
-        syscalls.mkdir(name, mode, dir_fd=parent_fd, shown=path, why="a mount point the image does not have")
+    place = place_of(root_fd, path)
+    parent, name = os.path.split(place)
+    make_directory(root_fd, parent, mode)
+    with opened(root_fd, parent) as parent_fd, syscalls.tolerating(errno.EEXIST):
+        syscalls.mkdir(name, mode, dir_fd=parent_fd, shown=place, why="a mount point the image does not have")
 
 
 def make_file(root_fd: int, path: str, mode: int = 0o644) -> None:
-    """Make an empty file, and the directories above it, unless it is there."""
+    """Make an empty file, and the directories above it, unless it is there; links as in make_directory."""
+    if not mode_of(root_fd, path):
+        path = place_of(root_fd, path)
     make_directory(root_fd, os.path.dirname(path.rstrip("/")) or "/")
     if trace.on and not mode_of(root_fd, path):
         trace.announce("creat", [path, ""], "a file to mount on, which the image does not have")
@@ -106,6 +148,25 @@ def read_in_root(rootfs: str, path: str, *, across_mounts: bool = False) -> str:
             f"{path} of the container is too large: minirun reads no more than {LARGEST_TEXT >> 20} MiB of it"
         )
     return content.decode(errors="replace")
+
+
+def read_as_mounted(root_fd: int, path: str) -> str:
+    """The same of the descriptor of a root, whatever is mounted there, for a process whose /proc is not its own.
+
+    A file of /proc says that it is empty, and is not read.  Something else may lie there when it is opened; so whoever
+    calls this has a deadline.  What is larger than LARGEST_TEXT is nobody's passwd.
+    """
+    try:
+        with opened(root_fd, path) as fd:
+            status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LARGEST_TEXT:
+            return ""
+        with opened(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY) as reader:
+            if not os.path.samestat(os.fstat(reader), status):
+                return ""
+            return os.read(reader, LARGEST_TEXT).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _read_regular(fd: int) -> bytes:

@@ -25,7 +25,7 @@ import struct
 import sys
 
 from minirun.errors import MinirunError, ProgramError, ProgramNotFound, ProgramNotInvocable, sentence
-from minirun.linux import apparmor, capabilities, memory, signals, syscalls, trace
+from minirun.linux import apparmor, capabilities, inroot, memory, signals, syscalls, trace
 from minirun.linux.constants import (
     AT_FDCWD,
     CLONE_NEWNET,
@@ -34,6 +34,7 @@ from minirun.linux.constants import (
     RESOLVE_NO_MAGICLINKS,
 )
 from minirun.runtime import mounting, process, program, rootfs
+from minirun.runtime.plan import home_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,6 +179,14 @@ def mount_filesystems(plan: Plan, _sync: Sync) -> None:
     plan.root_fd = os.open(plan.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     mounting.make_mounts(plan.root_fd, plan.mounts, plan.cgroup_directory, plan.host_cgroups, plan.procfs)
     program.make_directory(plan.root_fd, plan.cwd)
+    find_home(plan)
+
+
+def find_home(plan: Plan) -> None:
+    """$HOME, unless it is given: by the passwd file that the program will see, which may be mounted (as in runc)."""
+    if "HOME" not in plan.environment:
+        text = inroot.read_as_mounted(plan.root_fd, "/etc/passwd")
+        plan.environment["HOME"] = home_directory(text, plan.uid)
 
 
 def make_devices(plan: Plan, _sync: Sync) -> None:

@@ -157,6 +157,7 @@ def join_container(plan: Plan, sync: Sync) -> None:
     syscalls.setns(plan.target_pidfd, flags, path=f"pid {plan.target_pid}", why="all its namespaces at once")
     os.close(plan.target_pidfd)
     plan.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    init.find_home(plan)
 
 
 def enter_namespaces(plan: Plan, sync: Sync) -> None:

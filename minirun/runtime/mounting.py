@@ -15,6 +15,7 @@ import errno
 import os
 import stat
 
+from minirun.errors import MinirunError
 from minirun.linux import inroot, syscalls
 from minirun.linux.constants import (
     AT_RECURSIVE,
@@ -41,6 +42,12 @@ WHY = {
 }
 
 
+_MISMATCH = {
+    errno.EISDIR: "there is a directory, and what is to be mounted is a file",
+    errno.ENOTDIR: "there, or above it, is a file, and a directory is needed",
+}
+
+
 def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: str, procfs: int = -1) -> None:
     """Mount all of `mounts` in order; `cgroup` is the host's path of the container's own cgroup.
 
@@ -54,6 +61,9 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: st
             else:
                 _make_mount(root_fd, mount, cgroup, host_cgroups)
         except syscalls.SyscallError as error:
+            if error.errno == errno.EINVAL and mount.type == "tmpfs":
+                words = f'this kernel takes no tmpfs on {mount.target} with the options "{mount.data}"'
+                raise MinirunError(words) from None
             raise syscalls.SyscallError(
                 error.errno or 0, error.call, f"{mount.source} on {mount.target}"
             ) from None
@@ -61,6 +71,8 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: st
 
 def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> None:
     covered = inroot.mode_of(root_fd, mount.target) if mount.type == "tmpfs" else 0
+    if mount.type in ("proc", "sysfs"):
+        procmounts.refuse_link(root_fd, mount)
     _make_target(root_fd, mount)
     # behind the making: where links lead is known only when there is something
     procmounts.check(root_fd, mount)
@@ -100,13 +112,18 @@ def _attach_procfs(root_fd: int, mount: Mount, procfs: int) -> None:
 
 
 def _make_target(root_fd: int, mount: Mount) -> None:
-    """A file is mounted on a file, everything else on a directory: mount(2) ENOTDIR otherwise."""
-    if mount.is_bind and not os.path.isdir(mount.source):
-        if not os.path.exists(mount.source):
-            raise syscalls.SyscallError(errno.ENOENT, "mount", mount.source)
-        inroot.make_file(root_fd, mount.target)
-    else:
-        inroot.make_directory(root_fd, mount.target)
+    """A file is mounted on a file, everything else on a directory: mount(2) ENOTDIR otherwise.
+
+    Raises MinirunError, for what is wrong is the path that somebody has named.
+    """
+    is_file = mount.is_bind and not os.path.isdir(mount.source)
+    if is_file and not os.path.exists(mount.source):
+        raise syscalls.SyscallError(errno.ENOENT, "mount", mount.source)
+    try:
+        (inroot.make_file if is_file else inroot.make_directory)(root_fd, mount.target)
+    except OSError as error:
+        reason = _MISMATCH.get(error.errno or 0) or os.strerror(error.errno or 0)
+        raise MinirunError(f"{mount.source} cannot be mounted on {mount.target}: {reason}") from None
 
 
 def mount_on(

@@ -121,6 +121,11 @@ class Mount:
         return bool(self.flags & MS_BIND)
 
 
+def is_known(option: str) -> bool:
+    """Whether it is a word of mount(8) for any file system, and not one system's own."""
+    return option in _FLAGS or option in PROPAGATION or option in _RECURSIVE or option == "tmpcopyup"
+
+
 def plan(entries: list[MountEntry], bundle: str) -> list[Mount]:
     """config.json's mounts as Mount objects, in order.  Raises MinirunError naming a bad entry."""
     return [_plan_one(entry, bundle) for entry in entries]

@@ -20,7 +20,7 @@ import os
 import resource
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.linux import apparmor, capabilities, cgroup_files, cgroup_limits, inroot, seccomp
+from minirun.linux import apparmor, capabilities, cgroup_files, cgroup_limits, seccomp
 from minirun.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -112,9 +112,6 @@ class Plan:
         self.args = process["args"]
         self.cwd = process["cwd"]
         self.environment = dict(entry.partition("=")[::2] for entry in process.get("env", []))
-        # runc sets HOME as well, by the user's line in the image's passwd
-        if "HOME" not in self.environment:
-            self.environment["HOME"] = home_directory(self.rootfs, self.uid)
         self.no_new_privs = bool(process.get("noNewPrivileges"))
         self.rlimits = [
             _rlimit(entry["type"], entry["soft"], entry["hard"]) for entry in process.get("rlimits", [])
@@ -155,12 +152,13 @@ def root_path(config: Config, bundle: str) -> str:
     return path
 
 
-def home_directory(rootfs: str, uid: int) -> str:
-    """The home of `uid` by the image's /etc/passwd; "/" when it does not say.
+def home_directory(passwd: str, uid: int) -> str:
+    """The home of `uid` by the text of a passwd file; "/" when it does not say.
 
-    The file is the image's, so it is opened inside its root and read up to a size: linux/inroot.py.
+    >>> home_directory("root:x:0:0:root:/root:/bin/sh", 0)
+    '/root'
     """
-    for line in inroot.read_in_root(rootfs, "/etc/passwd").splitlines():
+    for line in passwd.splitlines():
         fields = line.split(":")
         if len(fields) >= 6 and fields[2] == str(uid):
             return fields[5] or "/"

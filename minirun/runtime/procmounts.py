@@ -3,12 +3,14 @@
 Masks, read-only paths and security labels are all files of /proc: who puts something of their own in its place, even a
 VOLUME of the image, takes them away.  The place is looked at where it is, links followed, not by its name.
 
-See  runc libcontainer/rootfs_linux.go checkProcMount; CVE-2019-16884, CVE-2023-27561
+See  runc libcontainer/rootfs_linux.go checkProcMount; CVE-2019-16884, CVE-2019-19921, CVE-2023-27561
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from minirun.errors import MinirunError
 from minirun.linux import inroot
@@ -37,6 +39,28 @@ def check(root_fd: int, mount: Mount) -> None:
         raise MinirunError(f"{led} cannot be mounted on with what is not of type proc")
     if place.startswith("/proc/") and place not in ALLOWED:
         raise MinirunError(f"{led} cannot be mounted on: it is inside /proc")
+
+
+def refuse_link(root_fd: int, mount: Mount) -> None:
+    """Raise MinirunError when something that is no directory is where /proc or /sys is to be: CVE-2019-19921.
+
+    A link there leads the mount to another place, and what of /proc is sealed and masked later is not that mount's.
+    """
+    try:
+        fd = inroot.open_in_root(root_fd, mount.target, os.O_PATH | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return  # it will be made
+        raise
+    try:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            return
+    finally:
+        os.close(fd)
+    raise MinirunError(
+        f'filesystem "{mount.type}" must be mounted on an ordinary directory, and {mount.target} is none',
+        "the image has something else there: build it without that",
+    )
 
 
 def _place(root_fd: int, target: str) -> str:

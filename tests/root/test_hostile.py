@@ -316,6 +316,45 @@ def test_a_link_leads_where_it_does_for_the_container(minirun, make_image, tmp_p
     assert minirun(*NONE, "-v", f"{tmp_path}:/data", image, "cat", "/home/file").stdout == "shared"
 
 
+def test_a_mount_point_that_links_to_nothing_is_made_where_it_leads(minirun, make_image, tmp_path):
+    (tmp_path / "file").write_text("shared")
+    image = make_image(
+        link("/etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"),
+        link("/etc/hosts", "/nowhere/hosts"),
+        link("/etc/hostname", "../../../../gone"),
+        link("/data", "chain"),
+        link("/chain", "/var/lib/far/away"),
+        link("/memory", "tmp/a/b"),
+    )
+    words = (
+        "--hostname",
+        "web",
+        "-v",
+        f"{tmp_path}:/data",
+        "-v",
+        f"{tmp_path}/file:/data2/x",
+        "--tmpfs",
+        "/memory",
+    )
+    look = "cat /gone /nowhere/hosts /var/lib/far/away/file /data2/x; grep -c tmp/a/b /proc/mounts"
+    look += "; wc -c </etc/resolv.conf"
+    lines = minirun(*NONE, *words, image, "sh", "-c", look, check=True).stdout.splitlines()
+    assert lines[0] == "web"
+    assert any("localhost" in line for line in lines)
+    assert lines[-2:-1] == ["sharedshared1"]
+    assert int(lines[-1]) > 0
+
+
+@pytest.mark.parametrize(("name", "kind"), [("proc", "proc"), ("sys", "sysfs")])
+@pytest.mark.parametrize("target", ["tmp", "/tmp", "nowhere"])
+def test_proc_and_sys_are_mounted_on_directories_alone(minirun, make_image, name, kind, target):
+    result = minirun(*NONE, make_image(link(f"/{name}", target)), "true")
+    assert result.code == 125
+    assert (
+        f'filesystem "{kind}" must be mounted on an ordinary directory, and /{name} is none' in result.stderr
+    )
+
+
 def test_passwd_that_is_a_link_out_is_not_read(minirun, make_image, tmp_path):
     (tmp_path / "passwd").write_text("hostuser:x:12345:12345::/:/bin/sh\n")
     image = make_image(link("/etc/passwd", "../" * 12 + str(tmp_path / "passwd")[1:]))

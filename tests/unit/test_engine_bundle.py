@@ -79,13 +79,15 @@ def test_a_filter_follows_the_capabilities(configure):
 
 
 def test_defaults_of_the_environment_give_way():
-    made = bundle.environment(["PATH=/own", "HOME=/h"], "/root", "name", tty=True)
+    made = bundle.environment(["PATH=/own", "HOME=/h"], "name", tty=True)
     assert made == ["PATH=/own", "HOSTNAME=name", "TERM=xterm", "HOME=/h"]
-    assert bundle.environment([], "/root", "name", tty=False) == [
-        f"PATH={spec.DEFAULT_PATH}",
-        "HOSTNAME=name",
-        "HOME=/root",
-    ]
+    assert bundle.environment([], "name", tty=False) == [f"PATH={spec.DEFAULT_PATH}", "HOSTNAME=name"]
+
+
+@pytest.mark.parametrize("name", ["hosts", "hostname", "resolv.conf"])
+def test_with_read_only_the_files_of_etc_are_as_well(configure, name):
+    assert "ro" in mount_words(configure(readonly=True), f"/etc/{name}")
+    assert "ro" not in mount_words(configure(), f"/etc/{name}")
 
 
 def mount_words(config, destination):

@@ -26,12 +26,15 @@ GROUP = "root:x:0:\nstaff:x:50:ann,bob\nwheel:x:10:bob,ann\nusers:x:100:\nbroken
         ("4711", 4711, 0, [], "/"),
         ("4711:users", 4711, 100, [], "/"),
         ("nohome", 7, 7, [], "/"),
+        ("root:staff", 0, 50, [], "/root"),
         (":staff", 0, 50, [], "/root"),
+        (":77", 0, 77, [], "/root"),
+        ("ann:", 1000, 100, [50, 10], "/home/ann"),
+        (":", 0, 0, [], "/root"),
     ],
 )
 def test_who_it_is(text, uid, gid, groups, home):
     user = {"uid": uid, "gid": gid, "additionalGids": [gid, *groups]}
-    text = text if not text.startswith(":") else f"root{text}"
     assert users.resolve(text, PASSWD, GROUP) == (user, home)
 
 

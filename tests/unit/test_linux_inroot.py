@@ -5,6 +5,7 @@ import os
 import pytest
 
 from minirun.errors import MinirunError
+from minirun.linux import inroot
 from minirun.linux.inroot import LARGEST_TEXT, read_in_root
 
 
@@ -44,3 +45,56 @@ def test_the_largest_is_read_and_a_larger_one_is_an_error(tmp_path):
     os.truncate(tmp_path / "passwd", 1 << 40)
     with pytest.raises(MinirunError, match="/passwd of the container is too large"):
         read_in_root(str(tmp_path), "/passwd")
+
+
+# ---- links to nothing
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "etc").mkdir()
+    for name, target in (
+        ("etc/resolv.conf", "../run/systemd/resolve/stub.conf"),
+        ("etc/absolute", "/run/absolute"),
+        ("etc/chain", "resolv.conf"),
+        ("etc/out", "../../../../../../nowhere/at/all"),
+        ("etc/loop", "loop"),
+        ("run2", "etc"),
+    ):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "etc/file").write_text("x")
+    fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    yield fd
+    os.close(fd)
+
+
+PLACES = [
+    ("/etc/resolv.conf", "run/systemd/resolve/stub.conf"),
+    ("/etc/absolute", "run/absolute"),
+    ("/run2/chain", "run/systemd/resolve/stub.conf"),
+    ("/etc/out/x", "nowhere/at/all/x"),
+    ("etc/../new/./a", "new/a"),
+    ("/etc/file", "etc/file"),
+]
+
+
+@pytest.mark.parametrize(("path", "place"), PLACES)
+def test_a_file_is_made_where_the_links_lead_inside_the_root(root, tmp_path, path, place):
+    inroot.make_file(root, path)
+    assert inroot.place_of(root, path) == f"/{place}"
+    assert (tmp_path / place).is_file()
+    inroot.make_file(root, path)  # again
+
+
+@pytest.mark.parametrize(("path", "place"), PLACES[:-1])
+def test_a_directory_is_made_there_too(root, tmp_path, path, place):
+    inroot.make_directory(root, path)
+    inroot.make_directory(root, f"{path}/below")
+    assert (tmp_path / place / "below").is_dir()
+
+
+@pytest.mark.parametrize("path", ["/etc/loop", "/etc/loop/x", "/etc/file/x", "/etc/resolv.conf" + "x" * 300])
+def test_what_cannot_be_made_is_an_error(root, path):
+    for make in (inroot.make_file, inroot.make_directory):
+        with pytest.raises(OSError, match=r"Too many levels|Not a directory|File name too long"):
+            make(root, path)

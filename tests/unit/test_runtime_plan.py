@@ -1,5 +1,7 @@
 """config.json as a plan: what is worked out, and what is refused, before anything exists."""
 
+import os
+
 import pytest
 
 from minirun.errors import MinirunError, UnsupportedError, UsageError
@@ -13,8 +15,8 @@ from minirun.linux.constants import (
     MS_RDONLY,
     MS_REC,
 )
-from minirun.runtime import mounts, spec
-from minirun.runtime.plan import Plan
+from minirun.runtime import init, mounts, spec
+from minirun.runtime.plan import Plan, home_directory
 
 MAPPING = {"containerID": 0, "hostID": 1, "size": 1}
 NO_LIMIT = {"type": "RLIMIT_X", "soft": 1, "hard": 1}
@@ -114,11 +116,22 @@ def test_what_cannot_be_done_is_refused_by_name(plan, change, error, message):
         plan(change)
 
 
-def test_home_comes_from_the_image(plan, tmp_path):
-    (tmp_path / "rootfs" / "etc").mkdir(parents=True)
-    (tmp_path / "rootfs" / "etc" / "passwd").write_text("x:x:0:0::/where:/bin/sh\n")
-    assert plan().environment["HOME"] == "/where"
-    assert plan(lambda config: config["process"]["env"].append("HOME=/own")).environment["HOME"] == "/own"
+def test_home_comes_from_the_root_when_all_is_mounted_there(plan, tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").write_text("x:x:0:0::/where:/bin/sh\ny:x:1:0:::\n")
+    made, given = plan(), plan(lambda config: config["process"]["env"].append("HOME=/own"))
+    for one in (made, given):
+        one.root_fd = os.open(tmp_path, os.O_PATH)
+        init.find_home(one)
+        os.close(one.root_fd)
+    assert (made.environment["HOME"], given.environment["HOME"]) == ("/where", "/own")
+
+
+@pytest.mark.parametrize(
+    "line", ["", "x:x:1:0::/where:/bin/sh", "x:x:0:0:::", "x:x:0:0:/short", "x:x:00:0::/where:/bin/sh"]
+)
+def test_home_is_the_root_where_the_file_names_none(line):
+    assert home_directory(line, 0) == "/"
 
 
 # ---- mounts

@@ -18,7 +18,7 @@ import signal
 import stat
 from typing import TYPE_CHECKING
 
-from minirun.engine import bundle, cleanup, events, records
+from minirun.engine import bundle, cleanup, etc, events, records
 from minirun.engine.files import detached
 from minirun.engine.overlay import root_layer
 from minirun.errors import MinirunError, NotFoundError
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 # Made by the runtime where the image has nothing to mount on; in Docker these are the "init layer".
 _MOUNT_POINTS = {"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
 _MOUNT_POINTS |= {bundle.INIT_IN_CONTAINER.lstrip("/")}
+_MTAB = "etc/mtab"
 _PARENTS = {os.path.dirname(name) for name in _MOUNT_POINTS} - {""}
 
 
@@ -143,7 +144,15 @@ def changes(paths: Paths, record: Record) -> Iterator[bytes]:
 
 def made_by_us(upper: str, below: list[str]) -> Test:
     """Whether a name in the upper directory is there only because minirun needed something to mount on."""
-    return lambda name: name in _MOUNT_POINTS or (name in _PARENTS and _is_ours(upper, name, below))
+    return lambda name: _is_mount_point(upper, name) or (name in _PARENTS and _is_ours(upper, name, below))
+
+
+def _is_mount_point(upper: str, name: str) -> bool:
+    """Whether it is one; the link that etc.py makes counts as one, but not what somebody has put in its place."""
+    if name == _MTAB:
+        with contextlib.suppress(OSError):
+            return os.readlink(f"{upper}/{name}") == etc.MTAB_TARGET
+    return name in _MOUNT_POINTS
 
 
 def _closing(fd: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -159,7 +168,7 @@ def _is_ours(upper: str, name: str, below: list[str]) -> bool:
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
         return False
-    if any(f"{name}/{base}" not in _MOUNT_POINTS for base in os.listdir(path)):
+    if any(not _is_mount_point(upper, f"{name}/{base}") for base in os.listdir(path)):
         return False
     lower = find_below(below, name)
     return lower is None or _owned(os.lstat(lower)) == _owned(status)

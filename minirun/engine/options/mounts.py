@@ -93,6 +93,10 @@ def check(mounts: Iterable[MountPoint]) -> None:
             raise UsageError("invalid mount: an image is to be mounted, and none is named")
         if one["subpath"]:
             _check_subpath(one["kind"], one["subpath"])
+        if one["kind"] == "tmpfs":
+            from minirun.engine.options import tmpfs_options
+
+            tmpfs_options.check(one["options"])
 
 
 def _check_subpath(kind: str, path: str) -> None:

@@ -91,7 +91,7 @@ def start(
     ended: Callable[[ExecProcess, int], None],
 ) -> ExecProcess:
     """Start what an EXEC message asks for.  Raises MinirunError."""
-    spec = specification(record, request)
+    spec = specification(record, request, f"{paths.container(record['id'])}/merged")
 
     def spawn(given: stdio.Stdio | None, console: socket.socket | None) -> ExecProcess:
         return ExecProcess(_execute(paths, record, spec, given, console), ended)
@@ -112,9 +112,8 @@ def probe(paths: Paths, record: Record, args: list[str]) -> tuple[int, int]:
     reader, writer = os.pipe()
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return _execute(
-            paths, record, specification(record, {"args": args}), (null, writer, writer), None
-        ), reader
+        spec = specification(record, {"args": args}, f"{paths.container(record['id'])}/merged")
+        return _execute(paths, record, spec, (null, writer, writer), None), reader
     except BaseException:
         os.close(reader)
         raise
@@ -123,8 +122,12 @@ def probe(paths: Paths, record: Record, args: list[str]) -> tuple[int, int]:
         os.close(null)
 
 
-def specification(record: Record, request: dict[str, Any]) -> Process:
-    """The process of an `exec`: as the container's own, but for what `request` says."""
+def specification(record: Record, request: dict[str, Any], rootfs: str) -> Process:
+    """The process of an `exec`: as the container's own, but for what `request` says.
+
+    `rootfs` is the overlay in the shim's own view: users are the image's, whatever is mounted on its passwd, as in
+    Docker.
+    """
     changed: Record = {**record, "args": request["args"]}
     changed["options"] = {**record["options"], "init": False, "tty": bool(request.get("tty"))}
     changed["env"] = [*record["env"], *request.get("env", [])]
@@ -132,7 +135,7 @@ def specification(record: Record, request: dict[str, Any]) -> Process:
     changed["cwd"] = request.get("workdir") or record["cwd"]
     if request.get("privileged"):
         changed["capabilities"] = capabilities.effective_set(privileged=True)
-    return bundle.process(changed, f"/proc/{record['state']['pid']}/root")
+    return bundle.process(changed, rootfs)
 
 
 def _execute(

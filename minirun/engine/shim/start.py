@@ -29,7 +29,7 @@ import os
 import signal
 
 from minirun import files, jsontext
-from minirun.engine import bundle, channel, cleanup, overlay, records, sandbox, volumes
+from minirun.engine import bundle, channel, cleanup, etc, overlay, records, sandbox, volumes
 from minirun.engine.logs import drivers
 from minirun.engine.shim import netmaker, stdio
 from minirun.engine.shim.running import Held, Running
@@ -189,6 +189,7 @@ def _mount_overlay(held: Held) -> int:
     trace.step("overlay", "the image's layers below, read-only; the container's own changes on top")
     lock = overlay.lock(held.directory)
     overlay.mount(held.directory, held.record["layers"])
+    etc.link_mtab(held.rootfs)
     return lock
 
 

@@ -16,7 +16,7 @@ from minirun.engine import containers, network_repair, networks, prune
 from minirun.engine.options import attachments
 from minirun.engine.options import run_options as parse
 from minirun.engine.view import inspect_network
-from minirun.errors import ConflictError, MinirunError, NotFoundError, UsageError
+from minirun.errors import ConflictError, NotFoundError, UsageError
 from minirun.network import ledger
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _KINDS = ("builtin", "custom")
 
 
 @click.command("create")
-@click.option("-d", "--driver", default="bridge", help="bridge is what there is.")
+@click.option("-d", "--driver", default="bridge", help="bridge, or macvlan with -o parent=eth0.")
 @click.option("--subnet", "subnets", multiple=True, help="172.20.0.0/16; chosen when left out.")
 @click.option(
     "--gateway", "gateways", multiple=True, help="The host's address in it; the first when left out."
@@ -80,14 +80,8 @@ _KINDS = ("builtin", "custom")
 )
 @click.argument("network")
 @click.pass_obj
-def create_command(
-    session: Session, /, driver: str, labels: tuple[str, ...], network: str, **words: Any
-) -> None:
+def create_command(session: Session, /, labels: tuple[str, ...], network: str, **words: Any) -> None:
     """Create a network; containers on it find each other by name."""
-    if driver != "bridge":
-        raise MinirunError(
-            f"could not find plugin {driver} in v1 plugin registry: plugin not found", "-d bridge"
-        )
     words["options"] = parse.labels(words["options"])
     say(networks.create(session, network, labels=parse.labels(labels), **words)["id"])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from minirun.compose import labels
 from minirun.errors import UnsupportedError
-from minirun.network import driver_options
+from minirun.network import driver_options, macvlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     class NetworkOptions(TypedDict):
         """The keywords of networks.create()."""
 
+        driver: str
         subnets: list[str]
         gateways: list[str]
         ranges: list[str]
@@ -36,13 +37,15 @@ def make(project: Project, key: str, network_hash: str) -> NetworkOptions:
     """Of the network that the files call `key`.  Raises UnsupportedError for a driver that is not here."""
     network = project.networks[key]
     driver = network.get("driver") or ""
-    if driver not in _BRIDGES:
+    if driver not in (*_BRIDGES, "macvlan"):
         raise UnsupportedError(
             f"network {key}: there is no network driver {driver} here",
-            "bridge is what there is; network_mode: host uses the host's own network",
+            "there are bridge and macvlan; network_mode: host uses the host's own network",
         )
+    known = macvlan.KNOWN if driver == "macvlan" else driver_options.KNOWN
     pools = (network.get("ipam") or {}).get("config") or []
     return {
+        "driver": "macvlan" if driver == "macvlan" else "bridge",
         "subnets": _each(pools, "subnet"),
         "gateways": _each(pools, "gateway"),
         "ranges": _each(pools, "ip_range"),
@@ -57,7 +60,7 @@ def make(project: Project, key: str, network_hash: str) -> NetworkOptions:
         "options": {
             name: str(value)
             for name, value in (network.get("driver_opts") or {}).items()
-            if name in driver_options.KNOWN  # Docker passes over others as well
+            if name in known  # Docker passes over others as well
         },
     }
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from minirun.engine.options import logging
 from minirun.errors import UnsupportedError
 from minirun.linux import apparmor
-from minirun.network import driver_options, endpoint_options
+from minirun.network import driver_options, endpoint_options, macvlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ def _of_networks(project: Project) -> Iterator[str]:
         if ipam.get("options") or ipam.get("driver") not in (None, "", "default"):
             yield f'network "{key}": ipam.driver and its options are left out: there is one way to choose addresses'
         for option in network.get("driver_opts") or {}:
-            if option not in driver_options.KNOWN:
-                yield f'network "{key}": driver_opts {option} is left out: a bridge has no such option here'
+            if option not in (macvlan.KNOWN if network.get("driver") == "macvlan" else driver_options.KNOWN):
+                yield f'network "{key}": driver_opts {option} is left out: it has no such option here'
 
 
 def _refused(service: Service) -> Iterator[str]:

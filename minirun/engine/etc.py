@@ -57,7 +57,7 @@ def texts(record: Record, places: list[tuple[Network, Endpoint]]) -> dict[str, s
     host_text = resolve.host_resolv_conf()
     addresses = [address for _, endpoint in places for address in endpoint["addresses"]]
     asked = (record["options"]["dns"], record["options"]["dns_search"], record["options"]["dns_options"])
-    servers = [network["pools"][0]["gateway"] for network, _ in places if network["name"] != ledger.DEFAULT]
+    servers = [network["pools"][0]["gateway"] for network, _ in places if ledger.has_names(network)]
     if record["network"] == "host" and not any(asked):
         resolv = host_text
     elif servers:  # any of them answers for all networks of the container

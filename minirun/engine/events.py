@@ -58,7 +58,13 @@ def of_networks(paths: Paths, record: Record, action: str) -> None:
 
 def of_one_network(paths: Paths, network: Network, action: str, **attributes: str) -> None:
     """`create`, `destroy`, and `connect` and `disconnect` of a container that runs."""
-    emit(paths, "network", action, network["id"], {**attributes, "name": network["name"], "type": "bridge"})
+    emit(
+        paths,
+        "network",
+        action,
+        network["id"],
+        {**attributes, "name": network["name"], "type": network.get("driver", "bridge")},
+    )
 
 
 def _event(kind: str, action: str, id: str, attributes: dict[str, str]) -> dict[str, Any]:

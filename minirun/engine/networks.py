@@ -14,8 +14,8 @@ import os
 
 from minirun.engine import containers, control, endpoints, events, pools, records, sandbox
 from minirun.engine.options import attachments, shape
-from minirun.errors import ConflictError, NotFoundError, UsageError
-from minirun.network import bridge, driver_options, ledger, transaction
+from minirun.errors import ConflictError, NotFoundError, UnsupportedError, UsageError
+from minirun.network import bridge, driver_options, ledger, macvlan, transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 PREDEFINED = ("bridge", "host", "none")
+DRIVERS = ("bridge", "macvlan")
+MISSING_DRIVERS = {
+    "host": "there is one network of this kind, `host`",
+    "ipvlan": "`-d macvlan` puts containers on the network of one of the host's interfaces, too",
+    "null": "there is one network of this kind, `none`",
+    "overlay": "it joins machines of a swarm; on one machine a bridge does the same",
+}
 _LONGEST_INTERFACE = 15  # IFNAMSIZ of linux/if.h, less its zero
 _INTERFACE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
@@ -34,6 +41,7 @@ def create(
     paths: Paths,
     name: str,
     *,
+    driver: str = "bridge",
     subnets: Iterable[str] = (),
     gateways: Iterable[str] = (),
     ranges: Iterable[str] = (),
@@ -53,8 +61,14 @@ def create(
     shape.refuse_text(subnets=subnets, gateways=gateways, ranges=ranges, reserved=reserved)
     attachments.check_name(name)
     network_id = os.urandom(32).hex()
-    driver_options.check(options or {}, ipv6=ipv6)
-    made = ledger.unused(network_id, name, _bridge_name(options or {}) or ledger.bridge_name(network_id))
+    _check_driver(driver)
+    if driver == "macvlan":
+        macvlan.check(options or {})
+        made = ledger.unused(network_id, name, bridge="")
+        made["driver"] = driver
+    else:
+        driver_options.check(options or {}, ipv6=ipv6)
+        made = ledger.unused(network_id, name, _bridge_name(options or {}) or ledger.bridge_name(network_id))
     made.update(
         {"created": records.now(), "internal": internal, "labels": labels or {}, "options": options or {}}
     )
@@ -69,17 +83,37 @@ def create(
             )
         if any(network["name"] == name for network in networks):
             raise ConflictError(f"network with name {name} already exists")
-        if any(network["bridge"] == made["bridge"] for network in networks):
+        _require_own_parent(made, networks)
+        if made["bridge"] and any(network["bridge"] == made["bridge"] for network in networks):
             raise ConflictError(
                 f"another network has the bridge {made['bridge']}", "choose another name for it"
             )
-        made["pools"] = pools.choose(networks, given, ipv6=ipv6)
+        made["pools"] = pools.choose(networks, given, ipv6=ipv6, outer=driver == "macvlan")
         pools.assign(made["pools"], "gateway", gateways)
         pools.assign(made["pools"], "ip_range", ranges)
         pools.reserve(made["pools"], reserved)
         ledger.write(paths, made, durable=True)
     events.of_one_network(paths, made, "create")
     return made
+
+
+def _check_driver(driver: str) -> None:
+    """Raises UnsupportedError with the reason, UsageError."""
+    if driver in MISSING_DRIVERS:
+        raise UnsupportedError(f"--driver {driver} is not in minirun: {MISSING_DRIVERS[driver]}")
+    if driver not in DRIVERS:
+        raise UsageError(
+            f"could not find plugin {driver} in v1 plugin registry: plugin not found",
+            f"there are {', '.join(DRIVERS)}",
+        )
+
+
+def _require_own_parent(made: Network, others: list[Network]) -> None:
+    """Two networks would give the same addresses on one wire.  Raises ConflictError."""
+    parent = macvlan.parent(made)
+    for network in others:
+        if parent and macvlan.parent(network) == parent:
+            raise ConflictError(f"network {network['name']} is already using parent interface {parent}")
 
 
 def _bridge_name(options: dict[str, str]) -> str:

@@ -41,8 +41,9 @@ def parse_subnet(text: str) -> Subnet:
     return int(found.network_address), found.prefixlen, bits
 
 
-def choose(networks: list[Network], given: list[Subnet], *, ipv6: bool) -> list[Pool]:
-    """One pool of IPv4 and, where wanted, one of IPv6.  Raises UsageError, ConflictError."""
+def choose(networks: list[Network], given: list[Subnet], *, ipv6: bool, outer: bool = False) -> list[Pool]:
+    """One pool of IPv4 and, where wanted, one of IPv6.  `outer`: the subnets are those of a network that is there, to
+    which the host may have a route.  Raises UsageError, ConflictError."""
     v4 = [subnet for subnet in given if subnet[2] == 32]
     v6 = [subnet for subnet in given if subnet[2] == 128]
     if len(v4) > 1 or len(v6) > 1:
@@ -52,7 +53,7 @@ def choose(networks: list[Network], given: list[Subnet], *, ipv6: bool) -> list[
     if v6 and not ipv6:
         raise UsageError(f"the subnet {addresses.show_subnet(v6[0])} is one of IPv6", "add --ipv6")
     for subnet in given:
-        _require_free(networks, subnet)
+        _require_free(networks, subnet, outer=outer)
     taken = [addresses.parse_subnet(pool["subnet"]) for network in networks for pool in network["pools"]]
     chosen = v4 or [addresses.choose_subnet([*taken, *_host_routes(socket.AF_INET)])]
     if ipv6:
@@ -69,7 +70,7 @@ def choose(networks: list[Network], given: list[Subnet], *, ipv6: bool) -> list[
     ]
 
 
-def _require_free(networks: list[Network], subnet: Subnet) -> None:
+def _require_free(networks: list[Network], subnet: Subnet, *, outer: bool) -> None:
     """Raises ConflictError when another network, or a route of the host, has a part of it."""
     text = addresses.show_subnet(subnet)
     for network in networks:
@@ -79,6 +80,8 @@ def _require_free(networks: list[Network], subnet: Subnet) -> None:
                     f"subnet {text} overlaps with {pool['subnet']} of network {network['name']}",
                     "choose another one, or leave --subnet out",
                 )
+    if outer:
+        return
     for route in _host_routes(socket.AF_INET if subnet[2] == 32 else socket.AF_INET6):
         if route[1] and addresses.overlap(route, subnet):
             raise ConflictError(

@@ -37,6 +37,12 @@ def resolve(paths: Paths, options: RunOptions) -> str:
     """
     for attachment in options["attachments"]:
         check_attachment(ledger.find(paths, attachment["network"]), attachment)
+    outer = _first_that_leads_out(paths, options["attachments"])
+    if options["ports"] and outer is not None and not ledger.is_bridge(outer):
+        raise UsageError(
+            f"nothing is published of network {outer['name']}: its containers are reached at their own addresses",
+            "leave -p out",
+        )
     kind, colon, name = options["network"].partition(":")
     return f"{kind}:{records.find(paths, name)['id']}" if colon else kind
 
@@ -118,7 +124,7 @@ def reserve_ports(paths: Paths, record: Record) -> ports.Reservation:
     if record["options"]["publish_all"]:
         requests += ports.of_exposed(record["exposed"])
     outer = _gateway_network(paths, record)
-    if not requests or outer is None:
+    if not requests or outer is None or not ledger.is_bridge(outer):
         return ports.Reservation()
     if binding := driver_options.host_binding(outer):
         requests = [{**one, "host_ip": one["host_ip"] or binding} for one in requests]
@@ -127,7 +133,10 @@ def reserve_ports(paths: Paths, record: Record) -> ports.Reservation:
 
 def _gateway_network(paths: Paths, record: Record) -> Network | None:
     """The network by which the container will be reached: the first that is not internal, of the highest priority."""
-    wanted = record["attachments"] if has_own(record) else []
+    return _first_that_leads_out(paths, record["attachments"] if has_own(record) else [])
+
+
+def _first_that_leads_out(paths: Paths, wanted: list[Attachment]) -> Network | None:
     ordered = sorted(wanted, key=lambda attachment: -attachment.get("gw_priority", 0))
     found = (ledger.find(paths, attachment["network"]) for attachment in ordered)
     return next((network for network in found if not network["internal"]), None)

@@ -36,6 +36,7 @@ from minirun.network import (
     foreign_firewalls,
     ipam,
     ledger,
+    macvlan,
     nameserver_process,
     namespace,
     netlink,
@@ -103,6 +104,10 @@ def disconnect(paths: Paths, container_id: str, name: str, netns_path: str) -> N
     """Take a container that runs off one network.  If that was its gateway, another network's is taken."""
     with transaction.refusals_explained():
         with transaction.begin(paths) as change:
+            network = ledger.read(paths, name)
+            for _, endpoint in ledger.endpoints_of([network], container_id):
+                if not ledger.is_bridge(network):
+                    macvlan.delete_link(netns_path, endpoint["inside"])
             removal.leave(change, container_id, [name])
             promoted = _promote(change, list(ledger.endpoints_of(ledger.list_all(paths), container_id)))
         if promoted:
@@ -138,7 +143,7 @@ def repair(paths: Paths, serve: Serve) -> None:
         removal.remove_dead(change, spared="")
         found = ledger.list_all(paths)
         removal.remove_unused(change, found)
-        networks = [network for network in found if network["endpoints"]]
+        networks = [network for network in found if network["endpoints"] and ledger.is_bridge(network)]
         if not networks:
             tables.remove_unused(change)
         elif not tables.are_whole(change):
@@ -171,15 +176,19 @@ def _connect(
 ) -> Endpoint:
     with transaction.begin(paths) as change:
         network = _usable(change, attachment["network"], container)
-        fresh = not netlink.exists(network["bridge"])
+        fresh = ledger.is_bridge(network) and not netlink.exists(network["bridge"])
         if fresh:
             _ensure_subnet(change, network)
         endpoint = ipam.reserve(change, network, container, attachment)
         if not ledger.is_alive(endpoint):
             raise MinirunError(f"the shim of container {container['name']} was killed")
-        _raise_bridge(change, network, endpoint, serve, fresh=fresh)
+        if ledger.is_bridge(network):
+            _raise_bridge(change, network, endpoint, serve, fresh=fresh)
     # What follows is this container's alone.  It takes a while, and others need not wait for it.
-    _make_veth(paths, network, endpoint, netns_path)
+    if ledger.is_bridge(network):
+        _make_veth(paths, network, endpoint, netns_path)
+    else:
+        macvlan.add_link(network, endpoint, netns_path)
     sandbox.configure(netns_path, network, endpoint)
     if endpoint["gateway"]:
         conntrack.forget(endpoint["ports"])
@@ -298,7 +307,8 @@ def _promote(change: Transaction, own: list[tuple[Network, Endpoint]]) -> tuple[
     endpoint["gateway"] = endpoint["joining"] = True
     ledger.write(change.paths, network)
     script = firewall.adding(change.table, firewall.of_endpoint(network, endpoint))
-    tables.apply(change, script, why="its ports are published on this network now")
+    if script:
+        tables.apply(change, script, why="its ports are published on this network now")
     return network, endpoint
 
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from minirun.network.ledger import Network
 
 NAME = "com.docker.network.bridge.name"
-_MTU = "com.docker.network.driver.mtu"
+MTU = "com.docker.network.driver.mtu"
 _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _BINDING = "com.docker.network.bridge.host_binding_ipv4"
-KNOWN = (NAME, _MTU, _ICC, _MASQUERADE, _BINDING)
+KNOWN = (NAME, MTU, _ICC, _MASQUERADE, _BINDING)
 
 _TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 _MTUS = range(68, 65536)  # RFC 791; the most that a veth takes: <linux/if_ether.h> ETH_MAX_MTU
@@ -40,16 +40,18 @@ def check(options: Mapping[str, str], *, ipv6: bool = False) -> None:
     for key in (_ICC, _MASQUERADE):
         if options.get(key, "true").lower() not in _TRUTHS:
             raise UsageError(f'invalid value for {key}: "{options[key]}"', "true or false")
-    if _MTU in options:
-        _check_mtu(options[_MTU], least=1280 if ipv6 else 68)  # RFC 8200
+    check_mtu(options, ipv6=ipv6)
     if _BINDING in options:
         _check_binding(options[_BINDING])
 
 
-def _check_mtu(text: str, least: int) -> None:
+def check_mtu(options: Mapping[str, str], *, ipv6: bool = False) -> None:
+    """Raises UsageError for a size that packets cannot have."""
+    text = options.get(MTU, "0")
+    least = 1280 if ipv6 else _MTUS[0]  # RFC 8200
     number = int(text) if text.isascii() and text.isdigit() else -1
     if number != 0 and not (number in _MTUS and number >= least):
-        raise UsageError(f'invalid value for {_MTU}: "{text}"', f"bytes, from {least} to {_MTUS[-1]}")
+        raise UsageError(f'invalid value for {MTU}: "{text}"', f"bytes, from {least} to {_MTUS[-1]}")
 
 
 def _check_binding(text: str) -> None:
@@ -62,7 +64,7 @@ def _check_binding(text: str) -> None:
 
 def mtu(network: Network) -> int:
     """Bytes; 0: the kernel's own choice."""
-    return int(network.get("options", {}).get(_MTU, "0"))
+    return int(network.get("options", {}).get(MTU, "0"))
 
 
 def is_mixed(network: Network) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.network import addresses, driver_options
+from minirun.network import addresses, driver_options, ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def of_network(network: Network) -> Iterator[Element]:
 
 def of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
     """The elements of one container on a network: its addresses, and the ports published there."""
+    if not ledger.is_bridge(network):
+        return
     veth, name = f'"{endpoint["interface"]}"', endpoint["name"]
     mac = endpoint["mac"]
     yield "bridge", "veths", veth, "", name
@@ -120,7 +122,7 @@ def all_of(table: str, networks: Iterable[Network]) -> str:
     """The script that makes both tables anew, with all that is in the ledger."""
     elements: list[Element] = []
     for network in networks:
-        if network["endpoints"]:
+        if network["endpoints"] and ledger.is_bridge(network):
             elements += of_network(network)
             for endpoint in network["endpoints"].values():
                 elements += of_endpoint(network, endpoint)

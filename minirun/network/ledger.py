@@ -84,7 +84,8 @@ if TYPE_CHECKING:
         attachable: NotRequired[bool]  # somebody has said so; all are
         labels: dict[str, str]
         options: dict[str, str]
-        bridge: str
+        driver: NotRequired[str]  # macvlan; without it, it is a bridge
+        bridge: str  # "" of another driver
         pools: list[Pool]  # IPv4, then perhaps IPv6
         dns_port: int  # where its name server listens; 0: it has none
         foreign_firewalls: list[str]  # others' firewalls that were opened for it, see foreign_firewalls.py
@@ -142,6 +143,20 @@ def unused(network_id: str, name: str, bridge: str) -> Network:
         "foreign_firewalls": [],
         "endpoints": {},
     }
+
+
+def is_bridge(network: Network) -> bool:
+    """Whether it has a bridge, and with it elements in the table, ports that are published, and names."""
+    return "driver" not in network
+
+
+def has_names(network: Network) -> bool:
+    """Whether a name server answers at its gateway."""
+    return network["name"] != DEFAULT and is_bridge(network)
+
+
+def driver(network: Network) -> str:
+    return network.get("driver", "bridge")
 
 
 def path(paths: Paths, name: str) -> str:

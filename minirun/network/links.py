@@ -135,6 +135,42 @@ def add_veth(
         os.close(netns)
 
 
+def add_macvlan(
+    sock: socket.socket,
+    inside: str,
+    parent: str,
+    mode: str,
+    netns_path: str,
+    mac: str,
+    why: str,
+    *,
+    mtu: int = 0,
+) -> None:
+    """Make an interface on the host's interface `parent`, `inside` in `netns_path`, down.
+
+    Raises SyscallError: EEXIST, EOPNOTSUPP without the kernel's macvlan, EBUSY where the parent is a bridge's port.
+    """
+    netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = {"attrs": [("IFLA_MACVLAN_MODE", mode)]}
+        link = _Link()
+        link["attrs"] = [
+            ("IFLA_IFNAME", inside),
+            ("IFLA_LINK", socket.if_nametoindex(parent)),
+            ("IFLA_ADDRESS", mac),
+            ("IFLA_NET_NS_FD", netns),
+            *_mtu(mtu),
+            ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "macvlan"), ("IFLA_INFO_DATA", data)]}),
+        ]
+        command = (
+            f"ip link add link {parent} name {inside} netns {netns_path} address {mac}{_mtu_word(mtu)} "
+            f"type macvlan mode {mode}"
+        )
+        _send(sock, link, _RTM_NEWLINK, _NLM_F_CREATE | _NLM_F_EXCL, command, why)
+    finally:
+        os.close(netns)
+
+
 def open_port(sock: socket.socket, name: str, why: str, *, hairpin: bool, isolated: bool = False) -> None:
     """Bring a bridge's port up that neither learns nor is flooded: frames come to it by netlink.add_fdb_entry() alone.
 

@@ -51,7 +51,11 @@ def remove_dead(change: Transaction, spared: str) -> None:
 
 def remove_unused(change: Transaction, networks: list[Network]) -> None:
     """Delete the interfaces that carry a number of ours and that no entry of the ledger accounts for."""
-    used = {network["bridge"]: network for network in networks if network["endpoints"]}
+    used = {
+        network["bridge"]: network
+        for network in networks
+        if network["endpoints"] and ledger.is_bridge(network)
+    }
     there = netlink.groups(change.sock)
     for name, group in there.items():
         if name not in used and group == change.link_group(name):
@@ -68,12 +72,13 @@ def _leave_one(change: Transaction, network: Network, container_id: str) -> None
     ledger: it leads whoever comes next to what is left."""
     endpoint = network["endpoints"].pop(container_id)
     elements = list(firewall.of_endpoint(network, endpoint))
-    if not network["endpoints"]:
+    if not network["endpoints"] and ledger.is_bridge(network):
         elements += firewall.of_network(network)
     with contextlib.ExitStack() as acts:  # the last one first, each whatever becomes of the others
         if endpoint["gateway"]:
             acts.callback(conntrack.forget, endpoint["ports"])
-        acts.callback(_disconnect, change, network, endpoint, elements)
+        if ledger.is_bridge(network):  # else the interface goes with the container's namespace
+            acts.callback(_disconnect, change, network, endpoint, elements)
         if not network["endpoints"]:
             acts.callback(foreign_firewalls.disallow, network)
             acts.callback(nameserver_process.stop_for, change.paths, network)

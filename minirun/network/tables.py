@@ -116,5 +116,6 @@ def wait_removed(change: Transaction, running: Running | None, network: Network)
 
 
 def _others(change: Transaction, network: Network) -> list[Network]:
-    """All networks but this one, whose page of the ledger may be behind what is in our hands."""
-    return [other for other in ledger.list_all(change.paths) if other["name"] != network["name"]]
+    """All networks that have bridges, but this one, whose page of the ledger may be behind what is in our hands."""
+    found = ledger.list_all(change.paths)
+    return [other for other in found if other["name"] != network["name"] and ledger.is_bridge(other)]

@@ -3,6 +3,7 @@
 import pytest
 
 from minirun.cli import commands, refused_options, run
+from minirun.engine import networks
 from minirun.errors import UnsupportedError
 from tests import docker_options
 from tests.support import CHECKOUT
@@ -109,6 +110,8 @@ def test_what_is_refused_is_in_the_table_for_people():
     for names, flags, reason in refused_options.MISSING_FLAGS:
         words = ", ".join(f"`{flag}`" for flag in flags.split())
         assert f"| {names} | {words} | {reason} |" in page
+    for driver, reason in networks.MISSING_DRIVERS.items():
+        assert f"| `{driver}` | {reason} |" in page
     for name, (accepted, reason) in refused_options.AS_IT_IS.items():
         words = ", ".join(f"`{value}`" for value in accepted if value)
         assert f"| `{name}` | {words} | {reason} |" in page

@@ -13,6 +13,7 @@ def test_a_plain_network() -> None:
     assert labels["com.docker.compose.network"] == "back"
     assert labels["com.docker.compose.config-hash"] == "h"
     assert made == {
+        "driver": "bridge",
         "subnets": [],
         "gateways": [],
         "ranges": [],
@@ -48,9 +49,16 @@ def test_a_network_with_everything() -> None:
     assert made["options"] == {"com.docker.network.driver.mtu": "1400"}
 
 
+def test_a_network_on_an_interface_of_the_host() -> None:
+    options = {"parent": "eth0", "com.docker.network.bridge.name": "x"}
+    given = {"driver": "macvlan", "driver_opts": options}
+    made = network_options.make(project({}, networks={"lan": given}), "lan", "h")
+    assert (made["driver"], made["options"]) == ("macvlan", {"parent": "eth0"})
+
+
 def test_a_driver_that_is_not_here() -> None:
-    made = project({}, networks={"lan": {"driver": "macvlan"}}, volumes={"data": {"driver": "rexray"}})
-    with pytest.raises(UnsupportedError, match="network lan: there is no network driver macvlan"):
+    made = project({}, networks={"lan": {"driver": "ipvlan"}}, volumes={"data": {"driver": "rexray"}})
+    with pytest.raises(UnsupportedError, match="network lan: there is no network driver ipvlan"):
         network_options.make(made, "lan", "h")
     with pytest.raises(UnsupportedError, match="volume data: there is no volume driver rexray"):
         volume_options.make(made, "data", "h")

@@ -7,7 +7,7 @@ import pytest
 
 from minirun.engine import networks, records, volumes
 from minirun.engine.options import attachments, run_options
-from minirun.errors import ConflictError, NotFoundError, UsageError
+from minirun.errors import ConflictError, NotFoundError, UnsupportedError, UsageError
 from minirun.paths import Paths
 
 
@@ -66,3 +66,45 @@ def test_an_attachment_that_is_none_is_refused(paths: Paths, record: Any, networ
 def test_a_volume_needs_no_labels(paths: Paths) -> None:
     assert volumes.create(paths, "data")["labels"] == {}
     assert volumes.create(paths)["anonymous"]
+
+
+# ---- drivers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("driver", "sentence"),
+    [
+        ("ipvlan", "--driver ipvlan is not in minirun: `-d macvlan` puts containers"),
+        ("overlay", "--driver overlay is not in minirun: it joins machines of a swarm"),
+        ("host", "--driver host is not in minirun: there is one network of this kind"),
+        ("weave", "could not find plugin weave in v1 plugin registry: plugin not found"),
+    ],
+)
+def test_a_driver_that_is_not_here_is_refused(paths: Paths, driver: str, sentence: str) -> None:
+    with pytest.raises((UnsupportedError, UsageError), match=sentence):
+        networks.create(paths, "lab", driver=driver)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "a macvlan network needs an interface of this host"),
+        ({"parent": "lo"}, "this host has no interface lo that others can be on"),
+        ({"parent": "nosuch0"}, "this host has no interface nosuch0"),
+        ({"parent": "../lo"}, "this host has no interface ../lo"),
+        ({"parent": "lo", "macvlan_mode": "passthru"}, 'invalid value for macvlan_mode: "passthru"'),
+        (
+            {"parent": "lo", "com.docker.network.driver.mtu": "x"},
+            "invalid value for com.docker.network.driver.mtu",
+        ),
+        (
+            {"parent": "lo", "com.docker.network.bridge.name": "x"},
+            "unknown option com.docker.network.bridge.name",
+        ),
+    ],
+)
+def test_a_macvlan_network_is_asked_what_it_needs(
+    paths: Paths, options: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        networks.create(paths, "lab", driver="macvlan", options=options)

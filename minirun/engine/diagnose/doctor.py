@@ -299,7 +299,8 @@ def others_forward(bridges: list[str]) -> Check:
 
 def _open_bridges(paths: Paths) -> list[str]:
     """Those of networks that lead out; the default one's first."""
-    return [network["bridge"] for network in ledger.list_all(paths) if not network["internal"]]
+    found = ledger.list_all(paths)
+    return [network["bridge"] for network in found if network["bridge"] and not network["internal"]]
 
 
 def bridged(value: str) -> Check:

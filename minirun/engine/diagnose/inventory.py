@@ -47,7 +47,8 @@ class Publication(NamedTuple):
 
 def read(paths: Paths) -> Inventory:
     """As the files have it: unlike other commands, this one repairs nothing before it looks."""
-    return Inventory(paths, ledger.names(paths.root)[1], ledger.list_all(paths), records.list_all(paths))
+    bridged = [network for network in ledger.list_all(paths) if ledger.is_bridge(network)]
+    return Inventory(paths, ledger.names(paths.root)[1], bridged, records.list_all(paths))
 
 
 def look(seen: Inventory, involved: Iterable[Record]) -> snapshot.Kernel:

@@ -90,10 +90,19 @@ class Map(NamedTuple):
 def gather(paths: Paths, names: Iterable[str] = ()) -> Map:
     """The map of all networks, or of those named.  Raises NotFoundError, UsageError."""
     chosen = {_find(paths, name)["name"] for name in names}
-    ledgered, found = ledger.list_all(paths), records.list_all(paths)
+    every = ledger.list_all(paths)
+    ledgered = [network for network in every if ledger.is_bridge(network)]
+    others = {network["name"] for network in every if not ledger.is_bridge(network)}
+    found = [_without(others, record) for record in records.list_all(paths)]
     table = ledger.names(paths.root)[1]
     whole = compare(table, ledgered, found, snapshot.look(paths, table, ledgered, found))
     return only(whole, chosen) if chosen else whole
+
+
+def _without(names: set[str], record: Record) -> Record:
+    """The record as if it did not ask for these networks."""
+    rest = [one for one in record["attachments"] if one["network"] not in names]
+    return {**record, "attachments": rest}
 
 
 def _find(paths: Paths, text: str) -> Network:
@@ -101,7 +110,12 @@ def _find(paths: Paths, text: str) -> Network:
         raise UsageError(
             f"{text} is no network with a bridge", "without a name, its containers are shown at the end"
         )
-    return ledger.find(paths, text)
+    network = ledger.find(paths, text)
+    if not ledger.is_bridge(network):
+        raise UsageError(
+            f"{network['name']} is a {ledger.driver(network)} network, which has no bridge to draw"
+        )
+    return network
 
 
 def only(whole: Map, names: set[str]) -> Map:

@@ -49,7 +49,7 @@ def find(paths: Paths, text: str) -> Facts:
 
 def network(one: Network) -> Facts:
     return {
-        **_same(one["name"], one["id"], "bridge"),
+        **_same(one["name"], one["id"], ledger.driver(one)),
         "Created": one["created"] or NO_TIME,
         "EnableIPv6": len(one["pools"]) > 1,
         "IPAM": {"Driver": "default", "Options": {}, "Config": [_pool(pool) for pool in one["pools"]]},

@@ -46,6 +46,8 @@ COMMANDS: Table = {
     "push": ("minirun.cli.registries:push_command", "Upload an image to a registry"),
     "login": ("minirun.cli.registries:login_command", "Authenticate to a registry"),
     "logout": ("minirun.cli.registries:logout_command", "Log out from a registry"),
+    "manifest": ("minirun.cli.manifestgroup:manifest_group", "See manifests in a registry"),
+    "search": ("minirun.cli.searching:search_command", "Search a registry for images"),
     "save": ("minirun.cli.archives:save_command", "Save one or more images to a tar archive"),
     "load": ("minirun.cli.archives:load_command", "Load an image from a tar archive or STDIN"),
     "import": ("minirun.cli.archives:import_command", "Make an image from a tar archive of a file system"),

@@ -94,7 +94,9 @@ class Access:
                         refusals.append(error)
         if refusals:
             raise refusals[0]
-        unknown = ", ".join(repr(line) for line in lines)[:_CHALLENGE_MAX] or "without saying which"
+        if not lines:
+            raise MinirunError(f"{self._base} wants to know who asks, and does not say how to prove it")
+        unknown = ", ".join(repr(line) for line in lines)[:_CHALLENGE_MAX]
         raise MinirunError(f"{self._base} wants an authentication unknown here: {unknown}")
 
     def _basic(self, _challenge: Challenge, _further: str) -> str:

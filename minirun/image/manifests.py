@@ -89,6 +89,13 @@ def checked_list(value: Any, what: str) -> list[Json]:
     return value
 
 
+def checked_object(value: Any) -> Json:
+    """`value`, if it is a JSON object."""
+    if not isinstance(value, dict):
+        raise MinirunError("the manifest is not a JSON object")
+    return value
+
+
 def text(item: Json, key: str) -> str:
     """The string at `key`."""
     value = item.get(key)
@@ -129,9 +136,7 @@ def for_platform(
     wanted = platform or platforms.own()
     for _ in range(_INDEXES_MAX + 1):
         content = fetch(descriptor)
-        document = parse(content, f"manifest {descriptor.get('digest', '')}".rstrip())
-        if not isinstance(document, dict):
-            raise MinirunError("the manifest is not a JSON object")
+        document = checked_object(parse(content, f"manifest {descriptor.get('digest', '')}".rstrip()))
         media_type = _media_type(document, descriptor)
         if media_type not in (INDEX, DOCKER_LIST):
             return _manifest(document, media_type, content)
@@ -159,7 +164,7 @@ def _manifest(document: Json, media_type: str, content: bytes) -> Manifest:
     if len(layers) > _LAYERS_MAX:
         raise UnsupportedError(f"the image has {len(layers)} layers, and overlayfs takes {_LAYERS_MAX}")
     oci = media_type == MANIFEST and all(item.get("mediaType") in _OCI for item in layers)
-    config = _descriptor(document.get("config"))
+    config = sound_descriptor(document.get("config"))
     if config["size"] > BYTES_MAX:
         raise MinirunError(f"the image's config is larger than {BYTES_MAX} bytes")
     kind = document["config"].get("mediaType") or ""
@@ -197,7 +202,7 @@ def _is_beside(entry: Json) -> bool:
 
 def _pointed_at(entry: Json) -> Json:
     """Without a digest it would be asked for by the tag, and lead back to where it is from."""
-    return {**entry, **_descriptor(entry)}
+    return {**entry, **sound_descriptor(entry)}
 
 
 def _layer(layer: Json) -> Json:
@@ -208,10 +213,11 @@ def _layer(layer: Json) -> Json:
         )
     if media_type not in _PACKING:
         raise UnsupportedError(f"a layer of unknown type {_quoted(media_type)}")
-    return {"mediaType": LAYER + _PACKING[media_type], **_descriptor(layer)}
+    return {"mediaType": LAYER + _PACKING[media_type], **sound_descriptor(layer)}
 
 
-def _descriptor(value: Any) -> Json:
+def sound_descriptor(value: Any) -> Json:
+    """The digest and the size in `value`.  Raises MinirunError, UnsupportedError for a digest that is not sha256."""
     if not isinstance(value, dict) or type(value.get("size")) is not int or value["size"] < 0:
         raise MinirunError("a descriptor without a proper size")
     if not is_digest(text(value, "digest")):

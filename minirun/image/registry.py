@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from minirun.image.mediatypes import Json
     from minirun.image.transport import Response
 
-TAG_PAGES_MAX, TAGS_MAX = 1000, 100_000  # a hundred on a page is usual
+PAGES_MAX, LISTED_MAX = 1000, 100_000  # a hundred on a page is usual
 _TAG_LENGTH_MAX = 128  # distribution-spec, "Pulling manifests"
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _NO_REGISTRY = "is that the address of a registry?"
@@ -199,29 +199,36 @@ class Place:
         return content
 
     def tags(self) -> list[str]:
-        """distribution-spec, "Listing Tags": a page at a time, the address of the next in the Link header."""
-        url, found = f"{self.base}/v2/{self.repository}/tags/list", dict[str, None]()
-        for _ in range(TAG_PAGES_MAX):
+        """distribution-spec, "Listing Tags"."""
+        what = f"tags of {self.repository}"
+        return self.listed(f"/v2/{self.repository}/tags/list", "tags", what, _TAG_LENGTH_MAX)
+
+    def listed(self, path: str, key: str, what: str, longest: int) -> list[str]:
+        """All names in the list `key`: a page at a time, the address of the next in the Link header."""
+        url, found = urljoin(self.base, path), dict[str, None]()
+        for _ in range(PAGES_MAX):
             answer = self.ask("GET", url)
             if answer.status != 200:
                 raise refused(answer)
             _check_is_no_page(answer.body, url)
-            document = manifests.parse(answer.body, f"the tag list {url}")
-            listed = document.get("tags") if isinstance(document, dict) else None
-            new = [tag for tag in listed or [] if isinstance(tag, str) and tag not in found]
-            if (longest := max(map(len, new), default=0)) > _TAG_LENGTH_MAX:
-                raise MinirunError(f"{url} lists a tag of {longest} characters")
+            document = manifests.parse(answer.body, f"the list of {what} {url}")
+            listed = document.get(key) if isinstance(document, dict) else None
+            new = [name for name in listed or [] if isinstance(name, str) and name not in found]
+            if (length := max(map(len, new), default=0)) > longest:
+                raise MinirunError(f"{url} lists a name of {length} characters")
             found.update(dict.fromkeys(new))
             link = lists.next_page([answer.headers.get("Link", "")])
             if link is None or not new:  # a page without news is the end, or a registry that goes in a circle
                 return list(found)
             url = self._transport.redirected(answer.final, link)
             if origin(url) not in (origin(self.base), origin(answer.final)):
-                raise MinirunError(f"{self.base} says that its tag list goes on at {url}, which is elsewhere")
-            if len(found) > TAGS_MAX:
+                raise MinirunError(
+                    f"{self.base} says that its list of {what} goes on at {url}, which is elsewhere"
+                )
+            if len(found) > LISTED_MAX:
                 break
-        what = f"{self.base} has listed {len(found)} tags of {self.repository} and goes on"
-        raise MinirunError(what, "pull those that are wanted by their names")
+        told = f"{self.base} has listed {len(found)} {what} and goes on"
+        raise MinirunError(told, "what is wanted can be pulled by its name")
 
     def blob(self, descriptor: Json, offset: int) -> Iterator[bytes]:
         """The rest of a blob, taken up again where the connection broke."""

@@ -87,6 +87,12 @@ class Settings:
         """The file with the certificate authority of `host`, or ""."""
         return self._of(host).ca
 
+    def trusting(self, host: str) -> Settings:
+        """The same, but that plain http and any certificate of `host` will do."""
+        known = self._of(host)
+        registries = {**self._registries, host: Registry(known.mirrors, True, known.ca)}
+        return Settings(registries, self.limits, self._cache)
+
     def _of(self, host: str) -> Registry:
         return self._registries.get(host, _NOTHING)
 

@@ -35,7 +35,7 @@ def said(
         ("network create --ingress x", "--ingress is not in minirun: it is for networks of a swarm"),
         ("container start --checkpoint a x", "--checkpoint is not in minirun: processes"),
         ("swarm init --autolock", "swarm is not in minirun: a swarm is several machines"),
-        ("search nginx", "search is not in minirun: registries have no common way"),
+        ("trust sign nginx", "trust is not in minirun: signatures of images"),
         ("volume update x", "volume update is not in minirun: it is for volumes of a swarm"),
         ("buildx bake", "buildx bake is not in minirun: `minirun compose build`"),
     ],

@@ -538,8 +538,8 @@ def lists_tags(*names: int, next: str) -> Callable[[Handler], None]:
 def test_a_list_of_tags_without_an_end(
     server: BadRegistry, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(registry, "TAG_PAGES_MAX", 20)
-    monkeypatch.setattr(registry, "TAGS_MAX", 5000)
+    monkeypatch.setattr(registry, "PAGES_MAX", 20)
+    monkeypatch.setattr(registry, "LISTED_MAX", 5000)
     server.quirks["tags/list"] = lists_tags(*range(size), next="/v2/tool/tags/list?from={}")
     with pytest.raises(MinirunError, match=r"has listed [0-9]+ tags of tool and goes on"):
         Registry(server.host, "tool").tags()
@@ -553,7 +553,7 @@ def test_a_list_of_tags_that_leads_to_itself_has_ended(server: BadRegistry) -> N
 
 def test_a_tag_as_long_as_a_book_is_none(server: BadRegistry) -> None:
     server.documents["tags/list"] = ("application/json", json.dumps({"tags": ["x" * 100_000]}).encode())
-    with pytest.raises(MinirunError, match="lists a tag of 100000 characters"):
+    with pytest.raises(MinirunError, match="lists a name of 100000 characters"):
         Registry(server.host, "tool").tags()
 
 

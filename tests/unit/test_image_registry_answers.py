@@ -119,6 +119,12 @@ UNKNOWN = {
 }
 
 
+def test_a_refusal_without_a_challenge_is_told(odd: Odd) -> None:
+    odd.tell(MANIFEST, (401, {}, b""))
+    with pytest.raises(MinirunError, match="does not say how to prove it"):
+        manifest(odd)
+
+
 @pytest.mark.parametrize("challenge", UNKNOWN)
 def test_challenges_that_are_all_unknown_are_told(odd: Odd, challenge: str) -> None:
     odd.tell(MANIFEST, (401, {"WWW-Authenticate": challenge}, b""))

@@ -18,7 +18,6 @@ import os
 
 DEFAULT_ROOT = "/var/lib/minirun"
 DEFAULT_STATE = "/run/minirun"
-ROOT_MARK = "trusted.minirun.root"  # extended attribute of a layer's directory: the layer says whose / is, and its mode
 DEFAULT_REGISTRIES = "/etc/minirun/registries.toml"  # `--config` names another
 
 

@@ -46,8 +46,6 @@ def of_layers(layers: list[str]) -> Tree:
     """What a container of these layers (lowest first) would see, by an overlay in a mount namespace of its own."""
     if len(layers) == 1:  # overlayfs wants two
         return of(layers[0])
-    from minirun.engine.overlay import root_layer
-
     with tempfile.TemporaryDirectory() as place:
         for number, layer in enumerate(layers):  # short names: mount(2) takes one page of them
             os.symlink(layer, f"{place}/{number}")
@@ -60,8 +58,6 @@ def of_layers(layers: list[str]) -> Tree:
         )
     assert done.returncode == 0, done.stderr.decode()
     tree: Tree = json.loads(done.stdout)
-    root = root_layer(layers)  # whose root minirun takes; a lone overlay takes the uppermost
-    tree[""] = _entry(root, os.lstat(root))
     return tree
 
 
@@ -105,7 +101,11 @@ def _xattrs(path: str) -> dict[str, str]:
 
 
 def differences(one: Tree, two: Tree, ignore: tuple[str, ...] = ()) -> list[str]:
-    """One line for each entry that only one tree has, and for each field that differs; `ignore` are fields."""
+    """One line for each entry that only one tree has, and for each field that differs; `ignore` are fields.
+
+    The root is left out: what it is like is not for an image to say, and umoci obeys an entry for it all the same.
+    """
+    one, two = ({name: tree[name] for name in tree if name} for tree in (one, two))
     lines = [f"{name!r}: only in the first" for name in one if name not in two]
     lines += [f"{name!r}: only in the second" for name in two if name not in one]
     for name in one:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import stat
 
-from minirun.paths import ROOT_MARK
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minirun.build.tree import Tree
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 Entry = tuple[str, int, int, int, int, int, str]
 """name, mode, uid, gid, size, device number, identity"""
 
-_OVERLAYS = ("trusted.overlay.", "user.overlay.", ROOT_MARK)  # overlayfs, or our own, would obey them
+_OVERLAYS = ("trusted.overlay.", "user.overlay.")  # overlayfs would obey them
 
 
 class Directory:

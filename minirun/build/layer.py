@@ -26,7 +26,6 @@ from minirun.image import chain, tarentry
 from minirun.image.unpacking import find_below
 from minirun.linux import syscalls
 from minirun.linux.constants import MNT_DETACH
-from minirun.paths import ROOT_MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class Workspace:
     def make_upper(self, below: list[str]) -> None:
         """Make the upper directory alone, for what is put there without a mount."""
         self.below = below or [self._empty()]
-        overlay.make_upper(self.directory, self.below)
+        overlay.make_upper(self.directory)
 
     def _empty(self) -> str:
         """`FROM scratch`: overlayfs wants something below."""
@@ -104,14 +103,12 @@ class Workspace:
         if os.path.ismount(self.merged):  # a RUN has unmounted it already
             syscalls.umount2(self.merged, MNT_DETACH, why="the layer is complete")
         found = survey(self.upper, self.below[::-1], epoch)
-        if found.changes_root:
-            os.setxattr(self.upper, ROOT_MARK, b"y")
         diff_id, descriptor = pack(store, self.upper) if store else (digest(self.upper), None)
         directory = chain.diff_directory(self.paths.layers, diff_id)
         if found.has_whiteouts:  # what they hide is another matter on other layers: image/unpacking.py
             directory = chain.chain_directory(self.paths.layers, [*diff_ids, diff_id])
         files.write_json(f"{directory}.json", {"diff_id": diff_id, "size": found.size})
-        self._publish(directory, is_empty=not found.changes_root and not os.listdir(self.upper))
+        self._publish(directory, is_empty=not os.listdir(self.upper))
         return Layer(os.path.basename(directory), diff_id, found.size, descriptor)
 
     def _publish(self, directory: str, *, is_empty: bool) -> None:
@@ -159,19 +156,18 @@ class Survey:
     def __init__(self) -> None:
         self.size = 0
         self.has_whiteouts = False
-        self.changes_root = False
 
 
 def survey(upper: str, below: list[str], epoch: int | None) -> Survey:
     """Look through `upper`, which lies on the layers `below` (uppermost first), and put it in order.
 
     What was copied up and is as it was below is removed, as BuildKit leaves it out.  With `epoch` (seconds) nothing in
-    it is younger.
+    it is younger.  The root is root's, 0755: no layer says anything else of it.
     """
+    os.chown(upper, 0, 0)
+    os.chmod(upper, 0o755)
     found = Survey()
     _directory(upper, "", below, epoch, found)
-    status, lower = os.stat(upper), os.stat(overlay.root_layer(below[::-1]))
-    found.changes_root = _owned(status) != _owned(lower)
     return found
 
 
@@ -277,7 +273,6 @@ def tar_of(directory: str) -> Iterator[bytes]:
 
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with_root = ROOT_MARK in os.listxattr(root)
-        yield from tarwriter.of_changes(root, lambda name: False, with_root)
+        yield from tarwriter.of_changes(root, lambda name: False)
     finally:
         os.close(root)

@@ -22,7 +22,7 @@ import os
 import stat
 
 from minirun import files
-from minirun.engine import namespaces, overlay, records
+from minirun.engine import namespaces, records
 from minirun.engine.files import detached
 from minirun.errors import MinirunError, NotFoundError
 from minirun.linux import inroot, syscalls
@@ -92,9 +92,7 @@ def _tree(mount: MountPoint) -> str:
     root, tree = f"{mount['place']}.root", f"{mount['place']}.tree"
     os.mkdir(root)
     os.mkdir(tree)
-    like = os.stat(overlay.root_layer(mount["layers"]))
-    os.chown(root, like.st_uid, like.st_gid)
-    os.chmod(root, stat.S_IMODE(like.st_mode))
+    os.chmod(root, 0o755)
     detached.mount_readonly([root, *reversed(mount["layers"])], tree)
     syscalls.chdir("/", why="the short names have served")
     return tree

@@ -15,8 +15,7 @@ import fcntl
 import os
 
 from minirun.errors import MinirunError
-from minirun.linux import syscalls, trace
-from minirun.paths import ROOT_MARK
+from minirun.linux import syscalls
 
 PAGE = 4096  # bytes of data that mount(2) takes
 LAYERS_MAX = 500  # that overlayfs takes: OVL_MAX_STACK in fs/overlayfs/params.h
@@ -43,7 +42,7 @@ def mount(directory: str, layers: list[str], more: str = "") -> None:
     `more` options begin with a comma.
     """
     if not os.path.isdir(f"{directory}/upper"):  # made last, so where it is the others are
-        make_upper(directory, layers)
+        make_upper(directory)
     data, short = _options(directory, layers, more)
     try:
         syscalls.mount("overlay", f"{directory}/merged", "overlay", 0, data, why="one tree of all layers")
@@ -82,27 +81,9 @@ def _short_names(directory: str, layers: list[str]) -> list[str]:
     return names
 
 
-def make_upper(directory: str, layers: list[str]) -> None:
-    """The merged root shows the mode and owner of the upper directory, so those come from the image."""
+def make_upper(directory: str) -> None:
+    """The merged root has mode and owner of the upper directory: root's, 0755, whatever an image says, as in Docker."""
     for name in ("work", "merged", "upper"):
         with syscalls.tolerating(errno.EEXIST):
             syscalls.mkdir(f"{directory}/{name}", why=_WHY_DIRECTORY[name])
-    root = os.stat(root_layer(layers))
-    upper = f"{directory}/upper"
-    os.chown(upper, root.st_uid, root.st_gid)
-    trace.announce(
-        "chown", [upper, root.st_uid, root.st_gid], "the container's / belongs to whom the image says"
-    )
-    os.chmod(upper, root.st_mode & 0o7777)
-    trace.announce("chmod", [upper, root.st_mode & 0o7777], "and who may enter it")
-
-
-def root_layer(layers: list[str]) -> str:
-    """Of an image's layers (lowest first) the uppermost one whose tar has an entry for / itself."""
-    for layer in reversed(layers):
-        try:
-            os.getxattr(layer, ROOT_MARK)
-            return layer
-        except OSError:
-            continue
-    return layers[0]
+    syscalls.chmod(f"{directory}/upper", 0o755, why="anybody may enter the container's /")

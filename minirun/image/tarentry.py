@@ -13,14 +13,13 @@ import tarfile
 from typing import TYPE_CHECKING, cast
 
 from minirun.errors import MinirunError
-from minirun.paths import ROOT_MARK
 
 if TYPE_CHECKING:
     from minirun.image import tarstream
     from minirun.image.tarstream import Limits
 
-# overlayfs, and our shim, would obey them: never from a tar
-OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.", ROOT_MARK)
+# overlayfs would obey them: never from a tar
+OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 PAX_XATTR = "SCHILY.xattr."
 HOLE_BYTES = 1 << 16  # of zeros that are worth a hole
 _OWNER_MAX = 2**32 - 2  # 2**32 - 1 is chown(2)'s "leave it"

@@ -103,13 +103,12 @@ def of_tree(root: int, *, with_root: bool = True) -> Iterator[bytes]:
     return joined(_Writer(root, overlay=False, with_root=with_root).chunks())
 
 
-def of_changes(root: int, leave_out: Callable[[str], bool], with_root: bool) -> Iterator[bytes]:
-    """The layer that the upper directory `root` amounts to.
+def of_changes(root: int, leave_out: Callable[[str], bool]) -> Iterator[bytes]:
+    """The layer that the upper directory `root` amounts to, without an entry for the root itself.
 
-    `leave_out(name)` is asked about every entry, and for a directory stands for all in it; `with_root` says
-    whether the root itself is an entry.
+    `leave_out(name)` is asked about every entry, and for a directory stands for all in it.
     """
-    return joined(_Writer(root, overlay=True, leave_out=leave_out, with_root=with_root).chunks())
+    return joined(_Writer(root, overlay=True, leave_out=leave_out, with_root=False).chunks())
 
 
 def of_path(directory: int, base: str, name: str, closed: frozenset[int] = frozenset()) -> Iterator[bytes]:

@@ -23,7 +23,6 @@ By hand  tar -xzf LAYER -C DIR, then for each .wh.NAME: mknod NAME c 0 0
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import stat
@@ -35,7 +34,6 @@ from minirun.image import tarentry, tarstream
 from minirun.image.tarstream import entry_name, shown
 from minirun.linux import syscalls
 from minirun.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
-from minirun.paths import ROOT_MARK
 
 if TYPE_CHECKING:
     from minirun.image.tarstream import Limits, Readable
@@ -167,6 +165,8 @@ class Unpacking:
         self.names.add(path)
 
     def _directory(self, name: str, parent: str, base: str, info: tarfile.TarInfo) -> None:
+        if not name:
+            return  # a container's / is root's, 0755, as Docker has it: the tar's comes from whoever packed it
         if name in self.directories:
             self.directories[name] = info  # listed twice, or implied before: the last word counts
         elif name in self.names:
@@ -303,8 +303,6 @@ class Unpacking:
                 os.setxattr(fd, "trusted.overlay.opaque", b"y")
             if info is not None:
                 self._attributes(fd, info)
-                if not path:
-                    _mark_root(fd)
             else:
                 source = self._below(path, below) if path else None
                 _attributes_of(source, fd)
@@ -331,12 +329,6 @@ def resolve(path: str, symlinks: dict[str, str]) -> str:
             done = "" if target.startswith("/") else done.rpartition("/")[0]
             rest[:0] = target.split("/")
     return done
-
-
-def _mark_root(fd: int) -> None:
-    """Note that this layer has a say in what / is like.  overlayfs would take the uppermost's word, listed or not."""
-    with contextlib.suppress(PermissionError):  # not root: nothing will be mounted either
-        os.setxattr(fd, ROOT_MARK, b"y")
 
 
 def _open_beneath(root_fd: int, path: str, flags: int = os.O_PATH) -> int:

@@ -45,11 +45,7 @@ def moved(source: Peer, target: Peer, form: str, name: str = RICH) -> None:
 
 
 def differences(one: Peer, two: Peer, name: str = RICH) -> list[str]:
-    """Of the trees; without the root where one of them has none."""
-    first, second = one.tree(name), two.tree(name)
-    if {"" in first, "" in second} != {True}:
-        first.pop("", None), second.pop("", None)
-    return trees.differences(first, second)
+    return trees.differences(one.tree(name), two.tree(name))
 
 
 OTHERS = ("skopeo", "podman", "umoci")

@@ -119,10 +119,14 @@ def test_places_to_mount_on_are_no_changes(
     minirun("rmi", "bare", check=True)
 
 
-def test_the_mode_of_the_root_is_a_change(minirun: Minirun, commit: Callable[..., Image]) -> None:
-    commit(changed(minirun, "chmod 700 /; chown 5:6 /"), "me/root")
-    result = minirun(*RUN, "--rm", "me/root", "stat", "-c", "%a %u:%g", "/")
-    assert result.stdout == "700 5:6\n"
+def test_a_root_that_was_closed_is_open_again(
+    minirun: Minirun, store: Store, commit: Callable[..., Image]
+) -> None:
+    """/ is root's and 0755 in every new container, as in Docker: an image does not say what it is like."""
+    image = commit(changed(minirun, "chmod 700 /; chown 5:6 /; touch /new"), "me/root")
+    assert set(top_layer(image)) == {"new"}
+    words = ("stat", "-c", "%a %u:%g", "/")
+    assert minirun(*RUN, "--rm", "-u", "33", "me/root", *words).stdout == "755 0:0\n"
 
 
 def test_the_same_changes_are_the_same_layer(minirun: Minirun, commit: Callable[..., Image]) -> None:
@@ -325,6 +329,17 @@ def test_a_relative_file_is_where_the_person_is(minirun: Minirun, tmp_path: Path
 
 
 # ---- and back ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("root", [".", "./", "/", ""])
+def test_an_imported_tree_is_open_to_all(minirun: Minirun, root: str) -> None:
+    """`tar -C DIR -c .` has an entry for DIR, which mktemp(1) made 0700."""
+    busybox = entry("bin/busybox", Path("/bin/busybox").read_bytes(), mode=0o755)
+    content = tar(directory(root, 0o700, uid=5, gid=6), directory("bin"), busybox)
+    subprocess.run(minirun.command("import", "-", "closed"), input=content, check=True)
+    words = ("/bin/busybox", "stat", "-c", "%a %u:%g", "/")
+    assert minirun(*RUN, "--rm", "-u", "33", "closed", *words).stdout == "755 0:0\n"
+    minirun("rmi", "closed", check=True)
 
 
 def test_an_imported_tree_runs(minirun: Minirun) -> None:

@@ -37,7 +37,7 @@ def layer(path: Path, *left_out: str) -> list[str]:
     """The names in the layer of an upper directory."""
     fd = opened(path)
     try:
-        content = b"".join(tarwriter.of_changes(fd, left_out.__contains__, False))
+        content = b"".join(tarwriter.of_changes(fd, left_out.__contains__))
     finally:
         os.close(fd)
     return [info.name for info in read(content)]

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from minirun.engine import bundle, cleanup, etc, events, records
 from minirun.engine.files import detached
-from minirun.engine.overlay import root_layer
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import derive, tarwriter
 from minirun.image.instructions import apply
@@ -138,8 +137,7 @@ def changes(paths: Paths, record: Record) -> Iterator[bytes]:
     below = record["layers"][::-1]
     root = _open(upper)
     leave_out = made_by_us(upper, below)
-    with_root = _owned(os.fstat(root)) != _owned(os.stat(root_layer(record["layers"])))
-    return _closing(root, tarwriter.of_changes(root, leave_out, with_root))
+    return _closing(root, tarwriter.of_changes(root, leave_out))
 
 
 def made_by_us(upper: str, below: list[str]) -> Test:

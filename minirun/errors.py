@@ -15,6 +15,7 @@ MinirunError              a sentence for a person, and a hint what to do about i
 ├── image.incoming.Cancelled      one layer of several: another one failed, and that is told
 ├── engine.control.Unanswered     a shim is there and says nothing
 ├── engine.control.LeftOverError  a container has ended, and not all of it could be put away
+├── engine.attached.ShimLost       a shim has ended, and did not say how the program did
 └── runtime.sync.TooLate          the child was not ready in time
 
 trace.Cancelled, a `q` at --step, is none of them: nothing went wrong.
@@ -44,17 +45,22 @@ def none_left(what: str) -> MinirunError:
     return MinirunError(f"no more {what} can be started: {os.strerror(errno.EAGAIN)}", hint)
 
 
-def sentence(error: BaseException) -> str:
-    """What went wrong, without Python's `[Errno 30]`; of what nobody has foreseen, that it is our own mistake.
+def in_words(error: BaseException) -> str:
+    """What went wrong, without Python's `[Errno 30]`.
 
-    >>> sentence(OSError(30, "Read-only file system", "/etc/hosts"))
+    >>> in_words(OSError(30, "Read-only file system", "/etc/hosts"))
     '/etc/hosts: Read-only file system'
     """
-    if isinstance(error, OSError):
-        if type(error).__str__ is not OSError.__str__ or not error.strerror:
-            return str(error)
+    if isinstance(error, OSError) and type(error).__str__ is OSError.__str__ and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) if isinstance(error, MinirunError) else f"minirun has made a mistake: {error}"
+    return str(error)
+
+
+def sentence(error: BaseException) -> str:
+    """The same for whoever asked; of what nobody has foreseen it says that it is our own mistake."""
+    if isinstance(error, (MinirunError, OSError)):
+        return in_words(error)
+    return f"minirun has made a mistake: {in_words(error)}"
 
 
 def unforeseen(error: BaseException) -> MinirunError:

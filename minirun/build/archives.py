@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from minirun import files
 from minirun.build.ignore import clean
 from minirun.build.tree import DIRECTORY, open_beneath, resolve
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.image import tarentry, tarstream
 from minirun.image.tarstream import shown
 
@@ -102,7 +102,7 @@ class _Unpacking:
             try:
                 self._entry(info, stream)
             except (MinirunError, OSError, OverflowError, ValueError) as error:
-                words = getattr(error, "strerror", None) or str(error)
+                words = getattr(error, "strerror", None) or in_words(error)
                 raise MinirunError(f"entry {shown(info.name)}: {words}") from error
         stream.drain()
         for path, info in reversed(self._directories.items()):

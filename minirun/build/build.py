@@ -48,7 +48,7 @@ from minirun.build.network import Network
 from minirun.build.progress import Vertex, Warning
 from minirun.build.source import BuildError, Source, excerpt
 from minirun.engine import images
-from minirun.errors import MinirunError, UnsupportedError
+from minirun.errors import MinirunError, UnsupportedError, in_words
 from minirun.image import names, platforms, reference
 
 if TYPE_CHECKING:
@@ -404,7 +404,7 @@ class _Build:
             self.progress.canceled(made)
             raise
         except BaseException as error:
-            self.progress.failed(made, str(error))
+            self.progress.failed(made, in_words(error))
             raise
         self.progress.done(made)
 

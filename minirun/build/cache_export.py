@@ -15,7 +15,7 @@ import os
 
 from minirun.build import cache, cache_format, output_words, packing
 from minirun.build.progress import Part, Vertex
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.files import make_private, write_whole
 from minirun.image import reference
 from minirun.image.image import Image, add_manifest
@@ -52,7 +52,7 @@ def export(
             with store.adding():
                 _export(store, entry, made, machine, progress, vertex)
         except (MinirunError, OSError) as error:
-            progress.failed(vertex, str(error))
+            progress.failed(vertex, in_words(error))
             if not entry["ignore_error"]:
                 raise
         else:

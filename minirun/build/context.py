@@ -21,7 +21,7 @@ import stat
 from minirun.build import ignore, scratch
 from minirun.build.scratch import Scratch
 from minirun.build.tree import Context, Tree, open_beneath, resolve
-from minirun.errors import MinirunError, NotFoundError, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError, in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _from_stream(paths: Paths, stream: BinaryIO, shown: str) -> tuple[Context, b
     except BaseException as error:
         held.close()
         if isinstance(error, MinirunError):
-            raise MinirunError(f"{shown}: {error}", error.hint) from None
+            raise MinirunError(f"{shown}: {in_words(error)}", error.hint) from None
         raise
 
 

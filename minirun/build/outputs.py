@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from minirun.build.progress import Vertex
 from minirun.engine import images
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.image import reference
 from minirun.image.store import Store
 
@@ -80,7 +80,7 @@ def write_all(
             try:
                 metadata.update(_write(paths, result, output, output.names or tags, progress, vertex))
             except (MinirunError, OSError) as error:
-                progress.failed(vertex, str(error))
+                progress.failed(vertex, in_words(error))
                 raise
             except KeyboardInterrupt:
                 progress.canceled(vertex)

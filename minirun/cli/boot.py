@@ -15,7 +15,7 @@ from minirun import files
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import records
-from minirun.errors import ConflictError, MinirunError, UnsupportedError
+from minirun.errors import ConflictError, MinirunError, UnsupportedError, in_words
 from minirun.linux import programs
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE
 
@@ -55,7 +55,7 @@ def _for_all(act: Callable[[Report], None]) -> int:
     def report(name: str, error: Exception | None) -> None:
         if error:
             failed.append(name)
-            say(f"minirun: {name}: {error}", err=True)
+            say(f"minirun: {name}: {in_words(error)}", err=True)
         else:
             say(name)
 

@@ -19,6 +19,7 @@ from minirun.cli import attach, cidfile, container_options, network_options, pro
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import create
+from minirun.engine.attached import ShimLost
 from minirun.engine.shim.spawn import Shim, spawn
 from minirun.errors import UsageError
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from minirun.engine.record_types import RunOptions
+    from minirun.engine.attached import Attached
+    from minirun.engine.record_types import Record, RunOptions
 
 
 @click.command(
@@ -117,6 +119,25 @@ def run(
     attached = create.order(
         session, record, shim, size, foreground.streams, once=not foreground.detach, start=start
     )
+    try:
+        return _stay(record, attached, foreground, began)
+    except ShimLost as error:
+        from minirun.engine import cleanup  # it knows more than a run needs
+
+        shim.wait()  # where it is our child: then its lock is free
+        cleanup.reconcile(session, record)
+        error.hint = "what it had made is put away; `dmesg` shows a crash"
+        raise
+
+
+def _stay(
+    record: Record,
+    attached: Attached,
+    foreground: Foreground,
+    began: Callable[[], None] | None,
+) -> int:
+    """From its order on; the same as run()."""
+    options = record["options"]
     # In front of it this is not waited for: what the program prints comes over the same socket, and so does a failure.
     if foreground.detach or began:
         attached.wait_until_running()

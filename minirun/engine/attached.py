@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     """What is called with "stdout" or "stderr" and some bytes that the program printed there."""
 
 
+class ShimLost(MinirunError):
+    """The shim has ended, and did not say how the program did."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, "the next `minirun ps -a` puts away what is left of the container; `dmesg` shows a crash"
+        )
+
+
 class Attached:
     """A connection to the shim of one program, the container's own or one of `exec`.  Close it to leave."""
 
@@ -47,7 +56,7 @@ class Attached:
     # ---- from the program ---------------------------------------------------------------------------------------
 
     def wait_until_running(self) -> None:
-        """Return when the program has begun.  Raises what kept it from that."""
+        """Return when the program has begun.  Raises what kept it from that, ShimLost among it."""
         while True:
             kind, content = channel.receive(self.sock)
             if kind == channel.RUNNING:
@@ -55,14 +64,12 @@ class Attached:
             if kind == channel.FAILED:
                 raise channel.error(content)
             if not kind:
-                raise MinirunError(
-                    "the shim ended before the container ran", "see `minirun ps -a`, and `dmesg` for a crash"
-                )
+                raise ShimLost("the shim ended before the container ran")
 
     def follow(self, write: Write) -> Exit:
         """Hand all that is printed to `write` until the program ends.
 
-        Raises what kept it from starting, and MinirunError when its shim is killed.
+        Raises what kept it from starting, and ShimLost when its shim is killed.
         """
         while True:
             if end := self.receive(write):
@@ -83,9 +90,7 @@ class Attached:
         elif kind == channel.FAILED:
             raise channel.error(content)
         elif not kind:
-            raise MinirunError(
-                "the shim of the container was killed", "`minirun ps -a` has cleaned up after it"
-            )
+            raise ShimLost("the shim of the container was killed")
         return None
 
     def wait_for_shim(self) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import os
 
 from minirun.engine import records, sandbox, volumes
-from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound
+from minirun.errors import MinirunError, NotFoundError, ProgramError, ProgramNotFound, in_words, sentence
 from minirun.files import names_in, remove_tree
 from minirun.linux import cgroup_processes, cgroups, syscalls, trace
 from minirun.linux.constants import MNT_DETACH
@@ -67,7 +67,7 @@ def try_release(paths: Paths, record: Record) -> str:
     try:
         release(paths, record)
     except (MinirunError, OSError) as error:
-        return f"container {record['name']} does not run any more, but something is left of it: {error}"
+        return f"container {record['name']} does not run any more, but something is left of it: {in_words(error)}"
     return ""
 
 
@@ -130,7 +130,7 @@ def abandon(paths: Paths, container_id: str, error: Exception) -> None:
             remove_files(paths, container_id, with_volumes=True)
         sweep(paths)
         return
-    record["state"].update({"status": "created", "error": str(error), "exit_code": code_of(error)})
+    record["state"].update({"status": "created", "error": sentence(error), "exit_code": code_of(error)})
     records.write(paths, record)
     if not left:
         records.forget_start(paths, container_id)

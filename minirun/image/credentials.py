@@ -20,7 +20,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.files import read_json, write_whole
 from minirun.image.reference import DEFAULT_REGISTRY
 
@@ -208,7 +208,7 @@ def _run_helper(helper: str, action: str, text: str) -> str | None:
             "install it, or take it out of that file",
         ) from None
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise MinirunError(f"{program} {action}: {error}") from error
+        raise MinirunError(f"{program} {action}: {in_words(error)}") from error
     if done.returncode == 0:
         return done.stdout
     if _NOT_FOUND in done.stdout:

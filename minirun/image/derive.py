@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.image import chain, layers, manifests, names, tarstream
 from minirun.image.image import add_manifest
 from minirun.image.index import named
@@ -200,7 +200,7 @@ def from_tar(
         except (EOFError, lzma.LZMAError, OSError) as error:
             if getattr(error, "errno", None):  # the disk's; bz2 raises OSError without a number for bad data
                 raise
-            raise MinirunError(f"the archive cannot be read: {error}") from error
+            raise MinirunError(f"the archive cannot be read: {in_words(error)}") from error
         if layer.diff_id in (_NOTHING, _NO_ENTRIES):
             raise MinirunError("the archive is empty")
         return image.publish(config, name)

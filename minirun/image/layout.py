@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.files import locked, make_private, read_json, write_json
 from minirun.image.mediatypes import DOCUMENT_BYTES_MAX, INDEX
 from minirun.image.reference import is_digest
@@ -65,7 +65,7 @@ class Layout:
             value = read_json(self.blob_path(digest), DOCUMENT_BYTES_MAX)
         except (OSError, ValueError, RecursionError) as error:
             raise MinirunError(
-                f"the image store is damaged: {error}", "minirun rmi the image and pull it again"
+                f"the image store is damaged: {in_words(error)}", "minirun rmi the image and pull it again"
             ) from error
         if not isinstance(value, dict):
             raise MinirunError(f"blob {digest} is not a JSON object")

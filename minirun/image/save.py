@@ -18,7 +18,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.image import names, reference, tarwriter
 from minirun.image.index import nameless
 from minirun.image.mediatypes import CONTAINERD_NAME, INDEX, REF_NAME
@@ -151,7 +151,7 @@ def blob(store: Store, digest: str, size: int) -> Iterator[bytes]:
                 yield block
     except OSError as error:
         raise MinirunError(
-            f"the image store is damaged: {error}", "minirun rmi the image and pull it again"
+            f"the image store is damaged: {in_words(error)}", "minirun rmi the image and pull it again"
         ) from error
     if count != size:
         raise MinirunError(

@@ -26,7 +26,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import urllib3
 
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.image.answers import Answer
 from minirun.image.reference import DEFAULT_REGISTRY
 from minirun.image.settings import Settings, is_loopback
@@ -226,7 +226,7 @@ class Transport:
             try:
                 context.load_verify_locations(path)
             except OSError as error:  # ssl.SSLError is one
-                raise MinirunError(f"{path}: not certificates to trust: {error}") from error
+                raise MinirunError(f"{path}: not certificates to trust: {in_words(error)}") from error
         if self.settings.is_insecure(host):
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -264,13 +264,23 @@ def test_a_restart_with_rm_keeps_the_container_whoever_looks(minirun: Minirun) -
         assert restart.returncode == 0
 
 
-@pytest.mark.parametrize("words", [("run", "--name", "victim", "busybox", "true"), ("start", "victim")])
-def test_a_shim_killed_in_mid_start_is_put_away_by_ps(minirun: Minirun, words: tuple[str, ...]) -> None:
-    if words[0] == "start":
-        minirun("run", "--name", "victim", "busybox", "true", check=True)
+def test_a_shim_killed_in_mid_start_is_put_away_by_ps(minirun: Minirun) -> None:
+    minirun("run", "--name", "victim", "busybox", "true", check=True)
     before = truth_about(minirun)[0]
-    assert run(*minirun.command(*words), env={"MINIRUN_FAULT": "mount:2:kill"}).code
+    assert run(*minirun.command("start", "victim"), env={"MINIRUN_FAULT": "mount:2:kill"}).code
     assert os.listdir(minirun.state) != []
     assert len(ids(minirun)) == 1
     assert os.listdir(minirun.state) == []
     assert truth_about(minirun)[0] == before.replace("absent", "created")
+
+
+@pytest.mark.parametrize("words", [(), ("--rm",), ("-d", "--rm")])
+def test_whoever_waits_for_a_shim_that_is_killed_puts_its_container_away(
+    minirun: Minirun, words: tuple[str, ...]
+) -> None:
+    command = minirun.command("run", *words, "--network", "none", "busybox", "true")
+    result = run(*command, env={"MINIRUN_FAULT": "mount:2:kill"})
+    assert (result.code, "shim" in result.stderr, "is put away" in result.stderr) == (125, True, True)
+    assert os.listdir(minirun.state) == []
+    kept = [name for name in os.listdir(minirun.root / "containers") if name != ".lock"]
+    assert len(kept) == (0 if "--rm" in words else 1)

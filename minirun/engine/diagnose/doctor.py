@@ -19,7 +19,7 @@ import time
 from minirun.engine import overlay
 from minirun.engine.diagnose import routes
 from minirun.engine.view import host
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.linux import (
     capabilities,
     cgroup_controllers,
@@ -136,7 +136,7 @@ def openat2() -> Check:
         os.close(syscalls.openat2(AT_FDCWD, "/", os.O_PATH | os.O_CLOEXEC))
     except OSError as error:
         advice = "Linux 5.6 has it; a seccomp filter of a container around us may forbid it"
-        return Check("openat2", FAIL, str(error), advice)
+        return Check("openat2", FAIL, in_words(error), advice)
     return Check("openat2", OK, "paths can be kept inside a root filesystem")
 
 
@@ -149,7 +149,10 @@ def seccomp_filter() -> Check:
             seccomp.compile(seccomp.docker_profile_to_oci(seccomp.default_profile(), []), cache)
     except (MinirunError, OSError) as error:
         return Check(
-            "seccomp", FAIL, str(error), "apt-get install libseccomp2, or --security-opt seccomp=unconfined"
+            "seccomp",
+            FAIL,
+            in_words(error),
+            "apt-get install libseccomp2, or --security-opt seccomp=unconfined",
         )
     return Check("seccomp", OK, "the default profile compiles")
 
@@ -336,7 +339,7 @@ def tried(act: Callable[[], None]) -> str:
         try:
             act()
         except (MinirunError, OSError) as error:
-            os.write(writer, str(error).encode())
+            os.write(writer, in_words(error).encode())
             return 1
         return 0
 

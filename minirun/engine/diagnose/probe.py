@@ -14,6 +14,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from minirun.errors import in_words
 from minirun.network import addresses, namespace, ports
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def send(protocol: str, address: str, port: int, pid: int = 0) -> Probe:
         except TimeoutError:
             return Probe(False, f"no answer within {TCP_SECONDS:g} s")
         except OSError as error:
-            return Probe(False, error.strerror or str(error))
+            return Probe(False, error.strerror or in_words(error))
 
 
 def _tcp(sock: socket.socket, address: str, port: int, begun: float) -> Probe:

@@ -21,7 +21,7 @@ import stat
 import tarfile
 from typing import TYPE_CHECKING
 
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 from minirun.image import tarstream, tarwriter
 from minirun.image.tarstream import entry_name, shown
 from minirun.image.unpacking import Unpacking
@@ -51,7 +51,7 @@ def extract(
             try:
                 target.entry(info, stream)
             except (MinirunError, OSError, OverflowError, ValueError) as error:
-                words = getattr(error, "strerror", None) or str(error)
+                words = getattr(error, "strerror", None) or in_words(error)
                 raise MinirunError(f"{shown(info.name)}: {words}") from error
         stream.drain()
         target.finish()

@@ -20,7 +20,7 @@ import time
 
 from minirun.engine.logs.writer import Writer, attributes, split
 from minirun.engine.options import log_services
-from minirun.errors import MinirunError
+from minirun.errors import MinirunError, in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Service(Writer):
         except OSError as error:
             sock.close()
             where = self.address if isinstance(self.address, str) else "{}:{}".format(*self.address)
-            reason = (error.strerror or str(error)).lower()
+            reason = (error.strerror or in_words(error)).lower()
             raise MinirunError(f"failed to initialize logging driver: {where}: {reason}") from None
         sock.setblocking(False)
         return sock

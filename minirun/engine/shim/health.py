@@ -19,6 +19,7 @@ import time
 
 from minirun.engine import records
 from minirun.engine.shim import loop
+from minirun.errors import in_words
 from minirun.linux import signals
 from minirun.runtime import process
 
@@ -196,7 +197,7 @@ class Health(loop.Part):
         except (
             Exception
         ) as error:  # the container may be ending, or full of processes; it is not to end by this
-            self._record(-1, str(error))
+            self._record(-1, in_words(error))
 
     def _ended(self, probe: Probe) -> None:
         code = probe.reap()

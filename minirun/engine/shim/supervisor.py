@@ -26,7 +26,7 @@ from minirun.engine.shim.loop import Part
 from minirun.engine.shim.oom import OomWatch
 from minirun.engine.shim.server import Server
 from minirun.engine.shim.termination import Termination
-from minirun.errors import ConflictError, MinirunError, UsageError
+from minirun.errors import ConflictError, MinirunError, UsageError, sentence
 from minirun.linux import signals
 from minirun.runtime import container, process
 
@@ -177,7 +177,7 @@ class Supervisor:
         process.kill_and_wait(self.running.pid)
         code = cleanup.code_of(error)
         state = self.record["state"]
-        state.update({"pid": 0, "exit_code": code, "error": str(error), "finished": records.now()})
+        state.update({"pid": 0, "exit_code": code, "error": sentence(error), "finished": records.now()})
         self.began = time.monotonic()
         return code
 

@@ -1,8 +1,12 @@
 """Docker's commands and their flags, from the client's help and from the list of Docker 28's; and ours, from click."""
 
+import ast
+import functools
+import inspect
 import re
 import subprocess
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Collection, Iterator
 
 import click
 
@@ -45,15 +49,61 @@ def _walk(client: str, path: list[str], known: Tree) -> Iterator[tuple[str, set[
 
 def ours() -> Tree:
     """minirun's, hidden ones too."""
-    return dict(_own(commands._minirun(None, None), []))
+    return {
+        path: {
+            flag
+            for one in command.params
+            if isinstance(one, click.Option)
+            for flag in (*one.opts, *one.secondary_opts)
+        }
+        for path, command in commands_of()
+    }
 
 
-def _own(command: click.Command, path: list[str]) -> Iterator[tuple[str, set[str]]]:
-    options = [param for param in command.params if isinstance(param, click.Option)]
-    yield " ".join(path), {flag for one in options for flag in (*one.opts, *one.secondary_opts)}
+def commands_of(without: Collection[str] = ()) -> Iterator[tuple[str, click.Command]]:
+    """All of minirun's commands by their paths, `without` some groups."""
+    yield from _commands(commands._minirun(None, None), [], without)
+
+
+def _commands(
+    command: click.Command, path: list[str], without: Collection[str]
+) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(path), command
     if isinstance(command, click.Group):
         ctx = click.Context(command)
         for name in command.list_commands(ctx):
-            below = command.get_command(ctx, name)
-            assert below
-            yield from _own(below, [*path, name])
+            if name not in without:
+                below = command.get_command(ctx, name)
+                assert below
+                yield from _commands(below, [*path, name], without)
+
+
+def is_used(command: click.Command, option: click.Option) -> bool:
+    """Whether the command's function reads the option's value, as an argument or as one of its words."""
+    if not option.expose_value:
+        return False
+    function = inspect.unwrap(command.callback) if command.callback else None
+    if function is None or option.name not in inspect.signature(function).parameters:
+        return option.name in _words()
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(tree, ast.FunctionDef)
+    return any(
+        isinstance(node, ast.Name) and node.id == option.name for part in tree.body for node in ast.walk(part)
+    )
+
+
+@functools.cache
+def _words() -> set[object]:
+    """What our functions ask of the words of a command line, or take as keywords."""
+    found: set[object] = set()
+    for path in (CHECKOUT / "minirun").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+                found.add(node.slice.value)
+            elif isinstance(node, ast.FunctionDef):
+                found |= {argument.arg for argument in node.args.kwonlyargs}
+            elif isinstance(node, ast.Tuple | ast.Call):
+                items = node.elts if isinstance(node, ast.Tuple) else node.args
+                values = (item.value for item in items if isinstance(item, ast.Constant))
+                found |= {str(value).removeprefix("--").replace("-", "_") for value in values}
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minirun.cli import refused_options
 from minirun.cli.printing import say
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 
@@ -45,10 +46,10 @@ def save_command(paths: Paths, output: str, form: str, platform: str, images: tu
 
 @click.command("load", short_help="Load images from a tar archive or from standard input")
 @click.option("-i", "--input", "path", default="", help="Read from this file, not from standard input.")
-@click.option("-q", "--quiet", is_flag=True, help="Accepted as Docker does: no progress is shown anyway.")
+@refused_options.nothing_to_do("load")
 @click.option("--platform", default="", help="Of an image for several, take the one for os/arch[/variant].")
 @click.pass_obj
-def load_command(paths: Paths, path: str, quiet: bool, platform: str) -> None:
+def load_command(paths: Paths, path: str, platform: str) -> None:
     """Load images that docker save, podman save or skopeo wrote, or an OCI layout in a tar."""
     from minirun.engine import images
 

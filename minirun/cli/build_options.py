@@ -1,9 +1,9 @@
 """The options of `build`, and how their words become BuildOptions.
 
 All that `docker build` takes is taken, the classic builder's options too.  Some have nothing to do here and are
-accepted because scripts have them (`--rm`, `--compress`, `--builder`); what cannot be done is refused in a sentence.
+accepted because scripts have them (`--rm`, `--compress`); what cannot be done is refused in a sentence.
 
-See      build/options.py, which reads the words
+See      build/options.py, which reads the words; refused_options.py
 Next     build/options.py
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minirun.build import options, output_words
+from minirun.cli import refused_options
 from minirun.cli.flag_values import TRUTHS
 from minirun.engine.options import limits, run_options
 from minirun.errors import UnsupportedError, UsageError
@@ -105,27 +106,20 @@ _CLASSIC = (
     "cpuset_mems",
 )
 
-# accepted, for there is nothing to do: no daemon, no intermediate containers, no attestations unless asked for
-_IDLE_FLAGS = ("--rm", "--force-rm", "--compress", "--disable-content-trust", "-D", "--debug")
-_IDLE_VALUES = ("--builder", "--isolation")
-_REFUSED = {
-    "--cgroup-parent": ("the control groups of a build are minirun's own", ""),
-    "--security-opt": (
-        "a step is let more by name",
-        "RUN --security=insecure, with --allow security.insecure",
-    ),
-    "--policy": ("there are no source policies", "FROM image@sha256:... pins what is built on"),
-}
 _ATTESTATIONS = ("--provenance", "--sbom", "--attest")
 
 
 def add(command: Command) -> Command:
     """The context and all options, to a command."""
     command = click.argument("context", metavar="PATH | URL | -", type=_PATH)(command)
-    hidden = [click.option(name, f"_{name.strip('-')}", is_flag=True, hidden=True) for name in _IDLE_FLAGS]
-    hidden += [click.option(name, f"_{name.strip('-')}", hidden=True) for name in _IDLE_VALUES]
-    hidden += [click.option(name, multiple=True, hidden=True) for name in (*_REFUSED, *_ATTESTATIONS)]
-    for option in (*reversed(hidden), *reversed(_COMMON)):
+    hidden: list[Callable[[Command], Command]] = [
+        click.option(name, multiple=True, hidden=True) for name in _ATTESTATIONS
+    ]
+    hidden.append(refused_options.nothing_to_do("build"))
+    hidden.append(refused_options.as_it_is("--builder", "--isolation", "--disable-content-trust"))
+    for rare in reversed(hidden):
+        command = rare(command)
+    for option in reversed(_COMMON):
         command = option(command)
     return command
 
@@ -135,7 +129,7 @@ def add(command: Command) -> Command:
 
 def parse(context: str, words: Mapping[str, Any]) -> BuildOptions:
     """The words of the command line as options.  Raises UsageError quoting the bad one."""
-    _refuse(words)
+    _refuse_attestations(words)
     made = options.defaults(context)
     for name in ("dockerfile", "target", "no_cache", "pull", "explain", "explain_cache", "squash", "quiet"):
         made[name] = words[name]
@@ -181,10 +175,7 @@ def _progress(text: str, quiet: bool) -> str:
     return text
 
 
-def _refuse(words: Mapping[str, Any]) -> None:
-    for option, (why, hint) in _REFUSED.items():
-        if any(words[option.strip("-").replace("-", "_")]):
-            raise UnsupportedError(f"{option}: {why}", hint)
+def _refuse_attestations(words: Mapping[str, Any]) -> None:
     for option in _ATTESTATIONS:
         for text in words[option.strip("-")]:
             if not _is_off(text):

@@ -72,9 +72,9 @@ _WHOLE_ID, _SHOWN_ID = 64, 12
 @click.option("--filter", "words", multiple=True, help=f"KEY=VALUE; {', '.join(_FILTERS)}.")
 @click.option("--format", "form", default="", help="json, 'table {{.ID}}', '{{.Description}}'.")
 @click.option("--verbose", is_flag=True, help="All that is known of each.")
-@click.option("--builder", "_builder", hidden=True)
+@refused_options.as_it_is("--builder")
 @click.pass_obj
-def du_command(paths: Paths, words: tuple[str, ...], form: str, verbose: bool, _builder: str) -> None:
+def du_command(paths: Paths, words: tuple[str, ...], form: str, verbose: bool) -> None:
     """Show what the cache of builds takes up on disk: the results of steps, and cache mounts."""
     from minirun.build import usage
 
@@ -169,7 +169,7 @@ def _wanted(words: tuple[str, ...]) -> Callable[[Entry], bool]:
 @click.option("--max-used-space", "most", default="", help="Leave so much at most.")
 @click.option("--min-free-space", "free", default="", help="Until so much of the disk is free.")
 @click.option("--verbose", is_flag=True, help="All that is known of what goes.")
-@click.option("--builder", "_builder", hidden=True)
+@refused_options.as_it_is("--builder")
 @click.pass_obj
 def prune_command(
     paths: Paths,
@@ -180,7 +180,6 @@ def prune_command(
     most: str,
     free: str,
     verbose: bool,
-    _builder: str,
 ) -> None:
     """Remove what builds have kept, the longest unused first: the next build does those steps again."""
     from minirun.build import usage
@@ -233,13 +232,13 @@ def ls_command(form: str) -> None:
 
 
 @click.command("inspect")
-@click.option("--bootstrap", "_bootstrap", is_flag=True, hidden=True)
+@refused_options.nothing_to_do("buildx inspect")
 @click.option(
     "--builder", default="default", help="Which one, if no NAME is given: default is what there is."
 )
 @click.argument("name", default="")
 @click.pass_obj
-def inspect_command(paths: Paths, _bootstrap: bool, builder: str, name: str) -> None:
+def inspect_command(paths: Paths, builder: str, name: str) -> None:
     """Show what the builder can do, and how much of the disk it may keep."""
     from minirun.build import usage
 

@@ -75,7 +75,9 @@ _OPTIONS = (
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
     click.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is pulled."),
     click.option("--pull", type=click.Choice(shape.PULL), default="missing", help="When to pull."),
-    refused_options.as_it_is("--disable-content-trust", "--runtime", "--userns", "--volume-driver"),
+    refused_options.as_it_is(
+        "--disable-content-trust", "--isolation", "--runtime", "--userns", "--volume-driver"
+    ),
     click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8."),
 )
 

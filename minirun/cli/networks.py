@@ -144,10 +144,10 @@ def _row(facts: dict[str, Any], *, whole: bool) -> format.Row:
 
 @click.command("inspect")
 @click.option("-f", "--format", "form", default="", help="json, {{.Id}}: one part of it.")
-@click.option("-v", "--verbose", is_flag=True, hidden=True)
+@refused_options.nothing_to_do("network inspect")
 @click.argument("names", nargs=-1, required=True, metavar="NETWORKS...")
 @click.pass_obj
-def inspect_command(session: Session, form: str, verbose: bool, names: tuple[str, ...]) -> int:
+def inspect_command(session: Session, form: str, names: tuple[str, ...]) -> int:
     """Display detailed information on one or more networks."""
     from minirun.cli import inspecting
 
@@ -223,11 +223,11 @@ def connect_command(session: Session, /, network: str, container: str, **words: 
 
 
 @click.command("disconnect")
-@click.option("-f", "--force", is_flag=True, hidden=True)
+@refused_options.nothing_to_do("network disconnect")
 @click.argument("network")
 @click.argument("container")
 @click.pass_obj
-def disconnect_command(session: Session, force: bool, network: str, container: str) -> None:
+def disconnect_command(session: Session, network: str, container: str) -> None:
     """Disconnect a container from a network."""
     record = containers.find(session, container)
     network_repair.repair(session)

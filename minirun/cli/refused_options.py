@@ -52,7 +52,7 @@ MISSING_FLAGS: Rows = (  # commands, their flags, the reason
         "--gpus",
         "no device driver is known here; --device gives a node of /dev, or what a CDI file describes",
     ),
-    ("run, create", "--isolation --cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", _WINDOWS),
+    ("run, create", "--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", _WINDOWS),
     (
         "run, create",
         "--storage-opt",
@@ -66,6 +66,13 @@ MISSING_FLAGS: Rows = (  # commands, their flags, the reason
     ),
     ("network create", "--config-from --config-only --ingress", "it is for networks of a swarm"),
     ("network create", "--ipam-opt", "addresses are given by minirun itself, which has no options"),
+    ("build", "--cgroup-parent", "the control groups of a build are minirun's own"),
+    (
+        "build",
+        "--security-opt",
+        "a step is let more by name: RUN --security=insecure, with --allow security.insecure",
+    ),
+    ("build", "--policy", "there are no source policies; FROM image@sha256:... pins what is built on"),
     ("buildx", "-D --debug", "`minirun --debug` shows more of an error"),
     ("start", "--checkpoint --checkpoint-dir", "processes are not brought back from disk, which takes CRIU"),
     (
@@ -78,16 +85,27 @@ MISSING_FLAGS: Rows = (  # commands, their flags, the reason
     ("version", "--kubeconfig", "nothing of Kubernetes is here"),
 )
 AS_IT_IS = {  # what may be said, for it is so; and the reason why nothing else may
-    "--builder": (("default",), _ONE_BUILDER),
+    "--builder": (("", "default"), _ONE_BUILDER),
     "--disable-content-trust": (("true",), "signatures of images are neither made nor looked for"),
     "--ipam-driver": (("default",), "addresses are given by minirun itself"),
     "--ipv4": (("true",), "a container has an address of IPv4, from which its interface has its name"),
+    "--isolation": (("", "default"), _WINDOWS),
     "--no-trunc": (("true",), "what is shown is whole"),
     "--runtime": (("minirun-oci",), "the runtime is minirun's own"),
     "--scope": (("local",), "there is one machine, and no swarm"),
     "--userns": (("", "host"), "users are the host's; there is no other user namespace yet"),
     "--volume-driver": (("", "local"), "local is the one that there is"),
 }
+NOTHING_TO_DO: Rows = (  # commands, flags that are taken and change nothing, the reason
+    ("build", "--rm --force-rm", "a step leaves no container behind, whether it works or fails"),
+    ("build", "--compress", "the context is read where it is, and sent nowhere"),
+    ("build", "-D --debug", "there is no daemon that writes a log; `minirun --debug` tells more of an error"),
+    ("buildx inspect", "--bootstrap", "nothing has to be started before a build"),
+    ("load", "-q --quiet", "no progress is shown in any case"),
+    ("network disconnect", "-f --force", "what a container that was killed left on a network goes by itself"),
+    ("network inspect", "-v --verbose", "what more there could be is of the services of a swarm"),
+    ("rmi", "--no-prune", "an image has no parents without a name"),
+)
 _SWITCHES = ("--disable-content-trust", "--ipv4", "--no-trunc")  # of these, true is what is so
 
 
@@ -100,6 +118,21 @@ def as_it_is(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             command = click.option(switch, default=None, hidden=True, expose_value=False, callback=_look)(
                 command
             )
+        return command
+
+    return known
+
+
+def nothing_to_do(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the command of this name knows what NOTHING_TO_DO has of it, hidden, and gets none of it."""
+
+    def known(command: Callable[..., Any]) -> Callable[..., Any]:
+        for commands, flags, _ in NOTHING_TO_DO:
+            if name != commands:
+                continue
+            short = [flag for flag in flags.split() if not flag.startswith("--")]
+            for long in (flag for flag in flags.split() if flag.startswith("--")):
+                command = click.option(*short, long, is_flag=True, hidden=True, expose_value=False)(command)
         return command
 
     return known
@@ -134,6 +167,14 @@ def command(group: str, name: str) -> str:
 def short(path: str) -> str:
     """The first of a command's names, where it has one inside of a group as well: `container run` is `run`."""
     group, _, name = path.partition(" ")
-    twice = {"container ls": "ps", "image ls": "images", "image rm": "rmi"}
-    within = group in ("container", "image", "builder", "buildx", "system") and name in COMMANDS
-    return twice.get(path, name if within else path) or "minirun"
+    twice = {"container ls": "ps", "image ls": "images", "image rm": "rmi", "buildx build": "build"}
+    if group == "builder":
+        path = f"buildx {name}".strip()
+    if (
+        path not in twice
+        and group in ("container", "image", "system")
+        and name in COMMANDS
+        and name != "inspect"
+    ):
+        return name
+    return twice.get(path, path) or "minirun"

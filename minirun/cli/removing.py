@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import filters, pruning
+from minirun.cli import filters, pruning, refused_options
 from minirun.cli.failures import show as say_error
 from minirun.cli.printing import say_line
 from minirun.engine import images, prune
@@ -20,15 +20,13 @@ _FILTERS = ("until", "label", "label!")
 
 @click.command("rmi", short_help="Remove one or more images")
 @click.option("-f", "--force", is_flag=True, help="Remove a name in use, and an id with several names.")
-@click.option("--no-prune", is_flag=True, help="Accepted as Docker does; there are no nameless parents.")
+@refused_options.nothing_to_do("rmi")
 @click.option(
     "--platform", "platforms", multiple=True, help="OS/ARCHITECTURE[/VARIANT] the images have to be for."
 )
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
-def rmi_command(
-    paths: Paths, force: bool, no_prune: bool, platforms: tuple[str, ...], names: tuple[str, ...]
-) -> None:
+def rmi_command(paths: Paths, force: bool, platforms: tuple[str, ...], names: tuple[str, ...]) -> None:
     """Take a name from an image; with its last name goes the image."""
     if len(wanted := list(dict.fromkeys(",".join(platforms).split(",")))) > 1:
         raise UsageError("multiple platforms are not supported: an image here is for one")

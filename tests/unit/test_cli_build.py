@@ -93,8 +93,6 @@ def test_what_has_nothing_to_do_here_is_accepted(words: str) -> None:
     [
         ("--sbom=true", "no attestations"),
         ("--provenance mode=max", "no attestations"),
-        ("--security-opt seccomp=unconfined", "let more by name"),
-        ("--cgroup-parent x", "minirun's own"),
         ("--cache-to type=s3,bucket=b", "no cache of type 's3'"),
         ("--progress loud", "invalid --progress"),
         ("--network mynet", "run in one of"),

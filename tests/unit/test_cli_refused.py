@@ -1,5 +1,6 @@
 """Commands and flags that Docker has and minirun has not: each says why."""
 
+import click
 import pytest
 
 from minirun.cli import commands, refused_options, run
@@ -30,6 +31,8 @@ def said(
         ("run --use-api-socket busybox", "--use-api-socket is not in minirun: there is no daemon"),
         ("volume create --sharing all x", "--sharing is not in minirun: it is for volumes of a swarm"),
         ("update --kernel-memory=8m x", "--kernel-memory is not in minirun: kernels since 5.16"),
+        ("build --cgroup-parent x .", "--cgroup-parent is not in minirun: the control groups of a build"),
+        ("buildx build --security-opt seccomp=unconfined .", "a step is let more by name: RUN --security"),
         ("-H tcp://x ps", "-H is not in minirun: there is no daemon"),
         ("--context=far ps", "--context is not in minirun: there is no daemon"),
         ("network create --ingress x", "--ingress is not in minirun: it is for networks of a swarm"),
@@ -96,7 +99,7 @@ def test_each_flag_is_here_or_has_a_reason(command):
 
 def test_what_is_refused_are_words_of_dockers():
     """So that a reason goes when its flag comes, and none is misspelt."""
-    later = {"--kubeconfig", "--kernel-memory"}  # of 20.10 alone
+    later = {"--kubeconfig", "--kernel-memory", "--policy"}  # of 20.10 alone, or of a newer buildx
     for names, flags, _ in refused_options.MISSING_FLAGS:
         for command in names.split(", "):
             assert set(flags.split()) - later <= DOCKERS[command.replace("minirun", "")]
@@ -115,3 +118,25 @@ def test_what_is_refused_is_in_the_table_for_people():
     for name, (accepted, reason) in refused_options.AS_IT_IS.items():
         words = ", ".join(f"`{value}`" for value in accepted if value)
         assert f"| `{name}` | {words} | {reason} |" in page
+    for names, flags, reason in refused_options.NOTHING_TO_DO:
+        words = ", ".join(f"`{flag}`" for flag in flags.split())
+        assert f"| {names} | {words} | {reason} |" in page
+
+
+# ---- what ours do ---------------------------------------------------------------------------------------------
+
+
+def test_a_flag_does_something_or_is_in_the_table_of_those_that_do_not():
+    """Its value is used by the command, as an argument or as one of its words."""
+    idle = {
+        (path, flag)
+        for path, command in docker_options.commands_of(["compose"])
+        if path  # minirun's own are read where the line as a whole is
+        for option in command.params
+        if isinstance(option, click.Option)
+        and not option.callback
+        and not docker_options.is_used(command, option)
+        for flag in option.opts
+    }
+    known = {(name, flag) for name, flags, _ in refused_options.NOTHING_TO_DO for flag in flags.split()}
+    assert {(refused_options.short(path), flag) for path, flag in idle} == known

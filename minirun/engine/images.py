@@ -107,10 +107,12 @@ def pull_all_tags(
 ) -> list[Image]:
     """Every tag of the repository `text`, one after the other.  A failure leaves those before it here."""
     from minirun.errors import NotFoundError
+    from minirun.image.pull_policy import naming_what_is_here
     from minirun.image.registry import Registry
 
-    name = reference.parse(text)
-    tags = Registry(name.registry, name.repository, store(paths).settings).tags()
+    name, images = reference.parse(text), store(paths)
+    with naming_what_is_here(images):
+        tags = Registry(name.registry, name.repository, images.settings).tags()
     if not tags:
         raise NotFoundError(f"{name.name} has no tags")
     return [pull(paths, f"{name.name}:{tag}", progress, platform) for tag in tags]

@@ -59,6 +59,7 @@ class Access:
         self._headers: dict[str, str] = {}  # further scope -> header
         self._credentials: Credentials | None = None
         self._looked_up = False
+        self.trouble = ""  # why it is not known what is kept for the host
 
     def use(self, credentials: Credentials) -> None:
         """Take these, not those that are kept."""
@@ -81,8 +82,7 @@ class Access:
 
     def _answer(self, lines: list[str], further: str) -> str:
         """Bearer before Basic, as docker does: a token says less than a password, and may need none."""
-        if not self._looked_up:
-            self._credentials, self._looked_up = kept.find(self.host), True
+        self._look_up()
         offered = headers.challenges(lines)
         refusals = []
         for scheme, answer in (("bearer", self._bearer), ("basic", self._basic)):
@@ -93,11 +93,24 @@ class Access:
                     except MinirunError as error:
                         refusals.append(error)
         if refusals:
+            refusals[0].hint = self.trouble or refusals[0].hint
             raise refusals[0]
         if not lines:
             raise MinirunError(f"{self._base} wants to know who asks, and does not say how to prove it")
         unknown = ", ".join(repr(line) for line in lines)[:_CHALLENGE_MAX]
         raise MinirunError(f"{self._base} wants an authentication unknown here: {unknown}")
+
+    def _look_up(self) -> None:
+        """A file or a helper that is damaged keeps nobody from pulling what is for everybody, as with docker."""
+        if self._looked_up:
+            return
+        self._looked_up = True
+        try:
+            self._credentials = kept.find(self.host)
+        except MinirunError as error:
+            if "push" in self._scope.rpartition(":")[2]:
+                raise
+            self.trouble = error.message
 
     def _basic(self, _challenge: Challenge, _further: str) -> str:
         if not self._credentials or self._credentials.is_token:

@@ -10,12 +10,16 @@ Next     pull.py
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import names, platforms, reference
 from minirun.image import progress as silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from minirun.image.image import Image
     from minirun.image.platforms import Platform
     from minirun.image.progress import Progress
@@ -63,22 +67,34 @@ def _pull(
         raise NotFoundError(f"no image {text} here, and --pull never", hint)
     if names.is_whole_id(text):
         raise NotFoundError(f"no image {text} here, and a registry is asked for names only")
-    from minirun.image import pull, transport  # TLS and HTTP: 75 ms
+    from minirun.image import pull  # TLS and HTTP: 75 ms
 
     name = reference.parse(text)
     if policy == "missing":
         progress.say(f"Unable to find image '{name.familiar}' locally")
     try:
-        image = pull.pull(name, store, progress, platform)
+        with naming_what_is_here(store):
+            image = pull.pull(name, store, progress, platform)
     except MinirunError as error:
-        if isinstance(error, transport.Broken):
-            error.hint = f"{error.hint}; {_without_a_registry(store)}"
         if policy == "always":
             raise
         here = _not_here(name.familiar, platform, other)
         raise type(error)(f"{here}, and {error.message}", error.hint) from error
     image.pulled = True
     return image
+
+
+@contextmanager
+def naming_what_is_here(store: Store) -> Iterator[None]:
+    """A registry that cannot be reached within: the hint also has what can be run without it."""
+    try:
+        yield
+    except MinirunError as error:
+        from minirun.image.transport import Broken
+
+        if isinstance(error, Broken):
+            error.hint = f"{error.hint}; {_without_a_registry(store)}"
+        raise
 
 
 def _without_a_registry(store: Store) -> str:

@@ -265,7 +265,9 @@ class Place:
     def _get(self, url: str, headers: dict[str, str]) -> Response:
         response, final = self.open("GET", url, headers)
         if response.status != 200 and not (response.status == 206 and "Range" in headers):
-            raise refused(whole(response, url, final))
+            error = refused(whole(response, url, final))
+            error.hint = self.access.trouble or error.hint
+            raise error
         return response
 
     def ask(
@@ -349,6 +351,8 @@ def _check_length(response: Response, offset: int, size: int, url: str) -> None:
             raise MinirunError(f"{url} was asked from byte {offset} on and gave another part")
         total = match[2]
     if number(total) not in (None, size):
+        if response.headers.get("Content-Type", "").lower().startswith("text/html"):
+            raise MinirunError(f"{url} answered with an HTML page", _NO_REGISTRY)
         raise MinirunError(f"{url} has the wrong size: {total} bytes, not {size}")
 
 

@@ -353,6 +353,13 @@ def test_pull_without_a_network_names_the_address(store: Store, monkeypatch: pyt
     assert "https://registry-1.docker.io/v2/library/nosuchimage/manifests/x cannot be reached" in message
 
 
+def test_pull_of_all_tags_without_a_registry_names_what_is_here(store: Store) -> None:
+    add_image(store, LAYER, name="busybox")
+    result = run(store, images.pull_command, "-q", "-a", "127.0.0.1:1/tool")
+    assert isinstance(result.exception, MinirunError)
+    assert result.exception.hint.endswith("here without it: busybox; scripts/rootfs makes others")
+
+
 def test_pull_of_all_tags_takes_no_tag(store: Store) -> None:
     assert failure(run(store, images.pull_command, "-a", "tool:1")) == "tag can't be used with --all-tags/-a"
 

@@ -150,6 +150,47 @@ def test_an_answer_without_a_token(odd: Odd, body: bytes) -> None:
         manifest(odd)
 
 
+BROKEN_CONFIGS = {
+    '{"credsStore": "desktop"}': "docker-credential-desktop: not found in $PATH",
+    '{"auths": 7}': "'auths' is not an object",
+    "{": "config.json",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN_CONFIGS)
+def test_what_is_for_everybody_needs_no_credentials(odd: Odd, tmp_path: Path, text: str) -> None:
+    """Docker Desktop leaves a config.json that names a helper, which is not on another machine."""
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text(text)
+    odd.tell(
+        MANIFEST,
+        (401, {"WWW-Authenticate": f'Bearer realm="http://{odd.host}/token"'}, b""),
+        (200, {}, b"{}"),
+    )
+    odd.tell("/token?scope=repository%3Atool%3Apull", (200, {}, TOKENS["token"]))
+    assert manifest(odd) == b"{}"
+
+
+@pytest.mark.parametrize("text", BROKEN_CONFIGS)
+@pytest.mark.parametrize("challenge", ["Basic", 'Bearer realm="http://{}/token"'])
+def test_what_is_not_says_why_they_are_not_known(odd: Odd, tmp_path: Path, text: str, challenge: str) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text(text)
+    odd.tell(MANIFEST, (401, {"WWW-Authenticate": challenge.format(odd.host)}, b""))
+    odd.tell("/token?scope=repository%3Atool%3Apull", (200, {}, TOKENS["token"]))
+    with pytest.raises(MinirunError) as error:
+        manifest(odd)
+    assert BROKEN_CONFIGS[text] in error.value.hint
+
+
+def test_a_push_without_a_helper_begins_with_its_lack(odd: Odd, tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text('{"credsStore": "desktop"}')
+    odd.tell(f"HEAD /v2/tool/blobs/{digest(CONTENT)}", (401, {"WWW-Authenticate": "Basic"}, b""))
+    with pytest.raises(MinirunError, match="docker-credential-desktop: not found"):
+        sent(odd, tmp_path)
+
+
 # ---- addresses, after redirects ---------------------------------------------------------------------------
 
 LOCATIONS = {
@@ -337,6 +378,15 @@ def test_a_page_instead_of_a_manifest_is_named(odd: Odd) -> None:
     with pytest.raises(MinirunError, match=r'answered with an HTML page, "Welcome"$') as error:
         manifest(odd)
     assert error.value.hint == "is that the address of a registry?"
+
+
+def test_a_page_instead_of_a_blob_is_named(odd: Odd) -> None:
+    blob = {"digest": digest(CONTENT), "size": len(CONTENT)}
+    odd.tell(
+        f"/v2/tool/blobs/{digest(CONTENT)}", (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>")
+    )
+    with pytest.raises(MinirunError, match="answered with an HTML page"):
+        list(Registry(odd.host, "tool").blob(blob))
 
 
 def test_a_page_that_is_not_there_is_not_found(odd: Odd) -> None:

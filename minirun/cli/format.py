@@ -10,6 +10,7 @@ See  docs.docker.com "Format command and log output"
 
 from __future__ import annotations
 
+from minirun.cli.widths import width
 from minirun.printable import one_line
 
 TYPE_CHECKING = False
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from minirun.cli.gotemplate.values import Map, Methods, Struct
 
     Row = dict[str, Any]
+
+_NARROWEST, _GAP = 10, 3  # of a column, in letters
 
 
 class Labels(str):
@@ -99,8 +102,16 @@ def _cell(value: Any) -> Any:
 
 
 def table(rows: list[list[str]]) -> list[str]:
-    """Columns as wide as their widest cell, three spaces between them, as Docker's."""
+    """Columns as wide as their widest cell and three spaces, ten at least, as Docker's.
+
+    >>> table([["TAG", "SIZE"], ["latest", "1kB"]])
+    ['TAG       SIZE', 'latest    1kB']
+    """
     count = max(map(len, rows))
     full = [row + [""] * (count - len(row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
-    return ["   ".join(map(str.ljust, row, widths)).rstrip() for row in full]
+    columns = [max(_NARROWEST, _GAP + max(map(width, column))) for column in zip(*full, strict=True)]
+    return ["".join(map(_filled, row, columns)).rstrip() for row in full]
+
+
+def _filled(cell: str, columns: int) -> str:
+    return cell + " " * (columns - width(cell))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import failures, format, units
+from minirun.cli import failures, format, units, widths
 from minirun.cli.printing import say
 from minirun.errors import NotFoundError
 from minirun.image import names, reference
@@ -118,7 +118,7 @@ def history_command(
     image = Store(paths).get(name)
     image.require(platform, name)
     rows = history(image, human=human, whole=no_trunc)
-    if quiet and not form:
+    if quiet and form in ("", "table"):
         form = "{{.ID}}"
     created = "CreatedSince" if human else "CreatedAt"
     for line in format.lines(rows, form, _HEADINGS, ["ID", created, "CreatedBy", "Size", "Comment"]):
@@ -140,14 +140,12 @@ def history(image: Image, *, human: bool, whole: bool) -> list[Row]:
 
 def _step(step: dict[str, Any], size: int, human: bool, whole: bool) -> Row:
     made_by = printable(" ".join(str(step.get("created_by") or "").split()))
-    if not whole and len(made_by) > _CREATED_BY_MAX:
-        made_by = f"{made_by[: _CREATED_BY_MAX - 1]}…"
     created = str(step.get("created") or "")
     return {
         "ID": "<missing>",
         "CreatedSince": units.ago(created),
-        "CreatedAt": created,
-        "CreatedBy": made_by,
+        "CreatedAt": units.local(created),
+        "CreatedBy": made_by if whole else widths.ellipsis(made_by, _CREATED_BY_MAX),
         "Size": units.size(size) if human else str(size),
         "Comment": printable(str(step.get("comment") or "")),
     }

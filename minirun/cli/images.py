@@ -105,7 +105,7 @@ def images_command(
 
         named = [image for image in images if image.reference or _all or "dangling" in wanted]
         return imagetree.show(named, engine.used(paths))
-    if quiet and not form:
+    if quiet and form in ("", "table"):
         lines = iter(dict.fromkeys(shown_id(image.id, no_trunc) for image in images))
     else:
         columns = [*_COLUMNS[:2], *(["Digest"] if digests else []), *_COLUMNS[2:]]
@@ -124,7 +124,6 @@ def _refuse_beside_tree(options: dict[str, bool | str]) -> None:
 def row(image: Image, *, whole: bool = False) -> Row:
     """The fields of `--format`; what only `system df -v` finds out is N/A."""
     name = reference.parse(image.reference) if image.reference else None
-    size = units.size(image.size)
     return {
         "Repository": name.familiar_name if name else "<none>",
         "Tag": (name.tag if name else "") or "<none>",
@@ -132,8 +131,8 @@ def row(image: Image, *, whole: bool = False) -> Row:
         "ID": shown_id(image.id, whole),
         "CreatedSince": units.ago(image.created),
         "CreatedAt": units.when(image.created),
-        "Size": size,
-        "VirtualSize": size,
+        "Size": units.size(image.size),
+        "VirtualSize": units.size(image.size, 4),
         **dict.fromkeys(("SharedSize", "UniqueSize", "Containers"), "N/A"),
     }
 

@@ -46,6 +46,7 @@ _HEADINGS = {
     "Name": "NAME",
     "Driver": "DRIVER",
     "Scope": "SCOPE",
+    "IPv4": "IPV4",
     "IPv6": "IPV6",
     "Internal": "INTERNAL",
     "Labels": "LABELS",
@@ -98,7 +99,7 @@ def ls_command(session: Session, quiet: bool, no_trunc: bool, words: tuple[str, 
     containers.all_containers(session)  # what a killed shim has left is put away first
     network_repair.repair(session)
     rows = (_row(facts, whole=no_trunc) for facts in _chosen(session, filters.parse(words, known)))
-    if quiet and not form:
+    if quiet and form in ("", "table"):
         form = "{{.ID}}"
     for line in format.lines(rows, form, _HEADINGS, _COLUMNS):
         say(line)
@@ -135,10 +136,11 @@ def _row(facts: dict[str, Any], *, whole: bool) -> format.Row:
         "Name": facts["Name"],
         "Driver": facts["Driver"],
         "Scope": facts["Scope"],
+        "IPv4": str(facts["EnableIPv4"]).lower(),
         "IPv6": str(facts["EnableIPv6"]).lower(),
         "Internal": str(facts["Internal"]).lower(),
         "Labels": format.Labels(facts["Labels"]),
-        "CreatedAt": units.when(facts["Created"]),
+        "CreatedAt": units.exactly(facts["Created"]),
     }
 
 

@@ -10,14 +10,13 @@ import re
 
 import click
 
-from minirun.cli import filters, format, units
+from minirun.cli import filters, format, units, widths
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers, sandbox
 from minirun.engine.view import inspect_network, sizes
 from minirun.errors import NotFoundError, UsageError
 from minirun.network.ports import parse_exposed
-from minirun.printable import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ _HEADINGS = {
     "LocalVolumes": "LOCAL VOLUMES",
 }
 _COLUMNS = list(_HEADINGS)[:7]
+_NEEDS_SIZE = re.compile(r"\.Size\b|\{json \.[ }|)]")  # it takes long, so it is measured for those who look
+_LONGEST_COMMAND = 20  # columns
+_LONGEST_MOUNT = 15  # anonymous volumes have long names
 _STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 _HEALTHS = ("starting", "healthy", "unhealthy", "none")
 
@@ -76,13 +78,13 @@ def ps_command(
     every = every or count >= 0 or "status" in wanted
     shown = [one for one in chosen(session, wanted) if every or containers.is_under_way(one)]
     shown = shown[:count] if count >= 0 else shown
-    if quiet and not form:
+    if quiet and form in ("", "table"):
         say("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), end="")
         return
-    size = size or ".Size" in form
+    size = size or bool(_NEEDS_SIZE.search(form))
     places = sandbox.all_endpoints(session)
     rows = (
-        row(one, places.get(one["id"], []), whole=no_trunc) | (_size(session, one) if size else {"Size": ""})
+        row(one, places.get(one["id"], []), whole=no_trunc) | (_size(session, one) if size else {"Size": "0B"})
         for one in shown
     )
     columns = [*_COLUMNS, "Size"] if size else _COLUMNS
@@ -92,15 +94,12 @@ def ps_command(
 
 def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool = False) -> format.Row:
     """The fields of `--format`; `places` are the networks it is on now."""
-    command = command_words(record)
-    if not whole and len(command) > 18:
-        command = command[:17] + "…"
     volumes = [mount for mount in record["mounts"] if mount.get("name")]
     sources = [mount["name"] or mount["source"] for mount in record["mounts"] if mount["kind"] != "tmpfs"]
     return {
         "ID": record["id"] if whole else record["id"][:12],
         "Image": familiar(record["image"]),
-        "Command": quoted(command),
+        "Command": shown_command(command_words(record), whole=whole),
         "RunningFor": units.ago(record["created"]),
         "Status": status_words(record),
         "Ports": _ports(record, places),
@@ -109,7 +108,7 @@ def row(record: Record, places: list[tuple[Network, Endpoint]], *, whole: bool =
         "State": record["state"]["status"],
         "Labels": format.Labels(record["labels"]),
         "Networks": ",".join(networks_of(record)),
-        "Mounts": ",".join(sources if whole else map(_shortened, sources)),
+        "Mounts": ",".join(one if whole else widths.ellipsis(one, _LONGEST_MOUNT) for one in sources),
         "LocalVolumes": str(len(volumes)),
     }
 
@@ -120,9 +119,11 @@ def command_words(record: Record) -> str:
     return " ".join([program, *(f"'{arg}'" if " " in arg else arg for arg in args)])
 
 
-def quoted(text: str) -> str:
-    r"""`text` as Go's strconv.Quote has it, and so Docker: a newline is `\n`, and what is no letter `\x1b`."""
-    return '"' + one_line(re.sub(r'["\\]', r"\\\g<0>", text)) + '"'
+def shown_command(words: str, *, whole: bool = False) -> str:
+    r"""In quotes, with what is within them escaped: a quote is `\"`, a newline `\n`, what is no letter `\x1b`."""
+    from minirun.cli.gotemplate.quoting import quote
+
+    return quote(words if whole else widths.ellipsis(words, _LONGEST_COMMAND))
 
 
 def networks_of(record: Record) -> list[str]:
@@ -136,11 +137,6 @@ def _ports(record: Record, places: list[tuple[Network, Endpoint]]) -> str:
     if not places:
         return ""
     return inspect_network.port_words(record["exposed"], sandbox.published(places))
-
-
-def _shortened(source: str) -> str:
-    """Anonymous volumes have long names."""
-    return source if len(source) <= 15 else f"{source[:14]}…"
 
 
 def _size(session: Session, record: Record) -> format.Row:

@@ -111,7 +111,7 @@ def row(record: Record, before: Sample | None, now: Sample | None, *, whole: boo
         "Name": record["name"],
     }
     if now is None:
-        return dict.fromkeys(_HEADINGS, _NOTHING) | name
+        return dict.fromkeys(_HEADINGS, _NOTHING) | {"MemUsage": _of(_NOTHING, _NOTHING)} | name
     return {
         **name,
         "CPUPerc": _percent(stats.cpu_percent(before, now) if before else None),

@@ -5,6 +5,7 @@ See  github.com/docker/go-units, duration.go and size.go
 
 from __future__ import annotations
 
+import re
 import time
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -75,6 +76,33 @@ def ago(text: str) -> str:
 
 
 def when(text: str) -> str:
-    """An RFC 3339 time as Go prints one: `2024-01-02 03:04:05 +0000 UTC`."""
+    """An RFC 3339 time as Go prints one, in this machine's zone: `2024-01-02 04:04:05 +0100 CET`."""
     then = moment(text)
-    return "N/A" if then is None else time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(then))
+    return "N/A" if then is None else time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(then))
+
+
+def exactly(text: str) -> str:
+    """The same with all its digits, in its own zone; what is no such time stays as it is.
+
+    >>> exactly("2024-01-02T03:04:05.250Z")
+    '2024-01-02 03:04:05.25 +0000 UTC'
+    """
+    from datetime import datetime
+
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    fraction = re.sub(r"^[^.]*\.?(\d*?)0*(?:[^\d].*)?$", r"\1", text)[:9]
+    zone = f"{then:%z} UTC" if not then.utcoffset() else f"{then:%z %z}"
+    return f"{then.year:04d}{then:-%m-%d %H:%M:%S}{'.' * bool(fraction)}{fraction} {zone}"
+
+
+def local(text: str) -> str:
+    """An RFC 3339 time in this machine's zone, without fractions; what is no time stays as it is."""
+    from datetime import datetime
+
+    then = moment(text)
+    if then is None:
+        return text
+    return datetime.fromtimestamp(then).astimezone().isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -49,7 +49,6 @@ _HEADINGS = {
     "State": "STATE",
 }
 _COLUMNS = list(_HEADINGS)[:7]
-_LONGEST = 20  # letters of a command
 
 
 @click.command("ps", short_help="List containers")
@@ -94,12 +93,9 @@ def ps_command(
 def row(one: Container, places: Places, *, whole: bool = False) -> format.Row:
     """The fields of `--format`, in the order in which Docker Compose has them in JSON."""
     record = one.record
-    command = ps.command_words(record)
-    if not whole and len(command) > _LONGEST:
-        command = f"{command[: _LONGEST - 1]}…"
     fields = {
         **ps.row(record, places, whole=whole),
-        "Command": ps.quoted(command),
+        "Command": ps.shown_command(ps.command_words(record), whole=whole),
         "Engine": "",
         "ExitCode": one.exit_code,
         "Health": one.health,

@@ -9,8 +9,7 @@ See  github.com/moby/moby api/types, as of Docker 28
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from minirun.cli import units
 from minirun.cli.gotemplate import values
 
 TYPE_CHECKING = False
@@ -172,7 +171,8 @@ def typed(facts: Any, name: str) -> Any:
     if name.startswith("{}"):
         return values.NIL_MAP if facts is None else _map(facts, name[2:])
     if name == "time":
-        return _time(facts or "0001-01-01T00:00:00Z")
+        written = facts or "0001-01-01T00:00:00Z"
+        return values.Time(units.exactly(written), written)
     if name in _ZEROS:
         return _ZEROS[name] if facts is None else values.typeless(facts)
     return _struct(facts or {}, name)
@@ -193,17 +193,3 @@ def _struct(facts: dict[str, Any], name: str) -> values.Struct:
         if names.setdefault(json_name, json_name) not in fields:
             fields[json_name] = values.typeless(facts[json_name])
     return values.Struct(fields, {json_name: names[json_name] for json_name in facts})
-
-
-def _time(written: str) -> values.Time:
-    """`2026-11-30T01:02:03.5Z` is printed as `2026-11-30 01:02:03.5 +0000 UTC`."""
-    whole, _, rest = written.partition(".")
-    fraction = "".join(letter for letter in rest if letter.isdigit())[:9].rstrip("0")
-    try:
-        moment = datetime.fromisoformat(whole if whole.endswith("Z") or not rest else f"{whole}Z").astimezone(
-            UTC
-        )
-    except (ValueError, OverflowError):
-        return values.Time(written, written)
-    shown = f"{moment.year:04d}{moment:-%m-%d %H:%M:%S}{'.' * bool(fraction)}{fraction} +0000 UTC"
-    return values.Time(shown, written)

@@ -5,15 +5,15 @@ r"""How Go prints a value: `true`, `[a b]`, `map[key:value]`, `{running 4711}`, 
 
 A verb that does not fit says so in the output, as in Go: `%!d(string=x)`.
 
-See  the package fmt; strconv Quote
+See  the package fmt
 """
 
 from __future__ import annotations
 
-import json
 import re
 
 from minirun.cli.gotemplate import values
+from minirun.cli.gotemplate.quoting import escaped, quote
 from minirun.cli.gotemplate.values import Nil, Pointer, Struct
 
 TYPE_CHECKING = False
@@ -24,7 +24,6 @@ WIDEST = 1_000_000  # of a width or a precision, as in Go
 LONGEST = 4 * 2**20  # letters of one text
 _INT_VERBS = {"d": "d", "b": "b", "o": "o", "x": "x", "X": "X"}
 _PREFIXES = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}
-_ESCAPES = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v", 92: "\\\\", 34: '\\"'}
 _DIRECTIVE = re.compile(
     r"%(?P<flags>[-+ #0]*)(?:\[(?P<width_at>\d+)\](?=\*))?(?P<width>\*|\d*)"
     r"(?:\.(?:\[(?P<precision_at>\d+)\](?=\*))?(?P<precision>\*|\d*))?(?:\[(?P<at>\d+)\])?(?P<verb>.?)",
@@ -79,28 +78,10 @@ def general(value: float, precision: int | None = None, verb: str = "g", *, keep
     return f"{mantissa}{verb.replace('g', 'e').replace('G', 'E')}{power:+03d}"
 
 
-def quote(text: str) -> str:
-    r"""As strconv.Quote: a newline is `\n`, what is no letter `\x1b` or `\u00ad`, a byte that is no UTF-8 `\xff`."""
-    return '"' + "".join(map(_escaped, text)) + '"' if _needs_escape(text) else f'"{text}"'
-
-
-def _needs_escape(text: str) -> bool:
-    return not text.isprintable() or '"' in text or "\\" in text
-
-
-def _escaped(letter: str) -> str:
-    code = ord(letter)
-    if code in _ESCAPES:
-        return _ESCAPES[code]
-    if letter.isprintable():
-        return letter
-    if 0xDC80 <= code <= 0xDCFF:  # Python's way to keep a byte
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 def as_json(value: Any) -> str:
     """One line, without white space, letters as they are."""
+    import json  # 7 ms, and most who print need none
+
     text = json.dumps(values.plain(value), separators=(",", ":"), ensure_ascii=False)
     return re.sub("[\u2028\u2029\ud800-\udfff]", _json_escape, text)
 
@@ -278,7 +259,7 @@ class _Directive:
             return self.pad(letter)
         if self.verb == "U":
             return self.pad(f"U+{value:04X}" + (f" '{letter}'" if "#" in self.flags and is_one else ""))
-        escaped = "\\'" if letter == "'" else '"' if letter == '"' else _escaped(letter)
+        escaped = "\\'" if letter == "'" else '"' if letter == '"' else escaped(letter)
         return self.pad(f"'{escaped}'")
 
     def float(self, value: float) -> str | None:

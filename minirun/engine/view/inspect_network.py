@@ -51,6 +51,7 @@ def network(one: Network) -> Facts:
     return {
         **_same(one["name"], one["id"], ledger.driver(one)),
         "Created": one["created"] or NO_TIME,
+        "EnableIPv4": True,
         "EnableIPv6": len(one["pools"]) > 1,
         "IPAM": {"Driver": "default", "Options": {}, "Config": [_pool(pool) for pool in one["pools"]]},
         "Internal": one["internal"],
@@ -80,6 +81,7 @@ def _predefined(paths: Paths, name: str) -> Facts:
     return {
         **_same(name, ledger.predefined_id(paths, name), driver),
         "Created": NO_TIME,
+        "EnableIPv4": True,
         "EnableIPv6": False,
         "IPAM": {"Driver": "default", "Options": {}, "Config": []},
         "Internal": False,

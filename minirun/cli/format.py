@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-_NARROWEST, _GAP = 10, 3  # of a column, in letters
+_GAP = 3  # letters between two columns
 
 
 class Labels(str):
@@ -101,15 +101,15 @@ def _cell(value: Any) -> Any:
     return one_line(value) if isinstance(value, str) else value
 
 
-def table(rows: list[list[str]]) -> list[str]:
-    """Columns as wide as their widest cell and three spaces, ten at least, as Docker's.
+def table(rows: list[list[str]], narrowest: int = 10) -> list[str]:
+    """Columns as wide as their widest cell and three spaces, `narrowest` at least, as Docker's.
 
     >>> table([["TAG", "SIZE"], ["latest", "1kB"]])
     ['TAG       SIZE', 'latest    1kB']
     """
     count = max(map(len, rows))
     full = [row + [""] * (count - len(row)) for row in rows]
-    columns = [max(_NARROWEST, _GAP + max(map(width, column))) for column in zip(*full, strict=True)]
+    columns = [max(narrowest, _GAP + max(map(width, column))) for column in zip(*full, strict=True)]
     return ["".join(map(_filled, row, columns)).rstrip() for row in full]
 
 

@@ -84,7 +84,8 @@ def ps_command(
     size = size or bool(_NEEDS_SIZE.search(form))
     places = sandbox.all_endpoints(session)
     rows = (
-        row(one, places.get(one["id"], []), whole=no_trunc) | (_size(session, one) if size else {"Size": "0B"})
+        row(one, places.get(one["id"], []), whole=no_trunc)
+        | (_size(session, one) if size else {"Size": "0B"})
         for one in shown
     )
     columns = [*_COLUMNS, "Size"] if size else _COLUMNS

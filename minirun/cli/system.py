@@ -1,10 +1,10 @@
 """`system`: its commands, and `system df`: where the disk space is.
 
-    TYPE            TOTAL   ACTIVE   SIZE      RECLAIMABLE
-    Images          3       1        124.5MB   58.31MB (46%)
-    Containers      2       1        12.29kB   4.096kB (33%)
-    Local Volumes   2       2        31.1MB    0B (0%)
-    Build Cache     12      0        210MB     210MB (100%)
+    TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE
+    Images          3         1         124.5MB   58.31MB (46%)
+    Containers      2         1         12.29kB   4.096kB (33%)
+    Local Volumes   2         2         31.1MB    0B (0%)
+    Build Cache     12        0         210MB     210MB (100%)
 
 SIZE of images is what they take up: each unpacked layer once, and the packed ones, which push and save send.  The
 build cache has what builds have kept and no image has.  RECLAIMABLE is what `image prune -a` would bring back, `rm` of

@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+_NARROWEST = 20  # letters of a column, as in Docker
+
 
 @click.command("top", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("container")
@@ -30,7 +32,7 @@ def top_command(session: Session, container: str, ps_options: tuple[str, ...]) -
     if not records.is_up(record):
         raise ConflictError(f"Container {record['id']} is not running")
     pids = set(cgroup_processes.pids(records.cgroup(record)))
-    for line in format.table(list(rows(ps(ps_options or ("-ef",)), pids))):
+    for line in format.table(list(rows(ps(ps_options or ("-ef",)), pids)), _NARROWEST):
         say(line)
 
 

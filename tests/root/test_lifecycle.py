@@ -46,7 +46,7 @@ def test_ps_quiet_gives_ids_short_or_whole(minirun, sleeper):
 
 def test_ps_cuts_long_commands(minirun, start):
     start("busybox", "sleep", "1000", "1000", "1000", "1000")
-    assert '"sleep 1000 1000 1…"' in minirun("ps").stdout
+    assert '"sleep 1000 1000 100…"' in minirun("ps").stdout
     assert '"sleep 1000 1000 1000 1000"' in minirun("ps", "--no-trunc").stdout
 
 

@@ -60,7 +60,7 @@ def test_what_cannot_be_created_is_told(minirun, words, message):
 
 def test_ls_has_dockers_columns(minirun):
     minirun("volume", "create", "one", check=True)
-    assert minirun("volume", "ls").stdout == "DRIVER   VOLUME NAME\nlocal    one\n"
+    assert minirun("volume", "ls").stdout == "DRIVER    VOLUME NAME\nlocal     one\n"
 
 
 def test_ls_filters(minirun, volumes):

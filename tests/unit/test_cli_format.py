@@ -35,7 +35,7 @@ def shown(form: str) -> list[str]:
 
 @pytest.mark.parametrize("form", ["", "table", " table "])
 def test_the_usual_table(form: str) -> None:
-    assert shown(form) == ["BOX ID   NAME", "1        long name", "22       b"]
+    assert shown(form) == ["BOX ID    NAME", "1         long name", "22        b"]
 
 
 def test_a_table_of_ones_own_has_headings() -> None:
@@ -48,7 +48,7 @@ def test_a_table_of_ones_own_has_headings() -> None:
 
 def test_headings_go_through_the_template_and_functions_leave_them() -> None:
     form = r'table{{truncate .Name 2}}\t{{if .ID}}{{json .ID}}{{end}}\t{{.Label "com.example.some-name"}}'
-    assert shown(form) == ["NAME   BOX ID   some name", 'lo     "1"      x', 'b      "22"']
+    assert shown(form) == ["NAME      BOX ID    some name", 'lo        "1"       x', 'b         "22"']
 
 
 def test_a_field_that_no_row_has_is_an_error_with_those_there_are() -> None:

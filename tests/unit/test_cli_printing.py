@@ -39,4 +39,4 @@ def test_a_cell_stays_in_its_column(form: str) -> None:
 
 
 def test_ps_quotes_a_command_as_go_does() -> None:
-    assert ps.quoted('say "hi"\n\\x\x1b[2J é') == '"say \\"hi\\"\\n\\\\x\\x1b[2J é"'
+    assert ps.shown_command('say "hi"\n\\x\x1b[2J é', whole=True) == '"say \\"hi\\"\\n\\\\x\\x1b[2J é"'

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minirun.cli import template
-from minirun.cli.gotemplate import api_types, printing, values
+from minirun.cli.gotemplate import api_types, quoting, values
 from minirun.cli.template import parse
 from minirun.errors import UsageError
 
@@ -163,7 +163,7 @@ def test_a_moment_is_printed_as_go_prints_it(written: str, shown: str) -> None:
     ],
 )
 def test_quotes_are_gos(text: str, shown: str) -> None:
-    assert printing.quote(text) == shown
+    assert quoting.quote(text) == shown
 
 
 # ---- each comes to an end -----------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_images_ids_short_and_whole_each_once(store: Store) -> None:
 
 
 def test_images_of_an_empty_store_is_a_heading(store: Store) -> None:
-    assert lines(store, images.images_command) == ["REPOSITORY   TAG   IMAGE ID   CREATED   SIZE"]
+    assert lines(store, images.images_command) == ["REPOSITORY   TAG       IMAGE ID   CREATED   SIZE"]
 
 
 def test_a_damaged_image_does_not_hide_the_others(several: Store) -> None:
@@ -312,7 +312,7 @@ def test_history_tells_each_step_the_last_first(store: Store) -> None:
     assert heading.split() == ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
     assert [row.split()[0] for row in rows] == [image.id[7:19], "<missing>", "<missing>"]
     assert 'CMD ["sh"]' in rows[0]
-    assert rows[2].endswith("   2B     the base")
+    assert rows[2].endswith("   2B        the base")
     assert " ADD a-file-with-a-very-long-name-that-goes-o… " in rows[2]
 
 

@@ -8,7 +8,7 @@ See  text/template exec.go
 
 from __future__ import annotations
 
-from minirun.cli.gotemplate import functions, lexer, printing, values
+from minirun.cli.gotemplate import functions, lexer, printing, quoting, values
 from minirun.cli.gotemplate.nodes import (
     Action,
     Branch,
@@ -143,7 +143,7 @@ class _State:
     def include(self, node: Include, dot: Any) -> None:
         """None of the variables here is known in the other template."""
         if node.name not in self.tree.defined:
-            self.fail(node.at, f"there is no template {printing.quote(node.name)}")
+            self.fail(node.at, f"there is no template {quoting.quote(node.name)}")
         value = self.pipeline(node.pipe, dot) if node.pipe else None
         outer, self.variables = self.variables, [("$", value)]
         self.spend(node.at)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from minirun.cli.gotemplate import printing, values
+from minirun.cli.gotemplate import printing, quoting, values
 from minirun.cli.gotemplate.values import Nil, Pointer, Struct
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def described(value: Any) -> str:
     """For an error: what it is and how it looks, in short."""
     if value is None or isinstance(value, Nil):
         return f"a nil {values.kind(value)}".rstrip()
-    shown = printing.quote(value) if isinstance(value, str) else printing.show(value)
+    shown = quoting.quote(value) if isinstance(value, str) else printing.show(value)
     return f"the {values.kind(value)} {shown if len(shown) <= 40 else shown[:40] + '…'}"
 
 

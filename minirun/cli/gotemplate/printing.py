@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 
-from minirun.cli.gotemplate import values
-from minirun.cli.gotemplate.quoting import escaped, quote
+from minirun.cli.gotemplate import quoting, values
 from minirun.cli.gotemplate.values import Nil, Pointer, Struct
 
 TYPE_CHECKING = False
@@ -211,9 +210,7 @@ class _Directive:
             shown = ((f"{name}:" if self.names else "") + self.show(item) for name, item in names)
             return f"{{{' '.join(shown)}}}"
         if self.is_go:
-            return (
-                f"{_type(value)}{{{', '.join(f'{quote(name)}:{self.show(item)}' for name, item in names)}}}"
-            )
+            return f"{_type(value)}{{{', '.join(f'{quoting.quote(name)}:{self.show(item)}' for name, item in names)}}}"
         return f"map[{' '.join(f'{self.show(name)}:{self.show(item)}' for name, item in names)}]"
 
     def scalar(self, value: Any) -> str | None:
@@ -235,7 +232,7 @@ class _Directive:
         text = text if self.precision is None else text[: self.precision]
         if self.verb == "q" or self.is_go:
             raw = "#" in self.flags and self.verb == "q" and "`" not in text and _fits_in_backquotes(text)
-            return self.pad(f"`{text}`" if raw else quote(text))
+            return self.pad(f"`{text}`" if raw else quoting.quote(text))
         return self.pad(text) if self.verb in "sv" else None
 
     def integer(self, value: int) -> str | None:
@@ -259,8 +256,8 @@ class _Directive:
             return self.pad(letter)
         if self.verb == "U":
             return self.pad(f"U+{value:04X}" + (f" '{letter}'" if "#" in self.flags and is_one else ""))
-        escaped = "\\'" if letter == "'" else '"' if letter == '"' else escaped(letter)
-        return self.pad(f"'{escaped}'")
+        shown = {"'": "\\'", '"': '"'}.get(letter) or quoting.escaped(letter)
+        return self.pad(f"'{shown}'")
 
     def float(self, value: float) -> str | None:
         verb, precision = self.verb, self.precision

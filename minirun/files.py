@@ -32,7 +32,7 @@ def parse_json(text: bytes, path: str) -> Any:
     """The value of `text`, which `path` holds.  Raises ValueError naming it."""
     try:
         return jsontext.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record
     from minirun.paths import Paths
-    from minirun.runtime.config import Config, Linux, MountEntry, Process
+    from minirun.runtime.config import Config, Linux, MountEntry, Process, Rlimit
 
 INIT_IN_CONTAINER = "/sbin/docker-init"  # where Docker puts it, and `ps` shows it
 _INIT_PROGRAMS = (  # static ones: the image need not have a C library, or another
@@ -147,7 +147,7 @@ def process(record: Record, rootfs: str) -> Process:
     made["env"] = environment([*linked, *record["env"]], record["hostname"], options["tty"])
     made["terminal"] = options["tty"]
     made["noNewPrivileges"] = options["no_new_privileges"]
-    made["rlimits"] = options["rlimits"]
+    made["rlimits"] = [_unsigned(limit) for limit in options["rlimits"]]
     if profile := security.apparmor_profile(options["security_opt"]):
         made["apparmorProfile"] = profile
     if options["oom_score_adj"]:
@@ -156,6 +156,11 @@ def process(record: Record, rootfs: str) -> Process:
         # PID 1 has to wait(2) for orphans, and the kernel drops signals that it has no handler for: pid_namespaces(7).
         made["args"] = [INIT_IN_CONTAINER, "--", *record["args"]]
     return made
+
+
+def _unsigned(limit: Rlimit) -> Rlimit:
+    """config.json has numbers without a sign, and RLIM_INFINITY for the option's -1: getrlimit(2)."""
+    return {**limit, "soft": limit["soft"] % 2**64, "hard": limit["hard"] % 2**64}
 
 
 def environment(entries: list[str], hostname: str, tty: bool) -> list[str]:

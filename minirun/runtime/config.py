@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 
-class User(TypedDict):
+class User(TypedDict, total=False):
     uid: int
     gid: int
-    umask: NotRequired[int]
-    additionalGids: NotRequired[list[int]]
+    umask: int
+    additionalGids: list[int]
 
 
 class ConsoleSize(TypedDict):
@@ -38,7 +38,7 @@ class Rlimit(TypedDict):
 class Process(TypedDict):
     args: list[str]
     cwd: str
-    user: User
+    user: NotRequired[User]
     terminal: NotRequired[bool]
     consoleSize: NotRequired[ConsoleSize]
     env: NotRequired[list[str]]

@@ -36,7 +36,7 @@ from minirun.linux.constants import (
     OPEN_TREE_CLOEXEC,
     OPEN_TREE_CLONE,
 )
-from minirun.runtime import init, process, state
+from minirun.runtime import init, process, schema, state
 from minirun.runtime.plan import NAMESPACES, Plan
 from minirun.runtime.sync import Created, Sync, TooLate, await_ready, raise_report
 from minirun.runtime.undo import Undo
@@ -70,6 +70,7 @@ def execute(
 
     Returns when its program has begun; it is a child of the caller.
     """
+    schema.check_process(spec, "the process")
     current = state.read(state_root, container_id)
     state.require(current, "running", "created")
     trace.step("exec", "a second process joins all that makes the container")

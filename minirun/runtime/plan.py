@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import socket
     from types import ModuleType
 
-    from minirun.runtime.config import Config, Linux, Namespace, Process
+    from minirun.runtime.config import Config, Linux, Namespace, Process, User
 
 NAMESPACES = {  # all that a container may have of its own
     "cgroup": CLONE_NEWCGROUP,
@@ -86,7 +86,6 @@ class Plan:
 
     def _read_container(self, config: Config, linux: Linux, bundle: str) -> None:
         """What an exec finds made already."""
-        validate.check_values(linux)
         self.propagation = linux.get("rootfsPropagation", "")
         namespaces = linux.get("namespaces", [])
         self.joins, self.unshare_flags, self.pid_namespace = _namespaces(namespaces)
@@ -104,9 +103,8 @@ class Plan:
 
     def _read_process(self, process: Process) -> None:
         """What the program is, who runs it, and what that one may do."""
-        validate.check_ids(process)
-        user = process["user"]
-        self.uid, self.gid = user["uid"], user["gid"]
+        user: User = process.get("user", {})  # left out it is root, as runc's Go has it
+        self.uid, self.gid = user.get("uid", 0), user.get("gid", 0)
         self.groups = user.get("additionalGids", [])
         self.umask = user.get("umask", 0o022)
         self.args = process["args"]

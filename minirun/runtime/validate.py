@@ -11,19 +11,14 @@ from __future__ import annotations
 import os
 
 from minirun.errors import MinirunError, UsageError
-from minirun.runtime.mounts import PROPAGATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from minirun.runtime.config import Config, Linux, Namespace, Process
+    from minirun.runtime.config import Config, Namespace
 
 _FILES = {"network": "net", "mount": "mnt"}  # in /proc/PID/ns, where the kind is called something else
 # ipc_namespaces(7): what is to be found below kernel/ for each ipc namespace
 _IPC = frozenset(["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"])
-_DEVICE_TYPES = ("b", "c", "p", "u")  # config-linux.md "Devices"
-_LARGEST_ID = 2**32 - 2  # the next one is -1, which setresuid(2) and chown(2) take for "as it was"
 
 
 def own_namespaces(namespaces: list[Namespace]) -> set[str]:
@@ -110,29 +105,3 @@ def _namespace_of(parts: list[str]) -> str:
     if parts[:2] == ["fs", "mqueue"] or (len(parts) == 2 and parts[0] == "kernel" and parts[1] in _IPC):
         return "ipc"
     return "uts" if parts == ["kernel", "domainname"] else ""
-
-
-def check_ids(process: Process) -> None:
-    """Raises UsageError for a user or group that is no id, or would be taken for "no change"."""
-    user = process["user"]
-    ids = {"uid": user["uid"], "gid": user["gid"]}
-    ids.update(
-        {f"additionalGids[{number}]": gid for number, gid in enumerate(user.get("additionalGids", []))}
-    )
-    for key, value in ids.items():
-        if type(value) is not int or not 0 <= value <= _LARGEST_ID:
-            raise UsageError(f"config.json: process.user.{key}: {value} is not between 0 and {_LARGEST_ID}")
-
-
-def check_values(linux: Linux) -> None:
-    """Raises UsageError for a word that the specification does not have, in whose place another would be taken."""
-    propagation = linux.get("rootfsPropagation")
-    if propagation and propagation not in PROPAGATION:
-        raise _no_value("linux.rootfsPropagation", propagation, PROPAGATION)
-    for number, device in enumerate(linux.get("devices", [])):
-        if device["type"] not in _DEVICE_TYPES:
-            raise _no_value(f"linux.devices[{number}].type", device["type"], _DEVICE_TYPES)
-
-
-def _no_value(key: str, value: str, known: Iterable[str]) -> UsageError:
-    return UsageError(f'config.json: {key}: "{value}" is not known', f"it is one of {', '.join(known)}")

@@ -193,18 +193,21 @@ def test_errors_go_to_the_log_as_text(oci, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda config: config.pop("process"), "there is no process"),
+        (lambda config: config.pop("process"), "process is missing"),
         (lambda config: config["process"].update(args=[]), "process.args is empty"),
-        (lambda config: config["process"].update(cwd="relative"), "process.cwd has to be an absolute path"),
+        (
+            lambda config: config["process"].update(cwd="relative"),
+            'process.cwd: "relative" has to be an absolute path',
+        ),
         (lambda config: config["root"].update(path="nosuch"), "no such file or directory"),
         (lambda config: config["linux"]["namespaces"].append({"type": "time"}), '"time" is not supported'),
         (
-            lambda config: config["linux"]["namespaces"].append({"type": "network", "path": "/nosuch"}),
+            lambda config: config["linux"].update(namespaces=[{"type": "network", "path": "/nosuch"}]),
             "/nosuch",
         ),
         (lambda config: config["linux"].update(intelRdt={"x": 1}), "linux.intelRdt: not supported"),
         (lambda config: config.update(hooks={"prestart": [{"path": "/bin/true"}]}), "hooks"),
-        (lambda config: config["mounts"].append({"type": "tmpfs"}), "a mount has no destination"),
+        (lambda config: config["mounts"].append({"type": "tmpfs"}), "].destination is missing"),
         (lambda config: config["process"].update(rlimits=[{"type": "X", "soft": 1, "hard": 1}]), '"X"'),
         (lambda config: config["mounts"].append({"destination": "/x", "type": "nosuchfs"}), "nosuchfs on /x"),
     ],

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from minirun.errors import MinirunError, UnsupportedError, UsageError
+from minirun.errors import MinirunError, UnsupportedError
 from minirun.linux import apparmor
 from minirun.linux.constants import (
     CLONE_NEWIPC,
@@ -96,16 +96,6 @@ def test_without_a_pid_namespace_it_is_the_callers(plan):
             lambda config: config["linux"].update(seccomp={"listenerPath": "/run/asked.sock"}),
             UnsupportedError,
             r"linux\.seccomp\.listenerPath",
-        ),
-        (
-            lambda config: config["linux"].update(rootfsPropagation="bogus"),
-            UsageError,
-            r'linux\.rootfsPropagation: "bogus"',
-        ),
-        (
-            lambda config: config["linux"].update(devices=[{"path": "/dev/x", "type": "z"}]),
-            UsageError,
-            r'linux\.devices\[0\]\.type: "z"',
         ),
         (lambda config: config["root"].update(path="nosuch"), MinirunError, "nosuch: no such file"),
         (lambda config: config["process"].update(rlimits=[NO_LIMIT]), MinirunError, "RLIMIT_X"),

@@ -332,7 +332,7 @@ def _check_object(value: dict[str, Any], shape: dict[str, Any], path: str, where
 
 
 def _problem(value: object, shape: Any) -> str:
-    """What is wrong with a value that is neither an object nor an array, "expected ..." or what it is; "" for nothing."""
+    """What is wrong with a value that is no object and no array: "expected ...", or what it is; "" for nothing."""
     kind = type(shape)
     if kind is range:
         if type(value) is float:

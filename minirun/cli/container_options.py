@@ -74,10 +74,9 @@ _OPTIONS = (
     click.option("--log-driver", default="", help="json-file, local, or none: what is printed is not kept."),
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
     click.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is pulled."),
+    click.option("--runtime", default="", help="Another OCI runtime, by name or path: runc, crun."),
     click.option("--pull", type=click.Choice(shape.PULL), default="missing", help="When to pull."),
-    refused_options.as_it_is(
-        "--disable-content-trust", "--isolation", "--runtime", "--userns", "--volume-driver"
-    ),
+    refused_options.as_it_is("--disable-content-trust", "--isolation", "--userns", "--volume-driver"),
     click.option("--platform", default="", help="For which machine the image is made: linux/arm64/v8."),
 )
 
@@ -133,6 +132,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "log": logging.settings(driver=words["log_driver"], options=run_options.labels(words["log_opt"])),
             "pull": words["pull"],
             "platform": words["platform"],
+            "runtime": _runtime(words["runtime"]),
         }
     )
     _set_devices(words["device"], options)
@@ -140,6 +140,15 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
         group.apply(words, options)
     run_options.check(options)  # before a --cidfile or a narrator is there; prepare() does it for everybody
     return options
+
+
+def _runtime(name: str) -> str:
+    """The path of another OCI runtime, "" for our own."""
+    if name.rpartition("/")[2] in ("", "minirun-oci"):
+        return ""
+    from minirun.runtime import foreign
+
+    return foreign.find(name)
 
 
 def _set_devices(texts: tuple[str, ...], options: RunOptions) -> None:

@@ -91,7 +91,6 @@ AS_IT_IS = {  # what may be said, for it is so; and the reason why nothing else 
     "--ipv4": (("true",), "a container has an address of IPv4, from which its interface has its name"),
     "--isolation": (("", "default"), _WINDOWS),
     "--no-trunc": (("true",), "what is shown is whole"),
-    "--runtime": (("minirun-oci",), "the runtime is minirun's own"),
     "--scope": (("local",), "there is one machine, and no swarm"),
     "--userns": (("", "host"), "users are the host's; there is no other user namespace yet"),
     "--volume-driver": (("", "local"), "local is the one that there is"),

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from minirun.runtime.config import Config, Linux, MountEntry, Process, Rlimit
 
 INIT_IN_CONTAINER = "/sbin/docker-init"  # where Docker puts it, and `ps` shows it
+_VERSION_FOR_OTHERS = (
+    "1.0.2"  # crun before 1.9 knows no later one, and all that is asked for is in it or ignored
+)
 _INIT_PROGRAMS = (  # static ones: the image need not have a C library, or another
     "/usr/bin/tini-static",
     "/usr/bin/catatonit",
@@ -78,7 +81,7 @@ def configure(record: Record, etc_directory: str, rootfs: str, network: str) -> 
     `etc_directory` has its files of /etc; `network` is the path of a namespace to join, "" for a new one, or "host".
     """
     config: Config = {
-        "ociVersion": OCI_VERSION,
+        "ociVersion": _VERSION_FOR_OTHERS if record["options"]["runtime"] else OCI_VERSION,
         "process": process(record, rootfs),
         "root": {"path": rootfs, "readonly": record["options"]["readonly"]},
         "hostname": record["hostname"],

@@ -53,6 +53,10 @@ def _release_processes(paths: Paths, record: Record) -> None:
     # here, not above: it brings all that init needs, and most who look find nothing to put away
     from minirun.runtime import container
 
+    if program := record["options"]["runtime"]:
+        from minirun.runtime import foreign
+
+        foreign.delete(program, paths.state, record["id"])
     try:
         container.remove(paths.state, state.read(paths.state, record["id"]))
     except NotFoundError:  # killed while it was put away: the cgroup may be there

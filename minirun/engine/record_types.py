@@ -151,6 +151,7 @@ class RunOptions(TypedDict):
     no_new_privileges: bool
     seccomp: dict[str, Any] | None  # {}: the default profile; None: unconfined
     security_opt: list[str]  # as written
+    runtime: str  # the path of another OCI runtime; "": ours
     stop_signal: str
     stop_timeout: int | None  # seconds; None: the default
     restart: RestartPolicy

@@ -100,7 +100,7 @@ def create(
         state.keep(state_root, container_id, text, plan.seccomp)
         state.write(state_root, current)
         undo.add(cgroups.delete_own, cgroup, owner)
-        plan.cgroup_directory = _make_cgroup(cgroup, linux, owner)
+        plan.cgroup_directory = make_cgroup(cgroup, linux, owner)
         plan.cgroups_v1 = cgroups.to_join(cgroup)
         created = _spawn(plan, cgroup, undo)
         # a cgroupsPath that was there and empty may be given to two creates at a time: who is not alone gives way
@@ -123,7 +123,7 @@ def cgroup_path(linux: Linux, container_id: str) -> str:
     return "/" + path.strip("/")
 
 
-def _make_cgroup(cgroup: str, linux: Linux, owner: str) -> str:
+def make_cgroup(cgroup: str, linux: Linux, owner: str) -> str:
     """Make the group with its limits and device rules; returns its directory."""
     trace.step("cgroup", "limits are set while the group is empty: no process ever runs without them")
     cgroups.create(cgroup, limits(linux), owner)

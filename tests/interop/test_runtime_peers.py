@@ -70,6 +70,58 @@ def test_the_config_of_a_minirun_container_runs_under_runc(
     assert copy == made
 
 
+# ---- --runtime ------------------------------------------------------------------------------------------------
+
+
+def all_groups(id: str) -> list[str]:
+    return glob.glob(f"/sys/fs/cgroup/**/minirun/{id}", recursive=True)
+
+
+def test_a_container_that_runc_makes_is_one_of_ours(minirun: Minirun, program: Callable[[str], str]) -> None:
+    words = ("--runtime", "runc", "--network", "none", "--memory", "32m", "-u", "33", "--name", "one")
+    script = "trap 'exit 7' TERM; echo begun; while :; do sleep 0.1; done"
+    id = minirun("run", "-d", *words, "busybox", "sh", "-c", script, check=True).stdout.strip()
+    oci = minirun.state / id / "oci"
+    assert run(program("runc"), "--root", oci, "list", "-q", check=True).stdout.strip() == id
+    facts = "{{.HostConfig.Runtime}} {{.State.Status}} {{.State.Pid}}"
+    name, status, pid = minirun("inspect", "-f", facts, "one", check=True).stdout.split()
+    assert (name, status) == (program("runc"), "running")
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    assert Path(f"/proc/{parent}/comm").read_text() == "minirun:shim\n"
+    assert limits.kernel(f"/minirun/{id}", "memory.max") == str(32 << 20)
+    assert minirun("exec", "one", "id", "-u", check=True).stdout == "33\n"
+    eventually(lambda: minirun("logs", "one").stdout == "begun\n")
+    minirun("pause", "one", check=True)
+    minirun("unpause", "one", check=True)
+    minirun("stop", "one", check=True)
+    assert minirun("wait", "one").stdout == "7\n"
+    assert (all_groups(id), oci.exists()) == ([], False)
+    minirun("start", "one", check=True)
+    minirun("rm", "-f", "one", check=True)
+    assert all_groups(id) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "output"),
+    [
+        (("-i", "busybox", "cat"), 0, "typed"),
+        (("busybox", "sh", "-c", "exit 5"), 5, ""),
+        (("busybox", "nosuch"), 127, ""),
+        (("busybox", "/etc/passwd"), 126, ""),
+    ],
+)
+def test_runc_in_front(minirun: Minirun, words: tuple[str, ...], code: int, output: str) -> None:
+    command = minirun.command("run", "--rm", "--runtime", "runc", "--network", "none", *words)
+    done = subprocess.run(command, input="typed", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, output), done.stderr
+    assert minirun("ps", "-aq").stdout == ""
+
+
+def test_a_terminal_from_runc(minirun: Minirun) -> None:
+    command = minirun.command("run", "--rm", "-t", "--runtime", "runc", "--network", "none", "busybox", "tty")
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "/dev/pts/0\n"
+
+
 def podmans_groups() -> set[Path]:
     """The groups that Podman makes at the top of each hierarchy, and leaves."""
     return {Path(place) for place in glob.glob("/sys/fs/cgroup/**/libpod_parent", recursive=True)}

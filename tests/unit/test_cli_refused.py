@@ -51,7 +51,7 @@ def test_the_reason_is_told(words, sentence, monkeypatch, capsys):
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", ["--volume-driver=nfs", "--runtime=runc", "--userns=auto"])
+@pytest.mark.parametrize("words", ["--volume-driver=nfs", "--userns=auto"])
 def test_what_is_not_so_is_refused(words):
     with pytest.raises(UnsupportedError, match=f"{words} is not in minirun: "):
         run.run_command.make_context("run", [words, "busybox"])

@@ -86,6 +86,7 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
         "no_new_privileges": False,
         "seccomp": {},
         "security_opt": [],
+        "runtime": "",
         "stop_signal": "",
         "stop_timeout": None,
         "restart": {"name": "no", "maximum": 0},
@@ -192,6 +193,8 @@ def check(options: RunOptions) -> None:
         from minirun.engine.options import security
 
         security.check(options["security_opt"])
+    if options["runtime"] and not options["runtime"].startswith("/"):
+        raise UsageError(f'invalid runtime: "{options["runtime"]}"', "its path, as in /usr/sbin/runc")
     if options["cgroup_parent"]:
         _check_cgroup_parent(options["cgroup_parent"])
     if options["namespaces"]:

@@ -200,7 +200,7 @@ def _run_program(running: Running, size: tuple[int, int]) -> None:
     bundle.write(held.paths, held.record, held.rootfs)
     created = _create(running, size)
     try:
-        container.start(held.paths.state, held.id)
+        _begin(held)
         created.sync.expect_exec()
     except BaseException:  # where this was another run the shim lives on, and tries again
         running.streams.drain()
@@ -213,12 +213,26 @@ def _run_program(running: Running, size: tuple[int, int]) -> None:
     records.write(held.paths, held.record)
 
 
+def _begin(held: Held) -> None:
+    if program := held.record["options"]["runtime"]:
+        from minirun.runtime import foreign
+
+        foreign.start(program, held.paths.state, held.id)
+    else:
+        container.start(held.paths.state, held.id)
+
+
 def _create(running: Running, size: tuple[int, int]) -> Created:
     """The container, all but running, and its streams: the master of its terminal, or three pipes."""
     held, options = running.held, running.held.record["options"]
     running.pid = 0
 
     def create(descriptors: stdio.Stdio | None, console: socket.socket | None) -> Created:
+        if options["runtime"]:
+            from minirun.runtime import foreign  # for the few that want another one
+
+            where, cache = (held.paths.state, held.id, held.directory), f"{held.paths.cache}/seccomp"
+            return foreign.create(options["runtime"], *where, cache=cache, stdio=descriptors, console=console)
         return container.create(
             held.paths.state,
             held.id,

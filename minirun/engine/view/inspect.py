@@ -194,7 +194,7 @@ def _host_config(record: Record) -> Facts:
         "PublishAllPorts": options["publish_all"],
         "ReadonlyRootfs": options["readonly"],
         "SecurityOpt": options["security_opt"] or None,
-        "Runtime": "minirun-oci",
+        "Runtime": options["runtime"] or "minirun-oci",
         "Init": options["init"] or None,
         **limits.host_config(options),
         **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),

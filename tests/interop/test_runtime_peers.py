@@ -105,7 +105,7 @@ def test_a_container_that_runc_makes_is_one_of_ours(minirun: Minirun, program: C
     ("words", "code", "output"),
     [
         (("-i", "busybox", "cat"), 0, "typed"),
-        (("busybox", "sh", "-c", "exit 5"), 5, ""),
+        (("--privileged", "busybox", "sh", "-c", "exit 5"), 5, ""),
         (("busybox", "nosuch"), 127, ""),
         (("busybox", "/etc/passwd"), 126, ""),
     ],

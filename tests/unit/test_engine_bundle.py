@@ -116,6 +116,13 @@ def test_cgroups_that_may_be_written(configure, privileged, entries, writable):
     assert ("ro" not in mount_words(config, "/sys")) == privileged
 
 
+def test_another_runtime_is_told_that_the_privileged_may_use_all_devices(configure):
+    own, other = (configure(privileged=True, runtime=path) for path in ("", "/usr/sbin/runc"))
+    assert own["linux"]["resources"]["devices"] == []
+    assert other["linux"]["resources"]["devices"] == [{"allow": True, "access": "rwm"}]
+    assert other["ociVersion"] < own["ociVersion"]
+
+
 def test_an_apparmor_profile(configure):
     assert configure(security_opt=["apparmor=mine"])["process"]["apparmorProfile"] == "mine"
     assert "apparmorProfile" not in configure(security_opt=["apparmor=unconfined"])["process"]

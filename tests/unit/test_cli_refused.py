@@ -51,7 +51,7 @@ def test_the_reason_is_told(words, sentence, monkeypatch, capsys):
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", ["--volume-driver=nfs", "--userns=auto"])
+@pytest.mark.parametrize("words", ["--volume-driver=nfs", "--userns=auto", "--isolation=hyperv"])
 def test_what_is_not_so_is_refused(words):
     with pytest.raises(UnsupportedError, match=f"{words} is not in minirun: "):
         run.run_command.make_context("run", [words, "busybox"])
@@ -59,7 +59,7 @@ def test_what_is_not_so_is_refused(words):
 
 def test_what_is_so_anyway_is_no_error():
     words = ["--runtime", "minirun-oci", "--userns", "host", "--volume-driver", "local"]
-    words += ["--disable-content-trust", "busybox"]
+    words += ["--disable-content-trust", "--isolation=default", "busybox"]
     assert run.run_command.make_context("run", words).params["image"] == "busybox"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from minirun.cli.printing import say
 from minirun.engine.options import limits
 
 TYPE_CHECKING = False
@@ -86,6 +87,16 @@ def resources(words: Mapping[str, Any], *, lifting: bool = False) -> Resources:
     """What was said about limits, of all the words.  Raises UsageError quoting the bad one."""
     said = {name: words[name] for name in _RESOURCES if words.get(name)}
     return limits.resources(**said, memory_swappiness=words.get("memory_swappiness", -1), lifting=lifting)
+
+
+def warn(options: RunOptions) -> None:
+    """Docker's word on who asks for a wait that nothing but more memory of the host's ends."""
+    memory = options["resources"].get("memory", {})
+    if memory.get("disableOOMKiller") and not memory.get("limit"):
+        say(
+            "WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous.",
+            err=True,
+        )
 
 
 def apply(words: Mapping[str, Any], options: RunOptions) -> None:

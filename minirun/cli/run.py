@@ -15,7 +15,7 @@ import sys
 
 import click
 
-from minirun.cli import attach, cidfile, container_options, network_options, progress
+from minirun.cli import attach, cidfile, container_options, limit_options, network_options, progress
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import create
@@ -109,6 +109,7 @@ def run(
     begun, before a word of it is passed on.
     """
     network_options.warn(options)
+    limit_options.warn(options)
     # No bars for one who narrates: its lines would come between them.
     shown = progress.show(sys.stderr, foreground.quiet, bars=not began)
     with cidfile.reserved(foreground.cidfile) as file, shown as news:

@@ -11,7 +11,7 @@ import sys
 import click
 
 from minirun.cli import attach as front
-from minirun.cli import cidfile, container_options, network_options, progress, stopping
+from minirun.cli import cidfile, container_options, limit_options, network_options, progress, stopping
 from minirun.cli.commands import Session
 from minirun.cli.printing import say
 from minirun.engine import containers as engine
@@ -41,6 +41,7 @@ def create_command(session: Session, /, image: str, args: tuple[str, ...], **wor
     named = container_options.streams(words["attach"]) or ["stdout", "stderr", "stdin"]
     options["attached"] = [name for name in named if name != "stdin" or options["interactive"]]
     network_options.warn(options)
+    limit_options.warn(options)
     with cidfile.reserved(words["cidfile"]) as file, progress.show(sys.stderr, words["quiet"]) as news:
         record = engine.create(session, options, news)
         if file:

@@ -171,12 +171,15 @@ def _unsigned(limit: Rlimit) -> Rlimit:
 def environment(entries: list[str], hostname: str, tty: bool) -> list[str]:
     """PATH, HOSTNAME and TERM as Docker sets them, unless `entries` does; in Docker's order, too.
 
+    An entry without = takes the variable away.
+
     >>> environment(["HOME=/srv"], "web", tty=False)[1:]
     ['HOSTNAME=web', 'HOME=/srv']
     """
     defaults = {"PATH": spec.DEFAULT_PATH, "HOSTNAME": hostname, **({"TERM": "xterm"} if tty else {})}
-    merged = {**defaults, **dict(entry.split("=", 1) for entry in entries)}
-    return [f"{name}={value}" for name, value in merged.items()]
+    merged = {name: f"{name}={value}" for name, value in defaults.items()}
+    merged.update((entry.partition("=")[0], entry) for entry in entries)
+    return [entry for entry in merged.values() if "=" in entry]
 
 
 # ---- mounts -------------------------------------------------------------------------------------------------------

@@ -179,14 +179,12 @@ def program(options: RunOptions, config: dict[str, Any]) -> tuple[list[str], lis
 
 
 def environment(image: list[str], given: list[str]) -> list[str]:
-    """The image's variables with those of the command line over them, each name once.
+    """The image's variables with those of the command line over them, each name once; one without = is to be none.
 
-    >>> environment(["PATH=/bin", "A=1"], ["A=2"])
-    ['PATH=/bin', 'A=2']
+    >>> environment(["PATH=/bin", "A=1", "B=1"], ["A=2", "B"])
+    ['PATH=/bin', 'A=2', 'B']
     """
-    merged = dict(entry.partition("=")[::2] for entry in image)
-    merged.update(entry.partition("=")[::2] for entry in given)
-    return [f"{name}={value}" for name, value in merged.items()]
+    return list({entry.partition("=")[0]: entry for entry in [*image, *given]}.values())
 
 
 def order(

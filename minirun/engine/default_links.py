@@ -102,7 +102,7 @@ def variables(name: str, address: str, exposed: Iterable[str], env: Iterable[str
         yield from (f"{prefix}_ADDR={address}", f"{prefix}_PORT={number}", f"{prefix}_PROTO={protocol}")
     yield f"{word}_NAME={name}"
     for entry in env:
-        if entry.partition("=")[0] not in _NOT_TOLD:
+        if "=" in entry and entry.partition("=")[0] not in _NOT_TOLD:
             yield f"{word}_ENV_{entry}"
 
 

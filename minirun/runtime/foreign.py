@@ -5,8 +5,8 @@
     RUNTIME start    the program begins
     RUNTIME delete   before we take the cgroup away
 
-See      runtime-spec runtime.md "Operations"; opencontainers/runc docs/terminals.md for the socket;
-         PR_SET_CHILD_SUBREAPER(2const)
+See      runtime-spec runtime.md "Operations"; PR_SET_CHILD_SUBREAPER(2const); opencontainers/runc on
+         terminals, for the socket
 By hand  runc --root /run/minirun/ID/oci list
 Left out runtimes whose processes are not the host's (virtual machines): an exec joins namespaces here
 """

@@ -116,6 +116,11 @@ def test_cgroups_that_may_be_written(configure, privileged, entries, writable):
     assert ("ro" not in mount_words(config, "/sys")) == privileged
 
 
+def test_a_variable_without_a_value_is_taken_away(configure):
+    env = configure(env=["A=image", "PATH=/bin", "HOSTNAME", "A"])["process"]["env"]
+    assert env == ["PATH=/bin"]
+
+
 def test_another_runtime_is_told_that_the_privileged_may_use_all_devices(configure):
     own, other = (configure(privileged=True, runtime=path) for path in ("", "/usr/sbin/runc"))
     assert own["linux"]["resources"]["devices"] == []

@@ -4,15 +4,22 @@ import json
 
 import pytest
 
+from minirun.cli import limit_options
 from minirun.engine.create import environment, program
-from minirun.engine.options import run_options, security
+from minirun.engine.options import mounts, run_options, security
+from minirun.engine.view import inspect_mounts
 from minirun.errors import UnsupportedError, UsageError
 
 
 def test_variables_come_from_the_words_and_from_here(monkeypatch):
     monkeypatch.setenv("HERE", "x")
     monkeypatch.delenv("NOWHERE", raising=False)
-    assert run_options.environment(["A=b=c", "HERE", "NOWHERE", "E="], []) == ["A=b=c", "HERE=x", "E="]
+    assert run_options.environment(["A=b=c", "HERE", "NOWHERE", "E="], []) == [
+        "A=b=c",
+        "HERE=x",
+        "NOWHERE",
+        "E=",
+    ]
 
 
 def test_a_file_of_variables_comes_first(tmp_path):
@@ -151,3 +158,24 @@ def test_all_rules_hold_for_whoever_asks(option, value, sentence):
     with pytest.raises(UsageError, match=sentence):
         run_options.check(options)
     assert json.dumps(options) == before
+
+
+def test_a_tmpfs_is_shown_with_its_size_and_mode():
+    shown = inspect_mounts._asked_for(mounts.mount("type=tmpfs,dst=/x,tmpfs-size=5m,tmpfs-mode=700"))
+    assert shown == {"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"SizeBytes": 5 << 20, "Mode": 0o700}}
+    assert "TmpfsOptions" not in inspect_mounts._asked_for(mounts.mount("type=tmpfs,dst=/x"))
+
+
+def test_open_system_paths_are_not_among_the_security_options():
+    assert security.shown([]) is None
+    assert security.shown(["systempaths=unconfined"]) == []
+    assert security.shown(["systempaths:unconfined", "label=disable"]) == ["label=disable"]
+
+
+@pytest.mark.parametrize(
+    ("memory", "warned"),
+    [({}, False), ({"disableOOMKiller": True}, True), ({"disableOOMKiller": True, "limit": 9}, False)],
+)
+def test_a_wait_that_only_the_host_can_end_is_warned_of(memory, warned, capsys):
+    limit_options.warn({**run_options.defaults("x"), "resources": {"memory": memory}})
+    assert ("may be dangerous" in capsys.readouterr().err) == warned

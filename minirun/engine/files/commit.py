@@ -119,7 +119,7 @@ def _config(record: Record, image: Json) -> Json:
         **image,
         "Entrypoint": entrypoint,
         "Cmd": record["args"][len(entrypoint) :],
-        "Env": record["env"],
+        "Env": [entry for entry in record["env"] if "=" in entry],
         "User": record["user"],
         "WorkingDir": cwd,
         "Labels": record["labels"],

@@ -41,7 +41,7 @@ _IS_CONTROL = bytes(0 if code < 32 and code not in b"\t\n\r" else 255 for code i
 def attributes(record: Record) -> dict[str, str]:
     """What `logs --details` shows: the labels and variables that `--log-opt labels=A,B` and `env=C` name, and `tag`."""
     options = record["options"]["log"]["options"]
-    variables = dict(entry.partition("=")[::2] for entry in record["env"])
+    variables = dict(entry.partition("=")[::2] for entry in record["env"] if "=" in entry)
     found = {"tag": options["tag"]} if options.get("tag") else {}
     for key, values in (("labels", record["labels"]), ("env", variables)):
         names = options.get(key, "").split(",")

@@ -98,17 +98,18 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
 
 
 def environment(entries: Iterable[str], env_files: Iterable[str]) -> list[str]:
-    """`-e K=V` as it is, `-e K` with our own value if we have one; files first, so that -e wins."""
+    """`-e K=V` as it is, `-e K` with our own value; files first, so that -e wins.
+
+    Where we have none it stays `K`: the container is not to have it, whatever the image says.
+    """
     lines = lines_of(env_files, "--env-file")
     made = []
     for entry in [*lines, *entries]:
         name, equals, _ = entry.partition("=")
         if not name:
             raise UsageError(f'invalid environment variable: "{entry}"', "as in NAME=value")
-        if equals:
-            made.append(entry)
-        elif name in os.environ:
-            made.append(f"{name}={os.environ[name]}")
+        known = not equals and name in os.environ
+        made.append(f"{name}={os.environ[name]}" if known else entry)
     return made
 
 
@@ -228,9 +229,8 @@ def check_program(args: Sequence[str], env: Sequence[str]) -> None:
 
 
 def check_variable(entry: str) -> None:
-    """One of `env`.  Raises UsageError."""
-    name, equals, _ = entry.partition("=")
-    if not name or not equals:
+    """One of `env`: NAME=value, or NAME for one that the image's is to go for.  Raises UsageError."""
+    if not entry.partition("=")[0]:
         raise UsageError(f'invalid environment variable: "{entry}"', "as in NAME=value")
 
 

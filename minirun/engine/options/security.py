@@ -94,6 +94,12 @@ def value_of(entries: Iterable[str], wanted: str) -> str:
     return dict(map(_split, entries)).get(wanted, "")
 
 
+def shown(entries: Iterable[str]) -> list[str] | None:
+    """As inspect has them: systempaths is in MaskedPaths and ReadonlyPaths alone."""
+    given = list(entries)
+    return [entry for entry in given if _split(entry)[0] != "systempaths"] if given else None
+
+
 def has_open_paths(entries: Iterable[str], privileged: bool) -> bool:
     """Whether nothing of /proc and /sys is to be masked or read-only."""
     return privileged or value_of(entries, "systempaths") == "unconfined"

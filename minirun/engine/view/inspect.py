@@ -193,7 +193,7 @@ def _host_config(record: Record) -> Facts:
         "Privileged": options["privileged"],
         "PublishAllPorts": options["publish_all"],
         "ReadonlyRootfs": options["readonly"],
-        "SecurityOpt": options["security_opt"] or None,
+        "SecurityOpt": security.shown(options["security_opt"]),
         "Runtime": options["runtime"] or "minirun-oci",
         "Init": options["init"] or None,
         **limits.host_config(options),

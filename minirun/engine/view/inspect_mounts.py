@@ -71,7 +71,9 @@ def _bind(mount: MountPoint) -> str:
 
 
 def _asked_for(mount: MountPoint) -> Facts:
-    part = {"Subpath": mount["subpath"]} if mount["subpath"] else {}
+    part: Facts = {"Subpath": mount["subpath"]} if mount["subpath"] else {}
+    if mount["kind"] == "tmpfs":
+        part = _in_memory(mount["options"])
     source = "" if mount["anonymous"] or mount["kind"] == "tmpfs" else mount["name"] or mount["source"]
     return {
         "Type": mount["kind"],
@@ -79,6 +81,15 @@ def _asked_for(mount: MountPoint) -> Facts:
         "Target": mount["destination"],
         **({} if volumes.is_writable(mount) else {"ReadOnly": True}),
         **({f"{mount['kind'].capitalize()}Options": part} if part else {}),
+    }
+
+
+def _in_memory(options: list[str]) -> Facts:
+    """TmpfsOptions: tmpfs-size and tmpfs-mode as they were given."""
+    said = dict(option.partition("=")[::2] for option in options)
+    return {
+        **({"SizeBytes": int(said["size"])} if said.get("size", "").isdecimal() else {}),
+        **({"Mode": int(said["mode"], 8)} if "mode" in said else {}),
     }
 
 

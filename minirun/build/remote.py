@@ -135,6 +135,7 @@ def download(paths: Paths, address: str, checksum: str = "") -> Remote:
         transport = Transport(_AsAsked(registries.load(paths.registries)))
         response, _ = transport.send("GET", _without_user(address), _headers(address), b"", "", _TRIES)
         if response.status != 200:
+            transport.close(response)
             raise MinirunError(f"{address}: {response.status} {response.reason or ''}".rstrip())
         found = _save(transport, response, address, held.fd, name)
         if checksum and found != checksum:

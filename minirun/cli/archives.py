@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,7 @@ from minirun.cli.printing import say
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from io import BufferedReader
 
     from minirun.image.image import Image
@@ -69,16 +70,16 @@ def _familiar(image: Image) -> str:
 @click.option("-c", "--change", "changes", multiple=True, help="A Dockerfile instruction to apply.")
 @click.option("-m", "--message", default="", help="A comment for the image's history.")
 @click.option("--platform", default="", help="The os/arch[/variant] it is for, if not this machine's.")
-@click.argument("source", metavar="FILE|-")
+@click.argument("source", metavar="FILE|URL|-")
 @click.argument("name", default="", metavar="[REPOSITORY[:TAG]]")
 @click.pass_obj
 def import_command(
     paths: Paths, changes: tuple[str, ...], message: str, platform: str, source: str, name: str
 ) -> None:
-    """Make an image of one layer from FILE, or from standard input, and print its id."""
+    """Make an image of one layer from FILE, the one at URL, or standard input, and print its id."""
     from minirun.engine import images
 
-    with _opened(source) as file:
+    with _opened(paths, source) as file:
         image = images.import_tree(
             paths,
             file,
@@ -90,17 +91,30 @@ def import_command(
     say(image.id)
 
 
-def _opened(source: str) -> BufferedReader:
+@contextmanager
+def _opened(paths: Paths, source: str) -> Iterator[BufferedReader]:
+    if source.startswith(("http://", "https://")):
+        from minirun.build import remote
+
+        with closing(remote.download(paths, source)) as held, open(_in(held.fd, held.name), "rb") as file:
+            yield file
+        return
     if "://" in source:
         raise UnsupportedError(
-            f"{source}: no address is fetched here", f"curl -L {source} | minirun import -"
+            f"{source}: only http and https are fetched", "fetch it, then minirun import FILE"
         )
     if source == "-" and sys.stdin.isatty():
         raise UsageError("there is a terminal on standard input, not a tar", "minirun import - < FILE")
     try:
-        return os.fdopen(0, "rb", closefd=False) if source == "-" else open(source, "rb")
+        file = os.fdopen(0, "rb", closefd=False) if source == "-" else open(source, "rb")
     except OSError as error:
         raise MinirunError(f"{source}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _in(directory: int, name: str) -> int:
+    return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
 
 
 # ---- containers -------------------------------------------------------------------------------------------

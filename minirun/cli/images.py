@@ -64,7 +64,7 @@ _HEADINGS = {
     "Containers": "CONTAINERS",
 }
 _COLUMNS = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
-_FILTERS = ("dangling", "label", "reference", "before", "since", "until")
+_FILTERS = ("dangling", "label", "label!", "reference", "before", "since", "until")
 
 
 @click.command("images", short_help="List images")
@@ -154,6 +154,9 @@ def _select(store: Store, wanted: dict[str, list[str]], repository: str) -> list
         and (not patterns or any(is_called(image, pattern) for pattern in patterns))
         and (not repository or is_called(image, repository))
         and all(filters.has_label(image.config.get("Labels") or {}, one) for one in wanted.get("label", ()))
+        and not any(
+            filters.has_label(image.config.get("Labels") or {}, one) for one in wanted.get("label!", ())
+        )
         and all(_created(image) < moment for moment in times["before"] + limits)
         and all(_created(image) > moment for moment in times["since"])
     ]

@@ -108,6 +108,7 @@ SELECTIONS = {
     ("--filter", "dangling=true"): ["<none>:<none>"],
     ("--filter", "dangling=false", "tool"): ["tool:2", "tool:1"],
     ("--filter", "label=tier"): ["me/other:latest", "tool:1"],
+    ("--filter", "label=tier", "--filter", "label!=x"): ["tool:1"],
     ("--filter", "label=tier=db", "--filter", "label=x"): ["me/other:latest"],
     ("--filter", "reference=tool:1", "--filter", "reference=me/*"): ["me/other:latest", "tool:1"],
     ("--filter", "before=me/other"): ["tool:1"],

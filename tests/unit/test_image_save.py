@@ -1,8 +1,10 @@
 """save and load: what is in the archive, that it is always the same, and that a failure leaves nothing."""
 
+import gzip
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.image import archive, derive, reference, save
 from minirun.image.store import Store
 from tests.image_tars import add_image, add_mixed, directory, entry, packed, store_in, tar
+from tests.registries import Odd
 
 ONE = tar(directory("d"), entry("d/one", b"1"))
 TWO = tar(directory("d"), entry("d/two", b"2"))
@@ -339,10 +342,36 @@ def test_what_cannot_be_imported_leaves_nothing(
     assert not list(Path(empty.paths.images).glob("blobs/sha256/*"))
 
 
-def test_an_address_is_refused_with_a_way_out(empty: Store) -> None:
-    result = run(empty, "import", "https://example.org/a.tar")
-    assert failure(result) == "https://example.org/a.tar: no address is fetched here"
-    assert result.exception.hint == "curl -L https://example.org/a.tar | minirun import -"  # type: ignore[union-attr]
+def test_an_address_is_fetched(empty: Store) -> None:
+    """Through a redirect, and nothing of it is left but the image."""
+    server = Odd()
+    server.tell("/a.tar.gz", (302, {"Location": "/b/"}, b""))
+    server.tell("/b/", (200, {}, gzip.compress(tar(entry("hello", b"hi")))))
+    address = f"http://{server.host}/a.tar.gz"
+    try:
+        assert run(empty, "import", address, "tool").output == f"{empty.get('tool').id}\n"
+    finally:
+        server.close()
+    (step,) = empty.get("tool").document["history"]
+    assert step["comment"] == f"Imported from {address}"
+    assert [name for name in os.listdir(f"{empty.paths.build}/tmp") if name != ".lock"] == []
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b""), (200, b"no tar")])
+def test_an_address_with_nothing_to_import(empty: Store, status: int, body: bytes) -> None:
+    server = Odd()
+    server.tell("/a", (status, {}, body))
+    try:
+        assert re.search("404 Not Found|tar", failure(run(empty, "import", f"http://{server.host}/a")))
+    finally:
+        server.close()
+    assert empty.images() == []
+    assert [name for name in os.listdir(f"{empty.paths.build}/tmp") if name != ".lock"] == []
+
+
+@pytest.mark.parametrize("address", ["ftp://example.org/a.tar", "file:///etc/passwd"])
+def test_other_addresses_are_refused_with_a_way_out(empty: Store, address: str) -> None:
+    assert failure(run(empty, "import", address)) == f"{address}: only http and https are fetched"
 
 
 def test_a_new_image_cannot_be_given_a_digest() -> None:

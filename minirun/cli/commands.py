@@ -21,6 +21,8 @@ from minirun.printable import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from click.shell_completion import CompletionItem
 
     from minirun.cli.command_table import Table
@@ -73,6 +75,8 @@ class LazyGroup(click.Group):
         reason = "" if name in self.places else refused_options.command(path, name)
         if reason and not ctx.resilient_parsing:
             raise UnsupportedError(f"{path} {name}".strip() + f" is not in minirun: {reason}")
+        if name not in self.places and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f'No such command "{name}".{_guess(name, self.places)}')
         found, command, words = super().resolve_command(ctx, [name, *args[1:]])
         if command and not ctx.resilient_parsing:
             words = list(flag_values.spell_out(command, words))
@@ -150,6 +154,14 @@ def _why_not(error: click.UsageError) -> MinirunError | None:
         return None
     reason = refused_options.flag(_path(error.ctx), error.option_name)
     return UnsupportedError(f"{error.option_name} is not in minirun: {reason}") if reason else None
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    """The command that was meant, it may be."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f' Did you mean "{close[0]}"?' if close else ""
 
 
 def _path(ctx: click.Context) -> str:

@@ -5,6 +5,7 @@
     com.docker.network.bridge.enable_icc             false: containers do not reach each other
     com.docker.network.bridge.enable_ip_masquerade   false: they leave with their own addresses
     com.docker.network.bridge.host_binding_ipv4      where ports are published when -p names no address
+    com.docker.network.container_iface_prefix        what the interfaces of its containers are called: eth
 
 The ledger keeps the words; what they mean is asked here whenever it is needed.
 
@@ -27,7 +28,9 @@ MTU = "com.docker.network.driver.mtu"
 _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _BINDING = "com.docker.network.bridge.host_binding_ipv4"
-KNOWN = (NAME, MTU, _ICC, _MASQUERADE, _BINDING)
+_PREFIX = "com.docker.network.container_iface_prefix"
+KNOWN = (NAME, MTU, _ICC, _MASQUERADE, _BINDING, _PREFIX)
+_LONGEST_PREFIX = 12  # IFNAMSIZ of linux/if.h, less its zero and a number
 
 _TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 _MTUS = range(68, 65536)  # RFC 791; the most that a veth takes: <linux/if_ether.h> ETH_MAX_MTU
@@ -41,8 +44,16 @@ def check(options: Mapping[str, str], *, ipv6: bool = False) -> None:
         if options.get(key, "true").lower() not in _TRUTHS:
             raise UsageError(f'invalid value for {key}: "{options[key]}"', "true or false")
     check_mtu(options, ipv6=ipv6)
+    _check_prefix(options.get(_PREFIX, "eth"))
     if _BINDING in options:
         _check_binding(options[_BINDING])
+
+
+def _check_prefix(text: str) -> None:
+    if not (text.isascii() and text.isalnum() and len(text) <= _LONGEST_PREFIX):
+        raise UsageError(
+            f'invalid value for {_PREFIX}: "{text}"', f"{_LONGEST_PREFIX} letters or digits at most"
+        )
 
 
 def check_mtu(options: Mapping[str, str], *, ipv6: bool = False) -> None:
@@ -79,6 +90,11 @@ def masquerades(network: Network) -> bool:
 
 def _truth(network: Network, key: str) -> bool:
     return _TRUTHS[network.get("options", {}).get(key, "true").lower()]
+
+
+def interface_prefix(network: Network) -> str:
+    """`eth` of eth0, for the containers' own ends."""
+    return network.get("options", {}).get(_PREFIX, "eth")
 
 
 def host_binding(network: Network) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from minirun.errors import ConflictError, UsageError
-from minirun.network import addresses, endpoint_options, ledger
+from minirun.network import addresses, driver_options, endpoint_options, ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def reserve(change: Transaction, network: Network, sandbox: Sandbox, attachment:
         "addresses": chosen,
         "mac": attachment["mac"] or addresses.mac_address(chosen[0]),
         "interface": addresses.veth_name(chosen[0]),
-        "inside": _inside(attachment, {endpoint["inside"] for endpoint in own}),
+        "inside": _inside(network, attachment, {endpoint["inside"] for endpoint in own}),
         "gateway": not network["internal"] and sandbox.get("gateway", first) in (True, network["name"]),
         "ports": sandbox["ports"],
         "joining": True,
@@ -87,21 +87,21 @@ def _fits(network: Network, endpoint: Endpoint) -> bool:
     return all(addresses.contains(subnet, address) for subnet, address in pairs)
 
 
-def _inside(attachment: Attachment, taken: set[str]) -> str:
+def _inside(network: Network, attachment: Attachment, taken: set[str]) -> str:
     """The interface's name in the container: the one asked for, or the first that is free."""
     name = attachment.get("driver_opts", {}).get(endpoint_options.IFNAME, "")
     if name in taken:
         raise ConflictError(
             f"the container has an interface {name} already", "choose another name for this one"
         )
-    return name or _free_name(taken)
+    return name or _free_name(driver_options.interface_prefix(network), taken)
 
 
-def _free_name(taken: set[str]) -> str:
+def _free_name(prefix: str, taken: set[str]) -> str:
     number = 0
-    while f"eth{number}" in taken:
+    while f"{prefix}{number}" in taken:
         number += 1
-    return f"eth{number}"
+    return f"{prefix}{number}"
 
 
 def _address(network: Network, number: int, asked: str, container_id: str) -> str:

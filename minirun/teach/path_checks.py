@@ -101,7 +101,10 @@ def running(record: Record, *, alive: bool) -> Hop:
 
 
 def unattached(record: Record) -> Hop:
-    """Of --network none."""
+    """Of --network none, or on networks that have no bridge."""
+    if names := ", ".join(one["network"] for one in record["attachments"]):
+        found = f"{record['name']} is on {names}, and there is no bridge to look at"
+        return Hop("network", FAIL, found, f"minirun exec {record['name']} ip -d link")
     found = f"{record['name']} is on no network: it reaches nothing, and nothing reaches it"
     return Hop("network", FAIL, found, "make it anew without --network none")
 

@@ -114,7 +114,7 @@ def test_a_network_with_ipv6_gives_both_addresses(minirun: Minirun, network: Cal
         (["-x"], None),
         (["x" * 300], "invalid network name (xxx"),
         (["host"], "operation is not permitted on predefined host network"),
-        (["-d", "overlay", "x"], "could not find plugin overlay"),
+        (["-d", "overlay", "x"], "--driver overlay is not in minirun: it joins"),
         (["-o", "mtu=9", "x"], "unknown option mtu"),
         (["-o", "com.docker.network.bridge.name=" + "b" * 16, "x"], 'invalid name of a bridge: "bbb'),
         (["-o", "com.docker.network.bridge.name=lo", "x"], "this host has an interface lo already"),

@@ -60,6 +60,10 @@ def test_containers_are_on_the_wire_and_the_host_does_not_hear_them(
     facts = json.loads(minirun("network", "inspect", "lan", check=True).stdout)[0]
     assert (facts["Driver"], facts["Options"], len(facts["Containers"])) == ("macvlan", {"parent": PARENT}, 2)
     assert "lan" not in minirun("network", "map", check=True).stdout
+    assert (
+        "one is on lan, and there is no bridge to look at"
+        in minirun("network", "why", "one", "two:80").stdout
+    )
     minirun.remove_all()
     assert json.loads(minirun("network", "inspect", "lan", check=True).stdout)[0]["Containers"] == {}
 

@@ -73,6 +73,15 @@ def test_a_command_may_be_called_by_its_other_name(words, monkeypatch, capsys):
     assert f"Usage: minirun {words.split()[0]} " in said([*words.split(), "--nosuch"], monkeypatch, capsys, 2)
 
 
+@pytest.mark.parametrize(
+    ("words", "guess"),
+    [("pul", ' Did you mean "pull"?'), ("network lss", ' Did you mean "ls"?'), ("frobnicate", "")],
+)
+def test_a_misspelt_command_is_guessed(words, guess, monkeypatch, capsys):
+    told = said(words.split(), monkeypatch, capsys, code=2)
+    assert told.endswith(f'No such command "{words.split()[-1]}".{guess}\n')
+
+
 def test_what_is_no_flag_of_dockers_is_an_unknown_one(monkeypatch, capsys):
     assert "No such option '--nosuch'" in said(["ps", "--nosuch"], monkeypatch, capsys, code=2)
 

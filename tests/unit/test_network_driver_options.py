@@ -10,6 +10,7 @@ from minirun.network import driver_options, firewall, ledger
 MTU = "com.docker.network.driver.mtu"
 ICC = "com.docker.network.bridge.enable_icc"
 MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+PREFIX = "com.docker.network.container_iface_prefix"
 BINDING = "com.docker.network.bridge.host_binding_ipv4"
 
 
@@ -33,6 +34,7 @@ def sets(made):
         *((MTU, value) for value in ("", "x", "-1", "67", "65536", "1e3")),
         *((ICC, value) for value in ("", "no", "2")),
         (MASQUERADE, "off"),
+        *((PREFIX, value) for value in ("", "a/b", "x" * 13, "ä")),
         *((BINDING, value) for value in ("", "::1", "localhost", "10.0.0.0/8", "1.2.3")),
     ],
 )

@@ -58,9 +58,16 @@ def test_network_may_say_all_of_it() -> None:
 
 def test_two_interfaces_of_one_name_are_refused() -> None:
     attachment = attachments.attachment("town", driver_opts=[f"{IFNAME}=eth0"])
-    assert ipam._inside(attachment, set()) == "eth0"
+    network = ledger.unused("a" * 64, "town", "mr-town")
+    assert ipam._inside(network, attachment, set()) == "eth0"
     with pytest.raises(ConflictError, match="an interface eth0 already"):
-        ipam._inside(attachment, {"eth0"})
+        ipam._inside(network, attachment, {"eth0"})
+
+
+def test_a_network_may_call_its_interfaces_by_another_name() -> None:
+    network = ledger.unused("a" * 64, "town", "mr-town")
+    network["options"] = {"com.docker.network.container_iface_prefix": "lan"}
+    assert ipam._inside(network, attachments.attachment("town"), {"eth0", "lan0"}) == "lan1"
 
 
 def test_the_bridge_lets_it_say_its_link_local_address() -> None:

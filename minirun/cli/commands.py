@@ -14,6 +14,7 @@ import click
 
 from minirun import __version__
 from minirun.cli import command_table, failures, flag_values
+from minirun.cli.printing import say
 from minirun.errors import MinirunError, UnsupportedError, unforeseen
 from minirun.linux import signals
 from minirun.paths import DEFAULT_REGISTRIES, DEFAULT_ROOT, DEFAULT_STATE, Paths
@@ -71,6 +72,11 @@ class LazyGroup(click.Group):
         from minirun.cli import refused_options
 
         path = _path(ctx)
+        if args[0] == "help" and not path:  # `help network create`, as `network create --help`
+            args = [*args[1:], "--help"]
+            if len(args) == 1:
+                say(ctx.get_help())
+                ctx.exit()
         name = command_table.ALIASES.get(f"{path} {args[0]}", args[0])
         reason = "" if name in self.places else refused_options.command(path, name)
         if reason and not ctx.resilient_parsing:

@@ -67,7 +67,12 @@ def _require_root(words: list[str]) -> None:
 
     Said before anything is forked or loaded: the first kernel call to fail would say EPERM and not why.
     """
-    anybodys = {"--help", "--version"} & set(words) or words[:1] in (["completion"], ["version"])
+    anybodys = {"--help", "--version"} & set(words) or words[:1] in (
+        ["completion"],
+        ["help"],
+        ["version"],
+        ["-v"],
+    )
     anybodys = anybodys or ("compose" in words and {"config", "version"} & set(words))
     if os.geteuid() != 0 and not anybodys:
         failures.show("minirun", MinirunError("this has to run as root", "sudo minirun ..."))

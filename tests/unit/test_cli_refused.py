@@ -73,6 +73,13 @@ def test_a_command_may_be_called_by_its_other_name(words, monkeypatch, capsys):
     assert f"Usage: minirun {words.split()[0]} " in said([*words.split(), "--nosuch"], monkeypatch, capsys, 2)
 
 
+@pytest.mark.parametrize("words", ["", "network", "network create", "run"])
+def test_help_is_a_command_too(words, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["minirun", "help", *words.split()])
+    assert commands.call(None) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: minirun {words}".rstrip() + " [OPTIONS]")
+
+
 @pytest.mark.parametrize(
     ("words", "guess"),
     [("pul", ' Did you mean "pull"?'), ("network lss", ' Did you mean "ls"?'), ("frobnicate", "")],

@@ -127,7 +127,9 @@ def _formatter(form: str) -> Callable[[dict[str, Any]], str]:
         return text
     if form == "json":
         return template.as_json
-    return template.of_type(form, "Event")
+    shown = template.of_type(form, "Event")
+    shown({})  # what is wrong with it is said now, not at the first event
+    return shown
 
 
 def text(event: dict[str, Any]) -> str:

@@ -43,8 +43,10 @@ def rmi_command(paths: Paths, force: bool, platforms: tuple[str, ...], names: tu
         except MinirunError as error:
             failures.append(error)
     pruning.warn_of_kept_layers(paths)
+    for failure in failures[:-1]:
+        say_error("minirun", failure)
     if failures:
-        raise MinirunError("\n".join(failure.message for failure in failures), failures[0].hint)
+        raise failures[-1]
 
 
 @click.command("prune", short_help="Remove unused images")

@@ -189,6 +189,9 @@ CASES: dict[str, list[str]] = {
         "run -d --name one -l a=b busybox sleep 100",
         "ps --format '{{.Image}} {{.Command}} {{.Names}} {{.Labels}} {{.Ports}} {{.Networks}}'",
         "ps --format '{{.Mounts}} {{.LocalVolumes}}' -a",
+        "create --name two busybox sh -c 'echo \"a  b\" \\n $X' '' it\\'s",
+        "ps -a -f name=two --format '{{.Command}} {{.Label \"a\"}}|'",
+        "ps -a -f name=two --no-trunc --format '{{.Command}}'",
     ],
     "ps table": ["run -d --name one busybox sleep 100", "ps", "ps --format 'table {{.Names}}\\t{{.Image}}'"],
     "ps filters": [

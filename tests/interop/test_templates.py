@@ -1,16 +1,18 @@
 """Templates for Debian's docker client and for minirun, over the same facts: the same text, or both refuse."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from minirun.cli import template
+from minirun.cli import format, imageinspect, images, networks, ps, system, template, volumes
 from minirun.errors import UsageError
 from tests import docker_client
 from tests.docker_client import SEPARATOR, Client
 from tests.support import CHECKOUT
+from tests.unit.test_cli_ps import COMMANDS
 
 FACTS: dict[str, Any] = {
     "Id": "4f" * 32,
@@ -163,3 +165,75 @@ def test_templates_make_the_text_that_go_makes(client: Client) -> None:
 @pytest.mark.parametrize("text", ALONE)
 def test_what_go_refuses_is_refused_and_json_answers_where_types_do_not(client: Client, text: str) -> None:
     assert ours(text) == dockers(client, text)
+
+
+# ---- what lists things --------------------------------------------------------------------------------------
+
+LABELS = {"a.b-c_d": "x", "tier": "web"}
+LISTED = {
+    "/containers/json": [
+        {
+            "Id": "4f" * 32,
+            "Names": ["/one"],
+            "Image": "busybox",
+            "ImageID": "sha256:ab",
+            "Command": words,
+            "Created": 1700000000,
+            "Labels": LABELS,
+            "State": "running",
+            "Status": "Up 3 seconds",
+        }
+        for words in [" ".join(row[0]) for row in COMMANDS]
+    ],
+    "/volumes": {"Volumes": [{"Name": "v", "Driver": "local", "Labels": LABELS, "Scope": "local"}]},
+    "/networks": [{"Name": "n", "Id": "ab" * 32, "Created": "2026-01-02T03:04:05.678Z", "Labels": LABELS}],
+    "/images/json": [{"Id": "sha256:" + "cd" * 32, "RepoTags": ["busybox:latest"], "Created": 1700000000}],
+    "/images/one/history": [{"Id": "sha256:" + "cd" * 32, "Created": 1700000000, "CreatedBy": "x"}],
+    "/system/df": {"LayersSize": 0, "Images": [], "Containers": [], "Volumes": [], "BuildCache": []},
+}
+# command -> headings of ours by field, and what Docker 28 has besides 20.10's
+LISTS: dict[str, tuple[list[str], dict[str, str], set[str]]] = {
+    "ps": (["ps", "-a"], ps._HEADINGS, set()),
+    "volume ls": (["volume", "ls"], volumes.HEADINGS, {"Availability", "Group", "Status"}),
+    "network ls": (["network", "ls"], networks._HEADINGS, {"IPv4"}),
+    "images": (["images"], images._HEADINGS, set()),
+    "history": (["history", "one"], imageinspect._HEADINGS, set()),
+    "system df": (["system", "df"], system._HEADINGS, set()),
+}
+
+
+@pytest.fixture(scope="module")
+def lister(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with docker_client.client("/usr/bin/docker", tmp_path_factory.mktemp("lister"), LISTED) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_row_has_dockers_fields_under_dockers_headings(lister: Client, name: str) -> None:
+    command, headings, newer = LISTS[name]
+    code, shown = lister(*command, "--format", "{{json .}}")
+    assert code == 0, lister.said
+    fields = list(json.loads(shown.splitlines()[0]))
+    assert newer | set(fields) <= set(headings)
+    form = "table " + r"\t".join(f"{{{{.{field}}}}}" for field in fields)
+    _, table = lister(*command, "--format", form)
+    (ours,) = format.lines([], form, headings, [])
+    assert re.split(" {3,}", ours) == re.split(" {3,}", table.splitlines()[0].rstrip())
+
+
+def test_labels_and_their_headings_are_dockers(lister: Client) -> None:
+    for name in ("volume ls", "network ls"):
+        command, headings, _ = LISTS[name]
+        for form in (r'table {{.Name}}\t{{.Label "a.b-c_d"}}', '{{.Label "tier"}}|{{.Label "nosuch"}}|'):
+            _, shown = lister(*command, "--format", form)
+            row = {"Name": name[0], "Labels": format.Labels(LABELS)}
+            ours = format.lines([row], form, headings, [])
+            assert list(ours) == [line.rstrip() for line in shown.splitlines()]
+
+
+def test_a_command_is_shown_as_docker_shows_it(lister: Client) -> None:
+    """What dockerd makes of the arguments, tests/interop/test_docker_semantics.py asks."""
+    for words in ([], ["--no-trunc"]):
+        _, shown = lister("ps", "-a", "--format", "{{.Command}}", *words)
+        ours = [ps.shown_command(" ".join(row[0]), whole=bool(words)) for row in COMMANDS]
+        assert shown.splitlines() == ours

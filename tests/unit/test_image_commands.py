@@ -175,6 +175,9 @@ def test_rmi_goes_on_after_a_name_that_is_not_there(store: Store) -> None:
     assert failure(result) == "No such image: nosuch"
     assert store.images() == []
     assert run(store, removing.rmi_command, "-f", "nosuch").exit_code == 0
+    several = run(store, removing.rmi_command, "nosuch", "Bad", "other")
+    assert several.output.splitlines()[0] == "minirun: No such image: nosuch"
+    assert failure(several).startswith("No such image: other")
 
 
 def add_container(store: Store, image: Image, status: str = "exited") -> str:

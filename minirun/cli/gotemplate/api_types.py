@@ -90,13 +90,9 @@ TYPES = {
     "EndpointIPAM": "IPv4Address:string IPv6Address:string LinkLocalIPs:[]string",
     "Image": """
         ID=Id:string RepoTags:[]string RepoDigests:[]string Parent:string Comment:string Created:string
-        DockerVersion:string Author:string Config:*ImageConfig Architecture:string Variant:string Os:string
+        DockerVersion:string Author:string Config:*Config Architecture:string Variant:string Os:string
         OsVersion:string Size:int VirtualSize:int GraphDriver:GraphDriver RootFS:RootFS Metadata:Metadata
         Descriptor:*any Manifests:[]any Container:string ContainerConfig:*Config""",
-    "ImageConfig": """
-        User:string ExposedPorts:{}Empty Env:[]string Entrypoint:[]string Cmd:[]string Volumes:{}Empty
-        WorkingDir:string Labels:{}string StopSignal:string ArgsEscaped:bool Healthcheck:*Healthcheck
-        OnBuild:[]string Shell:[]string""",
     "RootFS": "Type:string Layers:[]string",
     "Metadata": "LastTagTime:time",
     "Network": """
@@ -125,7 +121,11 @@ TYPES = {
         Swarm:Swarm LiveRestoreEnabled:bool Isolation:string InitBinary:string ContainerdCommit:Commit
         RuncCommit:Commit InitCommit:Commit SecurityOptions:[]string ProductLicense:string
         DefaultAddressPools:[]Pool FirewallBackend:*Firewall CDISpecDirs:[]string DiscoveredDevices:[]any
-        Containerd:*any Warnings:[]string ServerErrors:[]string ClientInfo:*any ClientErrors:[]string""",
+        Containerd:*any Warnings:[]string ServerErrors:[]string ClientInfo:ClientInfo ClientErrors:[]string""",
+    "ClientInfo": """
+        Debug:bool Platform:*Platform Version:string APIVersion=ApiVersion:string DefaultAPIVersion:string
+        GitCommit:string GoVersion:string Os:string Arch:string BuildTime:string Context:string Plugins:[]any
+        Warnings:[]string""",
     "Plugins": "Volume:[]string Network:[]string Authorization:[]string Log:[]string",
     "Registries": """
         AllowNondistributableArtifactsCIDRs:[]string AllowNondistributableArtifactsHostnames:[]string

@@ -71,7 +71,11 @@ _OPTIONS = (
     ),
     click.option("--init", is_flag=True, help="A small init that reaps zombies runs as PID 1."),
     policy_options.options,
-    click.option("--log-driver", default="", help="json-file, local, or none: what is printed is not kept."),
+    click.option(
+        "--log-driver",
+        default="",
+        help="json-file, local, none, syslog, journald: where what is printed goes.",
+    ),
     click.option("--log-opt", multiple=True, help="KEY=VALUE: max-size=10m, max-file=3, labels, env, tag."),
     click.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is pulled."),
     click.option("--runtime", default="", help="Another OCI runtime, by name or path: runc, crun."),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from minirun.cli.prompt import Prompt
 from minirun.engine.shim.spawn import spawn
-from minirun.errors import MinirunError, UsageError
+from minirun.errors import MinirunError, UnsupportedError, UsageError
 from minirun.linux import trace
 from minirun.teach import jsonlines, narrate
 from minirun.teach.events import Register
@@ -51,6 +51,11 @@ def run(
     """
     if explain and explain not in FORMS:
         raise UsageError(f"--explain={explain}: no such form", f"there are {', '.join(FORMS)}")
+    if explain == "sh" and (options["runtime"] or options["namespaces"].get("pid", "host") != "host"):
+        raise UnsupportedError(
+            "--explain=sh: a script makes its processes itself, in a pid namespace of their own or the host's",
+            "--explain tells about this one, too",
+        )
     names = Names(session)
     prompt = Prompt(names, own_stdin=options["interactive"]) if stops else None
     listening = _Listening(stops, prompt)

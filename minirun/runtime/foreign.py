@@ -169,7 +169,7 @@ def _run(program: str, where: str, words: Sequence[str], stdio: Stdio | None = N
     try:
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(stdio or (null, null, null))]
         default = [number for number in range(1, signals.NSIG) if number not in _FIXED]
-        trace.announce("posix_spawn", argv, "another OCI runtime")
+        trace.announce("posix_spawn", [argv], "another OCI runtime")
         pid = os.posix_spawn(
             program, argv, os.environ, file_actions=actions, setsigmask=(), setsigdef=default
         )

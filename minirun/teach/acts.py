@@ -301,6 +301,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
     "nft": ("nft(8)", ("script",), _nft),
     "open_tree": ("open_tree(2)", ("path", "flags"), lambda act: f"mount --bind {quote(act.args[0])} COPY"),
     "pivot_root": ("pivot_root(2)", ("new_root", "put_old"), _words("pivot_root")),
+    "posix_spawn": ("posix_spawn(3)", ("argv",), lambda act: " ".join(map(quote, act.args[0]))),
     "prctl": ("prctl(2)", ("option", "arg2", "arg3"), _prctl),
     "prlimit64": ("prlimit(2)", ("resource", "soft", "hard"), _prlimit),
     "sendmsg": ("unix(7)", ("text",), lambda act: f"# {act.args[0]}"),

@@ -221,6 +221,13 @@ def test_a_run_that_fails_writes_no_script(minirun):
     assert (result.stdout, result.code) == ("", 127)
 
 
+@pytest.mark.parametrize("words", [("--runtime", "/bin/true"), ("--pid", "container:x")])
+def test_a_process_that_a_script_cannot_make_is_told_before_it_is_made(minirun, words):
+    result = minirun("run", "--explain=sh", "--network", "none", *words, "busybox", "true")
+    assert (result.code, "--explain=sh: a script makes its processes itself" in result.stderr) == (125, True)
+    assert minirun("ps", "-aq").stdout == ""
+
+
 def test_the_script_names_what_it_cannot_do(minirun):
     script = minirun("run", "--rm", "--network", "none", "--explain=sh", "busybox", "true", check=True).stdout
     assert "# A seccomp filter" in script

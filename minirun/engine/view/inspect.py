@@ -198,7 +198,7 @@ def _host_config(record: Record) -> Facts:
         "Init": options["init"] or None,
         **limits.host_config(options),
         **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),
-        "Ulimits": [_ulimit(limit) for limit in options["rlimits"]],
+        "Ulimits": sorted(map(_ulimit, options["rlimits"]), key=lambda limit: str(limit["Name"])),
         "MaskedPaths": [] if unmasked else spec.masked_paths(),
         "ReadonlyPaths": [] if unmasked else list(spec.READONLY_PATHS),
     }

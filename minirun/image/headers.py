@@ -54,11 +54,11 @@ def next_page(lines: list[str]) -> str | None:
     '/b?n=1,2'
     """
     for item in _items(lines):
-        target, *parts = (part.strip() for part in _PART.findall(item))
-        for part in parts:
+        parts = [part.strip() for part in _PART.findall(item)]
+        for part in parts[1:]:
             match = _PARAMETER.match(part)
             if match and match[1].lower() == "rel" and "next" in _value(match[2]).lower().split():
-                return target[1:-1].strip() if target[:1] + target[-1:] == "<>" else None
+                return parts[0][1:-1].strip() if parts[0][:1] + parts[0][-1:] == "<>" else None
     return None
 
 

@@ -93,18 +93,19 @@ def naming_what_is_here(store: Store) -> Iterator[None]:
         from minirun.image.transport import Broken
 
         if isinstance(error, Broken):
-            error.hint = f"{error.hint}; {_without_a_registry(store)}"
+            error.hint = f"{error.hint}{_without_a_registry(store, error.hint.endswith('?'))}"
         raise
 
 
-def _without_a_registry(store: Store) -> str:
-    """The names here, a few of them, for whoever has no network."""
+def _without_a_registry(store: Store, is_sentence: bool) -> str:
+    """The names here, a few of them, for whoever has no network: a sentence, or the rest of one."""
     found = {reference.parse(image.reference).familiar for image in store.images() if image.reference}
     names = sorted(name.removesuffix(":latest") for name in found)
     if not names:
-        return "scripts/rootfs busybox makes an image without it"
+        return f"{' Without' if is_sentence else '; without'} it, scripts/rootfs busybox makes an image"
     more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-    return f"here without it: {', '.join(names[:_NAMED_MAX])}{more}; scripts/rootfs makes others"
+    start = " Here" if is_sentence else "; here"
+    return f"{start} without it: {', '.join(names[:_NAMED_MAX])}{more}; scripts/rootfs makes others"
 
 
 def _not_here(name: str, platform: Platform | None, other: Image | None) -> str:

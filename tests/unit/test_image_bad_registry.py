@@ -451,10 +451,10 @@ def test_a_closed_port_is_named(store: Store, server: BadRegistry) -> None:
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ([], "scripts/rootfs busybox makes an image without it"),
-        (["busybox"], "here without it: busybox; scripts/rootfs makes others"),
-        (["me/b:2", "a", "a:latest"], "here without it: a, me/b:2; scripts/rootfs makes others"),
-        (list("gfedcba"), "here without it: a, b, c, d, e and 2 more; scripts/rootfs makes others"),
+        ([], "Without it, scripts/rootfs busybox makes an image"),
+        (["busybox"], "Here without it: busybox; scripts/rootfs makes others"),
+        (["me/b:2", "a", "a:latest"], "Here without it: a, me/b:2; scripts/rootfs makes others"),
+        (list("gfedcba"), "Here without it: a, b, c, d, e and 2 more; scripts/rootfs makes others"),
     ],
 )
 @pytest.mark.parametrize("policy", ["missing", "always"])
@@ -465,7 +465,7 @@ def test_a_registry_that_cannot_be_reached_leaves_what_is_here(
         add_image(store, tar(), name=name)
     with pytest.raises(MinirunError, match="Connection refused") as error:
         pull_policy.ensure(store, "127.0.0.1:1/tool", policy)
-    assert error.value.hint == f"is the network up, and the name right?; {told}"
+    assert error.value.hint == f"is the network up, and the name right? {told}"
 
 
 def test_a_server_that_closes_at_once(store: Store, impatience: None) -> None:

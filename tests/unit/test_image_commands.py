@@ -361,7 +361,7 @@ def test_pull_of_all_tags_without_a_registry_names_what_is_here(store: Store) ->
     add_image(store, LAYER, name="busybox")
     result = run(store, images.pull_command, "-q", "-a", "127.0.0.1:1/tool")
     assert isinstance(result.exception, MinirunError)
-    assert result.exception.hint.endswith("here without it: busybox; scripts/rootfs makes others")
+    assert result.exception.hint.endswith("Here without it: busybox; scripts/rootfs makes others")
 
 
 def test_pull_of_all_tags_takes_no_tag(store: Store) -> None:

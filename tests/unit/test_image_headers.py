@@ -1,8 +1,11 @@
 """Headers with lists in them: each element by itself, whatever commas and quotes are around it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minirun.image.headers import challenges, next_page
+from tests.fuzzing import fuzz
 
 TOKEN = {"realm": "https://auth/t", "service": "s", "scope": "repository:a:pull,push"}
 CHALLENGES: dict[str, tuple[list[str], list[tuple[str, dict[str, str]]]]] = {
@@ -56,6 +59,8 @@ LINKS: dict[str, tuple[str, str | None]] = {
     "another relation": ('</b>; rel="nextish"', None),
     "no relation": ("</b>", None),
     "no address": ("b; rel=next", None),
+    "nothing before it": ("; ;rel=next", None),
+    "a semicolon alone": (";", None),
     "nothing": ("", None),
 }
 
@@ -70,3 +75,39 @@ def test_long_lines_take_no_time() -> None:
     quotes = 30_000 * '"'
     assert challenges(['Basic realm="' + 30_000 * r"\"" + '"']) == [("basic", {"realm": quotes})]
     assert next_page(["<" * 60_000 + '"' * 60_000]) is None
+
+
+@fuzz(300)
+@given(st.lists(st.text('abN ,;=<>"\\\t/:é', max_size=60), max_size=3))
+def test_any_header_can_be_read(lines: list[str]) -> None:
+    """Whatever is in it: a list of pairs, or none, and each scheme and name in small letters, without a space."""
+    for scheme, parameters in challenges(lines):
+        assert scheme == scheme.lower()
+        assert not any(letter.isspace() for letter in scheme)
+        assert all(name == name.lower() for name in parameters)
+    assert isinstance(next_page(lines), str | None)
+
+
+@fuzz(100)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Basic", "bearer", "X-Y"]),
+            st.dictionaries(
+                st.sampled_from(["realm", "scope"]), st.text('ab,="\\ <;', max_size=8), min_size=1
+            ),
+        ),
+        max_size=4,
+    ),
+    st.sampled_from([", ", ",", " ,, "]),
+)
+def test_what_is_written_is_read_again(written: list[tuple[str, dict[str, str]]], comma: str) -> None:
+    def quoted(text: str) -> str:
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    words = [
+        f"{scheme} " + comma.join(f"{name}={quoted(value)}" for name, value in parameters.items())
+        for scheme, parameters in written
+    ]
+    expected = [(scheme.lower(), parameters) for scheme, parameters in written]
+    assert challenges([comma.join(words)]) == challenges(words) == expected

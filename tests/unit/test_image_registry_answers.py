@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minirun.errors import MinirunError, NotFoundError
 from minirun.image import push, reference, transport, upload
@@ -16,6 +18,7 @@ from minirun.image.progress import Progress
 from minirun.image.registry import Registry, log_in
 from minirun.image.settings import Settings
 from minirun.image.upload import Blob, Upload
+from tests.fuzzing import fuzz
 from tests.image_tars import add_image, digest, store_in, tar
 from tests.registries import BASIC, DROP, PASSWORD, USER, Odd, Told
 
@@ -371,6 +374,27 @@ WORDS = {
 @pytest.mark.parametrize("body", WORDS)
 def test_the_words_of_an_error(body: bytes) -> None:
     assert Answer("http://h/", 403, "Forbidden", {}, body).words == WORDS[body]
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["errors", "code", "message", "error"]), inner)
+    ),
+    max_leaves=9,
+)
+
+
+@fuzz(200)
+@given(
+    st.binary(max_size=50) | st.text().map(str.encode) | JSON.map(lambda value: json.dumps(value).encode())
+)
+def test_any_body_gives_one_line(body: bytes) -> None:
+    for start in (b"", b"<html><title>", b'<?xml version="1.0"?><Code>'):
+        words = Answer("http://h/", 403, "Forbidden", {}, start + body).words
+        assert words.isprintable()
+        assert words.startswith("403 ")
+        assert len(words) < 600
 
 
 def test_a_page_instead_of_a_manifest_is_named(odd: Odd) -> None:

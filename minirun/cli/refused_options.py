@@ -27,7 +27,7 @@ _WINDOWS = "it is for containers of Windows"
 MISSING_COMMANDS: Rows = (  # group, its commands, the reason
     ("", "swarm node service stack config secret", _ONE_MACHINE),
     ("", "context", _NO_DAEMON),
-    ("", "plugin", "volumes are local and networks are bridges; nothing is added to minirun from outside"),
+    ("", "plugin", "nothing is added to minirun from outside: volumes are local, networks are bridges and macvlans"),
     ("", "trust", "signatures of images are neither made nor looked for; NAME@sha256:... pins one"),
     ("", "checkpoint", "processes are not written to disk and brought back, which takes CRIU"),
     (

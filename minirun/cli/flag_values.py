@@ -40,6 +40,8 @@ def spell_out(command: click.Command, args: Iterable[str]) -> Iterator[str]:
             yield from words
         elif not word.startswith("-") or word == "-":
             yield word
+        elif word == "-h" and word not in options:
+            yield "--help"  # as Docker still takes it, where it is not the host's name
         else:
             spelt = list(_long(word, options) if word.startswith("--") else _short(word, options))
             yield from spelt

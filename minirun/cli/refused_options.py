@@ -27,7 +27,11 @@ _WINDOWS = "it is for containers of Windows"
 MISSING_COMMANDS: Rows = (  # group, its commands, the reason
     ("", "swarm node service stack config secret", _ONE_MACHINE),
     ("", "context", _NO_DAEMON),
-    ("", "plugin", "nothing is added to minirun from outside: volumes are local, networks are bridges and macvlans"),
+    (
+        "",
+        "plugin",
+        "nothing is added to minirun from outside: volumes are local, networks are bridges and macvlans",
+    ),
     ("", "trust", "signatures of images are neither made nor looked for; NAME@sha256:... pins one"),
     ("", "checkpoint", "processes are not written to disk and brought back, which takes CRIU"),
     (
@@ -36,6 +40,8 @@ MISSING_COMMANDS: Rows = (  # group, its commands, the reason
         "it is a program of Docker Desktop's",
     ),
     ("manifest", "annotate create push rm", "lists of platforms are pulled, and not put together by hand"),
+    ("compose", "bridge", "it writes files for Kubernetes, of which nothing is here"),
+    ("compose", "publish", "registries are given images; a project is its files"),
     ("volume", "update", "it is for volumes of a swarm"),
     ("system", "dial-stdio", _NO_DAEMON),
     ("buildx", "create rm stop use dial-stdio install uninstall", _ONE_BUILDER),

@@ -5,6 +5,7 @@ import re
 import click
 import pytest
 
+from minirun.cli import refused_options
 from minirun.cli.compose.group import compose_group
 from tests.compose_docker import JUDGE
 from tests.support import run
@@ -62,6 +63,7 @@ def of_ours(command: click.Command) -> set[str]:
 def test_the_commands_are_those_of_docker_compose() -> None:
     listed = re.findall(r"^  ([a-z]+) {2,}", helped(), re.MULTILINE)
     assert set(listed) == {*COMMANDS, *MISSING}
+    assert all(refused_options.command("compose", name) for name in MISSING)
 
 
 def test_the_options_before_a_command() -> None:

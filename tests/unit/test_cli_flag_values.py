@@ -81,6 +81,12 @@ def test_options_may_come_after_the_words_of_most_commands() -> None:
     assert spelt("dir --rm=false -- --rm=false", BUILD) == "dir -- --rm=false"
 
 
+def test_h_is_help_where_it_is_nothing_else() -> None:
+    host = click.Command("run", params=[click.Option(["-h", "--hostname"])])
+    assert (spelt("-h"), spelt("-h web", host)) == ("--help", "-h web")
+    assert spelt("busybox -h") == "busybox -h"
+
+
 @pytest.mark.parametrize("word", ["--rm=maybe", "--rm=", "-it=2", "--sig-proxy=yes"])
 def test_what_is_neither_true_nor_false_is_refused(word: str) -> None:
     with pytest.raises(click.BadOptionUsage, match="true or false"):

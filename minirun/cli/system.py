@@ -208,11 +208,13 @@ def _container_rows(store: Store, records: list[Record]) -> list[Row]:
 
 
 def _volume_rows(session: Session) -> Iterator[Row]:
+    from minirun.cli.volumes import row
+
     used = volumes.users(session)
     for volume in volumes.list_all(session):
         links = len(used.get(volume["name"], ()))
         size = units.size(_volume_size(session, volume), 4)
-        yield {"Name": volume["name"], "Links": str(links), "Size": size}
+        yield {**row(session, volume), "Links": str(links), "Size": size}
 
 
 def _cache_rows(session: Session) -> list[Row]:
@@ -220,6 +222,7 @@ def _cache_rows(session: Session) -> list[Row]:
     return [
         {
             **builder.row(entry),
+            "CacheType": entry.kind,  # Docker's name for it here
             "CreatedSince": units.ago(entry.created),
             "LastUsedSince": f"{units.duration(now - entry.used)} ago",
         }

@@ -3,6 +3,7 @@ there when JSON leaves a field out.
 
     Name:type, or Name=JsonName:type where the two differ
     string bool int time any     X, a struct of this table     *X, which may be nil     []X     {}X, a map
+    {Port}X, a map whose keys are no text to Go, so that a template has to ask the JSON for one of them
 
 See  github.com/moby/moby api/types, as of Docker 28
 """
@@ -35,13 +36,13 @@ TYPES = {
         Propagation:string""",
     "Config": """
         Hostname:string Domainname:string User:string AttachStdin:bool AttachStdout:bool AttachStderr:bool
-        ExposedPorts:{}Empty Tty:bool OpenStdin:bool StdinOnce:bool Env:[]string Cmd:[]string
+        ExposedPorts:{Port}Empty Tty:bool OpenStdin:bool StdinOnce:bool Env:[]string Cmd:[]string
         Healthcheck:*Healthcheck ArgsEscaped:bool Image:string Volumes:{}Empty WorkingDir:string Entrypoint:[]string
         NetworkDisabled:bool MacAddress:string OnBuild:[]string Labels:{}string StopSignal:string StopTimeout:*int
         Shell:[]string""",
     "Healthcheck": "Test:[]string Interval:int Timeout:int StartPeriod:int StartInterval:int Retries:int",
     "HostConfig": """
-        Binds:[]string ContainerIDFile:string LogConfig:LogConfig NetworkMode:string PortBindings:{}[]PortBinding
+        Binds:[]string ContainerIDFile:string LogConfig:LogConfig NetworkMode:string PortBindings:{Port}[]PortBinding
         RestartPolicy:RestartPolicy AutoRemove:bool VolumeDriver:string VolumesFrom:[]string ConsoleSize:[]int
         Annotations:{}string CapAdd:[]string CapDrop:[]string CgroupnsMode:string DNS=Dns:[]string
         DNSOptions=DnsOptions:[]string DNSSearch=DnsSearch:[]string ExtraHosts:[]string GroupAdd:[]string
@@ -77,7 +78,7 @@ TYPES = {
     "TmpfsOptions": "SizeBytes:int Mode:int Options:[][]string",
     "Driver": "Name:string Options:{}string",
     "NetworkSettings": """
-        Bridge:string SandboxID:string SandboxKey:string Ports:{}[]PortBinding HairpinMode:bool
+        Bridge:string SandboxID:string SandboxKey:string Ports:{Port}[]PortBinding HairpinMode:bool
         LinkLocalIPv6Address:string LinkLocalIPv6PrefixLen:int SecondaryIPAddresses:[]Address
         SecondaryIPv6Addresses:[]Address EndpointID:string Gateway:string GlobalIPv6Address:string
         GlobalIPv6PrefixLen:int IPAddress:string IPPrefixLen:int IPv6Gateway:string MacAddress:string
@@ -170,6 +171,8 @@ def typed(facts: Any, name: str) -> Any:
         return values.NIL_SLICE if facts is None else [typed(one, name[2:]) for one in facts]
     if name.startswith("{}"):
         return values.NIL_MAP if facts is None else _map(facts, name[2:])
+    if name.startswith("{Port}"):
+        return values.NIL_MAP if facts is None else _map(facts, name.removeprefix("{Port}"), is_closed=True)
     if name == "time":
         written = facts or "0001-01-01T00:00:00Z"
         return values.Time(units.exactly(written), written)
@@ -178,8 +181,9 @@ def typed(facts: Any, name: str) -> Any:
     return _struct(facts or {}, name)
 
 
-def _map(facts: dict[str, Any], element: str) -> values.Map:
-    return values.Map({key: typed(value, element) for key, value in facts.items()}, zero=typed(None, element))
+def _map(facts: dict[str, Any], element: str, *, is_closed: bool = False) -> values.Map:
+    items = {key: typed(value, element) for key, value in facts.items()}
+    return values.Map(items, zero=typed(None, element), is_closed=is_closed)
 
 
 def _struct(facts: dict[str, Any], name: str) -> values.Struct:

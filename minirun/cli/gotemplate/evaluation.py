@@ -118,6 +118,8 @@ class _State:
         pairs = values.items(value)
         if pairs is None:
             self.fail(node.pipe.at, f"{functions.described(value)} is no list and no map to go through")
+        if isinstance(value, int) and len(node.pipe.variables) > 1:
+            self.fail(node.pipe.at, "a number is gone through with one variable")
         declared, empty = len(self.variables), True
         for key, item in pairs:
             self.spend(node.at)
@@ -138,7 +140,7 @@ class _State:
     def set_loop_variables(self, pipe: Pipe, key: Any, item: Any) -> None:
         """`$item`, or `$key, $item`."""
         for name, value in zip(reversed(pipe.variables), (item, key), strict=False):
-            self.set(name, value)
+            self.set(pipe.at, name, value)
 
     def include(self, node: Include, dot: Any) -> None:
         """None of the variables here is known in the other template."""
@@ -152,15 +154,16 @@ class _State:
 
     # ---- variables ----
 
-    def set(self, name: str, value: Any) -> None:
+    def set(self, at: int, name: str, value: Any) -> None:
         """The innermost of that name."""
-        for at in range(len(self.variables) - 1, -1, -1):
-            if self.variables[at][0] == name:
-                self.variables[at] = (name, value)
+        for place in range(len(self.variables) - 1, -1, -1):
+            if self.variables[place][0] == name:
+                self.variables[place] = (name, value)
                 return
+        self.fail(at, f"there is no variable {name}")
 
     def look_up(self, name: str) -> Any:
-        return next(value for known, value in reversed(self.variables) if known == name)
+        return next((value for known, value in reversed(self.variables) if known == name), None)
 
     # ---- pipelines ----
 
@@ -171,7 +174,7 @@ class _State:
             value = self.command(command, dot, [value])
         for name in pipe.variables:
             if pipe.is_assignment:
-                self.set(name, value)
+                self.set(pipe.at, name, value)
             else:
                 self.variables.append((name, value))
         return value
@@ -224,7 +227,7 @@ class _State:
             return method(arguments[0])
         if arguments:
             self.fail(at, f'"{name}" is no method, so it takes no arguments')
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not getattr(value, "is_closed", False):
             if name in value:
                 return value[name]
             if self.strict or isinstance(value, values.Struct):

@@ -59,7 +59,7 @@ def _split(value: Any, separator: Any) -> list[str]:
 
 def _join(value: Any, separator: Any) -> str:
     value = values.indirect(value)
-    if value is None or isinstance(value, Nil):
+    if value is None or value in (values.NIL_SLICE, values.NIL_MAP):
         return ""
     if isinstance(value, Struct) or not isinstance(value, (list, dict)):
         raise ValueError(f"it wants a list, not {described(value)}")
@@ -116,12 +116,16 @@ def _length(value: Any) -> int:
 
 def _index(value: Any, *keys: Any) -> Any:
     """A map gives the zero of what is in it for a key it has not got; a list has to be long enough."""
+    if value is None:
+        raise ValueError("what is nil cannot be indexed")
     for key in keys:
         value = _element(values.indirect(value), values.indirect(key))
     return value
 
 
 def _element(value: Any, key: Any) -> Any:
+    if getattr(value, "is_closed", False):
+        raise ValueError("the keys of this map are of a type of their own")
     if (isinstance(value, dict) and not isinstance(value, Struct)) or value is values.NIL_MAP:
         if not isinstance(key, str):
             raise ValueError(f"a map has text for keys, not {described(key)}")
@@ -159,9 +163,14 @@ def _is_equal(one: Any, other: Any) -> bool:
     if _is_nil(one) or _is_nil(other):
         return _is_nil(one) and _is_nil(other)
     kinds = {values.kind(one), values.kind(other)}
-    if kinds & {"slice", "map"} or len(kinds) > 1:
+    if kinds & {"slice", "map"} or len(kinds) > 1 or _has_parts(one) or _has_parts(other):
         raise ValueError(f"{described(one)} and {described(other)} cannot be compared")
     return one is other if isinstance(one, Pointer) else bool(one == other)
+
+
+def _has_parts(value: Any) -> bool:
+    """Whether it is a struct with lists or maps in it, which Go does not compare."""
+    return isinstance(value, Struct) and any(values.kind(one) in ("slice", "map") for one in value.values())
 
 
 def _is_nil(value: Any) -> bool:

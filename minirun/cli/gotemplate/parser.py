@@ -214,10 +214,12 @@ class _Parser:
         while self.accept("sign", "|"):
             commands.append(self.command(where))
         for later in commands[1:]:
-            if isinstance(later.operands[0], (Constant, Nil)):
+            first = later.operands[0]
+            if isinstance(first, (Constant, Nil)) or (isinstance(first, Path) and first[1:] == (".", [])):
                 lexer.fail(self.text, later.at, "after | comes a function")
-        if sign == ":=":
-            self.variables += names
+        self.variables += (
+            names  # also of =, as in Go: whether there is such a variable is seen when it is set
+        )
         return Pipe(start.at, names, sign == "=", commands)
 
     def declared(self, range_variables: bool) -> tuple[list[str], str]:
@@ -235,9 +237,6 @@ class _Parser:
             return [], ""
         if len(tokens) > (2 if range_variables else 1):
             self.fail(tokens[-1], "too many variables")
-        if sign.text == "=":
-            for token in tokens:
-                self.known(token)
         return [token.text for token in tokens], sign.text
 
     def known(self, token: Token) -> str:

@@ -124,7 +124,7 @@ class _Formatter:
         text = _DIRECTIVE.sub(self.directive, self.form)
         left = self.arguments[self.next :]
         if left and not self.is_reordered:
-            text += f"%!(EXTRA {', '.join(f'{_type(one)}={show(one, inside=True)}' for one in left)})"
+            text += f"%!(EXTRA {', '.join(map(_extra, left))})"
         return text
 
     def directive(self, match: re.Match[str]) -> str:
@@ -169,6 +169,10 @@ class _Formatter:
         return given, ""
 
 
+def _extra(value: Any) -> str:
+    return "<nil>" if value is None else f"{_type(value)}={show(value, inside=True)}"
+
+
 class _Directive:
     """One verb with its flags, and what it makes of a value."""
 
@@ -185,6 +189,8 @@ class _Directive:
         if self.verb == "T":
             return self.pad(_type(value))
         value = values.indirect(value)
+        if value is values.NIL_POINTER and self.verb in "bodxX":
+            value = 0  # the address
         if value is None or (isinstance(value, Nil) and value.kind == "pointer"):
             return self.pad("<nil>") if self.verb == "v" else f"%!{self.verb}(<nil>)"
         if isinstance(value, Nil):
@@ -197,7 +203,11 @@ class _Directive:
         return self.bad(value) if text is None else text
 
     def bad(self, value: Any) -> str:
-        return f"%!{self.verb}({_type(value)}={show(value, inside=True)})"
+        """As %v, with the flags that were given."""
+        verb, self.verb = self.verb, "v"
+        shown = self.show(value)
+        self.verb = verb
+        return f"%!{verb}({_type(value)}={shown})"
 
     def list(self, value: list[Any]) -> str:
         if self.is_go:
@@ -265,6 +275,8 @@ class _Directive:
             shown = f"{abs(value):.{6 if precision is None else precision}{verb}}"
         elif verb in "gGv":
             shown = general(abs(value), precision, "g" if verb == "v" else verb, keeps="#" in self.flags)
+        elif verb in "xX" and precision is None:
+            shown = _hexadecimal(abs(value), verb)
         else:
             return None
         return self.number(shown, str(value).startswith("-"), "", whole=False)
@@ -285,6 +297,16 @@ class _Directive:
         if "-" in self.flags:
             return text.ljust(self.width)
         return text.rjust(self.width, "0" if zeros and "0" in self.flags else " ")
+
+
+def _hexadecimal(value: float, verb: str) -> str:
+    """Go's %x: `0x1.4p+01` is 2.5."""
+    mantissa, _, exponent = value.hex().partition("p")
+    if not exponent:
+        return general(value)  # infinite, or no number
+    digits = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    shown = f"{digits}p{int(exponent):+03d}"
+    return shown.upper() if verb == "X" else shown
 
 
 def _fits_in_backquotes(text: str) -> bool:

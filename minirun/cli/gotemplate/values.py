@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 
 
 class Map(dict[str, "Any"]):
-    def __init__(self, items: dict[str, Any], zero: Any = None, methods: Methods | None = None) -> None:
+    def __init__(
+        self,
+        items: dict[str, Any],
+        zero: Any = None,
+        methods: Methods | None = None,
+        *,
+        is_closed: bool = False,
+    ) -> None:
         super().__init__(items)
+        self.is_closed = is_closed  # its keys are of a type of their own, so no text is one: nat.Port
         self.zero = zero  # what `index` answers for a key that is not there
         self.methods = methods or {}
 
@@ -111,7 +119,7 @@ def is_true(value: Any) -> bool:
 def items(value: Any) -> Iterable[tuple[Any, Any]] | None:
     """What `range` goes through, with index or key; None for what it cannot go through."""
     value = indirect(value)
-    if value is None or isinstance(value, Nil):
+    if value is None or value in (NIL_SLICE, NIL_MAP):
         return ()
     if isinstance(value, list):
         return enumerate(value)

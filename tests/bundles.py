@@ -20,7 +20,9 @@ class Oci:
 
     def command(self, *arguments: str | Path) -> list[str]:
         launcher = (
-            patched("minirun.cli.oci", self.patch) if self.patch else [CHECKOUT / "scripts" / "minirun-oci"]
+            patched("minirun.cli.oci.main", self.patch)
+            if self.patch
+            else [CHECKOUT / "scripts" / "minirun-oci"]
         )
         return [str(word) for word in (*launcher, "--root", self.root, *arguments)]
 

@@ -38,7 +38,7 @@ class Option:
 
 class Command:
     """`arguments` are the names of what has to follow, "id"; "signal=TERM" may be left out, "args..." takes the rest
-    of the line as it is."""
+    of the line as it is, also what looks like an option."""
 
     def __init__(
         self, function: Callable[[Any], int | None], arguments: str, text: str, *options: Option
@@ -60,6 +60,10 @@ class Given:
         raise AttributeError(name)
 
 
+class UnknownCommand(UsageError):
+    """The first word is none of the table's."""
+
+
 class HelpWanted(Exception):
     """Not an error: the text to print, and done."""
 
@@ -68,14 +72,18 @@ def parse(program: str, words: list[str], options: Iterable[Option], commands: d
     """Raises UsageError quoting the bad word, or HelpWanted."""
     values: dict[str, Any] = {}
     rest = _parse_options(words, options, values, stop_after=0)
-    if values.pop("help", False) or not rest:
+    if values.pop("version", False):
+        return Given(commands["version"], values)
+    if rest[:1] == ["help"]:
+        rest = [*rest[1:2], "--help"]
+    if values.pop("help", False) or rest[:1] in ([], ["--help"]):
         raise HelpWanted(_help(program, options, commands))
     name, *rest = rest
     if name not in commands:
-        raise UsageError(f'unknown command "{name}"', f"{program} --help lists them")
+        raise UnknownCommand(f'unknown command "{name}"', f"{program} --help lists them")
     command = commands[name]
     whole_line = bool(command.arguments) and command.arguments[-1].endswith("...")
-    stop_after = len(command.arguments) - 1 if whole_line else len(words)
+    stop_after = len(command.arguments) - 2 if whole_line else len(words)
     rest = _parse_options(rest, command.options, values, stop_after)
     if values.pop("help", False):
         raise HelpWanted(_command_help(program, name, command))
@@ -133,7 +141,7 @@ def _parse_arguments(name: str, command: Command, words: list[str], values: dict
     for argument in command.arguments:
         key, optional, default = argument.partition("=")
         if key.endswith("..."):
-            values[key.rstrip(".")] = words
+            values[key.rstrip(".")] = words[1:] if words[:1] == ["--"] else words
             return
         if not words and not optional:
             raise UsageError(f"{name} needs {key.upper()}")

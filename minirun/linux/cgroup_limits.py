@@ -66,7 +66,9 @@ def from_resources(resources: Mapping[str, Any]) -> dict[str, str]:
     if rdma := resources.get("rdma") or {}:
         limits["rdma.max"] = "\n".join(_rdma(device, counts) for device, counts in rdma.items())
     if any((resources.get("network") or {}).values()):
-        raise UnsupportedError("network classes and priorities (net_cls, net_prio) exist only in cgroup v1")
+        raise UnsupportedError(
+            "linux.resources.network: classes and priorities (net_cls, net_prio) exist only in cgroup v1"
+        )
     limits.update(_unified(resources.get("unified") or {}))
     return limits
 
@@ -77,6 +79,16 @@ def _or_max(number: int) -> str:
 
 def _memory(memory: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """limit, swap (with the RAM in OCI, alone in v2), reservation.  0 is unset, -1 is no limit."""
+    for key in ("kernel", "kernelTCP"):
+        if (memory.get(key) or -1) != -1:
+            raise UnsupportedError(
+                f"linux.resources.memory.{key}: kernels since 5.16 have no limit for their memory alone",
+                "memory.limit counts it with the rest",
+            )
+    if memory.get("useHierarchy") is False:
+        raise UnsupportedError(
+            "linux.resources.memory.useHierarchy: kernels since 5.11 always count those below"
+        )
     limit, swap = memory.get("limit") or 0, memory.get("swap") or 0
     if limit:
         yield "memory.max", _or_max(limit)
@@ -160,8 +172,10 @@ def cpu_weight(shares: int) -> int:
 
 
 def _block_io(block_io: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if block_io.get("leafWeight"):
-        raise UnsupportedError("leafWeight exists only in cgroup v1")
+    if block_io.get("leafWeight") or any(one.get("leafWeight") for one in block_io.get("weightDevice") or []):
+        raise UnsupportedError(
+            "linux.resources.blockIO: leafWeight went with the CFQ scheduler, in Linux 5.0"
+        )
     weights = [str(block_io["weight"])] if block_io.get("weight") else []
     for device in block_io.get("weightDevice") or []:
         weights.append(f"{device['major']}:{device['minor']} {device['weight']}")

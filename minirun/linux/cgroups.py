@@ -23,9 +23,11 @@ from minirun.linux.cgroup_files import (
     PARENT,
     children,
     directory,
+    has,
     lineage,
     mark,
     mount_point,
+    read,
     set_mark,
     v1_mounts,
 )
@@ -133,6 +135,16 @@ def _require_free(path: str, owner: str) -> None:
     if v1 := _v1():
         _delete_v1(path, owner, unmarked=False)
         v1.require_free(path)
+    for _, group in lineage(path):
+        if (
+            os.path.isdir(directory(group))
+            and has(group, "cgroup.freeze")
+            and read(group, "cgroup.freeze") == "1"
+        ):
+            raise ConflictError(
+                f"cgroup {group} is frozen: nothing would run in it",
+                f"echo 0 > {directory(group)}/cgroup.freeze lets it run, or name another group in linux.cgroupsPath",
+            )
     if found := pids(path):
         raise ConflictError(
             f"cgroup {path} is not empty: {len(found)} processes are in it",

@@ -38,7 +38,7 @@ _MODULES = (
 )
 _LIBRARIES = ("libseccomp.so.2",)
 _PROGRAMS = {
-    "minirun-oci": "minirun.cli.oci",
+    "minirun-oci": "minirun.cli.oci.main",
     "minirun-spawner": "minirun.engine.shim.spawn",
 }  # name -> its main()
 

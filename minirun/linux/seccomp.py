@@ -166,6 +166,17 @@ def flags(oci: Mapping[str, Any]) -> int:
     return bits
 
 
+def known() -> dict[str, list[str]]:
+    """The words of a filter that are known here, by their names in features-linux.md "Seccomp"."""
+    flags = list(_FLAGS)
+    return {
+        "actions": list(_ACTIONS),
+        "operators": list(_OPERATORS),
+        "knownFlags": flags,
+        "supportedFlags": flags,
+    }
+
+
 def _known(table: Mapping[str, int], name: str, kind: str) -> int:
     if name not in table:
         raise UsageError(f'seccomp: unknown {kind} "{name}"', f"known: {', '.join(table)}")

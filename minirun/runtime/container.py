@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from minirun.runtime.config import Config, Linux, State
 
 
-def load_config(bundle: str) -> Config:
-    """config.json of a bundle.  Raises MinirunError naming the file and what is wrong with it."""
-    return _load(bundle)[0]
+def load_config(bundle: str, file: str = "") -> Config:
+    """config.json of a bundle, or `file` in its place.  Raises MinirunError that says what is wrong with it."""
+    return _load(bundle, file)[0]
 
 
-def _load(bundle: str) -> tuple[Config, bytes]:
+def _load(bundle: str, file: str) -> tuple[Config, bytes]:
     """The same, and the file's text."""
-    path = f"{bundle}/config.json"
+    path = file or f"{bundle}/config.json"
     try:
         text = files.read_bytes(path)
         config: Config = files.parse_json(text, path)
@@ -69,18 +69,21 @@ def create(
     console: socket.socket | None = None,
     die_with_parent: bool = False,
     keyring: bool = True,
+    config_file: str = "",
+    own_cgroup: bool = True,
     secrets: dict[str, str] | None = None,
 ) -> Created:
     """Make the container of a bundle, all but running: what `minirun-oci create` does.
 
     `cache` is a directory for compiled seccomp filters.  `stdio` are descriptors for the program's 0, 1 and 2
     (default: ours); `console` is the connected unix socket that gets the master of its terminal; `keyring`:
-    it has a session keyring of its own; `secrets` are variables that are written nowhere.  Raises MinirunError; an
-    error leaves things as they were before.
+    it has a session keyring of its own; `config_file` is read in the place of the bundle's config.json; without
+    `own_cgroup` it stays in the caller's group, without limits; `secrets` are variables that are written nowhere.
+    Raises MinirunError; an error leaves things as they were before.
     """
     trace.step("create", "the bundle becomes a process that is ready and waits")
     bundle = os.path.abspath(bundle)
-    config, text = _load(bundle)
+    config, text = _load(bundle, config_file)
     linux = config.get("linux", {})
     plan = Plan(config, bundle, container_id if keyring else "")
     plan.use_seccomp(linux, cache or f"{state_root}/.seccomp")
@@ -88,7 +91,7 @@ def create(
     plan.secrets = secrets or {}
     if console:
         plan.use_console(console)
-    cgroup = cgroup_path(linux, container_id)
+    cgroup = cgroup_path(linux, container_id) if own_cgroup else ""
     owner = state.directory(state_root, container_id)
     with Undo() as undo:
         # the id first, for nobody else may have it; the state before the cgroup and the process, so that after a
@@ -99,12 +102,14 @@ def create(
         current = state.new(container_id, config, bundle, plan.rootfs, cgroup)
         state.keep(state_root, container_id, text, plan.seccomp)
         state.write(state_root, current)
-        undo.add(cgroups.delete_own, cgroup, owner)
-        plan.cgroup_directory = make_cgroup(cgroup, linux, owner)
-        plan.cgroups_v1 = cgroups.to_join(cgroup)
+        if cgroup:
+            undo.add(cgroups.delete_own, cgroup, owner)
+            plan.cgroup_directory = make_cgroup(cgroup, linux, owner)
+            plan.cgroups_v1 = cgroups.to_join(cgroup)
         created = _spawn(plan, cgroup, undo)
-        # a cgroupsPath that was there and empty may be given to two creates at a time: who is not alone gives way
-        cgroups.require_alone(cgroup, owner, created.pid)
+        if cgroup:
+            # one that was there and empty may be given to two creates at a time: who is not alone gives way
+            cgroups.require_alone(cgroup, owner, created.pid)
         current.update(
             {"status": "created", "pid": created.pid, "start_time": processes.start_time(created.pid)}
         )
@@ -182,7 +187,7 @@ def kill(state_root: str, container_id: str, number: int, *, all_processes: bool
     everyone = all_processes and _owns_cgroup(state_root, current)
     if everyone and number == signals.SIGKILL:
         return cgroup_processes.kill(current["cgroup"])
-    state.require(current, "created", "running")
+    state.require(current, "created", "running", "paused")
     if everyone:
         return _to_cgroup(current, lambda cgroup: cgroup_processes.signal_all(cgroup, number))
     if not processes.send_signal(current["pid"], current["start_time"], number):
@@ -190,24 +195,23 @@ def kill(state_root: str, container_id: str, number: int, *, all_processes: bool
 
 
 def pause(state_root: str, container_id: str) -> None:
-    """Stop every process of a running container, where it stands.  Returns when all have stopped."""
-    _running_cgroup(state_root, container_id, cgroup_processes.freeze)
+    """Stop every process of a container, where it stands.  Returns when all have stopped."""
+    current = state.read(state_root, container_id)
+    state.require(current, "running", "created")
+    _to_cgroup(current, cgroup_processes.freeze)
 
 
 def resume(state_root: str, container_id: str) -> None:
     """Let a paused container run on."""
-    _running_cgroup(state_root, container_id, cgroup_processes.thaw)
-
-
-def _running_cgroup(state_root: str, container_id: str, act: Callable[[str], None]) -> None:
-    """Do `act` to the cgroup of a container that runs.  ConflictError when it does not, or has just ended."""
     current = state.read(state_root, container_id)
-    state.require(current, "running")
-    _to_cgroup(current, act)
+    state.require(current, "paused")
+    _to_cgroup(current, cgroup_processes.thaw)
 
 
 def _to_cgroup(current: State, act: Callable[[str], None]) -> None:
     """Do `act` to the cgroup of a container.  ConflictError when it has just ended."""
+    if not current["cgroup"]:
+        raise UnsupportedError(f'container "{current["id"]}" has no control group: --cgroup-manager disabled')
     try:
         act(current["cgroup"])
     except OSError as error:
@@ -220,10 +224,13 @@ def _to_cgroup(current: State, act: Callable[[str], None]) -> None:
 
 
 def delete(state_root: str, container_id: str, *, force: bool = False) -> None:
-    """Remove a stopped container's cgroup and state; with `force`, kill what runs first."""
+    """Remove a stopped container's cgroup and state; with `force`, kill what runs first.
+
+    One that is created and not started needs no force, as in runc: no program of anybody would end.
+    """
     current = state.read(state_root, container_id)
     # one that is `creating` is a create that was killed halfway, or goes on: both are to be rid of it
-    if current["status"] not in ("stopped", "creating") and not force:
+    if current["status"] not in ("stopped", "created", "creating") and not force:
         raise ConflictError(
             f'cannot delete container "{container_id}" that is not stopped: it is {current["status"]}',
             "kill it first, or delete with --force",
@@ -241,10 +248,13 @@ def remove(state_root: str, current: State) -> None:
     if current["pid"]:
         processes.send_signal(current["pid"], current["start_time"], signals.SIGKILL)
         processes.wait_until_gone(current["pid"], current["start_time"], 10)
-    cgroups.delete_own(current["cgroup"], state.directory(state_root, current["id"]))
+    if current["cgroup"]:
+        cgroups.delete_own(current["cgroup"], state.directory(state_root, current["id"]))
     state.discard(state_root, current["id"])
 
 
 def _owns_cgroup(state_root: str, current: State) -> bool:
     """Whether the group was made for this container: cgroups.create has written who owns it."""
-    return cgroups.owner_of(current["cgroup"]) == state.directory(state_root, current["id"])
+    return bool(current["cgroup"]) and cgroups.owner_of(current["cgroup"]) == state.directory(
+        state_root, current["id"]
+    )

@@ -88,10 +88,15 @@ def _spawn_into(plan: Plan, current: State) -> Created:
     if pidfd is None:
         raise ConflictError(f'container not running: "{current["id"]}" has just ended')
     plan.target_pid, plan.target_pidfd = current["pid"], pidfd
-    plan.cgroups_v1 = cgroups.to_join(current["cgroup"])
     try:
+        plan.cgroups_v1 = cgroups.to_join(current["cgroup"]) if current["cgroup"] else []
         with Undo() as undo:
             return _spawn(plan, current["cgroup"], undo, EXEC)
+    except (MinirunError, OSError):
+        # its namespaces and its group go with it: whatever could not be entered then, this is why
+        if not processes.is_alive(current["pid"], current["start_time"]):
+            raise ConflictError(f'container not running: "{current["id"]}" has just ended') from None
+        raise
     finally:
         os.close(pidfd)
 

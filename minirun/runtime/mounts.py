@@ -126,6 +126,11 @@ def is_known(option: str) -> bool:
     return option in _FLAGS or option in PROPAGATION or option in _RECURSIVE or option == "tmpcopyup"
 
 
+def known() -> list[str]:
+    """All words that mean something here, sorted."""
+    return sorted({*_FLAGS, *PROPAGATION, *_RECURSIVE, "tmpcopyup"})
+
+
 def plan(entries: list[MountEntry], bundle: str) -> list[Mount]:
     """config.json's mounts as Mount objects, in order.  Raises MinirunError naming a bad entry."""
     return [_plan_one(entry, bundle) for entry in entries]

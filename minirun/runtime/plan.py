@@ -47,7 +47,10 @@ NAMESPACES = {  # all that a container may have of its own
     "uts": CLONE_NEWUTS,
 }
 _MAPPINGS = ("uidMappings", "gidMappings")
-_UNSUPPORTED_LINUX = ("intelRdt", "personality", "timeOffsets", "mountLabel", *_MAPPINGS)
+_UNSUPPORTED_LINUX = (
+    *("intelRdt", "memoryPolicy", "mountLabel", "netDevices", "personality", "timeOffsets"),
+    *_MAPPINGS,
+)
 _UNSUPPORTED_PROCESS = ("selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")
 
 
@@ -71,7 +74,8 @@ class Plan:
             self._read_container(config, linux, bundle)
         self.cgroup_directory = ""
         self.cgroups_v1: list[str] = []  # of a hybrid host: the directories of the groups to join as well
-        self.keyring = container_id
+        # runc's name for it; one that begins with a dot is the kernel's own: keyctl(2) KEYCTL_JOIN_SESSION_KEYRING
+        self.keyring = container_id and f"_ses.{container_id}"
         self.root_fd = self.slave = self.fifo = -1
         self.stdio: tuple[int, int, int] | None = None
         self.console: socket.socket | None = None

@@ -163,7 +163,7 @@ _ACTIONS = tuple(
         *("KILL", "KILL_PROCESS", "KILL_THREAD", "TRAP", "ERRNO", "TRACE", "ALLOW", "LOG", "NOTIFY"),
     )
 )
-_ARCHITECTURES = tuple(
+ARCHITECTURES = tuple(
     f"SCMP_ARCH_{name}"
     for name in (
         *("X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64"),
@@ -178,7 +178,7 @@ _OPERATORS = tuple(f"SCMP_CMP_{name}" for name in ("NE", "LT", "LE", "EQ", "GE",
 _SECCOMP = {
     "defaultAction!": _ACTIONS,
     "defaultErrnoRet": _UINT32,
-    "architectures": [_ARCHITECTURES],
+    "architectures": [ARCHITECTURES],
     "flags": [_SECCOMP_FLAGS],
     "listenerPath": str,
     "listenerMetadata": str,

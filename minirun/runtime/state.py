@@ -1,7 +1,8 @@
 """state.json: what the runtime remembers of a container, and how its status is found out.
 
 The file holds facts that do not change (pid, bundle, cgroup); the status is looked up each time, since a
-process can end without telling anybody: a dead pid is `stopped`, a fifo nobody has written to is `created`.
+process can end without telling anybody: a dead pid is `stopped`, a frozen cgroup `paused`, a fifo nobody has
+written to is `created`.
 
 See  runtime-spec runtime.md "State"
 """
@@ -13,7 +14,7 @@ import time
 
 from minirun import files
 from minirun.errors import ConflictError, MinirunError, NotFoundError
-from minirun.linux import processes
+from minirun.linux import cgroup_processes, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,6 +140,11 @@ def _status(state_root: str, state: State) -> str:
         return state["status"]
     if not processes.is_alive(state["pid"], state["start_time"]):
         return "stopped"
+    try:
+        if state["cgroup"] and cgroup_processes.is_frozen(state["cgroup"]):
+            return "paused"
+    except FileNotFoundError:
+        pass  # it has ended since we looked, or somebody has taken its group away
     return "created" if os.path.exists(fifo_path(state_root, state["id"])) else "running"
 
 

@@ -158,7 +158,7 @@ def _await_readable(fd: int, deadline: float) -> None:
 
 def await_ready(sync: Sync, pid: int, cgroup: str) -> None:
     """The parent's half of the conversation, up to "ready".  Raises what the child reports."""
-    if cgroup_files.path_of(pid) != cgroup:
+    if cgroup and cgroup_files.path_of(pid) != cgroup:
         cgroup_processes.add(cgroup, pid)
     sync.send("placed")
     sync.expect("namespaced")

@@ -22,7 +22,7 @@ def loaded(program: str, *argv: str) -> set[str]:
 
 
 def test_minirun_oci_loads_only_what_makes_a_container():
-    names = loaded("import minirun.cli.oci")
+    names = loaded("import minirun.cli.oci.main")
     unwanted = {
         "click",
         "argparse",

@@ -110,15 +110,24 @@ def test_contradictions_are_usage_errors(resources, message):
 
 
 @pytest.mark.parametrize(
-    "resources",
+    ("kind", "key", "value"),
     [
-        {"blockIO": {"leafWeight": 5}},
-        {"network": {"classID": 5}},
+        ("blockIO", "leafWeight", 5),
+        ("blockIO", "weightDevice", [{"major": 8, "minor": 0, "leafWeight": 5}]),
+        ("network", "classID", 5),
+        ("memory", "kernel", 1 << 20),
+        ("memory", "kernelTCP", 1 << 20),
+        ("memory", "useHierarchy", False),
     ],
 )
-def test_what_v2_does_not_have_is_refused(resources):
-    with pytest.raises(UnsupportedError):
-        cgroup_limits.from_resources(resources)
+def test_what_no_kernel_of_today_has_is_refused_by_name(kind, key, value):
+    with pytest.raises(UnsupportedError, match=f"linux.resources.{kind}"):
+        cgroup_limits.from_resources({kind: {key: value}})
+
+
+def test_no_limit_for_what_cannot_be_limited_is_right():
+    memory = {"kernel": -1, "kernelTCP": 0, "useHierarchy": True}
+    assert cgroup_limits.from_resources({"memory": memory}) == {}
 
 
 V1_ALONE = [

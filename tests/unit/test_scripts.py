@@ -23,7 +23,7 @@ def test_bash_scripts_parse(path: str) -> None:
 
 def test_the_two_launchers_differ_only_in_what_they_start() -> None:
     oci = (SCRIPTS / "minirun-oci").read_text().replace("minirun-oci", "minirun")
-    assert oci.replace("minirun.cli.oci", "minirun.cli.main") == (SCRIPTS / "minirun").read_text()
+    assert oci.replace("minirun.cli.oci.main", "minirun.cli.main") == (SCRIPTS / "minirun").read_text()
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""minirun-oci: its commands, on the layer runtime/ alone."""

@@ -66,7 +66,7 @@ def logs_command(
 
 def _count(tail: str) -> int:
     """Docker takes what is no number for "all"."""
-    return int(tail) if tail.isdecimal() else reader.ALL
+    return int(tail) if tail.isdecimal() and len(tail) < 20 else reader.ALL
 
 
 def _show(entries: Iterable[Entry], timestamps: bool, details: bool) -> None:

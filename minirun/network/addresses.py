@@ -9,6 +9,7 @@ See      RFC 1918 for the private ranges, RFC 4193 for those of IPv6
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -34,7 +35,10 @@ def is_loopback(address: str) -> bool:
 def to_number(address: str) -> int:
     """The number of an address of either family.  Raises OSError when it is none."""
     family = socket.AF_INET6 if is_v6(address) else socket.AF_INET
-    return int.from_bytes(socket.inet_pton(family, address), "big")
+    try:
+        return int.from_bytes(socket.inet_pton(family, address), "big")
+    except ValueError:  # bytes that are no text
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), address) from None
 
 
 def to_text(number: int, bits: int = 32) -> str:

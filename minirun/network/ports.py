@@ -104,7 +104,8 @@ def _host_ip(text: str, rest: str) -> tuple[str, str]:
 def port_range(text: str, what: str, *, least: int) -> list[int]:
     """`80` or `8000-8010` as numbers.  Raises UsageError."""
     first, dash, last = text.partition("-")
-    numbers = [int(word) for word in (first, last if dash else first) if word.isascii() and word.isdecimal()]
+    words = [word for word in (first, last if dash else first) if word.isascii() and word.isdecimal()]
+    numbers = [int(word) for word in words if len(word) < 20]  # int() takes no more than 4300 digits
     if len(numbers) != 2 or any(number > 65535 or number < least for number in numbers):
         raise UsageError(f"invalid {what}: {text}", f"ports are numbers from {least or 1} to 65535")
     if numbers[0] > numbers[1]:

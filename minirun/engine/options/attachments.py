@@ -303,7 +303,7 @@ def ipv6(text: str) -> str:
 def _address(text: str, family: int, option: str, kind: str) -> str:
     try:
         return socket.inet_ntop(family, socket.inet_pton(family, text))
-    except OSError:
+    except (OSError, ValueError):  # it may be no text at all
         raise UsageError(f'invalid {option}: "{text}" is no {kind} address') from None
 
 

@@ -76,7 +76,7 @@ def rule(text: str) -> dict[str, Any]:
 
 
 def _number(word: str, text: str) -> int:
-    if not (word.isascii() and word.isdigit()) or int(word) >= 2**32:
+    if not (word.isascii() and word.isdigit()) or len(word) > 10 or int(word) >= 2**32:
         raise _bad_rule(text)
     return int(word)
 

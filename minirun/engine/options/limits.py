@@ -165,7 +165,7 @@ def _quota(cpus: str, quota: int, period: int) -> tuple[int, int]:
 def _device_weight(text: str) -> dict[str, int]:
     """`/dev/sda:500`"""
     path, weight = _split_device(text)
-    if not weight.isdecimal() or not (weight == "0" or 10 <= int(weight) <= 1000):
+    if not weight.isdecimal() or len(weight) > 4 or not (weight == "0" or 10 <= int(weight) <= 1000):
         raise UsageError(f"invalid weight for device: {text}", "from 10 to 1000")
     return {**device_numbers(path), "weight": int(weight)}
 

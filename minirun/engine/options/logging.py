@@ -32,6 +32,7 @@ _OPTIONS = {
 }
 _SIZES = {"max-size": "20m", "max-file": "5"}  # Docker's
 _DEFAULTS = {"local": _SIZES, **dict.fromkeys(SERVICES, _SIZES)}
+_DIGITS_MAX = 18  # of a number of bytes, or of files
 _UNITS = {unit: 1000**power for power, unit in enumerate(("", "k", "m", "g", "t", "p"))}  # Docker's: decimal
 
 
@@ -96,7 +97,7 @@ def max_size(options: Mapping[str, str]) -> int:
     plain = text.lower().removesuffix("b").removesuffix("i")
     number = plain.rstrip("kmgtp").rstrip()
     unit = plain.removeprefix(number).strip()
-    if unit not in _UNITS or not number.replace(".", "", 1).isdecimal():
+    if unit not in _UNITS or not number.replace(".", "", 1).isdecimal() or len(number) > _DIGITS_MAX:
         raise UsageError(f"invalid size: '{text}'", "--log-opt max-size=10m")
     size = int(float(number) * _UNITS[unit])
     if size <= 0:
@@ -107,7 +108,7 @@ def max_size(options: Mapping[str, str]) -> int:
 def max_file(options: Mapping[str, str]) -> int:
     """`max-file`: how many files there are at most."""
     text = options.get("max-file", "1")
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _DIGITS_MAX:
         raise UsageError(f'invalid value for max-file: "{text}" is not a number', "--log-opt max-file=3")
     if int(text) < 1:
         raise UsageError("max-file cannot be less than 1")

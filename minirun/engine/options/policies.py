@@ -22,6 +22,7 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 _SHORTEST = 0.001  # seconds; Docker's
 _LONGEST = 2**63 / 1e9  # seconds; Go counts nanoseconds
+_LONGEST_TEXT = 200  # characters: findall() takes the square of their number
 _TIMES = {
     "interval": "Interval",
     "timeout": "Timeout",
@@ -34,7 +35,7 @@ def duration(text: str, option: str) -> float:
     """Seconds of `1h30m`, `1.5s`, `100ms` or `0`.  Raises UsageError."""
     if text.startswith("-"):
         raise UsageError(f"{option} cannot be negative")
-    parts = _PART.findall(text)
+    parts = _PART.findall(text) if len(text) <= _LONGEST_TEXT else []
     if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
         raise UsageError(f'invalid duration "{text}" for {option}', "as in 30s, 1m30s or 500ms")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
@@ -51,7 +52,7 @@ def restart(text: str) -> RestartPolicy:
         raise UsageError(f"invalid restart policy: unknown policy '{name}'", f"use one of {choices}")
     if colon and not name:
         raise UsageError("invalid restart policy format: no policy provided before colon")
-    if colon and not count.removeprefix("-").isdecimal():
+    if colon and (not count.removeprefix("-").isdecimal() or len(count) > 18):
         raise UsageError("invalid restart policy format: maximum retry count must be an integer")
     if colon and name != "on-failure":
         raise UsageError("invalid restart policy: maximum retry count can only be used with 'on-failure'")

@@ -120,7 +120,7 @@ def lines_of(paths: Iterable[str], option: str) -> list[str]:
         try:
             with open(path, encoding="utf-8") as file:
                 lines += [line.rstrip("\n").lstrip() for line in file]
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise UsageError(
                 f"{option} {path}: {getattr(error, 'strerror', '') or 'it is not text'}"
             ) from None

@@ -156,7 +156,7 @@ WRONG: dict[str, tuple[Answer, str]] = {
     "to nowhere": (answer(b"", 302, Location="http://127.0.0.1:1/x"), "cannot be reached"),
     "round": (answer(b"", 302, Location="/x"), "more than 5 redirects"),
     "elsewhere": (answer(b"", 302, Location="file:///etc/passwd"), "which is not https"),
-    "hangs": (hang, "cannot be reached: .*[Rr]ead timed out"),
+    "hangs": (hang, "cannot be reached: it timed out"),
     "no length that is one": (answer(b"x", Content_Length="many"), ""),
 }
 
@@ -167,7 +167,8 @@ def test_a_server_that_does_wrong_is_one_sentence(
 ):
     from minirun.image import transport
 
-    monkeypatch.setattr(transport, "READ_SECONDS", 0.3)
+    if case == "hangs":  # on a busy machine a sound answer may take longer
+        monkeypatch.setattr(transport, "READ_SECONDS", 0.1)
     monkeypatch.setattr(transport, "BACK_OFF_SECONDS", 0)
     server.answers["/x"], words = WRONG[case]
     if words:

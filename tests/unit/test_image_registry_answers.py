@@ -245,6 +245,21 @@ def test_an_upload_without_an_address_is_told(odd: Odd, tmp_path: Path) -> None:
         sent(odd, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("http://h/upload", "X-Forwarded-Proto"),
+        ("http://h:80/upload", "X-Forwarded-Proto"),
+        ("http://other/x", ""),
+    ],
+)
+def test_a_way_from_https_to_http_is_not_taken(location: str, hint: str) -> None:
+    """To the registry itself, it is its proxy that does not tell it how it is spoken to."""
+    with pytest.raises(MinirunError, match="which is not https") as error:
+        transport.Transport(Settings()).redirected("https://h/v2/tool/blobs/uploads/", location)
+    assert (hint in error.value.hint) if hint else not error.value.hint
+
+
 def test_a_redirect_without_an_address_is_told(odd: Odd) -> None:
     odd.tell(MANIFEST, (307, {}, b""))
     with pytest.raises(MinirunError, match="redirects, and does not say where to"):

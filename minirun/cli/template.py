@@ -13,7 +13,7 @@ See  pkg.go.dev/text/template; docs.docker.com "Format command and log output"
 
 from __future__ import annotations
 
-from minirun.cli.gotemplate import api_types, evaluation, functions, parser, printing, values
+from minirun.cli.gotemplate import api_types, evaluation, functions, lexer, parser, printing, values
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -64,7 +64,10 @@ def inspection(template: str) -> Callable[[dict[str, Any]], str]:
     def fill(facts: dict[str, Any]) -> str:
         try:
             return evaluation.fill(tree, api_types.typed(facts, api_types.inspected(facts)))
-        except UsageError:
-            return evaluation.fill(tree, values.raw(facts), strict=True)
+        except lexer.TemplateError as first:
+            try:
+                return evaluation.fill(tree, values.raw(facts), strict=True)
+            except lexer.TemplateError as second:
+                raise (first if first.at > second.at else second) from None  # that which got further
 
     return fill

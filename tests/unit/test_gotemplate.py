@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minirun.cli import template
-from minirun.cli.gotemplate import api_types, quoting, values
+from minirun.cli.gotemplate import api_types, evaluation, quoting, values
 from minirun.cli.template import parse
 from minirun.errors import UsageError
 
@@ -115,6 +115,13 @@ def test_what_json_leaves_out_is_there_and_what_no_type_has_is_not() -> None:
             fill(text)(facts)
 
 
+def test_of_two_ways_to_fail_the_one_is_told_that_got_further() -> None:
+    facts = {"Id": "4f", "HostConfig": {}, "Config": {"Labels": {"a": "b"}}}
+    for text in ("{{.Config.Labels.x}} {{.Nope}}", "{{.Id}} {{.HostConfig.CapAdd}}"):
+        with pytest.raises(UsageError, match=r'there is no field "(Nope|CapAdd)"'):
+            template.inspection(text)(facts)
+
+
 def test_info_version_and_events_have_types_too() -> None:
     event = {
         "Type": "container",
@@ -190,10 +197,16 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize(("text", "message"), ENDLESS.items(), ids=range(len(ENDLESS)))
-def test_a_template_without_end_is_ended(text: str, message: str) -> None:
-    begin = time.monotonic()
+def test_a_template_without_end_is_ended(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "BUDGET", evaluation.BUDGET // 16)
     with pytest.raises(UsageError, match=message):
         parse(text)(VALUE)
+
+
+def test_it_is_ended_within_seconds() -> None:
+    begin = time.monotonic()
+    with pytest.raises(UsageError, match="does not seem to come to an end"):
+        parse("{{range 9999999999999}}{{.}}{{end}}")(VALUE)
     assert time.monotonic() - begin < 20
 
 
@@ -254,11 +267,13 @@ WORDS += [
 ]
 
 
+@settings(deadline=20_000)
 @given(st.lists(st.sampled_from(WORDS), max_size=14), st.booleans())
 def test_whatever_the_words_there_is_text_or_one_error(words: list[str], inside: bool) -> None:
     fill_in("{{" + " ".join(words) + "}}" if inside else " ".join(words))
 
 
+@settings(deadline=20_000)
 @given(
     st.text(max_size=40), st.text(alphabet="{}-.$:=|()\"'`\\%*[]0123456789xeEdsqvjson Name\n", max_size=40)
 )

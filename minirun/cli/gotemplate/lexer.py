@@ -44,10 +44,18 @@ class Token(NamedTuple):
     at: int  # where it begins, for errors
 
 
+class TemplateError(UsageError):
+    """What is wrong with a template, and where in its text."""
+
+    def __init__(self, at: int, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.at = at
+
+
 def fail(template: str, at: int, why: str, hint: str = "") -> NoReturn:
-    """Raise UsageError with line, column and the action that `at` is in."""
+    """Raise TemplateError with line, column and the action that `at` is in."""
     line, column = template.count("\n", 0, at) + 1, at - template.rfind("\n", 0, at)
-    raise UsageError(f"template:{line}:{column}: {_action_around(template, at)}{why}", hint)
+    raise TemplateError(at, f"template:{line}:{column}: {_action_around(template, at)}{why}", hint)
 
 
 def _action_around(template: str, at: int) -> str:

@@ -104,9 +104,8 @@ def disconnect(paths: Paths, container_id: str, name: str, netns_path: str) -> N
     """Take a container that runs off one network.  If that was its gateway, another network's is taken."""
     with transaction.refusals_explained():
         with transaction.begin(paths) as change:
-            network = ledger.read(paths, name)
-            for _, endpoint in ledger.endpoints_of([network], container_id):
-                if not ledger.is_bridge(network):
+            for network, endpoint in ledger.endpoints_of(ledger.list_all(paths), container_id):
+                if network["name"] == name and not ledger.is_bridge(network):
                     macvlan.delete_link(netns_path, endpoint["inside"])
             removal.leave(change, container_id, [name])
             promoted = _promote(change, list(ledger.endpoints_of(ledger.list_all(paths), container_id)))

@@ -118,12 +118,17 @@ def _create(
             _run(program, where, [*words, container_id], stdio)
         finally:
             syscalls.prctl(PR_SET_CHILD_SUBREAPER, 0, why="nobody else's are")
-        if listener and console:
-            sender, _ = listener.accept()
-            with sender:
-                terminal.hand_over(console, terminal.receive_master(sender))
-    with open(f"{where}/oci.pid", encoding="ascii") as file:
-        return int(file.read())
+        try:
+            with open(f"{where}/oci.pid", encoding="ascii") as file:
+                pid = int(file.read())
+            if listener and console:
+                sender, _ = listener.accept()
+                with sender:
+                    terminal.hand_over(console, terminal.receive_master(sender))
+        except (OSError, ValueError, EOFError):
+            what = "is no OCI runtime: its `create` has made no process, or no terminal"
+            raise MinirunError(f"{program} {what}", "an OCI runtime is wanted, as runc or crun") from None
+    return pid
 
 
 @contextlib.contextmanager

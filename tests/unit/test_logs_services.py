@@ -146,6 +146,18 @@ def test_a_service_that_is_not_there_fails_the_start() -> None:
         services.Syslog(record("syslog", syslog_address="unix:///nosuch"))
 
 
+@pytest.mark.parametrize("driver", ["syslog", "journald"])
+def test_words_that_are_no_utf8_go_out_as_they_came(
+    driver: str, unix: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_services, "JOURNAL", str(tmp_path / "log"))
+    options = {"syslog_address": f"unix://{tmp_path}/log"} if driver == "syslog" else {}
+    made = services.open_service(record(driver, tag=os.fsdecode(b"a\xff"), **options))
+    (line,) = sent(made, unix, ("stdout", b"\xfe\n"))
+    assert b"a\xff" in line
+    assert b"\xfe\n" in line
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [("udp://192.0.2.7", (socket.AF_INET, socket.SOCK_DGRAM, ("192.0.2.7", 514))),
@@ -163,6 +175,9 @@ def test_addresses(text: str, address: object) -> None:
         ("syslog", {"syslog-address": "http://x"}, "invalid syslog-address: http://x"),
         ("syslog", {"syslog-address": "udp://x:y"}, "invalid syslog-address: udp://x:y"),
         ("syslog", {"syslog-address": "udp://"}, "invalid syslog-address: udp://"),
+        ("syslog", {"syslog-address": "udp://x:65536"}, "invalid syslog-address: udp://x:65536"),
+        ("syslog", {"syslog-address": "udp://é..x"}, "invalid syslog-address: udp://é..x"),
+        ("syslog", {"syslog-address": f"udp://{'x' * 64}.y"}, "invalid syslog-address: udp://x"),
         ("syslog", {"syslog-facility": "local8"}, "invalid syslog facility: local8"),
         ("syslog", {"syslog-format": "x"}, "invalid syslog format: x"),
         ("syslog", {"tag": "{{.Nosuch}}"}, "invalid tag: there is no field Nosuch"),

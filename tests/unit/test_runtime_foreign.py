@@ -68,6 +68,13 @@ def test_its_last_error_is_told(
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("made", ["", "x"])
+def test_what_makes_no_process_is_no_runtime(program: Path, tmp_path: Path, made: str) -> None:
+    (tmp_path / "oci.pid").write_text(made)
+    with pytest.raises(MinirunError, match="myrunc is no OCI runtime: its `create` has made no process"):
+        foreign._create(str(program), str(tmp_path.parent), tmp_path.name, str(tmp_path), None, None)
+
+
 def test_a_runtime_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(MinirunError, match="/nosuch/runc: No such file or directory"):
         foreign._run("/nosuch/runc", str(tmp_path), ["start", "x"])

@@ -138,9 +138,8 @@ class Syslog(Service):
     def message(self, stream: str, line: bytes) -> bytes:
         priority = self.facility * 8 + _SEVERITIES[stream]
         text = line.rstrip(b"\r\n").replace(b"\0", b"")
-        return (
-            header(priority, self.format, self.tag, os.uname().nodename, os.getpid()).encode() + text + b"\n"
-        )
+        begin = header(priority, self.format, self.tag, os.uname().nodename, os.getpid())
+        return os.fsencode(begin) + text + b"\n"
 
 
 def header(priority: int, form: str, tag: str, host: str, pid: int, now: float | None = None) -> str:
@@ -181,7 +180,7 @@ class Journald(Service):
         fields = {**self.fields, "PRIORITY": str(_SEVERITIES[stream])}
         if not line.endswith(b"\n"):
             fields["CONTAINER_PARTIAL_MESSAGE"] = "true"
-        made = [entry(key, value.encode(errors="replace")) for key, value in fields.items()]
+        made = [entry(key, os.fsencode(value)) for key, value in fields.items()]
         return b"".join([*made, entry("MESSAGE", line.rstrip(b"\r\n"))])
 
 

@@ -75,10 +75,19 @@ def syslog_address(options: Mapping[str, str]) -> tuple[int, int, str | tuple[st
     if protocol.startswith("unix") and protocol in _KINDS and where:
         return socket.AF_UNIX, _KINDS[protocol], where
     found = re.fullmatch(r"(?:\[(?P<v6>[\da-fA-F:.]+)\]|(?P<host>[^\[\]:/]+))(?::(?P<port>\d{1,5}))?", where)
-    if protocol not in _KINDS or not found:
+    if protocol not in _KINDS or not found or int(found["port"] or 0) >= 2**16 or not _is_host(found["host"]):
         raise UsageError(f"invalid syslog-address: {text}", "as in udp://192.0.2.7:514 or unix:///dev/log")
     family = socket.AF_INET6 if found["v6"] else socket.AF_INET
     return family, _KINDS[protocol], (found["v6"] or found["host"], int(found["port"] or 514))
+
+
+def _is_host(name: str | None) -> bool:
+    """Whether it can be looked up at all: connect() of Python refuses others."""
+    try:
+        (name or "").encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def filled(tag: str, values: Mapping[str, str]) -> str:

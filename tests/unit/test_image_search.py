@@ -62,8 +62,8 @@ def test_what_a_registry_finds_is_listed_by_its_stars(odd: Odd, tmp_path: Path) 
     lines = ask(odd, tmp_path, "alpine").output.splitlines()
     wide = len(odd.host) + len("/you/alpine")
     assert lines == [
-        f"{'NAME':{wide}}   {'DESCRIPTION':45}   STARS   OFFICIAL",
-        f"{odd.host + '/alpine':{wide}}   Alpine Linux with a complete package index, …   11000   [OK]",
+        f"{'NAME':{wide}}   {'DESCRIPTION':45}   STARS     OFFICIAL",
+        f"{odd.host + '/alpine':{wide}}   Alpine Linux with a complete package index, …   11000     [OK]",
         f"{odd.host}/me/alpine    {'':45}   3",
         f"{odd.host}/you/alpine   {'':45}   0",
     ]

@@ -170,6 +170,6 @@ def _made(top: Json, content: Callable[[Json], bytes], fetch: Fetch) -> Source:
     """The cache that the manifest `top` leads to."""
     manifest = manifests.for_platform(top, content)
     config = manifests.parse(content({**manifest.config, "mediaType": "config"}), "the cache's config")
-    manifests.check_config(config, len(manifest.layers))
+    config = manifests.checked_config(config, len(manifest.layers))
     diff_ids = config["rootfs"]["diff_ids"]
     return Source(cache_format.steps(config), dict(zip(diff_ids, manifest.layers, strict=True)), fetch)

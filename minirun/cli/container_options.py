@@ -12,7 +12,7 @@ from __future__ import annotations
 import click
 
 from minirun.cli import limit_options, namespace_options, network_options, policy_options, refused_options
-from minirun.engine.options import logging, mounts, run_options, security, shape
+from minirun.engine.options import key_values, logging, mounts, run_options, security, shape
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -100,16 +100,14 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
         {
             "name": words["name"],
             "entrypoint": None if words["entrypoint"] is None else [words["entrypoint"]],
-            "env": run_options.environment(words["env"], words["env_file"]),
+            "env": key_values.environment(words["env"], words["env_file"]),
             "workdir": words["workdir"],
             "user": words["user"],
             "groups": list(words["group_add"]),
             "hostname": words["hostname"],
             "domainname": words["domainname"],
-            "annotations": run_options.labels(words["annotation"]),
-            "labels": run_options.labels(
-                [*run_options.lines_of(words["label_file"], "--label-file"), *words["label"]]
-            ),
+            "annotations": key_values.pairs(words["annotation"]),
+            "labels": key_values.labels(words["label"], words["label_file"]),
             "tty": words["tty"],
             "interactive": words["interactive"],
             "auto_remove": words["rm"],
@@ -133,7 +131,7 @@ def parse(image: str, args: list[str], words: dict[str, Any]) -> RunOptions:
             "security_opt": list(words["security_opt"]),
             "stop_signal": words["stop_signal"],
             "stop_timeout": words["stop_timeout"],
-            "log": logging.settings(driver=words["log_driver"], options=run_options.labels(words["log_opt"])),
+            "log": logging.settings(driver=words["log_driver"], options=key_values.pairs(words["log_opt"])),
             "pull": words["pull"],
             "platform": words["platform"],
             "runtime": _runtime(words["runtime"]),

@@ -10,7 +10,7 @@ import click
 from minirun.cli import attach, foreground
 from minirun.cli.commands import Session
 from minirun.engine import containers
-from minirun.engine.options import run_options
+from minirun.engine.options import key_values
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -47,7 +47,7 @@ def exec_command(
 ) -> int:
     """Execute a command in a running container."""
     keys = attach.detach_keys(detach_keys)
-    env = run_options.environment(words["env"], words["env_file"])
+    env = key_values.environment(words["env"], words["env_file"])
     return execute(
         session,
         containers.find(session, container),

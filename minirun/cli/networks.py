@@ -13,8 +13,7 @@ from minirun.cli import filters, format, pruning, refused_options, stopping, uni
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
 from minirun.engine import containers, network_repair, networks, prune
-from minirun.engine.options import attachments
-from minirun.engine.options import run_options as parse
+from minirun.engine.options import attachments, key_values
 from minirun.engine.view import inspect_network
 from minirun.errors import ConflictError, NotFoundError, UsageError
 from minirun.network import ledger
@@ -83,8 +82,8 @@ _KINDS = ("builtin", "custom")
 @click.pass_obj
 def create_command(session: Session, /, labels: tuple[str, ...], network: str, **words: Any) -> None:
     """Create a network; containers on it find each other by name."""
-    words["options"] = parse.labels(words["options"])
-    say(networks.create(session, network, labels=parse.labels(labels), **words)["id"])
+    words["options"] = key_values.pairs(words["options"])
+    say(networks.create(session, network, labels=key_values.labels(labels), **words)["id"])
 
 
 @click.command("ls")

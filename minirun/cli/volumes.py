@@ -11,7 +11,7 @@ from minirun.cli import filters, format, pruning, stopping
 from minirun.cli.commands import LazyGroup, Session
 from minirun.cli.printing import say
 from minirun.engine import prune, volumes
-from minirun.engine.options import run_options as parse
+from minirun.engine.options import key_values
 from minirun.engine.view import inspect_mounts
 from minirun.errors import MinirunError, UsageError
 
@@ -73,7 +73,7 @@ def create_command(
         raise MinirunError(
             f'create {given or volume}: error looking up volume plugin {driver}: plugin "{driver}" not found'
         )
-    made = volumes.create(session, given or volume, parse.labels(labels), parse.labels(options))
+    made = volumes.create(session, given or volume, key_values.labels(labels), key_values.pairs(options))
     say(made["name"])
 
 

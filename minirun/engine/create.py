@@ -19,7 +19,7 @@ import os
 from minirun.engine import channel, events, records, sandbox, volumes
 from minirun.engine.attached import Attached
 from minirun.engine.options import limits, policies, run_options
-from minirun.errors import NotFoundError, UsageError
+from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.linux import capabilities, cgroup_controllers, signals, trace
 
 TYPE_CHECKING = False
@@ -119,7 +119,7 @@ def make_record(options: RunOptions, image: Image, network: str, shared: dict[st
         "entrypoint": entrypoint or None,
         "args": entrypoint + command,
         "env": environment(config.get("Env") or [], options["env"]),
-        "cwd": options["workdir"] or config.get("WorkingDir") or "",
+        "cwd": options["workdir"] or _working_directory(config),
         "user": options["user"] or config.get("User") or "",
         "labels": {**(config.get("Labels") or {}), **options["labels"]},
         "exposed": exposed(options, config),
@@ -139,6 +139,15 @@ def make_record(options: RunOptions, image: Image, network: str, shared: dict[st
         "stopped_by_hand": False,
         "state": records.new_state(),
     }
+
+
+def _working_directory(config: dict[str, Any]) -> str:
+    path: str = config.get("WorkingDir") or ""
+    if path and not path.startswith("/"):
+        raise MinirunError(
+            f'the image\'s working directory "{path}" is not an absolute path', "-w names another"
+        )
+    return path
 
 
 def _stop_signal_of(image: Image) -> str:
@@ -184,6 +193,9 @@ def environment(image: list[str], given: list[str]) -> list[str]:
     >>> environment(["PATH=/bin", "A=1", "B=1"], ["A=2", "B"])
     ['PATH=/bin', 'A=2', 'B']
     """
+    for variable in image:
+        if variable.startswith("="):
+            raise MinirunError(f'the image has a variable without a name: "{variable}"')
     return list({entry.partition("=")[0]: entry for entry in [*image, *given]}.values())
 
 

@@ -43,7 +43,7 @@ def mount(directory: str, layers: list[str], more: str = "") -> None:
     """
     if not os.path.isdir(f"{directory}/upper"):  # made last, so where it is the others are
         make_upper(directory)
-    data, short = _options(directory, layers, more)
+    data, short = _options(directory, layers or [_empty(directory)], more)
     try:
         syscalls.mount("overlay", f"{directory}/merged", "overlay", 0, data, why="one tree of all layers")
     except syscalls.SyscallError as error:
@@ -52,6 +52,14 @@ def mount(directory: str, layers: list[str], more: str = "") -> None:
     finally:
         if short:
             syscalls.chdir("/", why="the short names have served")
+
+
+def _empty(directory: str) -> str:
+    """The lowerdir of an image without layers: overlayfs wants one."""
+    path = f"{directory}/empty"
+    with syscalls.tolerating(errno.EEXIST):
+        syscalls.mkdir(path, why="the image has no layers, and overlayfs wants something below")
+    return path
 
 
 def _options(directory: str, layers: list[str], more: str) -> tuple[str, bool]:

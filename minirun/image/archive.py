@@ -15,6 +15,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError, UsageError
+from minirun.image import config as reading
 from minirun.image import derive, manifests, names, platforms, reference, tarstream
 from minirun.image.index import named
 from minirun.image.mediatypes import CONTAINERD_NAME, LAYER, REF_NAME
@@ -106,7 +107,7 @@ class _Archive:
     def blob(self, name: str) -> Json:
         """The descriptor of member `name`, through links.  Raises MinirunError when it is not there."""
         for _ in range(8):
-            member = self.members.get(posixpath.normpath(name))
+            member = self.members.get(entry_name(name))
             if member is None:
                 raise MinirunError(f"the archive has no member {name!r}, which its manifest names")
             if "link" not in member:
@@ -135,7 +136,7 @@ class _Archive:
         if config["digest"] in self._fitting:
             return
         self._fitting.add(config["digest"])
-        document = self.store.layout.read_json_blob(config["digest"])
+        document = reading.read(self.store.layout.read_json_blob(config["digest"]))
         if self.platform and not platforms.fits(document, self.platform):
             there, wanted = platforms.show(platforms.of(document)), platforms.show(self.platform)
             raise UnsupportedError(f"the archive's image is for {there}, and {wanted} is wanted")

@@ -178,8 +178,7 @@ def scratch(store: Store, platform: Platform) -> Iterator[Draft]:
 
 def add_unpacked(layout: Layout, config: Json, descriptors: list[Json], original: bytes = b"") -> Json:
     """As image.add_manifest, but the layers are unpacked before a name can lead to them: bad ones leave nothing."""
-    document = layout.read_json_blob(config["digest"])
-    manifests.check_config(document, len(descriptors))
+    document = manifests.checked_config(layout.read_json_blob(config["digest"]), len(descriptors))
     layers.unpack_blobs(layout, descriptors, document["rootfs"]["diff_ids"])
     return add_manifest(layout, config, descriptors, original)
 

@@ -13,7 +13,7 @@ Next     names.py
 from __future__ import annotations
 
 from minirun.errors import MinirunError, NotFoundError
-from minirun.image import chain, platforms
+from minirun.image import chain, config, platforms
 from minirun.image.mediatypes import CONFIG, MANIFEST, ORIGIN, REF_NAME
 
 TYPE_CHECKING = False
@@ -57,9 +57,9 @@ class Image:
 
     @property
     def document(self) -> Json:
-        """The whole config file, image-spec config.md: architecture, config, rootfs, history, created."""
+        """The config file, image-spec config.md, as config.py reads it: architecture, config, rootfs, history."""
         if self._document is None:
-            self._document = self.layout.read_json_blob(self.id)
+            self._document = config.read(self.layout.read_json_blob(self.id))
         return self._document
 
     @property
@@ -134,18 +134,17 @@ def diff_ids_of(image: Image) -> list[str]:
         return []
 
 
-def add_manifest(layout: Layout, config: Json, layers: list[Json], original: bytes = b"") -> Json:
+def add_manifest(layout: Layout, described: Json, layers: list[Json], original: bytes = b"") -> Json:
     """Keep the manifest of an image whose other blobs are here; returns an entry for the index, without a name.
 
-    `config` and `layers` are descriptors (layers lowest first); `original` is the manifest as it came, kept byte
-    for byte, if it is of the OCI form already.
+    `described` (the config) and `layers` are descriptors (layers lowest first); `original` is the manifest as it
+    came, kept byte for byte, if it is of the OCI form already.
     """
     from minirun.image import manifests
 
-    document = layout.read_json_blob(config["digest"])
-    manifests.check_config(document, len(layers))
-    config = {"mediaType": CONFIG, "digest": config["digest"], "size": config["size"]}
-    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
+    document = manifests.checked_config(layout.read_json_blob(described["digest"]), len(layers))
+    descriptor = {"mediaType": CONFIG, "digest": described["digest"], "size": described["size"]}
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": layers}
     kept = layout.add_blob([original]) if original else layout.add_json(manifest)
     platform = ("architecture", "os", "variant")
     shown = {key: document[key] for key in platform if document.get(key)}

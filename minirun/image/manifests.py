@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError
-from minirun.image import platforms
+from minirun.image import config, platforms
 from minirun.image.mediatypes import CONFIG, DOCUMENT_BYTES_MAX, INDEX, LAYER, MANIFEST
 from minirun.image.reference import is_digest
 
@@ -160,17 +160,18 @@ def _media_type(document: Json, descriptor: Json) -> str:
 
 
 def _manifest(document: Json, media_type: str, content: bytes) -> Manifest:
-    layers = checked_list(document.get("layers"), "the manifest's layers")
+    layers = checked_list(document.get("layers") or [], "the manifest's layers")
     if len(layers) > _LAYERS_MAX:
         raise UnsupportedError(f"the image has {len(layers)} layers, and overlayfs takes {_LAYERS_MAX}")
-    oci = media_type == MANIFEST and all(item.get("mediaType") in _OCI for item in layers)
-    config = sound_descriptor(document.get("config"))
-    if config["size"] > BYTES_MAX:
+    listed = isinstance(document.get("layers"), list)  # others read null as none, but not everybody
+    oci = media_type == MANIFEST and listed and all(item.get("mediaType") in _OCI for item in layers)
+    described = sound_descriptor(document.get("config"))
+    if described["size"] > BYTES_MAX:
         raise MinirunError(f"the image's config is larger than {BYTES_MAX} bytes")
     kind = document["config"].get("mediaType") or ""
     if kind not in _CONFIGS:
         raise UnsupportedError(f"this is not an image but an artifact of type {_quoted(kind)}")
-    return Manifest(config, [_layer(item) for item in layers], content if oci else b"")
+    return Manifest(described, [_layer(item) for item in layers], content if oci else b"")
 
 
 def _choose(index: Json, wanted: Platform) -> Json:
@@ -206,7 +207,7 @@ def _pointed_at(entry: Json) -> Json:
 
 
 def _layer(layer: Json) -> Json:
-    media_type = text(layer, "mediaType")
+    media_type = text({"mediaType": layer.get("mediaType") or f"{LAYER}+gzip"}, "mediaType")
     if layer.get("urls") or "foreign" in media_type or "nondistributable" in media_type:
         raise UnsupportedError(
             "the image has a foreign layer, to be fetched from an address of its own choice"
@@ -226,12 +227,13 @@ def sound_descriptor(value: Any) -> Json:
 
 
 # ---- config -----------------------------------------------------------------------------------------------
-def check_config(document: Any, layers: int) -> None:
-    """Raise MinirunError unless `document` is the config of an image of `layers` layers.
+def checked_config(document: Any, layers: int) -> Json:
+    """`document` as config.py reads it, if it is the config of an image of `layers` layers, else MinirunError.
 
     All that is read of it later is looked at now: see image-spec config.md.
     """
     _check_can_be_used(document)
+    document = config.read(document)
     for key, there in (("os", _is_text), ("architecture", _is_text), ("rootfs", _is_object)):
         if not there(document.get(key)):
             raise _odd(key)
@@ -244,6 +246,8 @@ def check_config(document: Any, layers: int) -> None:
             raise _odd(key)
     if len(diff_ids) != layers:
         raise MinirunError(f"the image has {layers} layers and its config {len(diff_ids)}: they do not match")
+    checked: Json = document
+    return checked
 
 
 def _check_can_be_used(document: Any) -> None:
@@ -316,6 +320,7 @@ _OPTIONAL: dict[str, Callable[[Any], bool]] = {
     "history": lambda value: _is_list(value, _is_step),
     "config": _is_object,
     **dict.fromkeys(("config.Env", "config.Cmd", "config.Entrypoint", "config.Shell"), _is_texts),
+    "config.OnBuild": _is_texts,
     **dict.fromkeys(("config.User", "config.WorkingDir", "config.StopSignal"), _is_text),
     **dict.fromkeys(("config.ExposedPorts", "config.Volumes"), _is_object),
     "config.Healthcheck": _is_healthcheck,

@@ -69,7 +69,7 @@ def _fetch(
     if not layout.has_blob(manifest.config["digest"]):
         layout.add_blob(registry.blob(manifest.config), **manifest.config)
     document = layout.read_json_blob(manifest.config["digest"])
-    manifests.check_config(document, len(manifest.layers))
+    document = manifests.checked_config(document, len(manifest.layers))
     _fetch_layers(registry, manifest.layers, document["rootfs"]["diff_ids"], store, progress)
     return names.add_image(
         layout, manifest.config, manifest.layers, name, origin=digest, original=manifest.original

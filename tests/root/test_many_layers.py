@@ -102,3 +102,23 @@ def test_501_layers_are_refused(minirun: Minirun) -> None:
 def test_500_layers_run(minirun: Minirun) -> None:
     result = minirun("run", "--rm", "--network", "none", stacked(minirun, 500), "cat", "/top", check=True)
     assert result.stdout == "499"
+
+
+def test_an_image_without_layers_is_an_empty_tree(minirun: Minirun, tmp_path: Path) -> None:
+    """As in Docker: whoever mounts a program into it can run that."""
+    store = Store(Paths(str(minirun.root), str(minirun.state)))
+    with store.adding():
+        config = store.layout.add_blob([config_of([], Cmd="sh")])
+        names.add_image(store.layout, config, [], reference.parse("none"))
+    result = minirun("run", "--rm", "--network", "none", "none")
+    assert (result.code, '"sh": executable file not found' in result.stderr) == (127, True)
+    minirun("create", "--name", "box", "--network", "none", "none", check=True)
+    minirun("export", "-o", tmp_path / "before.tar", "box", check=True)
+    minirun("cp", "/bin/busybox", "box:/sh", check=True)
+    assert minirun("diff", "box").stdout == "A /sh\n"
+    assert minirun("start", "-a", "box").code == 127  # sh is not in /bin
+    busybox = ("-v", "/bin/busybox:/bin/sh:ro", "none", "sh", "-c", "echo /*")
+    assert "/bin" in minirun("run", "--rm", "--network", "none", *busybox, check=True).stdout.split()
+    assert run("tar", "-tf", tmp_path / "before.tar", check=True).stdout == "./\n"
+    minirun.remove_all()
+    minirun("rmi", "none", check=True)

@@ -6,7 +6,7 @@ import pytest
 
 from minirun.cli import limit_options
 from minirun.engine.create import environment, program
-from minirun.engine.options import mounts, run_options, security
+from minirun.engine.options import key_values, mounts, run_options, security
 from minirun.engine.view import inspect_mounts
 from minirun.errors import UnsupportedError, UsageError
 
@@ -14,7 +14,7 @@ from minirun.errors import UnsupportedError, UsageError
 def test_variables_come_from_the_words_and_from_here(monkeypatch):
     monkeypatch.setenv("HERE", "x")
     monkeypatch.delenv("NOWHERE", raising=False)
-    assert run_options.environment(["A=b=c", "HERE", "NOWHERE", "E="], []) == [
+    assert key_values.environment(["A=b=c", "HERE", "NOWHERE", "E="], []) == [
         "A=b=c",
         "HERE=x",
         "NOWHERE",
@@ -24,9 +24,95 @@ def test_variables_come_from_the_words_and_from_here(monkeypatch):
 
 def test_a_file_of_variables_comes_first(tmp_path):
     (tmp_path / "env").write_text("# no\n  A=from file\nB='kept as it is' \n\n")
-    found = run_options.environment(["A=word"], [str(tmp_path / "env")])
+    found = key_values.environment(["A=word"], [str(tmp_path / "env")])
     assert found == ["A=from file", "B='kept as it is' ", "A=word"]
     assert environment(["PATH=/bin", "A=image"], found) == ["PATH=/bin", "A=word", "B='kept as it is' "]
+
+
+FILES: dict[str, tuple[bytes, list[str]]] = {
+    "a byte order mark": (b"\xef\xbb\xbfA=1\nB=2\n", ["A=1", "B=2"]),
+    "one before a comment": (b"\xef\xbb\xbf# no\nA=1\n", ["A=1"]),
+    "one that is none": (b"A=1\nB=\xef\xbb\xbf\n", ["A=1", "B=\ufeff"]),
+    "lines of Windows": (b"A=1\r\n\r\nB=2 \r\n# no\r\n", ["A=1", "B=2 "]),
+    "only the last carriage return": (b"A=1\rB=2\r\r\n", ["A=1\rB=2\r"]),
+    "lines of blanks": (b"\n  \nA=1\n\t\n\x0b\n", ["A=1"]),
+    "blanks before names": ("  A=1\n\tB=2\n   # no\n\u00a0C=3".encode(), ["A=1", "B=2", "C=3"]),
+    "values as they are": (
+        b'A= 1 \nB="x y"\nC=1 # yes\nD=1=2\nE=',
+        ["A= 1 ", 'B="x y"', "C=1 # yes", "D=1=2", "E="],
+    ),
+    "names that a shell would not take": ("A-B.c=1\nÜ=é".encode(), ["A-B.c=1", "Ü=é"]),
+    "a name alone": (b"HERE\nNOWHERE\n", ["HERE=x"]),
+    "nothing": (b"", []),
+    "a long value": (b"A=" + b"x" * 100_000, ["A=" + "x" * 100_000]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_variables_and_labels_are_read_as_docker_reads_them(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HERE", "x")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    content, expected = FILES[name]
+    (tmp_path / "file").write_bytes(content)
+    assert key_values.environment([], [str(tmp_path / "file")]) == expected
+    with_value = [] if name == "a name alone" else expected
+    assert key_values.labels([], [str(tmp_path / "file")]) == dict(one.split("=", 1) for one in with_value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"A=1\n=x\n", 'line 2: no name before the = of "=x"'),
+        (b"   =x", 'line 1: no name before the = of "=x"'),
+        (b"# one\n\nexport A=1\n", 'line 3: the name "export A" has whitespace in it'),
+        (b"A =1", 'line 1: the name "A " has whitespace in it'),
+        (b"A\t=1", "has whitespace in it"),
+        (b"HERE  \n", 'line 1: the name "HERE  " has whitespace in it'),
+        (b"A=1\r\nB=\xe9\r\n", "line 2: the byte at column 3 is not UTF-8"),
+        (b"A=1\0\n", "line 1: there is a NUL in it"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told_with_its_line(content, words, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as told:
+        key_values.environment([], [str(path)])
+    assert told.value.message.startswith(f"--env-file {path}, line ")
+    assert words in told.value.message
+    with pytest.raises(UsageError, match=r"^--label-file "):
+        key_values.labels([], [str(path)])
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("nosuch", "No such file"), (".", "Is a directory"), ("a\0b", "null byte"), ("", "No such")],
+)
+def test_a_file_that_cannot_be_read_is_told(path, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=words):
+        key_values.environment([], [path])
+
+
+def test_labels_of_the_command_line_come_over_those_of_files(tmp_path):
+    (tmp_path / "file").write_text("a=file\nb=file\n")
+    found = key_values.labels(["a=word", "c", "d=", " e=1", "f==2"], [str(tmp_path / "file")])
+    assert found == {"a": "word", "b": "file", "c": "", "d": "", " e": "1", "f": "=2"}
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("=v", "empty name"),
+        ("", "empty name"),
+        ("=", "empty name"),
+        ("\t =v", "empty name"),
+        ("a b=c", "whitespace"),
+        ("a =c", "whitespace"),
+    ],
+)
+def test_what_is_no_label(label, words):
+    with pytest.raises(UsageError, match=words):
+        key_values.labels([label])
 
 
 @pytest.mark.parametrize(

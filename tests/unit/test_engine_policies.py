@@ -149,4 +149,4 @@ def test_settings_without_a_command_are_nothing():
 def test_an_odd_healthcheck_is_refused_with_its_image(healthcheck: object):
     document = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": []}}
     with pytest.raises(MinirunError, match=r"config\.Healthcheck is missing or odd"):
-        manifests.check_config({**document, "config": {"Healthcheck": healthcheck}}, 0)
+        manifests.checked_config({**document, "config": {"Healthcheck": healthcheck}}, 0)

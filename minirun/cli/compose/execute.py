@@ -11,7 +11,7 @@ import click
 
 from minirun.cli import execute
 from minirun.cli.compose import options
-from minirun.engine.options import run_options
+from minirun.engine.options import key_values
 from minirun.errors import UnsupportedError
 
 TYPE_CHECKING = False
@@ -47,7 +47,7 @@ def exec_command(compose: Compose, /, service: str, args: tuple[str, ...], **wor
         compose.session,
         record,
         args,
-        env=run_options.environment(words["env"], ()),
+        env=key_values.environment(words["env"], ()),
         user=words["user"],
         workdir=words["workdir"],
         privileged=words["privileged"],

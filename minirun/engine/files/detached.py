@@ -77,9 +77,17 @@ def _child(parent: socket.socket, mount: Callable[[], str]) -> int:
 
 def overlay(directories: list[str]) -> int:
     """A descriptor of one tree of `directories` (uppermost first), which can only be read."""
-    if len(directories) == 1:
+    if not directories:
+        return tree(_mount_empty)
+    if len(directories) == 1:  # overlayfs wants two
         return os.open(directories[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     return tree(lambda: mount_readonly(directories, os.path.dirname(directories[0])))
+
+
+def _mount_empty() -> str:
+    """What an image without layers is like, over a directory that every host has."""
+    syscalls.mount("tmpfs", "/proc", "tmpfs", MS_RDONLY, "mode=755", why="nothing, to be read")
+    return "/proc"
 
 
 def mount_readonly(directories: list[str], place: str) -> str:

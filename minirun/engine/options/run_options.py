@@ -12,10 +12,9 @@ record_types.py, and what its default does not say of that also in shape.py.
 
 from __future__ import annotations
 
-import os
 import resource
 
-from minirun.engine.options import attachments, limits, logging
+from minirun.engine.options import attachments, key_values, limits, logging
 from minirun.errors import UsageError
 from minirun.linux import capabilities, signals
 from minirun.network import ledger
@@ -97,40 +96,6 @@ def defaults(image: str, args: Iterable[str] = ()) -> RunOptions:
     }
 
 
-def environment(entries: Iterable[str], env_files: Iterable[str]) -> list[str]:
-    """`-e K=V` as it is, `-e K` with our own value; files first, so that -e wins.
-
-    Where we have none it stays `K`: the container is not to have it, whatever the image says.
-    """
-    lines = lines_of(env_files, "--env-file")
-    made = []
-    for entry in [*lines, *entries]:
-        name, equals, _ = entry.partition("=")
-        if not name:
-            raise UsageError(f'invalid environment variable: "{entry}"', "as in NAME=value")
-        known = not equals and name in os.environ
-        made.append(f"{name}={os.environ[name]}" if known else entry)
-    return made
-
-
-def lines_of(paths: Iterable[str], option: str) -> list[str]:
-    """The lines of files with one entry each: values are raw, without quotes or expansion; # begins a comment line."""
-    lines: list[str] = []
-    for path in paths:
-        try:
-            with open(path, encoding="utf-8") as file:
-                lines += [line.rstrip("\n").lstrip() for line in file]
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"{option} {path}: {getattr(error, 'strerror', '') or 'it is not text'}"
-            ) from None
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def labels(entries: Iterable[str]) -> dict[str, str]:
-    return dict(entry.partition("=")[::2] for entry in entries)
-
-
 def ulimit(text: str) -> Rlimit:
     """`--ulimit nofile=1024[:2048]`; -1 is unlimited."""
     name, equals, values = text.partition("=")
@@ -152,7 +117,7 @@ def sysctls(entries: Iterable[str]) -> dict[str, str]:
     for entry in entries:
         if not all(entry.partition("=")):
             raise UsageError(f'invalid --sysctl: "{entry}"', "as in net.core.somaxconn=1024")
-    return labels(entries)
+    return key_values.pairs(entries)
 
 
 def check(options: RunOptions) -> None:
@@ -175,7 +140,7 @@ def check(options: RunOptions) -> None:
     for key in ("hostname", "domainname"):
         attachments.check_line(options[key], key)
     for entry in options["env"]:
-        check_variable(entry)
+        key_values.check_variable(entry)
     if not -1000 <= options["oom_score_adj"] <= 1000:
         raise UsageError(
             f"Invalid value {options['oom_score_adj']}, range for oom score adj is [-1000, 1000]"
@@ -225,13 +190,7 @@ def check_program(args: Sequence[str], env: Sequence[str]) -> None:
     if not args:
         raise UsageError("no command specified", "a program and its arguments")
     for entry in env:
-        check_variable(entry)
-
-
-def check_variable(entry: str) -> None:
-    """One of `env`: NAME=value, or NAME for one that the image's is to go for.  Raises UsageError."""
-    if not entry.partition("=")[0]:
-        raise UsageError(f'invalid environment variable: "{entry}"', "as in NAME=value")
+        key_values.check_variable(entry)
 
 
 def _check_rlimit(limit: Rlimit) -> None:

@@ -78,19 +78,25 @@ def detach_keys(text: str) -> bytes:
 
 
 def _key(word: str) -> bytes:
-    """One key: a character, or `ctrl-` and a letter or one of @ [ \\ ] ^ _ (ascii(7): the letter's code without 64)."""
+    """One key: a character, DEL, or `ctrl-` and a letter or one of @ [ \\ ] ^ _ (ascii(7): its code without 64)."""
     letter = word.removeprefix("ctrl-").upper()
     if len(word) == 1 and word.isascii():
         return word.encode()
     if word.startswith("ctrl-") and len(letter) == 1 and "@" <= letter <= "_":
         return bytes([ord(letter) - 64])
+    if word == "DEL":
+        return b"\x7f"
     raise UsageError(
         f'invalid escape keys: "{word}"', "--detach-keys ctrl-p,ctrl-q: ctrl-LETTER or single characters"
     )
 
 
 class Keys:
-    """What is typed, searched for the keys that mean "leave".  Keys that may be their beginning wait for the next."""
+    """What is typed, searched for the keys that mean "leave".  Keys that may be their beginning wait for the next.
+
+    As in Docker one that does not go on with them sends all that has waited, and begins nothing: ctrl-p twice is
+    ctrl-p twice, and ctrl-q after that does not leave.  See github.com/moby/term proxy.go.
+    """
 
     def __init__(self, keys: bytes) -> None:
         self.keys = keys
@@ -105,8 +111,8 @@ class Keys:
             self.held += bytes([number])
             if self.held == self.keys:
                 return passed, True
-            while self.held and not self.keys.startswith(self.held):
-                passed, self.held = passed + self.held[:1], self.held[1:]
+            if not self.keys.startswith(self.held):
+                passed, self.held = passed + self.held, b""
         return passed, False
 
 
@@ -133,6 +139,8 @@ def _pump(attached: Attached, keyboard: Keys | None) -> Exit | None:
 def _pass_input(attached: Attached, keyboard: Keys, typed: bytes) -> bool:
     """Send what was typed, b"" for its end; True when it is the keys to leave."""
     if not typed:
+        if keyboard.held:
+            attached.send_input(keyboard.held)
         attached.end_input()
         return False
     passed, leave = keyboard.feed(typed)

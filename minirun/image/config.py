@@ -9,7 +9,7 @@
 The file itself stays as it came, byte for byte: its digest is the image's id.
 
 See      moby api/types/strslice; pkg.go.dev/encoding/json#Unmarshal
-Next     manifests.py has what is refused
+Next     manifests.py
 """
 
 from __future__ import annotations

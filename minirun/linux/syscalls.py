@@ -367,6 +367,17 @@ def prlimit(pid: int, resource: int, soft: int, hard: int, *, name: str, why: st
     act("prlimit64", _raw, "prlimit64", *args, path=name, why=why, shown=(name, soft, hard))
 
 
+def set_mempolicy(mode: int, nodes: int, *, shown: tuple[str, str], why: str = "") -> None:
+    """set_mempolicy(2); `nodes` is a bit mask, `shown` are mode and nodes in words."""
+    count = max(nodes.bit_length(), 1)
+    mask = (ctypes.c_ulong * (count // 64 + 1))(
+        *(nodes >> 64 * i & 2**64 - 1 for i in range(count // 64 + 1))
+    )
+    # the kernel takes one bit less than it is told: mempolicy.c, get_nodes
+    args = (mode, mask if nodes else ctypes.c_void_p(None), count + 1 if nodes else 0)
+    act("set_mempolicy", _raw, "set_mempolicy", *args, why=why, shown=shown)
+
+
 class _SockFprog(ctypes.Structure):
     _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 

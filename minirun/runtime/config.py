@@ -83,6 +83,7 @@ class Linux(TypedDict, total=False):
     resources: dict[str, Any]
     seccomp: dict[str, Any]
     rootfsPropagation: str
+    memoryPolicy: dict[str, Any]
     maskedPaths: list[str]
     readonlyPaths: list[str]
     sysctl: dict[str, str]

@@ -71,15 +71,16 @@ def create(
     keyring: bool = True,
     config_file: str = "",
     own_cgroup: bool = True,
+    preserved: int = 0,
     secrets: dict[str, str] | None = None,
 ) -> Created:
     """Make the container of a bundle, all but running: what `minirun-oci create` does.
 
     `cache` is a directory for compiled seccomp filters.  `stdio` are descriptors for the program's 0, 1 and 2
-    (default: ours); `console` is the connected unix socket that gets the master of its terminal; `keyring`:
-    it has a session keyring of its own; `config_file` is read in the place of the bundle's config.json; without
-    `own_cgroup` it stays in the caller's group, without limits; `secrets` are variables that are written nowhere.
-    Raises MinirunError; an error leaves things as they were before.
+    (default: ours), and `preserved` how many more it keeps, from 3 on; `console` is the connected unix socket that gets
+    the master of its terminal; `keyring`: it has a session keyring of its own; `config_file` is read in the place of
+    the bundle's config.json; without `own_cgroup` it stays in the caller's group, without limits; `secrets` are
+    variables that are written nowhere.  Raises MinirunError; an error leaves things as they were before.
     """
     trace.step("create", "the bundle becomes a process that is ready and waits")
     bundle = os.path.abspath(bundle)
@@ -87,7 +88,7 @@ def create(
     linux = config.get("linux", {})
     plan = Plan(config, bundle, container_id if keyring else "")
     plan.use_seccomp(linux, cache or f"{state_root}/.seccomp")
-    plan.stdio, plan.die_with_parent = stdio, die_with_parent
+    plan.stdio, plan.die_with_parent, plan.preserved = stdio, die_with_parent, preserved
     plan.secrets = secrets or {}
     if console:
         plan.use_console(console)

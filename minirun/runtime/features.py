@@ -8,7 +8,7 @@ See  runtime-spec features.md, features-linux.md
 from __future__ import annotations
 
 from minirun import __version__
-from minirun.linux import apparmor, capabilities, seccomp
+from minirun.linux import apparmor, capabilities, mempolicy, seccomp
 from minirun.runtime import mounts, plan, schema
 from minirun.runtime.state import OCI_VERSION
 
@@ -32,7 +32,7 @@ def known() -> dict[str, Any]:
             "apparmor": {"enabled": apparmor.is_enabled()},
             "selinux": {"enabled": False},
             "intelRdt": {"enabled": False},
-            "memoryPolicy": {},
+            "memoryPolicy": mempolicy.known(),
             "mountExtensions": {"idmap": {"enabled": False}},
             "netDevices": {"enabled": False},
         },

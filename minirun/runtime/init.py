@@ -261,6 +261,8 @@ def set_limits(plan: Plan, _sync: Sync) -> None:
     if plan.keyring:
         why = "the keys of whoever started us stay with them"
         syscalls.keyctl_join_session_keyring(plan.keyring, why=why)
+    if plan.memory_policy:
+        plan.memory_policy.apply()
     os.umask(plan.umask)
 
 
@@ -308,10 +310,10 @@ def find_program(plan: Plan, _sync: Sync) -> None:
     plan.program = program.find(plan.args[0], plan.environment.get("PATH", ""))
 
 
-def close_descriptors(_plan: Plan, _sync: Sync) -> None:
+def close_descriptors(plan: Plan, _sync: Sync) -> None:
     """Whatever we forgot: at execve, or now where others may look on before (CVE-2024-21626).  Signals, too."""
     reset_signals()
-    syscalls.close_range(3, why="whatever we forgot closes at execve (CVE-2024-21626)")
+    syscalls.close_range(3 + plan.preserved, why="whatever we forgot closes at execve (CVE-2024-21626)")
 
 
 def reset_signals() -> None:

@@ -65,6 +65,7 @@ def execute(
     *,
     stdio: tuple[int, int, int] | None = None,
     console: socket.socket | None = None,
+    preserved: int = 0,
 ) -> Created:
     """Start one more process in a running container: the same namespaces, cgroup, filter and rules.
 
@@ -77,7 +78,7 @@ def execute(
     config = state.read_config(state_root, container_id)
     plan = Plan({**config, "process": spec}, current["bundle"], container_id, f"/proc/{current['pid']}/root")
     plan.use_compiled_seccomp(config.get("linux", {}), state.read_filter(state_root, container_id))
-    plan.stdio = stdio
+    plan.stdio, plan.preserved = stdio, preserved
     if console:
         plan.use_console(console)
     return _spawn_into(plan, current)
@@ -225,7 +226,7 @@ def close_descriptors(plan: Plan, sync: Sync) -> None:
     """Whatever we forgot: at execve, or now where others may look on before (CVE-2024-21626).  Signals, too."""
     init.reset_signals()
     assert isinstance(sync, JoiningSync)
-    first = 3
+    first = 3 + plan.preserved
     for kept in sorted({*sync.descriptors(), *trace.descriptors(), plan.fifo, _END}):
         if kept > first:
             syscalls.close_range(first, kept - 1, 0, why="nobody inside may see what we have open")

@@ -144,6 +144,10 @@ def _plan_one(entry: MountEntry, bundle: str) -> Mount:
     mount = Mount(entry.get("source") or kind, "/" + target.strip("/"), kind)
     data = [option for option in entry.get("options", []) if not _apply_option(mount, option)]
     mount.data = ",".join(data)
+    if (
+        kind == "cgroup" and data
+    ):  # cgroup2 is mounted for it, whose options are those of its first mount, the host's
+        raise MinirunError(f'config.json: mount {mount.target}: a cgroup mount has no option "{data[0]}"')
     if kind == "bind" and not mount.is_bind:
         mount.flags |= MS_BIND | MS_REC
     if mount.is_bind and not mount.source.startswith("/"):

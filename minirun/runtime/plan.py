@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import socket
     from types import ModuleType
 
+    from minirun.linux.mempolicy import Policy
     from minirun.runtime.config import Config, Linux, Namespace, Process, User
 
 NAMESPACES = {  # all that a container may have of its own
@@ -48,7 +49,7 @@ NAMESPACES = {  # all that a container may have of its own
 }
 _MAPPINGS = ("uidMappings", "gidMappings")
 _UNSUPPORTED_LINUX = (
-    *("intelRdt", "memoryPolicy", "mountLabel", "netDevices", "personality", "timeOffsets"),
+    *("intelRdt", "mountLabel", "netDevices", "personality", "timeOffsets"),
     *_MAPPINGS,
 )
 _UNSUPPORTED_PROCESS = ("selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")
@@ -81,11 +82,17 @@ class Plan:
         self.console: socket.socket | None = None
         self.terminal: ModuleType | None = None
         self.die_with_parent = False
+        self.preserved = 0  # how many descriptors of the caller's, from 3 on, the program is to have
         self.secrets: dict[str, str] = {}  # variables that the trace does not show
         self.target_pid = self.target_pidfd = self.procfs = -1
         self.program = ""
         self.host_bounding = capabilities.bounding()
         self.last_capability = capabilities.last_cap()
+        self.memory_policy: Policy | None = None
+        if asked := linux.get("memoryPolicy"):
+            from minirun.linux import mempolicy  # for the few that ask for it
+
+            self.memory_policy = mempolicy.Policy(asked)
         self._read_process(config["process"])
 
     def _read_container(self, config: Config, linux: Linux, bundle: str) -> None:

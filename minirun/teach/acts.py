@@ -321,6 +321,11 @@ CALLS: dict[str, tuple[str, tuple[str, ...], Callable[[Act], str]]] = {
         ),
     ),
     "sethostname": ("sethostname(2)", ("name",), _words("hostname")),
+    "set_mempolicy": (
+        "set_mempolicy(2)",
+        ("mode", "nodes"),
+        lambda act: f"# numactl(8) does this for a command: {' '.join(map(str, act.args))}",
+    ),
     "setns": ("setns(2)", ("path", "nstype"), _setns),
     "setresgid": ("setresgid(2)", ("rgid", "egid", "sgid"), lambda act: f"setpriv --regid {act.args[0]}"),
     "setresuid": ("setresuid(2)", ("ruid", "euid", "suid"), lambda act: f"setpriv --reuid {act.args[0]}"),

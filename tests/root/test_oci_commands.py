@@ -243,6 +243,72 @@ def test_that_the_kernel_killed_in_it_is_an_event(oci: Oci, bundle: Bundle) -> N
         process.kill()
 
 
+# ---- what a process gets from its caller, and from the kernel
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_descriptors_that_are_asked_for_go_in_and_no_others(oci: Oci, bundle: Bundle, verb: str) -> None:
+    """Numbers 3 and 4 are handed over, 5 is not."""
+    script = "cat <&3; cat <&4; cat <&5 || echo none"
+    path = bundle("sh", "-c", script, name="other")
+    words = ["run", "-b", str(path), "y"]
+    if verb == "exec":
+        running(oci, bundle)
+        words = ["exec", "x", "sh", "-c", script]
+    command = oci.command(verb, "--preserve-fds", "2", *words[1:])
+    shell = 'exec 3<<<three 4<<<four 5<<<five; exec "$@"'
+    done = subprocess.run(["bash", "-c", shell, "bash", *command], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "three\nfour\nnone\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [("2", "descriptor 3 is not open"), ("x", '"x" is not a number')]
+)
+def test_descriptors_that_are_not_there_are_told(oci: Oci, bundle: Bundle, count: str, words: str) -> None:
+    result = oci("run", "--preserve-fds", count, "--bundle", bundle("true"), "x")
+    assert (result.code, words in result.stderr) == (1, True)
+
+
+def test_memory_comes_from_the_nodes_that_are_named(oci: Oci, bundle: Bundle) -> None:
+    policy = {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}
+    oci.detached(
+        "run", "-d", "--bundle", bundle(change=lambda c: c["linux"].update(memoryPolicy=policy)), "x"
+    )
+    maps = Path(f"/proc/{oci.state('x')['pid']}/numa_maps").read_text()
+    assert "bind=static:0" in maps.splitlines()[0]
+    assert "bind=static:0" in oci("exec", "x", "head", "-n1", "/proc/self/numa_maps").stdout
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ({"mode": "MPOL_X"}, 'linux.memoryPolicy.mode: "MPOL_X" is not known'),
+        ({"mode": "MPOL_BIND", "flags": ["X"]}, 'linux.memoryPolicy.flags[0]: "X" is not known'),
+        ({"mode": "MPOL_BIND", "nodes": "2-"}, "linux.memoryPolicy.nodes"),
+        ({"mode": "MPOL_BIND", "nodes": "9999"}, "linux.memoryPolicy.nodes: there is no node 9999"),
+        ({"mode": "MPOL_BIND", "nodes": "500"}, "set_mempolicy"),
+        ({"mode": "MPOL_BIND"}, "set_mempolicy"),
+    ],
+)
+def test_a_memory_policy_that_cannot_be_is_told(oci: Oci, bundle: Bundle, policy: object, words: str) -> None:
+    result = oci(
+        "run", "--bundle", bundle("true", change=lambda c: c["linux"].update(memoryPolicy=policy)), "x"
+    )
+    assert (result.code, words in result.stderr) == (1, True)
+    assert oci("list", "-q").stdout == ""
+
+
+def test_an_option_that_a_cgroup_mount_does_not_have_is_told(oci: Oci, bundle: Bundle) -> None:
+    mount = {
+        "destination": "/sys/fs/cgroup",
+        "type": "cgroup",
+        "source": "cgroup",
+        "options": ["ro", "nonsense"],
+    }
+    result = oci("run", "--bundle", bundle("true", change=lambda c: c["mounts"].append(mount)), "x")
+    assert (result.code, 'a cgroup mount has no option "nonsense"' in result.stderr) == (1, True)
+
+
 # ---- groups
 
 
@@ -286,6 +352,11 @@ def test_without_a_manager_no_group_is_touched(oci: Oci, bundle: Bundle) -> None
 def test_other_managers_are_refused_by_name(oci: Oci, bundle: Bundle, words: list[str]) -> None:
     result = oci(*words, "create", "--bundle", bundle(), "x")
     assert (result.code, " ".join(words) in result.stderr) == (1, True)
+
+
+def test_a_root_without_a_pivot_is_refused(oci: Oci, bundle: Bundle) -> None:
+    result = oci("create", "--no-pivot", "--bundle", bundle(), "x")
+    assert (result.code, "--no-pivot" in result.stderr) == (1, True)
 
 
 # ---- list, delete

@@ -82,11 +82,6 @@ def test_without_a_pid_namespace_it_is_the_callers(plan):
         ),
         (lambda config: config["process"].update(apparmorProfile="x"), UnsupportedError, "apparmorProfile"),
         (
-            lambda config: config["linux"].update(memoryPolicy={"mode": "MPOL_BIND"}),
-            UnsupportedError,
-            r"linux\.memoryPolicy",
-        ),
-        (
             lambda config: config["linux"].update(netDevices={"eth0": {}}),
             UnsupportedError,
             r"linux\.netDevices",

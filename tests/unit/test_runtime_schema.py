@@ -173,7 +173,15 @@ def judge(config: Config) -> None:
     """Works out what to do, without what is refused as a whole: an error may only be one for a person."""
     try:
         schema.check(config)
-        for key in ("intelRdt", "personality", "timeOffsets", "uidMappings", "gidMappings", "seccomp"):
+        for key in (
+            "intelRdt",
+            "netDevices",
+            "personality",
+            "timeOffsets",
+            "uidMappings",
+            "gidMappings",
+            "seccomp",
+        ):
             config.get("linux", {}).pop(key, None)
         for key in ("scheduler", "ioPriority", "execCPUAffinity"):
             config["process"].pop(key, None)

@@ -32,7 +32,9 @@ _CONSOLE = Option("--console-socket", "PATH", "socket that gets the master of th
 _PID_FILE = Option("--pid-file", "FILE", "gets the pid of the process")
 _NO_KEYRING = Option("--no-new-keyring", text="keep the session keyring of the caller")
 _DETACH = Option("--detach -d", text="do not wait for the end")
-_CREATE = (_BUNDLE, _CONFIG, _CONSOLE, _PID_FILE, _NO_KEYRING)
+_PRESERVE = Option("--preserve-fds", "N", "descriptors from 3 on that the program gets, too", "0")
+_NO_PIVOT = Option("--no-pivot", text="refused: a root that is only a chroot can be left")
+_CREATE = (_BUNDLE, _CONFIG, _CONSOLE, _PID_FILE, _NO_KEYRING, _PRESERVE, _NO_PIVOT)
 _FORMAT = Option("--format -f", "FORMAT", "table or json", "table", ("table", "json"))
 COMMANDS = {
     "create": Command(life.create, "id", "make a container that waits for start", *_CREATE),
@@ -68,6 +70,7 @@ COMMANDS = {
         Option("--tty -t", text="give it a terminal"),
         _CONSOLE,
         _PID_FILE,
+        _PRESERVE,
         Option("--cwd", "DIR", "working directory"),
         Option("--user -u", "UID[:GID]", "who it runs as"),
         Option("--additional-gids -g", "GID", "one more group", []),

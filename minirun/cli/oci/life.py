@@ -109,11 +109,32 @@ def _make(options: Given, console: socket.socket | None) -> Created:
         keyring=not options.no_new_keyring,
         config_file=options.config,
         own_cgroup=_own_cgroup(options),
+        preserved=_preserved(options),
     )
 
 
+def _preserved(options: Given) -> int:
+    """Raises UsageError when one of --preserve-fds is not there: another one would be in its place."""
+    if not options.preserve_fds.isdecimal():
+        raise UsageError(f'--preserve-fds: "{options.preserve_fds}" is not a number of descriptors')
+    count = int(options.preserve_fds)
+    for fd in range(3, 3 + count):
+        try:
+            given = os.get_inheritable(fd)  # what this program opens itself closes at execve
+        except OSError:
+            given = False
+        if not given:
+            raise UsageError(f"--preserve-fds {count}: descriptor {fd} is not open")
+    return count
+
+
 def _own_cgroup(options: Given) -> bool:
-    """Raises UnsupportedError for groups that systemd would have to make, or that would be made where they can."""
+    """Whether it gets control groups.  Raises UnsupportedError for options that are not to be had here."""
+    if options.no_pivot:
+        raise UnsupportedError(
+            "--no-pivot: the root is always changed by pivot_root(2): out of a chroot(2) there are ways",
+            "a host that runs from its initramfs has to switch_root(8) to another file system first",
+        )
     if options.rootless == "true":
         raise UnsupportedError("--rootless true: minirun-oci is run by root, who can make control groups")
     if options.systemd_cgroup or options.cgroup_manager == "systemd":
@@ -139,18 +160,20 @@ def _create_with_own_terminal(options: Given) -> tuple[Created, int]:
 def _execute(options: Given) -> tuple[Created, int]:
     from minirun.runtime import joining
 
-    process_spec = _exec_process(options)
+    process_spec, preserved = _exec_process(options), _preserved(options)
     if not process_spec.get("terminal"):
-        return joining.execute(options.root, options.id, process_spec), -1
+        return joining.execute(options.root, options.id, process_spec, preserved=preserved), -1
     if options.console_socket:
         console = _connect(options.console_socket)
-        return joining.execute(options.root, options.id, process_spec, console=console), -1
+        return joining.execute(
+            options.root, options.id, process_spec, console=console, preserved=preserved
+        ), -1
     import socket
 
     from minirun.runtime import terminal
 
     ours, theirs = socket.socketpair()
-    created = joining.execute(options.root, options.id, process_spec, console=theirs)
+    created = joining.execute(options.root, options.id, process_spec, console=theirs, preserved=preserved)
     theirs.close()
     return created, terminal.receive_master(ours)
 

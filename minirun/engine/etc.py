@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record
     from minirun.network.ledger import Endpoint, Network
 
-MTAB_TARGET = "/proc/mounts"
+MTAB, MTAB_TARGET = "etc/mtab", "/proc/mounts"
 _WHY = {
     "hostname": "to be /etc/hostname",
     "hosts": "to be /etc/hosts: names that need no server",
@@ -47,6 +47,14 @@ def link_mtab(rootfs: str) -> None:
             syscalls.symlink(MTAB_TARGET, "mtab", dir_fd=etc, shown=f"{rootfs}/etc/mtab", why=why)
     finally:
         os.close(root_fd)
+
+
+def has_our_mtab(upper: str) -> bool:
+    """Whether the /etc/mtab of an upper directory is the link that we make, which is no change of the container's."""
+    try:
+        return os.readlink(f"{upper}/{MTAB}") == MTAB_TARGET
+    except OSError:
+        return False
 
 
 def texts(record: Record, places: list[tuple[Network, Endpoint]]) -> dict[str, str]:

@@ -293,6 +293,7 @@ def test_a_rich_tree_is_exported_and_imported_as_it_is(minirun: Minirun, rich: I
         "etc/hosts",
         "etc/hostname",
         "etc/resolv.conf",
+        "etc/mtab",
         "proc",
         "sys",
     ):  # places to mount on

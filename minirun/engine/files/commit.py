@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 # Made by the runtime where the image has nothing to mount on; in Docker these are the "init layer".
 _MOUNT_POINTS = {"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
 _MOUNT_POINTS |= {bundle.INIT_IN_CONTAINER.lstrip("/")}
-_MTAB = "etc/mtab"
 _PARENTS = {os.path.dirname(name) for name in _MOUNT_POINTS} - {""}
 
 
@@ -147,10 +146,7 @@ def made_by_us(upper: str, below: list[str]) -> Test:
 
 def _is_mount_point(upper: str, name: str) -> bool:
     """Whether it is one; the link that etc.py makes counts as one, but not what somebody has put in its place."""
-    if name == _MTAB:
-        with contextlib.suppress(OSError):
-            return os.readlink(f"{upper}/{name}") == etc.MTAB_TARGET
-    return name in _MOUNT_POINTS
+    return etc.has_our_mtab(upper) if name == etc.MTAB else name in _MOUNT_POINTS
 
 
 def _closing(fd: int, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from minirun.engine import etc
 from minirun.image import chain
 
 TYPE_CHECKING = False
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def written(paths: Paths, record: Record) -> int:
-    """Bytes of the files a container has made or changed: those in its upper directory."""
-    return tree(f"{paths.container(record['id'])}/upper")
+    """Bytes of the files a container has made or changed: those in its upper directory, but for a link of ours."""
+    upper = f"{paths.container(record['id'])}/upper"
+    return tree(upper) - (len(etc.MTAB_TARGET) if etc.has_our_mtab(upper) else 0)
 
 
 def tree(path: str) -> int:

@@ -148,9 +148,9 @@ def _runtime(name: str) -> str:
     """The path of another OCI runtime, "" for our own."""
     if name.rpartition("/")[2] in ("", "minirun-oci"):
         return ""
-    from minirun.runtime import foreign
+    from minirun.engine.options import runtimes
 
-    return foreign.find(name)
+    return runtimes.find(name)
 
 
 def _set_devices(texts: tuple[str, ...], options: RunOptions) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from minirun.compose import names, service_limits, service_mounts, service_networks, unsupported
-from minirun.engine.options import devices, logging, namespaces, policies, run_options, security
+from minirun.engine.options import devices, logging, namespaces, policies, run_options, runtimes, security
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def make(
     _confine(options, project, service)
     _end(options, service)
     options["namespaces"] = _namespaces(service, record_of)
+    if service.get("runtime", "") not in unsupported.OWN_RUNTIMES:
+        options["runtime"] = runtimes.find(service["runtime"])
     options["health"] = health(service.get("healthcheck") or {})
     options["log"] = log(service.get("logging") or {})
     service_mounts.apply(options, project, service, record_of)

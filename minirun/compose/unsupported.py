@@ -10,8 +10,8 @@ See  compose-spec 05-services.md, deploy.md
 
 from __future__ import annotations
 
-from minirun.engine.options import logging
-from minirun.errors import UnsupportedError
+from minirun.engine.options import logging, runtimes
+from minirun.errors import UnsupportedError, UsageError
 from minirun.linux import apparmor
 from minirun.network import driver_options, endpoint_options, macvlan
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SECURITY = ("no-new-privileges", "seccomp", "systempaths", "writable-cgroups")  # of security_opt
 _NO_SECURITY = ("apparmor=unconfined", "label=disable")  # there is none to take away
-_RUNTIMES = ("", "runc", "io.containerd.runc.v2")
+OWN_RUNTIMES = ("", "runc", "io.containerd.runc.v2", "minirun-oci")  # names of the default one, ours
 _SWARM = "only a swarm does something with it"
 _CGROUP = "only cgroup v1 has such a setting, and a file is for every host"
 _NO_RESERVATION = "only a scheduler of several machines reserves something"
@@ -157,7 +157,12 @@ def _of_networks(project: Project) -> Iterator[str]:
 
 def _refused(service: Service) -> Iterator[str]:
     yield from _listed(service, REFUSED, "is not supported")
-    for key, known in (("runtime", _RUNTIMES), ("isolation", ("", "default")), ("userns_mode", ("", "host"))):
+    if (name := service.get("runtime", "")) not in OWN_RUNTIMES:
+        try:
+            runtimes.find(name)
+        except UsageError:
+            yield f"runtime {name} is not supported: no OCI runtime of that name is installed"
+    for key, known in (("isolation", ("", "default")), ("userns_mode", ("", "host"))):
         value = _at(service, key) or ""
         if value not in known:
             yield f"{key} {value} is not supported: there is {known[1]} alone"

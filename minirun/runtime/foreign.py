@@ -18,7 +18,7 @@ import json
 import os
 import socket
 
-from minirun.errors import MinirunError, ProgramNotFound, ProgramNotInvocable, UsageError, none_left
+from minirun.errors import MinirunError, ProgramNotFound, ProgramNotInvocable, none_left
 from minirun.linux import cgroup_files, cgroup_processes, cgroups, processes, signals, syscalls, trace
 from minirun.linux.constants import PR_SET_CHILD_SUBREAPER
 from minirun.runtime import container, process, state, terminal
@@ -31,18 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Stdio = tuple[int, int, int]
-
-
-def find(name: str) -> str:
-    """The path of the runtime that is called `name`, or is there.  Raises UsageError, in Docker's words."""
-    directories = os.environ.get("PATH", os.defpath).split(":")
-    for path in [name] if "/" in name else [f"{directory}/{name}" for directory in directories]:
-        if path.startswith("/") and os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    raise UsageError(
-        f"unknown or invalid runtime name: {name}",
-        "minirun-oci, or an OCI runtime that is installed: runc, crun",
-    )
 
 
 class Told(Sync):

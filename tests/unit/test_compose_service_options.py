@@ -59,6 +59,12 @@ TABLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"sysctls": {"net.core.somaxconn": 1024}}, {"sysctls": {"net.core.somaxconn": "1024"}}),
     ({"platform": "linux/amd64"}, {"platform": "linux/amd64"}),
+    ({"runtime": "/bin/sh"}, {"runtime": "/bin/sh"}),
+    ({"runtime": "runc"}, {}),
+    (
+        {"devices": [{"source": "acme.com/radio=0", "target": "acme.com/radio=0"}]},
+        {"cdi_devices": ["acme.com/radio=0"]},
+    ),
     ({"stop_signal": "SIGUSR1"}, {"stop_signal": "SIGUSR1"}),
     ({"stop_grace_period": "1m30s"}, {"stop_timeout": 90}),
     ({"stop_grace_period": "0s"}, {"stop_timeout": 0}),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minirun.cli import run
-from minirun.engine.options import run_options
+from minirun.engine.options import run_options, runtimes
 from minirun.errors import MinirunError, ProgramNotFound, ProgramNotInvocable, UsageError
 from minirun.runtime import foreign
 
@@ -25,13 +25,13 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_found_by_name_or_path(program: Path) -> None:
-    assert foreign.find("myrunc") == foreign.find(str(program)) == str(program)
+    assert runtimes.find("myrunc") == runtimes.find(str(program)) == str(program)
 
 
 @pytest.mark.parametrize("name", ["nosuch", "/nosuch/runc", "./myrunc", "/tmp", "/etc/passwd"])
 def test_what_is_no_program_is_refused_in_dockers_words(program: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"unknown or invalid runtime name: {name}"):
-        foreign.find(name)
+        runtimes.find(name)
 
 
 def test_it_gets_the_words_of_the_oci_command_line(program: Path, tmp_path: Path) -> None:

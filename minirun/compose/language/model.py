@@ -135,6 +135,7 @@ if TYPE_CHECKING:
         platform: str
         privileged: bool
         read_only: bool
+        runtime: str
         security_opt: list[str]
         shm_size: str
         stdin_open: bool

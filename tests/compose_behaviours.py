@@ -153,6 +153,18 @@ CASES: dict[str, Case] = {
         ],
         {"less.yaml": f"{BOX}services:\n  db: {{<<: *box}}\n"},
     ),
+    "orphans at kill": Case(
+        TWO,
+        [
+            "up -d",
+            "-f less.yaml kill",
+            "-f less.yaml kill web",
+            "docker ps --format '{{.Names}}'",
+            "-f less.yaml kill --remove-orphans",
+            "docker ps --format '{{.Names}}'",
+        ],
+        {"less.yaml": f"{BOX}services:\n  db: {{<<: *box}}\n"},
+    ),
     "orphans at down": Case(
         TWO,
         ["up -d", "-f less.yaml down", "-f less.yaml down --remove-orphans"],

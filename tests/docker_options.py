@@ -6,7 +6,7 @@ import inspect
 import re
 import subprocess
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import click
 
@@ -60,22 +60,19 @@ def ours() -> Tree:
     }
 
 
-def commands_of(without: Collection[str] = ()) -> Iterator[tuple[str, click.Command]]:
-    """All of minirun's commands by their paths, `without` some groups."""
-    yield from _commands(commands._minirun(None, None), [], without)
+def commands_of() -> Iterator[tuple[str, click.Command]]:
+    """All of minirun's commands by their paths."""
+    yield from _commands(commands._minirun(None, None), [])
 
 
-def _commands(
-    command: click.Command, path: list[str], without: Collection[str]
-) -> Iterator[tuple[str, click.Command]]:
+def _commands(command: click.Command, path: list[str]) -> Iterator[tuple[str, click.Command]]:
     yield " ".join(path), command
     if isinstance(command, click.Group):
         ctx = click.Context(command)
         for name in command.list_commands(ctx):
-            if name not in without:
-                below = command.get_command(ctx, name)
-                assert below
-                yield from _commands(below, [*path, name], without)
+            below = command.get_command(ctx, name)
+            assert below
+            yield from _commands(below, [*path, name])
 
 
 def is_used(command: click.Command, option: click.Option) -> bool:
@@ -97,12 +94,14 @@ def _words() -> set[object]:
     """What our functions ask of the words of a command line, or take as keywords."""
     found: set[object] = set()
     package = CHECKOUT / "minirun"
-    for path in (*(package / "cli").glob("*.py"), package / "engine" / "networks.py"):
+    for path in (*(package / "cli").rglob("*.py"), package / "engine" / "networks.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
                 found.add(node.slice.value)
             elif isinstance(node, ast.FunctionDef):
                 found |= {argument.arg for argument in node.args.kwonlyargs}
+            elif isinstance(node, ast.Dict):
+                found |= {key.value for key in node.keys if isinstance(key, ast.Constant)}
             elif isinstance(node, ast.Tuple | ast.Call):
                 items = node.elts if isinstance(node, ast.Tuple) else node.args
                 values = (item.value for item in items if isinstance(item, ast.Constant))

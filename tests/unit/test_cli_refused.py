@@ -146,7 +146,7 @@ def test_a_flag_does_something_or_is_in_the_table_of_those_that_do_not():
     """Its value is used by the command, as an argument or as one of its words."""
     idle = {
         (path, flag)
-        for path, command in docker_options.commands_of(["compose"])
+        for path, command in docker_options.commands_of()
         if path  # minirun's own are read where the line as a whole is
         for option in command.params
         if isinstance(option, click.Option)

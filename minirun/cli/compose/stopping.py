@@ -74,9 +74,10 @@ def restart_command(compose: Compose, no_deps: bool, timeout: int | None, servic
 def kill_command(compose: Compose, signal_name: str, remove_orphans: bool, services: tuple[str, ...]) -> None:
     """Send a signal to what runs."""
     number = containers.signal_number(signal_name)
-    name, _ = options.project(compose, services, needed=False)
+    name, found = options.project(compose, services)
+    chosen = services or (found.services if found and not remove_orphans else ())
     with options.report(compose, "kill") as report:
-        if not existing.kill(compose.session, name, services, report, number):
+        if not existing.kill(compose.session, name, list(chosen), report, number):
             say("No container to kill", err=True)
 
 

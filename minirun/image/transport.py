@@ -111,6 +111,8 @@ class Transport:
             return "CERTIFICATE_VERIFY_FAILED" in str(error)
         except urllib3.exceptions.NewConnectionError:
             return ":" in host  # with a port, the real request will say what is wrong
+        except urllib3.exceptions.ProtocolError:
+            return False  # some servers of plain http hang up on what they do not understand
         except HTTPError:
             pass
         return True

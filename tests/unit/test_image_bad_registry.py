@@ -27,6 +27,7 @@ from tests.image_tars import add_image, config_of, entry, left, store_in, tar
 TREE = tar(entry("hello", b"hi" * 50_000), entry("random", os.urandom(300_000)))
 
 
+AT_ONCE = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: close(2) resets the connection
 IMPATIENCE = 0.05  # seconds, for what hangs alone: on a busy machine a sound answer may take longer
 CLASS = re.compile(r"Errno|\b[A-Z]\w*[a-z](Error|Exception|Disconnected|Read|Line|Length|Chunk|Pool)\b")
 
@@ -310,8 +311,7 @@ def closes(handler: Handler) -> None:
 
 
 def resets(handler: Handler) -> None:
-    at_once = struct.pack("ii", 1, 0)
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
     handler.connection.close()
     handler.close_connection = True
 
@@ -466,6 +466,25 @@ def test_a_registry_that_cannot_be_reached_leaves_what_is_here(
     with pytest.raises(MinirunError, match="Connection refused") as error:
         pull_policy.ensure(store, "127.0.0.1:1/tool", policy)
     assert error.value.hint == f"is the network up, and the name right? {told}"
+
+
+class HangsUp(BadRegistry):
+    """Plain http; whoever begins with TLS is cut off."""
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if request.recv(1, socket.MSG_PEEK) != b"\x16":
+            return True
+        request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        request.close()
+        return False
+
+
+def test_a_registry_that_hangs_up_on_tls_is_spoken_to_without(store: Store, impatience: None) -> None:
+    """As docker does where plain http is allowed."""
+    server = HangsUp()
+    server.image(gzip.compress(TREE))
+    assert pull_policy.ensure(store, server.name).layer_paths()
+    server.stop()
 
 
 def test_a_server_that_closes_at_once(store: Store, impatience: None) -> None:

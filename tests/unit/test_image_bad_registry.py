@@ -167,7 +167,8 @@ DOCUMENTS = {
     "deeply nested": (NESTED, "nested too deeply"),
     "nested a little too deeply": (b'{"a":' * 70 + b"1" + b"}" * 70, "nested too deeply"),
     "a number of many digits": (b'{"size":' + b"9" * 5000 + b"}", "not valid JSON"),
-    "an object without layers": (b"{}", "layers"),
+    "an object without a config": (b"{}", "a descriptor without a proper size"),
+    "layers that are no list": (b'{"layers": 7}', "layers"),
     "too large": (b" " * (10 << 20), f"larger than {manifests.BYTES_MAX} bytes"),
     "schema 1": (b'{"schemaVersion": 1, "fsLayers": []}', "schema 1"),
     "manifest and index": (b'{"manifests": [], "layers": []}', "at the same time"),
@@ -209,13 +210,8 @@ def test_more_layers_than_an_overlay_takes(store: Store, server: BadRegistry) ->
 ODD_VALUES: list[Any] = [None, True, 7, -1, 1e300, "", "text", "../../etc/passwd", [], [1], {}, {"a": 1}]
 FIELDS = ["mediaType", "config", "layers", "config.digest", "config.size", "config.mediaType"]
 FIELDS += ["layers.0", "layers.0.digest", "layers.0.size", "layers.0.mediaType"]
-SAME = [("mediaType", None), ("mediaType", ""), ("mediaType", []), ("mediaType", {})]
-SAME += [
-    ("config.mediaType", None),
-    ("config.mediaType", ""),
-    ("config.mediaType", []),
-    ("config.mediaType", {}),
-]
+TYPES = ("mediaType", "config.mediaType", "layers.0.mediaType")
+SAME: list[tuple[str, Any]] = [(field, value) for field in TYPES for value in (None, "", [], {})]
 
 
 def changed(document: dict[str, Any], field: str, value: Any) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def parse(name: str) -> int:
     return NUMBERS[full]
 
 
+def is_known(name: str) -> bool:
+    """Whether parse() would know it."""
+    return (name if name.startswith("CAP_") else f"CAP_{name}").upper() in NUMBERS
+
+
 def mask(names: Iterable[str]) -> int:
     """The bit mask of `names`."""
     bits = 0

@@ -142,7 +142,7 @@ def _plan_one(entry: MountEntry, bundle: str) -> Mount:
         raise MinirunError("config.json: a mount has no destination")
     kind = entry.get("type") or "none"
     mount = Mount(entry.get("source") or kind, "/" + target.strip("/"), kind)
-    data = [option for option in entry.get("options", []) if not _apply_option(mount, option)]
+    data = [word for word in entry.get("options", []) if word and not _apply_option(mount, word)]
     mount.data = ",".join(data)
     if (
         kind == "cgroup" and data

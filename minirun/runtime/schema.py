@@ -65,6 +65,7 @@ _UINT16, _UINT32, _UINT64 = range(2**16), range(2**32), range(2**64)
 _INT32, _INT64 = range(-(2**31), 2**31), range(-(2**63), 2**63)
 _ID = range(2**32 - 1)  # the next one is -1, which setresuid(2) and chown(2) take for "as it was"
 _LIMIT = range(-1, 2**63)  # bytes; -1 is no limit
+_MAJOR, _MINOR = range(2**12), range(2**20)  # what a dev_t of the kernel has room for: <linux/kdev_t.h>
 
 # ---- config.md -----------------------------------------------------------------------------------------------
 
@@ -126,12 +127,18 @@ _PROPAGATIONS = (
     "",
     *(f"{depth}{kind}" for kind in ("private", "shared", "slave", "unbindable") for depth in ("", "r")),
 )
-_BLOCK_DEVICE = {"major!": _INT64, "minor!": _INT64}
+_BLOCK_DEVICE = {"major!": _MAJOR, "minor!": _MINOR}
 _THROTTLE = [{**_BLOCK_DEVICE, "rate!": _UINT64}]
 _WEIGHT = range(1001)  # 0 is unset
 RESOURCES = {
     "devices": [
-        {"allow!": bool, "type": ("a", "b", "c"), "major": _INT64, "minor": _INT64, "access": _access},
+        {
+            "allow!": bool,
+            "type": ("a", "b", "c"),
+            "major": range(-1, 2**12),
+            "minor": range(-1, 2**20),
+            "access": _access,
+        },
     ],
     "memory": {
         **dict.fromkeys(("limit", "reservation", "swap", "kernel", "kernelTCP"), _LIMIT),
@@ -201,7 +208,8 @@ LINUX = {
         {
             "type!": ("b", "c", "p", "u"),
             "path!": _some,
-            **dict.fromkeys(("major", "minor"), _INT64),
+            "major": _MAJOR,
+            "minor": _MINOR,
             "fileMode": _UINT32,
             "uid": _ID,
             "gid": _ID,

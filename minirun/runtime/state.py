@@ -160,5 +160,5 @@ def all_ids(state_root: str) -> list[str]:
 def require(state: State, *allowed: str) -> None:
     """Raises ConflictError unless the status is one of `allowed`."""
     if state["status"] not in allowed:
-        what = "container not running" if "running" in allowed else f"container is {state['status']}"
+        what = f"container not {'running' if 'running' in allowed else allowed[0]}"
         raise ConflictError(f'{what}: "{state["id"]}" is {state["status"]}')

@@ -87,6 +87,28 @@ def test_features_are_an_object_of_the_specification(oci: Oci) -> None:
     assert "rro" in known["mountOptions"]
 
 
+def test_a_capability_that_is_not_known_is_a_warning(oci: Oci, bundle: Bundle, tmp_path: Path) -> None:
+    """As the specification wants it: an engine may know newer ones."""
+
+    def change(config: dict[str, dict[str, dict[str, list[str]]]]) -> None:
+        config["process"]["capabilities"]["bounding"].append("CAP_NEWER")
+
+    result = oci("--log", tmp_path / "log", "run", "--bundle", bundle("echo", "here", change=change), "x")
+    assert (result.stdout, result.code) == ("here\n", 0)
+    assert "]: CAP_NEWER is not known here, and is left out" in result.stderr
+    assert "level=warning" in (tmp_path / "log").read_text()
+
+
+def test_what_the_kernel_refuses_is_named_by_its_place(oci: Oci, bundle: Bundle) -> None:
+    cpu = {"quota": 5, "period": 100000}
+    made = bundle("true", change=lambda config: config["linux"]["resources"].update(cpu=cpu))
+    result = oci("run", "--bundle", made, "x")
+    assert (result.code, "config.json: linux.resources.cpu.quota: the kernel refuses" in result.stderr) == (
+        1,
+        True,
+    )
+
+
 # ---- what is left when something cannot be
 
 

@@ -217,6 +217,8 @@ def judge(config: Config) -> None:
         (("linux", "namespaces", 0, "type"), "Mount", '"Mount" is not known'),
         (("linux", "rootfsPropagation"), "nonsense", '"nonsense" is not known'),
         (("linux", "devices", 0, "type"), "x", '"x" is not known'),
+        (("linux", "devices", 0, "major"), 4096, "expected a number from 0 to 4095, found 4096"),
+        (("linux", "resources", "devices", 0, "minor"), -2, "expected a number from -1 to 1048575, found -2"),
         (("linux", "maskedPaths", 0), "proc/keys", '"proc/keys" has to be an absolute path'),
         (("linux", "resources", "devices", 0, "access"), "rx", 'expected letters of "rwm", found "rx"'),
         (("linux", "resources", "hugepageLimits", 0, "pageSize"), "2", 'expected a size as 2MB, found "2"'),

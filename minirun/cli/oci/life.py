@@ -9,9 +9,10 @@ import os
 
 from minirun import files
 from minirun.cli import foreground
+from minirun.cli.oci import limits, reporting
 from minirun.errors import MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.linux import signals
-from minirun.runtime import container, process, state
+from minirun.runtime import container, plan, process, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,16 +102,21 @@ def _create(options: Given) -> Created:
 
 
 def _make(options: Given, console: socket.socket | None) -> Created:
-    return container.create(
-        options.root,
-        options.id,
-        options.bundle,
-        console=console,
-        keyring=not options.no_new_keyring,
-        config_file=options.config,
-        own_cgroup=_own_cgroup(options),
-        preserved=_preserved(options),
-    )
+    for name in plan.unknown_capabilities(container.load_config(options.bundle, options.config)["process"]):
+        reporting.warn(options, f"config.json: {name} is not known here, and is left out")
+    try:
+        return container.create(
+            options.root,
+            options.id,
+            options.bundle,
+            console=console,
+            keyring=not options.no_new_keyring,
+            config_file=options.config,
+            own_cgroup=_own_cgroup(options),
+            preserved=_preserved(options),
+        )
+    except (UsageError, UnsupportedError) as error:  # the layers below name the options of `minirun run`
+        raise type(error)(limits.in_config(error.message), error.hint) from error
 
 
 def _preserved(options: Given) -> int:

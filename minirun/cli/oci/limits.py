@@ -35,12 +35,42 @@ _SIZES = {
     "--memory-reservation": ("memory", "reservation", "RAM that is reclaimed last"),
     "--memory-swap": ("memory", "swap", "most RAM and swap together, -1 for no limit"),
 }
+# what cgroup_limits.OPTIONS calls by an option of `minirun run`, by its place in config.json
+_PLACES = {
+    "--device-read-bps and its kin": "blockIO.throttle*Device",
+    "--memory-reservation": "memory.reservation",
+    "--memory-swappiness": "memory.swappiness",
+    "--memory-swap": "memory.swap",
+    "--memory": "memory.limit",
+    "--oom-kill-disable": "memory.disableOOMKiller",
+    "--cpu-rt-period": "cpu.realtimePeriod",
+    "--cpu-rt-runtime": "cpu.realtimeRuntime",
+    "--cpu-shares": "cpu.shares",
+    "--cpuset-cpus": "cpu.cpus",
+    "--cpuset-mems": "cpu.mems",
+    "--cpus": "cpu.quota",
+    "--pids-limit": "pids.limit",
+    "--blkio-weight": "blockIO.weight",
+}
 OPTIONS = (
     Option("--resources -r", "FILE", "a part of linux.resources as JSON; - is standard input"),
     *(Option(name, "NUMBER", text) for name, (_, _, text) in _NUMBERS.items()),
     *(Option(name, "LIST", text) for name, (_, _, text) in _TEXTS.items()),
     *(Option(name, "BYTES", text) for name, (_, _, text) in _SIZES.items()),
 )
+
+
+def in_config(message: str) -> str:
+    """The message with places in config.json instead of options.
+
+    >>> in_config('--cpus: the kernel refuses "5 100000" for cpu.max')
+    'config.json: linux.resources.cpu.quota: the kernel refuses "5 100000" for cpu.max'
+    """
+    for option, place in _PLACES.items():
+        if message.startswith(option):
+            message = f"config.json: {message}"
+        message = message.replace(option, f"linux.resources.{place}")
+    return message
 
 
 def pause(options: Given) -> None:

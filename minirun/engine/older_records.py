@@ -8,6 +8,7 @@ They are changed as they are read, and written in the new format when something 
     4   the same as 5, but for options that came later
     5   no mount had a part of its source
     6, 7  the same as 8, but for options that came later
+    8   no mount had options for its volume
 
 An option that was added since has its default.
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from minirun.engine.record_types import Record
 
-_WHOLE: dict[str, Any] = {"subpath": "", "layers": [], "place": ""}
+_WHOLE: dict[str, Any] = {"subpath": "", "layers": [], "place": "", "volume_options": {}}
 _RENAMED = {"plugs": "attachments"}
 
 

@@ -66,6 +66,7 @@ class MountPoint(TypedDict):
     copy: bool  # an empty volume is filled from the image
     anonymous: bool  # the volume goes with the container, with --rm and `rm -v`
     labels: dict[str, str]  # for the volume, when it is made for this
+    volume_options: dict[str, str]  # likewise: type, device, o
     origin: str  # what asked for it: -v, --mount, --tmpfs, --volumes-from, VOLUME
     mode: str  # -v's options as written
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from minirun.engine.record_types import Record, RunState
     from minirun.paths import Paths
 
-VERSION = 8  # of container.json's format; older_records.py reads those before
+VERSION = 9  # of container.json's format; older_records.py reads those before
 _CGROUPS = "/minirun"  # cgroup_files.PARENT
 _START = "start.lock"
 _NEW, GONE = ".new-", ".gone-"  # before the name of a directory that is being made, or deleted

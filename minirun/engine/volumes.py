@@ -214,13 +214,13 @@ def add_container(paths: Paths, record: Record, *, starts: bool) -> int:
 
 
 def options_of(paths: Paths, mount: MountPoint) -> dict[str, str]:
-    """What is mounted for the volume, if there is one already: those that are made for a container have nothing."""
+    """What is mounted for the volume: what it has if there is one already, else what the mount says."""
     if not mount["name"]:
         return {}
     try:
         return find(paths, mount["name"]).get("options", {})
     except NotFoundError:
-        return {}
+        return mount["volume_options"]
 
 
 def _is_there(paths: Paths, name: str) -> bool:
@@ -249,7 +249,8 @@ def _make_all(paths: Paths, record: Record) -> None:
     """The volumes of a container that are not there yet."""
     for mount in record["mounts"]:
         if mount.get("name"):
-            _ensure(paths, mount["name"], mount["labels"], anonymous=mount["anonymous"])
+            options = mount["volume_options"]
+            _ensure(paths, mount["name"], mount["labels"], options, anonymous=mount["anonymous"])
 
 
 # ---- in use -------------------------------------------------------------------------------------------------
@@ -301,9 +302,9 @@ def _make_hosts_directories(record: Record) -> None:
             try:
                 os.makedirs(mount["source"], 0o755)
             except OSError as error:
-                raise MinirunError(
-                    f"cannot make the directory {mount['source']} for -v: {error.strerror}"
-                ) from None
+                link = os.path.islink(mount["source"])
+                reason = "it is a link that leads nowhere" if link else error.strerror
+                raise MinirunError(f"cannot make the directory {mount['source']} for -v: {reason}") from None
 
 
 def emit_unmounted(paths: Paths, record: Record) -> None:

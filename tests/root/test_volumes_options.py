@@ -102,3 +102,22 @@ def test_options_that_make_no_sense(minirun: Minirun, words: list[str], sentence
     assert result.code != 0
     assert sentence in result.stderr
     assert minirun("volume", "ls", "-q").stdout == ""
+
+
+def test_options_for_a_volume_that_a_mount_makes(minirun: Minirun) -> None:
+    words = 'src=made,dst=/x,volume-opt=type=tmpfs,volume-opt=device=tmpfs,"volume-opt=o=size=1m,uid=7"'
+    for _ in range(2):  # the second finds the volume
+        script = "stat -c %u /x; df -k /x | tail -1"
+        done = minirun("run", "--rm", "--network", "none", "--mount", words, "busybox", "sh", "-c", script)
+        assert done.stdout.split()[:3] == ["7", "tmpfs", "1024"], done.stderr
+    options = minirun(
+        "volume", "inspect", "-f", "{{.Options.o}} {{.Options.type}}", "made", check=True
+    ).stdout
+    assert options == "size=1m,uid=7 tmpfs\n"
+    minirun("volume", "rm", "made", check=True)
+
+
+def test_a_link_that_leads_nowhere_is_no_source(minirun: Minirun, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nosuch")
+    done = minirun("run", "--rm", "--network", "none", "-v", f"{tmp_path}/link:/x", "busybox", "true")
+    assert (done.code, "it is a link that leads nowhere" in done.stderr) == (125, True)

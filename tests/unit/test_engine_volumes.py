@@ -101,6 +101,9 @@ def test_what_mount_means(text, expected):
 
 
 def test_labels_of_a_volume_that_is_made_for_a_mount():
+    words = 'volume-opt=type=tmpfs,volume-opt=device=tmpfs,"volume-opt=o=size=1m,uid=7"'
+    made = mounts.mount(f"src=name,dst=/b,{words}")
+    assert made["volume_options"] == {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,uid=7"}
     made = mounts.mount("src=name,dst=/b,volume-label=a=b=c,volume-label=d,volume-nocopy")
     assert made["labels"] == {"a": "b=c", "d": ""}
     assert not made["copy"]

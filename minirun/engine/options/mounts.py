@@ -60,6 +60,7 @@ def point(kind: str, source: str, destination: str, origin: str) -> MountPoint:
         "copy": volume,
         "anonymous": volume and not source,
         "labels": {},
+        "volume_options": {},
         "origin": origin,
         "mode": "",
     }
@@ -189,7 +190,7 @@ _KNOWN = (
         "bind-nonrecursive",
         "bind-recursive",
     ),
-    *("volume-nocopy", "volume-label", "volume-driver", "volume-subpath", "image-subpath"),
+    *("volume-nocopy", "volume-label", "volume-driver", "volume-subpath", "volume-opt", "image-subpath"),
     *("tmpfs-size", "tmpfs-mode"),
 )
 _TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
@@ -198,8 +199,7 @@ _TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f",
 def mount(text: str) -> MountPoint:
     """`--mount type=bind,src=/host,dst=/container,readonly`.  Raises UsageError in Docker's words."""
     try:
-        words, labels = _fields(text)
-        return _made(words, labels)
+        return _made(*_fields(text))
     except _Wrong as error:
         raise UsageError(f'invalid argument "{text}" for "--mount" flag: {error}') from None
 
@@ -208,12 +208,12 @@ class _Wrong(Exception):
     """What is wrong with a --mount."""
 
 
-def _fields(text: str) -> tuple[dict[str, str], dict[str, str]]:
-    """{key: value} under one name for each key, and the labels."""
+def _fields(text: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """{key: value} under one name for each key, the labels, and the options of the volume's driver."""
     import csv
 
     words: dict[str, str] = {}
-    labels: dict[str, str] = {}
+    pairs: dict[str, dict[str, str]] = {"volume-label": {}, "volume-opt": {}}
     try:
         rows = list(csv.reader([text], strict=True))
     except csv.Error as error:
@@ -225,14 +225,14 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, str]]:
             raise _Wrong(f"invalid field '{field}' must be a key=value pair")
         if key not in _KNOWN:
             raise _Wrong(f"unexpected key '{given}' in '{field}'")
-        if key == "volume-label":
-            name, _, label = value.partition("=")
-            labels[name] = label
+        if key in pairs:
+            name, _, one = value.partition("=")
+            pairs[key][name] = one
         words[key] = value if equals else "true"
-    return words, labels
+    return words, pairs["volume-label"], pairs["volume-opt"]
 
 
-def _made(words: dict[str, str], labels: dict[str, str]) -> MountPoint:
+def _made(words: dict[str, str], labels: dict[str, str], options: dict[str, str]) -> MountPoint:
     kind, source, destination = (
         words.get("type", "volume").lower(),
         words.get("src", ""),
@@ -248,7 +248,11 @@ def _made(words: dict[str, str], labels: dict[str, str]) -> MountPoint:
     readonly = _truth(words, "readonly")
     _check(kind, source, destination, readonly)
     made = point(kind, source or ("tmpfs" if kind == "tmpfs" else ""), destination, "--mount")
-    made["labels"] = labels
+    made.update({"labels": labels, "volume_options": options})
+    if options:
+        from minirun.engine.options import volume_options
+
+        volume_options.check(options)
     if subpath := words.get(f"{kind}-subpath", ""):
         _check_subpath(kind, subpath)
         made.update({"subpath": subpath, "copy": False})  # it has to be there

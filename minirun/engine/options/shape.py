@@ -63,6 +63,7 @@ MOUNT = {
     "copy": bool,
     "anonymous": bool,
     "labels": {str: str},
+    "volume_options": {str: str},
     "origin": str,
     "mode": str,
 }

@@ -72,6 +72,10 @@ def _bind(mount: MountPoint) -> str:
 
 def _asked_for(mount: MountPoint) -> Facts:
     part: Facts = {"Subpath": mount["subpath"]} if mount["subpath"] else {}
+    if mount["labels"]:
+        part["Labels"] = mount["labels"]
+    if mount["volume_options"]:
+        part["DriverConfig"] = {"Name": "local", "Options": mount["volume_options"]}
     if mount["kind"] == "tmpfs":
         part = _in_memory(mount["options"])
     source = "" if mount["anonymous"] or mount["kind"] == "tmpfs" else mount["name"] or mount["source"]

@@ -206,6 +206,7 @@ def execute(
     from minirun.engine.options import run_options
 
     run_options.check_program(args, env)
+    run_options.check_workdir(workdir)
     record = cleanup.current(paths, record)
     if record["state"]["status"] == "paused":
         raise ConflictError(

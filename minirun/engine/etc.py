@@ -14,6 +14,7 @@ import errno
 import os
 
 from minirun import files
+from minirun.errors import MinirunError
 from minirun.linux import inroot, syscalls, trace
 from minirun.network import ledger, resolve
 
@@ -41,12 +42,21 @@ def link_mtab(rootfs: str) -> None:
     """/etc/mtab, which df(1) and others read, as a link to /proc/mounts, in a tree that has none."""
     root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        inroot.make_directory(root_fd, "/etc")
+        _make_etc(root_fd)
         with inroot.opened(root_fd, "/etc") as etc, syscalls.tolerating(errno.EEXIST):
             why = "what is mounted, for programs that know no other place"
             syscalls.symlink(MTAB_TARGET, "mtab", dir_fd=etc, shown=f"{rootfs}/etc/mtab", why=why)
     finally:
         os.close(root_fd)
+
+
+def _make_etc(root_fd: int) -> None:
+    try:
+        inroot.make_directory(root_fd, "/etc")
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        said = f"the image's /etc can be no directory ({reason}), and hosts and resolv.conf have to be in it"
+        raise MinirunError(said) from None
 
 
 def has_our_mtab(upper: str) -> bool:

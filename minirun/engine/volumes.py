@@ -84,7 +84,7 @@ def _clear_half_made(volume: str) -> None:
 def find(paths: Paths, name: str) -> Volume:
     """Raises NotFoundError."""
     try:
-        if name.startswith(".") or "/" in name:
+        if name.startswith(".") or "/" in name or len(os.fsencode(name)) > 255:  # no directory is called so
             raise FileNotFoundError
         volume: Volume = files.read_json(f"{paths.volumes}/{name}/volume.json")
     except (FileNotFoundError, NotADirectoryError):

@@ -98,6 +98,21 @@ def _hint(error: syscalls.SyscallError) -> str:
     return ""
 
 
+class wished:
+    """What the kernel refuses in this block is a person's wish, and `words` say which: no call of ours, no step."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, syscalls.SyscallError):
+            reason = "this kernel has none" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
+            raise MinirunError(f"{self.words}: {reason}", _hint(error)) from None
+
+
 # ---- with every privilege, in the host's tree ---------------------------------------------------------------
 
 
@@ -138,10 +153,12 @@ def set_kernel_knobs(plan: Plan, _sync: Sync) -> None:
         _raise_loopback()
     # who opens a file of /proc/sys/net or of ipc finds the values of his own namespace: network_namespaces(7)
     for file, value in plan.sysctl.items():
-        syscalls.write_file(f"/proc/sys/{file}", value, why="--sysctl, in this namespace only")
+        with wished(f'the sysctl "{file.replace("/", ".")}" cannot be set to "{value}"'):
+            syscalls.write_file(f"/proc/sys/{file}", value, why="--sysctl, in this namespace only")
     if plan.oom_score_adj is not None:
         score = str(plan.oom_score_adj)
-        syscalls.write_file("/proc/self/oom_score_adj", score, why="who dies first when memory ends")
+        with wished(f"the OOM score cannot be set to {score}"):
+            syscalls.write_file("/proc/self/oom_score_adj", score, why="who dies first when memory ends")
     choose_profile(plan)
 
 
@@ -256,7 +273,8 @@ def _reopen_null(number: int) -> None:
 def set_limits(plan: Plan, _sync: Sync) -> None:
     """Resource limits while CAP_SYS_RESOURCE may still be here to raise one."""
     for name, number, soft, hard in plan.rlimits:
-        syscalls.prlimit(0, number, soft, hard, name=name, why="--ulimit")
+        with wished(f"the limit {name} cannot be {soft}:{hard}"):
+            syscalls.prlimit(0, number, soft, hard, name=name, why="--ulimit")
     # keyrings are not namespaced, and a session keyring goes through fork and execve: keyrings(7)
     if plan.keyring:
         why = "the keys of whoever started us stay with them"

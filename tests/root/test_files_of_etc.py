@@ -1,5 +1,7 @@
 """What programs expect in /etc, and who they find there that they are."""
 
+import tarfile
+
 import pytest
 
 NONE = ("run", "--rm", "--network", "none")
@@ -80,3 +82,20 @@ def test_a_mount_on_what_it_does_not_fit_is_told_in_a_sentence(minirun, tmp_path
         assert line.startswith(f"minirun: {source} cannot be mounted on {target}: ")
         assert reason in line
     assert minirun("ps", "-aq").stdout == ""
+
+
+def test_an_etc_that_is_a_file_is_told_in_a_sentence(minirun, tmp_path):
+    with tarfile.open(tmp_path / "tree.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("etc"))
+    minirun("import", tmp_path / "tree.tar", "flat", check=True)
+    result = minirun(*NONE, "flat", "/bin/true")
+    assert (result.code, result.stderr.count("\n")) == (125, 1)
+    assert "the image's /etc can be no directory (Not a directory)" in result.stderr
+
+
+def test_an_image_with_a_realtime_stop_signal_makes_containers(minirun, tmp_path):
+    with tarfile.open(tmp_path / "tree.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("x"))
+    minirun("import", "-c", "STOPSIGNAL SIGRTMIN+3", tmp_path / "tree.tar", "signals", check=True)
+    assert minirun("create", "signals", "/bin/true").code == 0
+    assert minirun("import", "-c", "STOPSIGNAL SIGFOO", tmp_path / "tree.tar", "signals").code == 1

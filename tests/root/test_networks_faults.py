@@ -116,7 +116,8 @@ def test_of_a_start_that_was_killed_the_next_look_leaves_the_record(
     minirun: Minirun, act: str, look: tuple[str, ...]
 ) -> None:
     words = ("run", "-d", "--name", "one", "--network", "town", "busybox", "sleep", "1000")
-    assert faulty(minirun, f"{act}:kill", *words).code == 125
+    # the command itself looks first, and may come to the same act
+    assert faulty(minirun, f"{act}:kill", *words).code in (125, -9)
     minirun(*look, check=True)
     assert ours(minirun) == []
     told = minirun(

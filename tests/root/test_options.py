@@ -228,10 +228,26 @@ def test_a_hard_limit_that_cannot_be_raised_is_told(sh):
         pytest.skip("this process has CAP_SYS_RESOURCE, so any limit can be raised")
     result = sh("true", "--ulimit", "nofile=2000000000")
     assert result.code == 125
-    first, *rest = result.stderr.splitlines()
-    assert first == "minirun: prlimit64(2) RLIMIT_NOFILE: Operation not permitted"
-    assert "set_limits" in result.stderr
-    assert any("CAP_SYS_RESOURCE" in line for line in rest)
+    first, hint = result.stderr.splitlines()
+    limit = "2000000000:2000000000"
+    assert first == f"minirun: the limit RLIMIT_NOFILE cannot be {limit}: Operation not permitted"
+    assert "CAP_SYS_RESOURCE" in hint
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--sysctl", "net.ipv4.ip_forward=x"),
+            'the sysctl "net.ipv4.ip_forward" cannot be set to "x": Invalid',
+        ),
+        (("--sysctl", "net.ipv4.nosuch=1"), '"net.ipv4.nosuch" cannot be set to "1": this kernel has none'),
+        (("--sysctl", "kernel.msgmax=9" + "9" * 20), 'the sysctl "kernel.msgmax" cannot be set to'),
+    ],
+)
+def test_a_wish_that_the_kernel_refuses_is_told_as_a_wish(sh, words, said):
+    result = sh("true", *words)
+    assert (result.code, said in result.stderr, len(result.stderr.splitlines())) == (125, True, 1)
 
 
 # ---- init

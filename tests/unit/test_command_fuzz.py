@@ -16,6 +16,7 @@ from minirun import jsontext
 from minirun.cli import commands, execute, run, starting
 from minirun.engine import create
 from minirun.engine.options import run_options
+from minirun.errors import UsageError
 from tests.command_words import complaint, lines, options
 from tests.fuzzing import fuzz
 
@@ -86,3 +87,14 @@ def test_each_option_with_words_of_each_length(command: str) -> None:
                 words = [f"{name}={word}"] if name.startswith("--") else [name, word]
                 code, told = call(command, *words, "busybox", "true")
                 assert complaint(code, told, CODES) == "", (words[0][:60], told[:3000])
+
+
+@pytest.mark.parametrize("name", ["SIGFOO", "0", "65", "RTMIN+31"])
+def test_a_stop_signal_of_an_image_that_is_none_is_told_when_a_container_is_made(name: str) -> None:
+    config = {"Cmd": ["sh"], "StopSignal": name}
+    image = SimpleNamespace(reference="odd", id="sha256:0", config=config, layer_paths=list)
+    asked = run_options.defaults("odd")
+    with pytest.raises(UsageError, match="the image odd names a stop signal that is none"):
+        create.make_record(asked, image, "none", {})  # type: ignore[arg-type]
+    asked["stop_signal"] = "TERM"
+    assert create.make_record(asked, image, "none", {})["stop_signal"] == "TERM"  # type: ignore[arg-type]

@@ -129,10 +129,7 @@ def check(options: RunOptions) -> None:
         check_name(options["name"])
     if options["stop_signal"] and not signals.named(options["stop_signal"]):
         raise UsageError(f"Invalid signal: {options['stop_signal']}", "as in TERM, SIGRTMIN+3 or 9")
-    if options["workdir"] and not options["workdir"].startswith("/"):
-        raise UsageError(
-            f"the working directory '{options['workdir']}' is invalid, it needs to be an absolute path"
-        )
+    check_workdir(options["workdir"])
     for name in [*options["cap_add"], *options["cap_drop"]]:
         capabilities.normalise(name)
     if len(options["hostname"]) > 64:
@@ -179,6 +176,12 @@ def check(options: RunOptions) -> None:
     policies.check_restart(options["restart"])
     if options["health"]:
         policies.check_health(options["health"])
+
+
+def check_workdir(path: str) -> None:
+    """`-w`; "" is the image's, or the container's.  Raises UsageError."""
+    if path and not path.startswith("/"):
+        raise UsageError(f"the working directory '{path}' is invalid, it needs to be an absolute path")
 
 
 def check_program(args: Sequence[str], env: Sequence[str]) -> None:

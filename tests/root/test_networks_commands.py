@@ -62,7 +62,7 @@ def refusal(minirun: Minirun, *words: str) -> str:
 def test_a_network_is_created_listed_and_removed(minirun: Minirun) -> None:
     id = minirun("network", "create", "--label", "a=b", "town", check=True).stdout.strip()
     assert re.fullmatch("[0-9a-f]{64}", id)
-    assert f"{id[:12]}   town     bridge   local" in minirun("network", "ls").stdout
+    assert f"{id[:12]}   town      bridge    local" in minirun("network", "ls").stdout
     assert minirun("network", "ls", "-q", "--no-trunc", "-f", "label=a=b").stdout == f"{id}\n"
     assert minirun("network", "rm", id[:6]).stdout == f"{id[:6]}\n"
     assert "town" not in minirun("network", "ls").stdout

@@ -153,7 +153,15 @@ def _spawn(plan: Plan, cgroup: str, undo: Undo) -> Created:
     pid = fork(child, cgroup)
     undo.add(process.kill_and_wait, pid)
     sync.in_parent()
-    await_ready(sync, pid, cgroup)
+    try:
+        await_ready(sync, pid, cgroup)
+    except MinirunError as error:
+        if cgroup and cgroup_files.keyed(cgroup, "memory.events").get("oom_kill"):
+            raise MinirunError(
+                "the first process of the container was killed for lack of memory, before its program began",
+                "the limit on memory is too low: linux.resources.memory.limit, --memory",
+            ) from error
+        raise
     return Created(pid, sync)
 
 

@@ -117,7 +117,7 @@ class Plan:
         user: User = process.get("user", {})  # left out it is root, as runc's Go has it
         self.uid, self.gid = user.get("uid", 0), user.get("gid", 0)
         self.groups = user.get("additionalGids", [])
-        self.umask = user.get("umask", 0o022)
+        self.umask = user.get("umask", 0o022) & 0o777  # as umask(2) does
         self.args = process["args"]
         self.cwd = process["cwd"]
         self.environment = dict(entry.partition("=")[::2] for entry in process.get("env", []))

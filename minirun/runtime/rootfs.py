@@ -88,7 +88,7 @@ def make_devices(root_fd: int, devices: list[Device]) -> None:
     previous = os.umask(0)  # mknod(2) would take its bits off the modes
     for device in [*DEFAULT_NODES, *devices]:
         number = os.makedev(device.get("major", 0), device.get("minor", 0))
-        mode = _KINDS[device["type"]] | device.get("fileMode", 0o666)
+        mode = _KINDS[device["type"]] | device.get("fileMode", 0o666) & 0o7777
         _make_node(root_fd, device["path"], mode, number, device.get("uid", 0), device.get("gid", 0))
     for target, path in DEV_LINKS:
         _make_link(root_fd, target, path)

@@ -109,6 +109,25 @@ def test_what_the_kernel_refuses_is_named_by_its_place(oci: Oci, bundle: Bundle)
     )
 
 
+def test_a_limit_that_is_too_low_for_the_first_process_is_told(oci: Oci, bundle: Bundle) -> None:
+    memory = {"limit": 4096}
+    made = bundle("true", change=lambda config: config["linux"]["resources"].update(memory=memory))
+    result = oci("run", "--bundle", made, "x")
+    assert (result.code, "was killed for lack of memory" in result.stderr) == (1, True), result.stderr
+
+
+def test_more_bits_than_a_mode_has_are_left_out(oci: Oci, bundle: Bundle) -> None:
+    """As umask(2) does it; in mknod(2) they would be another type of file."""
+
+    def change(config: dict[str, dict[str, object]]) -> None:
+        config["process"]["user"] = {"umask": 2**31 + 0o27}
+        device = {"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "fileMode": 0o100640}
+        config["linux"]["devices"] = [device]
+
+    result = oci("run", "--bundle", bundle("sh", "-c", "umask; stat -c '%F %a' /dev/x", change=change), "x")
+    assert result.stdout == "0027\ncharacter special file 640\n"
+
+
 # ---- what is left when something cannot be
 
 

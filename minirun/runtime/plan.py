@@ -210,7 +210,7 @@ def _capability_sets(process: Process, host: int) -> tuple[int, int, int, int, i
     """The five masks in the order bounding, effective, permitted, inheritable, ambient.
 
     Not named is not given.  All are cut to the host's bounding set: nobody gives what he does not have.  A name that is
-    not known is no mistake: config.md wants a warning, see unknown_capabilities().
+    not known is no mistake: config.md wants a warning, see validate.py.
     """
     wanted = process.get("capabilities", {})
     bounding, effective, permitted, inheritable, ambient = (
@@ -225,17 +225,6 @@ def _capability_sets(process: Process, host: int) -> tuple[int, int, int, int, i
     )
     # prctl(2) PR_CAP_AMBIENT_RAISE: EPERM unless it is permitted and inheritable; `runc spec` once wrote others
     return bounding, effective, permitted, inheritable, ambient & permitted & inheritable
-
-
-def unknown_capabilities(process: Process) -> list[str]:
-    """Those that are asked for and left out, as "process.capabilities.bounding[3]: CAP_NEWER"."""
-    sets: dict[str, list[str]] = {**process.get("capabilities", {})}  # type: ignore[dict-item]
-    return [
-        f"process.capabilities.{kind}[{number}]: {name}"
-        for kind, names in sets.items()
-        for number, name in enumerate(names)
-        if not capabilities.is_known(name)
-    ]
 
 
 def _refuse_unsupported(config: Config, linux: Linux) -> None:

@@ -184,7 +184,7 @@ _SECCOMP_FLAGS = tuple(
 _OPERATORS = tuple(f"SCMP_CMP_{name}" for name in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"))
 _SECCOMP = {
     "defaultAction!": _ACTIONS,
-    "defaultErrnoRet": _UINT32,
+    "defaultErrnoRet": _UINT16,  # SECCOMP_RET_DATA: seccomp(2)
     "architectures": [ARCHITECTURES],
     "flags": [_SECCOMP_FLAGS],
     "listenerPath": str,
@@ -193,7 +193,7 @@ _SECCOMP = {
         {
             "names!": [_some],
             "action!": _ACTIONS,
-            "errnoRet": _UINT32,
+            "errnoRet": _UINT16,
             "args": [{"index!": range(6), "value!": _UINT64, "valueTwo": _UINT64, "op!": _OPERATORS}],
         }
     ],

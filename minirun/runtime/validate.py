@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 
 from minirun.errors import MinirunError, UsageError
+from minirun.linux import capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minirun.runtime.config import Config, Namespace
+    from minirun.runtime.config import Config, Namespace, Process
 
 _FILES = {"network": "net", "mount": "mnt"}  # in /proc/PID/ns, where the kind is called something else
 # ipc_namespaces(7): what is to be found below kernel/ for each ipc namespace
@@ -105,3 +106,14 @@ def _namespace_of(parts: list[str]) -> str:
     if parts[:2] == ["fs", "mqueue"] or (len(parts) == 2 and parts[0] == "kernel" and parts[1] in _IPC):
         return "ipc"
     return "uts" if parts == ["kernel", "domainname"] else ""
+
+
+def unknown_capabilities(process: Process) -> list[str]:
+    """Those that are asked for and left out, as "process.capabilities.bounding[3]: CAP_NEWER"."""
+    sets: dict[str, list[str]] = {**process.get("capabilities", {})}  # type: ignore[dict-item]
+    return [
+        f"process.capabilities.{kind}[{number}]: {name}"
+        for kind, names in sets.items()
+        for number, name in enumerate(names)
+        if not capabilities.is_known(name)
+    ]

@@ -12,7 +12,7 @@ from minirun.cli import foreground
 from minirun.cli.oci import limits, reporting
 from minirun.errors import MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.linux import signals
-from minirun.runtime import container, plan, process, state
+from minirun.runtime import container, process, state, validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def _create(options: Given) -> Created:
 
 
 def _make(options: Given, console: socket.socket | None) -> Created:
-    for name in plan.unknown_capabilities(container.load_config(options.bundle, options.config)["process"]):
+    for name in validate.unknown_capabilities(
+        container.load_config(options.bundle, options.config)["process"]
+    ):
         reporting.warn(options, f"config.json: {name} is not known here, and is left out")
     try:
         return container.create(

@@ -85,7 +85,8 @@ class LazyGroup(click.Group):
             ctx.fail(f'No such command "{name}".{_guess(name, self.places)}')
         found, command, words = super().resolve_command(ctx, [name, *args[1:]])
         if command and not ctx.resilient_parsing:
-            words = list(flag_values.spell_out(command, words))
+            with command.context_class(command, info_name=found, parent=ctx):  # whose usage an error shows
+                words = list(flag_values.spell_out(command, words))
         return found, command, words
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:

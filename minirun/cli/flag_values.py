@@ -81,7 +81,8 @@ def _flag(option: click.Option, name: str, value: str) -> list[str]:
     """The flag, or the one of the contrary, or none."""
     truth = TRUTHS.get(value.lower())
     if truth is None:
-        raise click.BadOptionUsage(name, f'invalid value "{value}" for {name}: true or false')
+        ctx = click.get_current_context(silent=True)
+        raise click.BadOptionUsage(name, f'invalid value "{value}" for {name}: true or false', ctx)
     return [name] if truth else option.secondary_opts[:1]
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from minirun.paths import Paths
 
 _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+_IN_ONE_LINE = str.maketrans("\t\n", "  ")
 _HEADINGS = {
     "ID": "IMAGE",
     "CreatedSince": "CREATED",
@@ -139,7 +140,7 @@ def history(image: Image, *, human: bool, whole: bool) -> list[Row]:
 
 
 def _step(step: dict[str, Any], size: int, human: bool, whole: bool) -> Row:
-    made_by = printable(" ".join(str(step.get("created_by") or "").split()))
+    made_by = printable(str(step.get("created_by") or "").translate(_IN_ONE_LINE))
     created = str(step.get("created") or "")
     return {
         "ID": "<missing>",

@@ -46,11 +46,7 @@ def parse(text: str) -> list[PortRequest]:
     """`-p [IP:][HOST[-END]:]CONTAINER[-END][/PROTOCOL]`.  Raises UsageError quoting the bad part."""
     rest, protocol = _protocol(text)
     host_ip, rest = _host_ip(text, rest)
-    host, colon, container = rest.rpartition(":")
-    if colon and not host and not host_ip:
-        raise UsageError(
-            f'invalid publish "{text}": no port of the host before the colon', "as in -p 8080:80"
-        )
+    host, _, container = rest.rpartition(":")
     targets = port_range(container, "containerPort", least=1)
     if not host:
         return [_request(host_ip, [0], target, protocol) for target in targets]

@@ -525,7 +525,6 @@ def test_a_stopped_container_has_no_port_and_takes_it_again(minirun: Minirun) ->
         ("80:0", "invalid containerPort: 0"),
         ("70000:80", "invalid hostPort: 70000"),
         ("x:80", "invalid hostPort: x"),
-        (":80", 'invalid publish ":80"'),
         ("90-80:90-80", "invalid range format for containerPort: 90-80"),
         ("8000-8001:80-82", "invalid ranges specified for container and host Ports: 80-82 and 8000-8001"),
         ("80/sctp", "invalid proto: sctp"),

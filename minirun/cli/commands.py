@@ -114,6 +114,9 @@ def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:  # a group alone
+        say(error.format_message(), err=True)
+        return 0
     except click.UsageError as error:
         if reason := _why_not(error):
             failures.show("minirun", reason)

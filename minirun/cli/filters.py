@@ -44,6 +44,15 @@ def boolean(text: str) -> bool:
     return text.lower() in _TRUE
 
 
+def pattern(values: Iterable[str]) -> re.Pattern[str]:
+    """What finds any of these regular expressions: `name=^db`."""
+    texts = list(values)
+    try:
+        return re.compile("|".join(texts))
+    except re.error as error:
+        raise UsageError(f"invalid filter: '{texts[-1]}' is no regular expression: {error}") from None
+
+
 def has_label(labels: dict[str, str], wanted: str) -> bool:
     """`key`, or `key=value`."""
     key, equals, value = wanted.partition("=")

@@ -109,13 +109,14 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterator[dict[str
     if bad := set(wanted.get("type", ())) - set(_KINDS):
         raise UsageError(f"invalid filter: 'type={bad.pop()}'", "there are builtin and custom")
     dangling = {filters.boolean(text) for text in wanted.get("dangling", ())}
+    names = filters.pattern(wanted.get("name", ()))
     for facts in inspect_network.all_networks(session):
         builtin = facts["Name"] in networks.PREDEFINED
         tests = [
             not dangling or (not builtin and not facts["Containers"]) in dangling,
             _any(wanted, "driver", lambda text, facts=facts: facts["Driver"] == text),
             _any(wanted, "id", lambda text, facts=facts: facts["Id"].startswith(text)),
-            _any(wanted, "name", lambda text, facts=facts: text in facts["Name"]),
+            names.search(facts["Name"]),
             _any(wanted, "scope", lambda text: text == "local"),
             _any(wanted, "type", lambda text, builtin=builtin: text == ("builtin" if builtin else "custom")),
             all(filters.has_label(facts["Labels"], text) for text in wanted.get("label", ())),
@@ -165,9 +166,18 @@ def rm_command(session: Session, force: bool, names: tuple[str, ...]) -> int:
     """Remove one or more networks; not those that a running container uses."""
     containers.all_containers(session)
     network_repair.repair(session)
+    if force:
+        names = tuple(name for name in names if _is_there(session, name))
     return stopping.for_each(
         names, lambda name: networks.remove(session, name), fine=NotFoundError if force else None
     )
+
+
+def _is_there(session: Session, name: str) -> bool:
+    try:
+        return name in networks.PREDEFINED or bool(networks.find(session, name))
+    except NotFoundError:
+        return False
 
 
 @click.command("prune")

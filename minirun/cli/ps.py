@@ -185,19 +185,12 @@ def chosen(session: Session, wanted: dict[str, list[str]]) -> list[Record]:
     return [record for record in records if all(test(record) for test in tests)]
 
 
-def _pattern(values: list[str]) -> re.Pattern[str]:
-    try:
-        return re.compile("|".join(values))
-    except re.error as error:
-        raise UsageError(f"invalid filter: '{values[-1]}' is no regular expression: {error}") from None
-
-
 def _by_id(_session: Session, values: list[str]) -> Test:
     return lambda record: any(record["id"].startswith(value) for value in values)
 
 
 def _by_name(_session: Session, values: list[str]) -> Test:
-    pattern = _pattern([value.replace("^/", "^") for value in values])
+    pattern = filters.pattern([value.replace("^/", "^") for value in values])
     return lambda record: bool(pattern.search(record["name"]))
 
 

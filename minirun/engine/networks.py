@@ -77,7 +77,7 @@ def create(
     given = [pools.parse_subnet(text) for text in subnets]
     with ledger.lock():
         networks = ledger.list_all(paths)
-        if name in PREDEFINED:
+        if name in (*PREDEFINED, "default"):  # --network default is the bridge
             raise ConflictError(
                 f"operation is not permitted on predefined {name} network", "choose another name"
             )

@@ -163,3 +163,23 @@ def test_ages_are_dockers(age: timedelta, shown: str) -> None:
 
 def test_what_is_no_time_is_not_available() -> None:
     assert (units.ago(""), units.when("soon"), units.ago("0001-01-01T00:00:00Z")) == ("N/A", "N/A", "N/A")
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "found"),
+    [
+        (["^v"], "v1", True),
+        (["^v"], "nv", False),
+        (["a$", "b$"], "xb", True),
+        (["ow"], "town", True),
+        ([], "any", True),
+    ],
+)
+def test_the_filter_of_names_is_a_regular_expression(values: list[str], name: str, *, found: bool) -> None:
+    assert bool(filters.pattern(values).search(name)) is found
+
+
+@pytest.mark.parametrize("text", ["(", "[", "*x"])
+def test_what_is_no_regular_expression_is_quoted(text: str) -> None:
+    with pytest.raises(UsageError, match="is no regular expression"):
+        filters.pattern([text])

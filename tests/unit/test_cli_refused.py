@@ -89,6 +89,13 @@ def test_a_misspelt_command_is_guessed(words, guess, monkeypatch, capsys):
     assert told.endswith(f'No such command "{words.split()[-1]}".{guess}\n')
 
 
+@pytest.mark.parametrize("words", ["", "container", "network", "image"])
+def test_a_group_alone_is_its_help(words, monkeypatch, capsys):
+    told = said(words.split(), monkeypatch, capsys, code=0)
+    assert told.startswith(f"Usage: minirun {words}".rstrip() + " [OPTIONS] COMMAND")
+    assert (told.count("Usage:"), "Error" in told) == (1, False)
+
+
 def test_what_is_no_flag_of_dockers_is_an_unknown_one(monkeypatch, capsys):
     assert "No such option '--nosuch'" in said(["ps", "--nosuch"], monkeypatch, capsys, code=2)
 

@@ -85,6 +85,12 @@ def test_a_driver_that_is_not_here_is_refused(paths: Paths, driver: str, sentenc
         networks.create(paths, "lab", driver=driver)
 
 
+@pytest.mark.parametrize("name", ["bridge", "host", "none", "default"])
+def test_names_that_mean_something_are_no_new_networks(paths: Paths, name: str) -> None:
+    with pytest.raises(ConflictError, match=f"not permitted on predefined {name} network"):
+        networks.create(paths, name)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -12,6 +12,8 @@ import os
 
 from minirun import jsontext
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING; importing typing costs 5 ms
 if TYPE_CHECKING:
     from typing import Any
@@ -105,8 +107,38 @@ def write_json(path: str, value: object, mode: int = 0o600, *, durable: bool = F
 def write_whole(path: str, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:
     """Replace `path` by `content` in one rename; readers see the old file or the new one.
 
-    It has `mode` whatever our umask, and only when it is whole: until then it is its owner's alone.
+    It has `mode` whatever our umask, and only when it is whole: until then it is its owner's alone.  On a disk
+    without room for a second file JSON that fits is written over the old one: who makes room has things to note, too.
     """
+    try:
+        _replace(path, content, mode, durable)
+    except OSError as error:
+        if error.errno not in _NO_ROOM or not path.endswith(".json") or not _overwrite(path, content):
+            raise
+
+
+def _overwrite(path: str, content: bytes) -> bool:
+    """Write `content` into the blocks that the file at `path` has, in one write(2); False where it does not fit.
+
+    Blanks at its end keep a file that becomes shorter valid at every moment.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        status = os.fstat(fd)
+        fits = len(content) <= status.st_blocks * 512
+        return fits and os.pwrite(fd, content.ljust(status.st_size), 0) >= len(content)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        return False  # a file system that never writes in place
+    finally:
+        os.close(fd)
+
+
+def _replace(path: str, content: bytes, mode: int, durable: bool) -> None:
     temporary = f"{os.path.dirname(path)}/.tmp-{os.path.basename(path)}-{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -228,7 +228,7 @@ class _Unpacking:
         elif info.isdev():
             tarentry.make_node(parent, base, info)
         else:
-            raise MinirunError(f"an entry of unknown type {info.type!r}")
+            raise MinirunError(f'an entry of unknown type "{info.type.decode("latin-1")}"')
         os.chown(base, *(self._owner or tarentry.owner(info)), dir_fd=parent, follow_symlinks=False)
         if not info.issym():
             os.chmod(base, info.mode & 0o7777, dir_fd=parent)

@@ -7,6 +7,7 @@ See      pax(1), tar(5); xattr(7); chown(2)
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
@@ -104,4 +105,5 @@ def set_xattr(target: int | str, name: str, value: bytes) -> None:
     try:
         os.setxattr(target, name, value, follow_symlinks=isinstance(target, int))
     except OSError as error:
-        raise MinirunError(f"extended attribute {name}: {error.strerror}") from None
+        reason = "its name is too long" if error.errno == errno.ERANGE else error.strerror
+        raise MinirunError(f"extended attribute {name}: {reason}") from None

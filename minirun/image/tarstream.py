@@ -216,7 +216,7 @@ def entry_name(name: str) -> str:
     the archive, and what leads above that stays there.  Raises MinirunError for one longer than any path.
     """
     if len(name) > NAME_LENGTH_MAX:
-        raise MinirunError(f"a name of {len(name)} characters")
+        raise MinirunError(f"a name of {len(name)} characters, and {NAME_LENGTH_MAX} is the most")
     parts: list[str] = []
     for part in name.split("/"):
         if part == "..":
@@ -224,7 +224,7 @@ def entry_name(name: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     if len(parts) > DEPTH_MAX:
-        raise MinirunError(f"a name of {len(parts)} parts")
+        raise MinirunError(f"a name of {len(parts)} directories, and {DEPTH_MAX} is the most")
     return "/".join(parts)
 
 
@@ -338,7 +338,8 @@ def entries(stream: TarStream, limits: Limits = LIMITS) -> Iterator[tarfile.TarI
                 raise MinirunError(f"global headers of more than {HEADER_BYTES_MAX} bytes")
             yield info
     except _UNSOUND as error:
-        raise MinirunError(f"not a sound tar archive after entry {shown(name)}: {error}") from error
+        where = f" after entry {shown(name)}" if name else ""
+        raise MinirunError(f"not a sound tar archive{where}: {error}") from error
 
 
 def _bytes_of(headers: Mapping[str, str]) -> int:

@@ -157,7 +157,7 @@ class _Writer:
                     self._prefix or "./", os.fstat(self._root), _xattrs(f"/proc/self/fd/{self._root}/.")
                 )
             )
-        waiting = [""]
+        waiting = [] if os.fstat(self._root).st_dev in self._closed else [""]
         while waiting:
             path = waiting.pop()
             try:

@@ -137,7 +137,7 @@ class Unpacking:
             tarentry.make_node(parent, base, info)
             self._finish(parent, base, info)
         else:
-            raise MinirunError(f"an entry of unknown type {info.type!r}")
+            raise MinirunError(f'an entry of unknown type "{info.type.decode("latin-1")}"')
 
     def _enter(self, path: str) -> int:
         """A descriptor of the directory `path`, made (as implied) if missing.  Good until the next call."""

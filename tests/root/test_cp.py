@@ -216,6 +216,13 @@ def test_the_kernels_own_file_systems_are_not_part_of_the_tree(minirun, start, t
     assert (tmp_path / "version").read_text() == Path("/proc/version").read_text()
 
 
+@pytest.mark.parametrize("place", ["proc", "proc/sys/kernel", "sys/devices", "dev"])
+def test_a_directory_of_the_kernels_is_copied_empty(minirun, start, tmp_path, place):
+    start("--name", "box", "busybox", "sleep", "1000")
+    minirun("cp", f"box:/{place}", tmp_path / "out", check=True)
+    assert os.listdir(tmp_path / "out") == []
+
+
 def test_a_file_of_the_kernels_without_an_end_is_not_held_in_memory(minirun, start, tmp_path):
     start("--name", "box", "busybox", "sleep", "1000")
     little = ("prlimit", f"--as={512 << 20}")

@@ -132,7 +132,7 @@ class _Archive:
         return self._entries[key]
 
     def check_platform(self, config: Json) -> None:
-        """Raise UnsupportedError unless the image of a docker-archive is for the platform that is wanted."""
+        """Raise UnsupportedError unless an image of the archive is for the platform that is wanted."""
         if config["digest"] in self._fitting:
             return
         self._fitting.add(config["digest"])
@@ -214,6 +214,8 @@ def _load_layout(archive: _Archive) -> list[Image]:
 
 def _load_entry(archive: _Archive, entry: Json) -> Json:
     manifest = archive.manifest(entry)
+    if entry.get("mediaType") not in (manifests.INDEX, manifests.DOCKER_LIST):  # of those it was chosen
+        archive.check_platform(manifest.config)
     kept = archive.entry_of(manifest.config, manifest.layers, manifest.original)
     return named(kept, _name(entry), entry["digest"])
 

@@ -98,4 +98,16 @@ def test_it_is_so_of_each_command(words, monkeypatch, capsys) -> None:
     monkeypatch.setattr("sys.argv", ["minirun", "--debug=true", *words])
     monkeypatch.setattr("os.geteuid", lambda: 1)
     assert commands.call(None) in (2, 125)
-    assert "true or false" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    usage = " ".join(word for word in words if word.isalpha() and word != "x")
+    assert told.startswith(f"Usage: minirun {usage} [OPTIONS]")
+    assert "true or false" in told
+
+
+@pytest.mark.parametrize("words", [[], ["container"], ["network"], ["compose"]])
+def test_a_group_alone_helps_as_docker(words, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["minirun", *words])
+    monkeypatch.setattr("os.geteuid", lambda: 1)
+    assert commands.call(None) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("Usage:")) == ("", 1)

@@ -170,6 +170,17 @@ def test_of_an_archive_for_several_platforms_the_one_asked_for_loads(store: Stor
     assert archive.load(empty, io.BytesIO(content), platforms.parse("amd64"))[0].digest == amd["digest"]
 
 
+@pytest.mark.parametrize("form", ["oci", "docker-archive"])
+def test_an_image_for_another_platform_than_the_one_asked_for_does_not_load(
+    store: Store, empty: Store, form: str
+) -> None:
+    from minirun.image import platforms
+
+    with pytest.raises(MinirunError, match="is for linux/.*, and linux/s390x is wanted"):
+        archive.load(empty, io.BytesIO(saved(store, "b", form=form)), platforms.parse("linux/s390x"))
+    assert empty.images() == []
+
+
 def _index_of_index(layout: dict[str, bytes], manifests: list[Any]) -> Any:
     """As docker buildx writes it: index.json names one index, and that the images."""
     from tests.image_tars import digest

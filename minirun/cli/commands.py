@@ -60,10 +60,7 @@ class LazyGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The options before a command; without a word, the help, as Docker gives it: on stderr, with 0."""
-        if not args and not ctx.resilient_parsing:
-            say(ctx.get_help(), err=True)
-            ctx.exit()
+        """The options before a command."""
         return super().parse_args(
             ctx, args if ctx.resilient_parsing else list(flag_values.spell_out(self, args))
         )

@@ -176,7 +176,7 @@ def test_an_image_for_another_platform_than_the_one_asked_for_does_not_load(
 ) -> None:
     from minirun.image import platforms
 
-    with pytest.raises(MinirunError, match="is for linux/.*, and linux/s390x is wanted"):
+    with pytest.raises(MinirunError, match="and linux/s390x is wanted"):
         archive.load(empty, io.BytesIO(saved(store, "b", form=form)), platforms.parse("linux/s390x"))
     assert empty.images() == []
 

@@ -104,7 +104,7 @@ def test_it_is_so_of_each_command(words, monkeypatch, capsys) -> None:
     assert "true or false" in told
 
 
-@pytest.mark.parametrize("words", [[], ["container"], ["network"], ["compose"]])
+@pytest.mark.parametrize("words", [[], ["container"], ["network"], ["image"]])
 def test_a_group_alone_helps_as_docker(words, monkeypatch, capsys) -> None:
     monkeypatch.setattr("sys.argv", ["minirun", *words])
     monkeypatch.setattr("os.geteuid", lambda: 1)

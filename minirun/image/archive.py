@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from minirun.errors import MinirunError, UnsupportedError, UsageError
 from minirun.image import config as reading
-from minirun.image import derive, manifests, mediatypes, names, platforms, reference, tarstream
+from minirun.image import derive, manifests, names, platforms, reference, tarstream
 from minirun.image.index import named
-from minirun.image.mediatypes import CONTAINERD_NAME, LAYER, REF_NAME
+from minirun.image.mediatypes import CONTAINERD_NAME, INDEX, LAYER, REF_NAME
 from minirun.image.tarstream import entry_name
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _load_layout(archive: _Archive) -> list[Image]:
 
 def _load_entry(archive: _Archive, entry: Json) -> Json:
     manifest = archive.manifest(entry)
-    if entry.get("mediaType") not in (mediatypes.INDEX, mediatypes.DOCKER_LIST):  # of those it was chosen
+    if entry.get("mediaType") not in (INDEX, manifests.DOCKER_LIST):  # of those it was chosen
         archive.check_platform(manifest.config)
     kept = archive.entry_of(manifest.config, manifest.layers, manifest.original)
     return named(kept, _name(entry), entry["digest"])

@@ -38,8 +38,8 @@ def resolve(text: str, passwd: str, group: str, more: Iterable[str] = ()) -> tup
         groups = [int(fields[2]) for fields in _entries(group, 4) if entry[0] in fields[3].split(",")]
     # the main one, too, as in a login: or setgid programs could leave a group that files exclude (CVE-2022-36109)
     groups = list(dict.fromkeys([gid, *groups, *(find_group(name, group) for name in more)]))
-    if max(uid, gid, *groups) > LARGEST:
-        raise MinirunError(f"the user {text}: uids and gids must be in range 0-{LARGEST}")
+    if (largest := max(uid, gid, *groups)) > LARGEST:
+        raise MinirunError(f"{largest}: uids and gids must be in range 0-{LARGEST}")
     return {"uid": uid, "gid": gid, "additionalGids": groups}, (entry[5] or "/") if entry else "/"
 
 

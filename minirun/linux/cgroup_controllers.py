@@ -36,7 +36,14 @@ _WHY = {
 }
 
 
-_REFUSALS = (errno.EINVAL, errno.ERANGE, errno.EOVERFLOW, errno.ENODEV, errno.ENXIO)  # of a value
+_REFUSALS = (  # of a value
+    errno.EINVAL,
+    errno.ERANGE,
+    errno.EOVERFLOW,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.EOPNOTSUPP,
+)
 
 
 def available() -> set[str]:

@@ -291,6 +291,7 @@ def test_top_shows_the_containers_processes_as_the_host_sees_them(minirun, sleep
     ("words", "names"),
     [
         ("name=b", "box"),
+        ("name=^/?bo", "box"),
         ("status=exited", "old"),
         ("exited=3", "old"),
         ("label=kind=x", "old"),

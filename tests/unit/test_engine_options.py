@@ -228,6 +228,7 @@ def test_what_is_asked_for_survives_being_written_down():
         ("oom_score_adj", 1001, r"Invalid value 1001, range for oom score adj is \[-1000, 1000\]"),
         ("restart", {"name": "always", "maximum": 0}, "cannot specify both --restart and --rm"),
         ("hostname", "h" * 65, "more than 64 characters"),
+        ("domainname", "d" * 65, "invalid domainname .* more than 64 characters"),
         ("workdir", "x", "needs to be an absolute path"),
         ("stop_signal", "X", "Invalid signal: X"),
         ("stop_signal", "0", "Invalid signal: 0"),

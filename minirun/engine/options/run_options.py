@@ -132,9 +132,9 @@ def check(options: RunOptions) -> None:
     check_workdir(options["workdir"])
     for name in [*options["cap_add"], *options["cap_drop"]]:
         capabilities.normalise(name)
-    if len(options["hostname"]) > 64:
-        raise UsageError(f'invalid hostname "{options["hostname"]}": more than 64 characters')
     for key in ("hostname", "domainname"):
+        if len(options[key]) > 64:  # __NEW_UTS_LEN
+            raise UsageError(f'invalid {key} "{options[key]}": more than 64 characters')
         attachments.check_line(options[key], key)
     for entry in options["env"]:
         key_values.check_variable(entry)

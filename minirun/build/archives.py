@@ -260,4 +260,6 @@ class _Unpacking:
 def _cleaned(name: str) -> str:
     """An absolute name is taken for one below the target; one that leads above it is refused."""
     name = clean(name.lstrip("/"))
-    return "" if name == "." else tarstream.entry_name(name)
+    if name.split("/", 1)[0] == "..":
+        raise MinirunError("it leads out of the directory that the archive is unpacked into")
+    return tarstream.entry_name(name)

@@ -107,8 +107,6 @@ def _linux(record: Record, network: str) -> Linux:
     """Namespaces, cgroup, and what may be seen and done: all that --privileged is about."""
     privileged = record["options"]["privileged"]
     nodes, rules = host_devices.of_options(record["options"])
-    if record["options"]["runtime"] and not rules:
-        rules = [{"allow": True, "access": "rwm"}]  # nothing said is nothing allowed to others
     unmasked = security.has_open_paths(record["options"]["security_opt"], privileged)
     made: Linux = {
         "namespaces": spec.default_namespaces(network),

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 _OWN = ("/dev/pts", "/dev/shm", "/dev/mqueue")  # file systems of which each container has its own
 _TERMINALS = ("console", "ptmx")  # likewise
+_ALL = {"allow": True, "access": "rwm"}
 
 
 def of_options(options: RunOptions) -> tuple[list[Device], list[dict[str, Any]]]:
     """config.json's linux.devices and linux.resources.devices.  Raises NotFoundError, MinirunError for what is none.
 
-    The rules deny all, then allow; the runtime adds null, zero, terminals and the like behind them.
+    The rules deny all, then allow; the runtime adds null, zero, terminals and the like behind them.  --privileged says
+    that all is allowed: what no rule mentions is denied, and a device of CDI, or another runtime, brings rules too.
     """
     if options["privileged"]:
         renamed = [one for one in options["devices"] if one["source"] != one["destination"]]
-        return [*all_nodes(), *(node for one in renamed for node in mapped(one))], []
+        return [*all_nodes(), *(node for one in renamed for node in mapped(one))], [_ALL]
     nodes, rules = [], [{"allow": False, "access": "rwm"}]
     for one in options["devices"]:
         for node in mapped(one):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from minirun.engine import bundle, records
+from minirun.engine import bundle, cdi, records
 from minirun.engine.options import mounts, run_options
-from minirun.linux import capabilities
+from minirun.linux import capabilities, devices
 from minirun.runtime import spec
 
 
@@ -121,11 +121,19 @@ def test_a_variable_without_a_value_is_taken_away(configure):
     assert env == ["PATH=/bin"]
 
 
-def test_another_runtime_is_told_that_the_privileged_may_use_all_devices(configure):
+def test_the_privileged_may_use_all_devices_by_any_runtime(configure):
     own, other = (configure(privileged=True, runtime=path) for path in ("", "/usr/sbin/runc"))
-    assert own["linux"]["resources"]["devices"] == []
-    assert other["linux"]["resources"]["devices"] == [{"allow": True, "access": "rwm"}]
+    for config in (own, other):
+        assert config["linux"]["resources"]["devices"] == [{"allow": True, "access": "rwm"}]
     assert other["ociVersion"] < own["ociVersion"]
+
+
+def test_a_device_of_cdi_takes_no_other_from_the_privileged(configure, monkeypatch):
+    node = {"path": "/dev/radio", "type": "c", "major": 42, "minor": 9}
+    monkeypatch.setattr(cdi, "find", lambda _names: [{"deviceNodes": [node]}])
+    config = configure(privileged=True, cdi_devices=["acme.com/radio=0"])
+    assert config["linux"]["devices"][-1] == node
+    assert devices.allows_all(config["linux"]["resources"]["devices"])
 
 
 def test_an_apparmor_profile(configure):

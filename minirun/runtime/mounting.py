@@ -56,6 +56,8 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: st
     """
     for mount in mounts:
         try:
+            if mount.type in ("proc", "sysfs"):
+                procmounts.refuse_link(root_fd, mount)
             if mount.type == "proc" and procfs >= 0:
                 _attach_procfs(root_fd, mount, procfs)
             else:
@@ -71,8 +73,6 @@ def make_mounts(root_fd: int, mounts: list[Mount], cgroup: str, host_cgroups: st
 
 def _make_mount(root_fd: int, mount: Mount, cgroup: str, host_cgroups: str) -> None:
     covered = inroot.mode_of(root_fd, mount.target) if mount.type == "tmpfs" else 0
-    if mount.type in ("proc", "sysfs"):
-        procmounts.refuse_link(root_fd, mount)
     _make_target(root_fd, mount)
     # behind the making: where links lead is known only when there is something
     procmounts.check(root_fd, mount)

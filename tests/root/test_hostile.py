@@ -355,6 +355,13 @@ def test_proc_and_sys_are_mounted_on_directories_alone(minirun, make_image, name
     )
 
 
+def test_nor_is_the_proc_of_a_pid_namespace_that_is_joined(minirun, make_image, start):
+    image = make_image(link("/proc", "tmp"))
+    result = minirun(*NONE, "--pid", f"container:{start('busybox', 'sleep', '1000').id}", image, "true")
+    assert result.code == 125
+    assert 'filesystem "proc" must be mounted on an ordinary directory' in result.stderr
+
+
 def test_passwd_that_is_a_link_out_is_not_read(minirun, make_image, tmp_path):
     (tmp_path / "passwd").write_text("hostuser:x:12345:12345::/:/bin/sh\n")
     image = make_image(link("/etc/passwd", "../" * 12 + str(tmp_path / "passwd")[1:]))

@@ -27,7 +27,7 @@ from minirun.errors import ConflictError, MinirunError, UnsupportedError
 from minirun.linux import cgroup_files, cgroup_processes, cgroups, devices, processes, signals, trace
 from minirun.runtime import init, process, schema, state
 from minirun.runtime.plan import Plan, limits
-from minirun.runtime.sync import Created, Sync, await_ready
+from minirun.runtime.sync import Created, EndedEarly, Sync, await_ready
 from minirun.runtime.undo import Undo
 
 TYPE_CHECKING = False
@@ -155,7 +155,7 @@ def _spawn(plan: Plan, cgroup: str, undo: Undo) -> Created:
     sync.in_parent()
     try:
         await_ready(sync, pid, cgroup)
-    except MinirunError as error:
+    except EndedEarly as error:  # the count may be of before, in a group that was there: a report is believed
         if cgroup and cgroup_files.keyed(cgroup, "memory.events").get("oom_kill"):
             raise MinirunError(
                 "the first process of the container was killed for lack of memory, before its program began",

@@ -91,13 +91,13 @@ class Sync:
             pass
 
     def expect(self, word: str) -> None:
-        """Wait for `word`.  Raises what the child reports, or MinirunError when it died or takes too long."""
+        """Wait for `word`.  Raises what the child reports, EndedEarly when it died, or TooLate."""
         line = self._read_line(self._parent_reads, self.deadline)
         if line == word:
             return
         if line.startswith("{"):
             raise_report(line)
-        raise MinirunError(f'the first process of the container ended before it was "{word}"')
+        raise EndedEarly(f'the first process of the container ended before it was "{word}"')
 
     def expect_exec(self) -> None:
         """Wait until execve has closed the child's end.  Raises its report if execve failed."""
@@ -164,6 +164,10 @@ def await_ready(sync: Sync, pid: int, cgroup: str) -> None:
     sync.expect("namespaced")
     sync.send("go on")
     sync.expect("ready")
+
+
+class EndedEarly(MinirunError):
+    """The child has ended and has reported nothing: it was killed."""
 
 
 class TooLate(MinirunError):

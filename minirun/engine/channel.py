@@ -111,12 +111,17 @@ def receive_descriptors(sock: socket.socket) -> tuple[bytes, bytes, list[int]]:
     rights = b"".join(data for _, kind, data in extra if kind == socket.SCM_RIGHTS)
     numbers = [rights[at : at + _INT] for at in range(0, len(rights) - _INT + 1, _INT)]
     descriptors = [int.from_bytes(number, sys.byteorder) for number in numbers]
-    if message == IN_MEMORY and descriptors:
-        message = _read(descriptors.pop(0))
-    elif flags & socket.MSG_TRUNC:  # what is left of it may be cut anywhere
+    try:
+        if message == IN_MEMORY and descriptors:
+            message = _read(descriptors.pop(0))
+        elif flags & socket.MSG_TRUNC:  # what is left of it may be cut anywhere
+            raise MinirunError(
+                f"a message of more than {LARGEST} bytes", "is the other side another minirun?"
+            )
+    except BaseException:
         for fd in descriptors:
             os.close(fd)
-        raise MinirunError(f"a message of more than {LARGEST} bytes", "is the other side another minirun?")
+        raise
     return message[:1], message[1:], descriptors
 
 

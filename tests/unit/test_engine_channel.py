@@ -57,6 +57,18 @@ def test_one_that_is_cut_is_refused_and_the_next_is_read(ends):
     assert channel.receive(theirs) == (channel.STDIN_END, b"")
 
 
+def test_one_whose_memory_is_none_leaves_no_descriptor(ends):
+    ours, theirs = ends
+    reader, writer = os.pipe()
+    before = len(os.listdir("/proc/self/fd"))
+    channel._post(ours, channel.IN_MEMORY, [reader, writer])
+    with pytest.raises(OSError, match="Illegal seek"):
+        channel.receive_descriptors(theirs)
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_peer_that_has_gone_is_no_error(ends):
     ours, theirs = ends
     theirs.close()

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 
 from minirun.errors import NotFoundError, UsageError
 from minirun.linux.syscalls import SyscallError
@@ -48,7 +47,7 @@ def check(options: Mapping[str, str]) -> None:
         raise UsageError(f'invalid value for {_MODE}: "{options[_MODE]}"', f"there are {', '.join(_MODES)}")
     driver_options.check_mtu(options)
     name = options[PARENT]
-    if name == "lo" or "/" in name or not os.path.exists(f"/sys/class/net/{name}"):
+    if name == "lo" or not netlink.exists(name):
         raise UsageError(f"this host has no interface {name} that others can be on", "`ip link` lists them")
 
 

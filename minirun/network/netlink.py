@@ -122,7 +122,7 @@ def exists(interface: str) -> bool:
     """Whether this namespace has an interface of that name."""
     try:
         socket.if_nametoindex(interface)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return False
     return True
 

@@ -98,6 +98,7 @@ def test_names_that_mean_something_are_no_new_networks(paths: Paths, name: str) 
         ({"parent": "lo"}, "this host has no interface lo that others can be on"),
         ({"parent": "nosuch0"}, "this host has no interface nosuch0"),
         ({"parent": "../lo"}, "this host has no interface ../lo"),
+        ({"parent": "."}, "this host has no interface ."),
         ({"parent": "lo", "macvlan_mode": "passthru"}, 'invalid value for macvlan_mode: "passthru"'),
         (
             {"parent": "lo", "com.docker.network.driver.mtu": "x"},

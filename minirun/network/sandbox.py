@@ -9,7 +9,10 @@ By hand  nsenter --net=/run/minirun/ID/netns ip address
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 
+from minirun.errors import MinirunError
 from minirun.linux import syscalls
 from minirun.network import addresses, endpoint_options, namespace, netlink, sysctl
 
@@ -39,6 +42,16 @@ def loopback_only(netns_path: str) -> None:
         links.link_up(sock, "lo", why="127.0.0.1 answers", prefix=f"nsenter --net={netns_path} ")
 
 
+def _set(path: str, value: str) -> None:
+    """A setting that --driver-opt asks for.  Raises MinirunError, for it is somebody's wish and no act of ours."""
+    try:
+        syscalls.write_file(path, value, why="--driver-opt")
+    except syscalls.SyscallError as error:
+        setting = path.removeprefix("/proc/sys/").replace("/", ".")
+        reason = "this kernel has none" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
+        raise MinirunError(f'the setting "{setting}" of --driver-opt cannot be "{value}": {reason}') from None
+
+
 def configure(netns_path: str, network: Network, endpoint: Endpoint) -> None:
     """Loopback, addresses and, if the endpoint is the container's gateway, default routes."""
     from minirun.network import links
@@ -57,7 +70,7 @@ def configure(netns_path: str, network: Network, endpoint: Endpoint) -> None:
             length = 64 if addresses.is_v6(address) else 16
             links.set_address(sock, name, address, length, why="--link-local-ip", prefix=prefix)
         for path, value in endpoint_options.sysctls(endpoint.get("options", {}), name):
-            syscalls.write_file(path, value, why="--driver-opt")
+            _set(path, value)
     if endpoint["gateway"]:
         set_default_routes(netns_path, network, endpoint)
 

@@ -61,14 +61,18 @@ ALL = "ALL"
 
 def normalise(name: str) -> str:
     """`net_admin`, `NET_ADMIN`, `CAP_NET_ADMIN` are all CAP_NET_ADMIN; ALL stays.  UsageError if unknown."""
-    upper = name.strip().upper()
-    if upper == ALL:
+    if name.strip().upper() == ALL:
         return ALL
-    full = upper if upper.startswith("CAP_") else f"CAP_{upper}"
+    full = _full(name)
     if full not in NUMBERS:
         hint = "capabilities(7) lists them; the CAP_ in front may be left out"
         raise UsageError(f'invalid capability: "{name}"', hint)
     return full
+
+
+def _full(name: str) -> str:
+    upper = name.strip().upper()
+    return upper if upper.startswith("CAP_") else f"CAP_{upper}"
 
 
 def parse(name: str) -> int:
@@ -81,7 +85,7 @@ def parse(name: str) -> int:
 
 def is_known(name: str) -> bool:
     """Whether parse() would know it."""
-    return (name if name.startswith("CAP_") else f"CAP_{name}").upper() in NUMBERS
+    return _full(name) in NUMBERS
 
 
 def mask(names: Iterable[str]) -> int:

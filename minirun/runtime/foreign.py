@@ -28,7 +28,7 @@ from minirun.runtime.undo import Undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     Stdio = tuple[int, int, int]
 
@@ -109,18 +109,20 @@ def _create(
         try:
             with open(f"{where}/oci.pid", encoding="ascii") as file:
                 pid = int(file.read())
+            # ChildProcessError for a process that is none of ours: it is not ours to kill, either
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if listener and console:
                 sender, _ = listener.accept()
                 with sender:
                     terminal.hand_over(console, terminal.receive_master(sender))
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, OverflowError, EOFError):
             what = "is no OCI runtime: its `create` has made no process, or no terminal"
             raise MinirunError(f"{program} {what}", "an OCI runtime is wanted, as runc or crun") from None
     return pid
 
 
 @contextlib.contextmanager
-def _listening(path: str):  # type: ignore[no-untyped-def]  # the type costs an import
+def _listening(path: str) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
         listener.bind(path)
         try:

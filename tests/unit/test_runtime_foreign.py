@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_its_last_error_is_told(
     assert type(caught.value) is kind
 
 
-@pytest.mark.parametrize("made", ["", "x"])
+@pytest.mark.parametrize("made", ["", "x", "-1", "0", str(os.getpid())])
 def test_what_makes_no_process_is_no_runtime(program: Path, tmp_path: Path, made: str) -> None:
     (tmp_path / "oci.pid").write_text(made)
     with pytest.raises(MinirunError, match="myrunc is no OCI runtime: its `create` has made no process"):

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 def create(options: Given) -> int:
-    _write_pid_file(options, _create(options).pid)
+    _write_pid_file(options, _create(options, _process(options)).pid)
     return 0
 
 
 def run(options: Given) -> int:
     """create and start; unless detached also wait, pass signals on, and delete."""
-    master = -1
-    if options.detach or not _wants_terminal(options):
-        created = _create(options)
+    asked, master = _process(options), -1
+    if options.detach or not asked.get("terminal"):
+        created = _create(options, asked)
     else:
-        created, master = _create_with_own_terminal(options)
+        created, master = _create_with_own_terminal(options, asked)
     _write_pid_file(options, created.pid)
     if not options.detach:
         foreground.hold_signals()
@@ -89,8 +89,13 @@ def execute(options: Given) -> int:
 # ---- what they share ----------------------------------------------------------------------------------------
 
 
-def _create(options: Given) -> Created:
-    wants = _wants_terminal(options)
+def _process(options: Given) -> Process:
+    """What config.json says of it, for what is to be known before anything is made."""
+    return container.load_config(options.bundle, options.config)["process"]
+
+
+def _create(options: Given, asked: Process) -> Created:
+    wants = bool(asked.get("terminal"))
     if wants != bool(options.console_socket):
         raise UsageError(
             "the container wants a terminal, so a --console-socket is needed"
@@ -98,13 +103,11 @@ def _create(options: Given) -> Created:
             else "--console-socket is only for a container with a terminal (process.terminal)"
         )
     console = _connect(options.console_socket) if wants else None
-    return _make(options, console)
+    return _make(options, asked, console)
 
 
-def _make(options: Given, console: socket.socket | None) -> Created:
-    for name in validate.unknown_capabilities(
-        container.load_config(options.bundle, options.config)["process"]
-    ):
+def _make(options: Given, asked: Process, console: socket.socket | None) -> Created:
+    for name in validate.unknown_capabilities(asked):
         reporting.warn(options, f"config.json: {name} is not known here, and is left out")
     try:
         return container.create(
@@ -154,13 +157,13 @@ def _own_cgroup(options: Given) -> bool:
     return bool(options.cgroup_manager != "disabled")
 
 
-def _create_with_own_terminal(options: Given) -> tuple[Created, int]:
+def _create_with_own_terminal(options: Given, asked: Process) -> tuple[Created, int]:
     import socket
 
     from minirun.runtime import terminal
 
     ours, theirs = socket.socketpair()
-    created = _make(options, theirs)
+    created = _make(options, asked, theirs)
     theirs.close()
     return created, terminal.receive_master(ours)
 
@@ -237,10 +240,6 @@ def _connect(path: str) -> socket.socket:
     except OSError as error:
         raise MinirunError(f"--console-socket {path}: {error.strerror}") from None
     return sock
-
-
-def _wants_terminal(options: Given) -> bool:
-    return bool(container.load_config(options.bundle, options.config)["process"].get("terminal"))
 
 
 def _write_pid_file(options: Given, pid: int, *, delete: bool = True) -> None:

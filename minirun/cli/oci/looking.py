@@ -75,18 +75,8 @@ def ps(options: Given) -> None:
         raise MinirunError("ps shows no column PID to know the processes by", "let it show one: -o pid,...")
     column = heading.split().index("PID")
     wanted = {str(pid) for pid in pids}
-    say(
-        "\n".join(
-            [
-                heading,
-                *(
-                    line
-                    for line in lines
-                    if line.split()[column : column + 1][:1] and line.split()[column] in wanted
-                ),
-            ]
-        )
-    )
+    shown = [line for line in lines if wanted.intersection(line.split()[column : column + 1])]
+    say("\n".join([heading, *shown]))
 
 
 def _group(current: State) -> str:

@@ -1,7 +1,7 @@
 """minirun-oci: the command line that engines expect of an OCI runtime.
 
 The runtime spec defines no command line; this one is runc's, as containerd's shim and conmon use it.  It needs neither
-click nor the engine: what it costs over a bare Python is a few milliseconds.
+click nor the engine, but for a word of `events`: what it costs over a bare Python is a few milliseconds.
 
     main.py      from the words to the exit code
     reporting.py errors and warnings, and the log

@@ -108,11 +108,16 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> None:
     except OSError as error:
         if error.errno != errno.ENOENT:
             raise
-    place = place_of(root_fd, path)
-    parent, name = os.path.split(place)
-    make_directory(root_fd, parent, mode)
-    with opened(root_fd, parent) as parent_fd, syscalls.tolerating(errno.EEXIST):
-        syscalls.mkdir(name, mode, dir_fd=parent_fd, shown=place, why="a mount point the image does not have")
+    parent = ""
+    for name in place_of(root_fd, path).split("/")[
+        1:
+    ]:  # a loop: an image's link may be of two thousand names
+        place = f"{parent}/{name}"
+        if not mode_of(root_fd, place):
+            with opened(root_fd, parent or "/") as parent_fd, syscalls.tolerating(errno.EEXIST):
+                why = "a mount point the image does not have"
+                syscalls.mkdir(name, mode, dir_fd=parent_fd, shown=place, why=why)
+        parent = place
 
 
 def make_file(root_fd: int, path: str, mode: int = 0o644) -> None:

@@ -1,6 +1,7 @@
 """Files that an image brings, read from outside."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -91,6 +92,17 @@ def test_a_directory_is_made_there_too(root, tmp_path, path, place):
     inroot.make_directory(root, path)
     inroot.make_directory(root, f"{path}/below")
     assert (tmp_path / place / "below").is_dir()
+
+
+def test_a_link_of_many_names_is_a_way_like_any_other(root, tmp_path):
+    """More of them than Python's functions may be nested."""
+    names = "d/" * 1100 + "end"
+    (tmp_path / "deep").symlink_to(names)
+    try:
+        inroot.make_directory(root, "/deep")
+        assert inroot.mode_of(root, f"/{names}")
+    finally:
+        subprocess.run(["rm", "-r", tmp_path / "d"], check=True)  # shutil.rmtree() nests, too
 
 
 @pytest.mark.parametrize("path", ["/etc/loop", "/etc/loop/x", "/etc/file/x", "/etc/resolv.conf" + "x" * 300])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,21 @@ def test_what_a_service_misses_is_counted_and_told(tmp_path: Path, monkeypatch: 
         b"minirun: 2 lines were lost here\n",
         b"three\n",
     ]
+
+
+def test_lines_of_tcp_that_waited_are_counted_with_those_that_were_lost() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        driver = services.Syslog(record("syslog", syslog_address=f"tcp://127.0.0.1:{port}"))
+        taken, _ = server.accept()
+    driver.backlog = b"<30>one\n<30>two\n"
+    taken.setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )  # close() resets: socket(7)
+    taken.close()
+    driver.write("stdout", b"three\n")
+    driver.close()
+    assert driver.lost == 3
 
 
 def test_an_entry_of_the_journal(

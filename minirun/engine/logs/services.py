@@ -4,8 +4,9 @@
     journald   MESSAGE=hello PRIORITY=6 CONTAINER_NAME=web ...    fields of one entry, a datagram
 
 What `logs` shows is kept in log.json beside it, as Docker's daemon does (cache-max-size, cache-max-file), unless
-cache-disabled.  The container does not wait for a service that is behind or away: those lines are in log.json alone,
-and how many they are goes to the service when it takes some again.
+cache-disabled.  The container does not wait for a service that is behind or away, but for a few seconds now and then
+when a connection is tried anew: those lines are in log.json alone, and how many they are goes to the service when it
+takes some again.
 
 See      RFC 5424; systemd's "Native Journal Protocol"; moby daemon/logger/syslog, daemon/logger/journald
 By hand  logger -d -u /dev/log hello; journalctl CONTAINER_NAME=web
@@ -119,6 +120,8 @@ class Service(Writer):
         except (OSError, MinirunError):
             if self.sock:
                 self.sock.close()
+            waiting = self.backlog.count(b"\n") - 1  # besides this one, of which the caller hears
+            self.lost += max(waiting, 0)
             self.sock, self.backlog, self.retry_at = None, b"", time.monotonic() + _RETRY_SECONDS
             return False
         return True

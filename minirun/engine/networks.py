@@ -60,40 +60,35 @@ def create(
     """
     shape.refuse_text(subnets=subnets, gateways=gateways, ranges=ranges, reserved=reserved)
     attachments.check_name(name)
-    network_id = os.urandom(32).hex()
-    _check_driver(driver)
-    if driver == "macvlan":
-        macvlan.check(options or {})
-        made = ledger.unused(network_id, name, bridge="")
-        made["driver"] = driver
-    else:
-        driver_options.check(options or {}, ipv6=ipv6)
-        made = ledger.unused(network_id, name, _bridge_name(options or {}) or ledger.bridge_name(network_id))
-    made.update(
-        {"created": records.now(), "internal": internal, "labels": labels or {}, "options": options or {}}
-    )
+    made = _unused(name, driver, options or {}, ipv6=ipv6)
+    made.update({"created": records.now(), "internal": internal, "labels": labels or {}})
     if attachable:
         made["attachable"] = True
     given = [pools.parse_subnet(text) for text in subnets]
     with ledger.lock():
         networks = ledger.list_all(paths)
-        if name in (*PREDEFINED, "default"):  # --network default is the bridge
-            raise ConflictError(
-                f"operation is not permitted on predefined {name} network", "choose another name"
-            )
-        if any(network["name"] == name for network in networks):
-            raise ConflictError(f"network with name {name} already exists")
-        _require_own_parent(made, networks)
-        if made["bridge"] and any(network["bridge"] == made["bridge"] for network in networks):
-            raise ConflictError(
-                f"another network has the bridge {made['bridge']}", "choose another name for it"
-            )
+        _require_unique(made, networks)
         made["pools"] = pools.choose(networks, given, ipv6=ipv6, outer=driver == "macvlan")
         pools.assign(made["pools"], "gateway", gateways)
         pools.assign(made["pools"], "ip_range", ranges)
         pools.reserve(made["pools"], reserved)
         ledger.write(paths, made, durable=True)
     events.of_one_network(paths, made, "create")
+    return made
+
+
+def _unused(name: str, driver: str, options: dict[str, str], *, ipv6: bool) -> Network:
+    """The network, but for its addresses.  Raises UsageError, UnsupportedError, ConflictError."""
+    _check_driver(driver)
+    network_id = os.urandom(32).hex()
+    if driver == "macvlan":
+        macvlan.check(options)
+        made = ledger.unused(network_id, name, bridge="")
+        made["driver"] = driver
+    else:
+        driver_options.check(options, ipv6=ipv6)
+        made = ledger.unused(network_id, name, _bridge_name(options) or ledger.bridge_name(network_id))
+    made["options"] = options
     return made
 
 
@@ -108,12 +103,25 @@ def _check_driver(driver: str) -> None:
         )
 
 
-def _require_own_parent(made: Network, others: list[Network]) -> None:
-    """Two networks would give the same addresses on one wire.  Raises ConflictError."""
+def _require_unique(made: Network, others: list[Network]) -> None:
+    """Its name, and its bridge or the host's interface: two would give the same addresses on one wire.
+
+    Raises ConflictError.
+    """
+    if made["name"] in (*PREDEFINED, "default"):  # --network default is the bridge
+        raise ConflictError(
+            f"operation is not permitted on predefined {made['name']} network", "choose another name"
+        )
     parent = macvlan.parent(made)
     for network in others:
+        if network["name"] == made["name"]:
+            raise ConflictError(f"network with name {made['name']} already exists")
         if parent and macvlan.parent(network) == parent:
             raise ConflictError(f"network {network['name']} is already using parent interface {parent}")
+        if made["bridge"] and network["bridge"] == made["bridge"]:
+            raise ConflictError(
+                f"another network has the bridge {made['bridge']}", "choose another name for it"
+            )
 
 
 def _bridge_name(options: dict[str, str]) -> str:

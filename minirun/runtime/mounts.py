@@ -121,13 +121,8 @@ class Mount:
         return bool(self.flags & MS_BIND)
 
 
-def is_known(option: str) -> bool:
-    """Whether it is a word of mount(8) for any file system, and not one system's own."""
-    return option in _FLAGS or option in PROPAGATION or option in _RECURSIVE or option == "tmpcopyup"
-
-
 def known() -> list[str]:
-    """All words that mean something here, sorted."""
+    """All words of mount(8) for any file system, and none that is one system's own, sorted."""
     return sorted({*_FLAGS, *PROPAGATION, *_RECURSIVE, "tmpcopyup"})
 
 

@@ -21,10 +21,10 @@ _NOT_HERE = ("bind", "rbind", "remount")  # another kind of mount
 
 def check(options: Iterable[str]) -> None:
     """Raises UsageError quoting the one that is wrong."""
-    options = list(options)
+    options, words = list(options), mounts.known()
     for option in options:
         name, equals, value = option.partition("=")
-        if option in _NOT_HERE or not (mounts.is_known(option) or (equals and name in _KNOWN)):
+        if option in _NOT_HERE or not (option in words or (equals and name in _KNOWN)):
             hint = f"{', '.join(f'{known}=' for known in _KNOWN)}, or a word of mount(8): ro, noexec, exec"
             raise UsageError(f'invalid tmpfs option "{option}"', hint)
         if equals and (needs := _lacks(name, value)):

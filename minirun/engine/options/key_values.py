@@ -25,13 +25,11 @@ def environment(entries: Iterable[str], files: Iterable[str]) -> list[str]:
 
     Where we have none `-e K` stays `K`: the container is not to have it, whatever the image says.  Raises UsageError.
     """
-    made = []
-    for entry in _entries(files, "--env-file"):
-        made += [_own(entry)] if "=" in _own(entry) else []
-    for entry in entries:
+    of_files = [entry for entry in map(_own, _entries(files, "--env-file")) if "=" in entry]
+    given = list(entries)
+    for entry in given:
         check_variable(entry)
-        made.append(_own(entry))
-    return made
+    return [*of_files, *map(_own, given)]
 
 
 def _own(entry: str) -> str:

@@ -185,13 +185,13 @@ def test_kill_of_what_does_not_run_is_an_error(minirun):
 
 
 def test_a_signal_by_any_name_stops_it_also_when_the_image_names_it(minirun):
-    script = "trap 'exit 7' 37; while :; do sleep 0.1; done"
+    script = "trap 'exit 7' 37; echo ready; while :; do sleep 0.1; done"
     create(minirun, "--stop-signal", "SIGRTMIN+3", "busybox", "sh", "-c", script)
     minirun("commit", "--change", "STOPSIGNAL RTMIN+3", "box", "systemd", check=True)
-    minirun("create", "--name", "two", "systemd", "sh", "-c", script, check=True)
-    minirun("create", "--name", "three", "busybox", "sh", "-c", script, check=True)
+    minirun("create", "--name", "two", *NONE, "systemd", "sh", "-c", script, check=True)
+    minirun("create", "--name", "three", *NONE, "busybox", "sh", "-c", script, check=True)
     minirun("start", "box", "two", "three", check=True)
-    time.sleep(0.3)
+    eventually(lambda: all("ready" in minirun("logs", name).stdout for name in ("box", "two", "three")))
     minirun("stop", "box", "two", check=True)
     minirun("kill", "-s", "sigrtmax-27", "three", check=True)
     minirun("wait", "three", check=True)

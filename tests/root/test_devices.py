@@ -107,7 +107,7 @@ def test_a_device_that_a_file_of_its_vendor_describes(sh: Sh, node: Path, miniru
         "deviceNodes": [{"path": "/dev/radio", "hostPath": str(node), "permissions": "r"}],
     }
     devices = [{"name": "0", "containerEdits": edits}]
-    kind = f"minirun-test.{os.getpid()}/radio".replace("test.", "test.n")
+    kind = f"minirun-test.n{os.getpid()}/radio"
     file = Path("/var/run/cdi") / f"minirun-test-{os.getpid()}.json"
     there = file.parent.exists()
     file.parent.mkdir(exist_ok=True)

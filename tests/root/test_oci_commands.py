@@ -1,5 +1,6 @@
 """minirun-oci's commands beside create, start, kill and delete: their words, their errors, what they do."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -276,11 +277,16 @@ def test_that_the_kernel_killed_in_it_is_an_event(oci: Oci, bundle: Bundle) -> N
     def change(config: dict[str, dict[str, dict[str, object]]]) -> None:
         config["linux"]["resources"]["memory"] = {"limit": 16 << 20}
 
-    path = bundle("sh", "-c", "sleep 0.5; tail -c 1000m /dev/zero; sleep 1000", change=change)
-    oci.detached("run", "-d", "--bundle", path, "x")
-    with subprocess.Popen(oci.command("events", "--interval", "1m", "x"), stdout=subprocess.PIPE) as process:
+    script = "trap 'tail -c 1000m /dev/zero' USR1; while :; do sleep 0.05; done"
+    oci.detached("run", "-d", "--bundle", bundle("sh", "-c", script, change=change), "x")
+    with subprocess.Popen(
+        oci.command("events", "--interval", "50ms", "x"), stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout
-        assert json.loads(process.stdout.readline()) == {"type": "oom", "id": "x"}
+        assert json.loads(process.stdout.readline())["type"] == "stats"  # it is watching by now
+        oci("kill", "x", "USR1", check=True)
+        lines = itertools.islice(process.stdout, 400)
+        assert {"type": "oom", "id": "x"} in map(json.loads, lines)
         process.kill()
 
 

@@ -143,8 +143,8 @@ def _status(state_root: str, state: State) -> str:
     try:
         if state["cgroup"] and cgroup_processes.is_frozen(state["cgroup"]):
             return "paused"
-    except FileNotFoundError:
-        pass  # it has ended since we looked, or somebody has taken its group away
+    except OSError:  # ENOENT or ENODEV: it has ended since we looked, or somebody has taken its group away
+        pass
     return "created" if os.path.exists(fifo_path(state_root, state["id"])) else "running"
 
 

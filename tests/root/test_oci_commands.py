@@ -469,4 +469,6 @@ def test_more_for_an_exec(oci: Oci, bundle: Bundle) -> None:
     }
     assert (found["Groups"], found["NoNewPrivs"]) == (["7", "8"], ["1"])
     assert int(found["CapEff"][0], 16) >> 25 & 1
+    unknown = oci("exec", "--cap", "CAP_NEWER", "x", "true")
+    assert (unknown.code, "]: CAP_NEWER is not known here, and is left out" in unknown.stderr) == (0, True)
     assert '--user: "root" is not the number' in oci("exec", "--user", "root", "x", "true").stderr

@@ -12,7 +12,7 @@ from minirun.cli import foreground
 from minirun.cli.oci import limits, reporting
 from minirun.errors import MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.linux import signals
-from minirun.runtime import container, process, state, validate
+from minirun.runtime import container, process, schema, state, validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ def _create(options: Given, asked: Process) -> Created:
 
 
 def _make(options: Given, asked: Process, console: socket.socket | None) -> Created:
-    for name in validate.unknown_capabilities(asked):
-        reporting.warn(options, f"config.json: {name} is not known here, and is left out")
+    _warn(options, asked, "config.json")
     try:
         return container.create(
             options.root,
@@ -122,6 +121,11 @@ def _make(options: Given, asked: Process, console: socket.socket | None) -> Crea
         )
     except (UsageError, UnsupportedError) as error:  # the layers below name the options of `minirun run`
         raise type(error)(limits.in_config(error.message), error.hint) from error
+
+
+def _warn(options: Given, asked: Process, where: str) -> None:
+    for name in validate.unknown_capabilities(asked):
+        reporting.warn(options, f"{where}: {name} is not known here, and is left out")
 
 
 def _preserved(options: Given) -> int:
@@ -172,6 +176,8 @@ def _execute(options: Given) -> tuple[Created, int]:
     from minirun.runtime import joining
 
     process_spec, preserved = _exec_process(options), _preserved(options)
+    schema.check_process(process_spec, "the process")
+    _warn(options, process_spec, "the process")
     if not process_spec.get("terminal"):
         return joining.execute(options.root, options.id, process_spec, preserved=preserved), -1
     if options.console_socket:

@@ -472,3 +472,13 @@ def test_more_for_an_exec(oci: Oci, bundle: Bundle) -> None:
     unknown = oci("exec", "--cap", "CAP_NEWER", "x", "true")
     assert (unknown.code, "]: CAP_NEWER is not known here, and is left out" in unknown.stderr) == (0, True)
     assert '--user: "root" is not the number' in oci("exec", "--user", "root", "x", "true").stderr
+
+
+def test_an_exec_by_another_user_keeps_the_groups(oci: Oci, bundle: Bundle) -> None:
+    def change(config: dict[str, dict[str, object]]) -> None:
+        config["process"]["user"] = {"uid": 1, "gid": 7, "additionalGids": [9]}
+
+    oci.detached("run", "-d", "--bundle", bundle(change=change), "x")
+    look = ("sh", "-c", "id -u; id -g; id -G")
+    assert oci("exec", "--user", "5", "-g", "11", "x", *look).stdout == "5\n7\n7 9 11\n"
+    assert oci("exec", "--user", "5:6", "x", *look).stdout == "5\n6\n6 9\n"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import socket
 
     from minirun.cli.arguments import Given
-    from minirun.runtime.config import Process
+    from minirun.runtime.config import Process, User
     from minirun.runtime.sync import Created
 
 
@@ -210,12 +210,7 @@ def _exec_process(options: Given) -> Process:
     changed.update({"args": options.args, "terminal": options.tty, "env": base.get("env", []) + options.env})
     if options.cwd:
         changed["cwd"] = options.cwd
-    if options.user:
-        uid, _, gid = options.user.partition(":")
-        changed["user"] = {"uid": _id(uid, "--user"), "gid": _id(gid or "0", "--user")}
-    if options.additional_gids:
-        gids = [_id(gid, "--additional-gids") for gid in options.additional_gids]
-        changed["user"] = {**changed.get("user", {}), "additionalGids": gids}
+    changed["user"] = _exec_user(options, changed.get("user", {}))
     if options.cap:
         sets = changed.get("capabilities", {})
         changed["capabilities"] = {
@@ -228,6 +223,20 @@ def _exec_process(options: Given) -> Process:
         changed["apparmorProfile"] = options.apparmor
     if options.no_new_privs:
         changed["noNewPrivileges"] = True
+    return changed
+
+
+def _exec_user(options: Given, base: User) -> User:
+    """The container's with what is said changed, and nothing else: as in runc, whoever says a uid keeps the groups."""
+    changed = base.copy()
+    if options.user:
+        uid, _, gid = options.user.partition(":")
+        changed["uid"] = _id(uid, "--user")
+        if gid:
+            changed["gid"] = _id(gid, "--user")
+    if options.additional_gids:
+        more = [_id(gid, "--additional-gids") for gid in options.additional_gids]
+        changed["additionalGids"] = [*base.get("additionalGids", []), *more]
     return changed
 
 

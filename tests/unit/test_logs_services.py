@@ -123,6 +123,16 @@ def test_lines_of_tcp_that_waited_are_counted_with_those_that_were_lost() -> Non
     assert driver.lost == 3
 
 
+def test_one_that_is_too_long_for_a_datagram_takes_no_other_with_it(
+    unix: socket.socket, tmp_path: Path
+) -> None:
+    driver = services.Syslog(record("syslog", syslog_address=f"unix://{tmp_path}/log", tag="x" * (1 << 20)))
+    driver.write("stdout", b"one\n")
+    driver.tag = "web"
+    found = sent(driver, unix, ("stdout", b"two\n"))
+    assert [line.rpartition(b"]: ")[2] for line in found] == [b"minirun: 1 lines were lost here\n", b"two\n"]
+
+
 def test_an_entry_of_the_journal(
     unix: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ Left out TLS
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -117,7 +118,11 @@ class Service(Writer):
                 self.backlog = self.backlog[: -len(message)]
                 return False
             return self.kind != socket.SOCK_DGRAM
-        except (OSError, MinirunError):
+        except (OSError, MinirunError) as error:
+            if (
+                getattr(error, "errno", 0) == errno.EMSGSIZE
+            ):  # no datagram has room for it, the next may be shorter
+                return False
             if self.sock:
                 self.sock.close()
             waiting = self.backlog.count(b"\n") - 1  # besides this one, of which the caller hears

@@ -78,6 +78,8 @@ def test_some_modes_are_no_network(network: str) -> None:
         ({"network": ("container:",)}, "container: without a container"),
         ({"network": ("alias=x",)}, "has no name="),
         ({"network": ("name=shop,mtu=9",)}, 'invalid --network field "mtu=9"'),
+        ({"network": ('name=shop,"alias=x',)}, "the quotes in .* make no sense"),
+        ({"network": ('name=shop,"alias=x",ip=\r1',)}, "the quotes in "),
         ({"ip": "10.0.0.9"}, "supported on user defined networks only"),
         ({"network": ("host",), "network_alias": ("x",)}, "supported on user defined networks only"),
         (

@@ -85,11 +85,16 @@ def parse(text: str) -> Attachment:
 
 
 def _fields(text: str) -> list[str]:
+    """Raises UsageError for quotes that have no end, and for the end of a line outside of them."""
     if '"' not in text:
         return text.split(",")
     import csv  # hardly anybody's words need it
 
-    return next(csv.reader([text]))
+    try:
+        return next(csv.reader([text], strict=True))
+    except csv.Error:
+        hint = 'a field with a comma in it is in quotes as a whole: "driver-opt=A=b,c"'
+        raise UsageError(f'invalid --network: the quotes in "{text}" make no sense', hint) from None
 
 
 def _set(into: Attachment, key: str, value: str) -> None:

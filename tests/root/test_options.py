@@ -243,6 +243,7 @@ def test_a_hard_limit_that_cannot_be_raised_is_told(sh):
         ),
         (("--sysctl", "net.ipv4.nosuch=1"), '"net.ipv4.nosuch" cannot be set to "1": this kernel has none'),
         (("--sysctl", "kernel.msgmax=9" + "9" * 20), 'the sysctl "kernel.msgmax" cannot be set to'),
+        (("--tmpfs", "/x:mpol=nonsense"), "this kernel takes no tmpfs on /x with the options"),
     ],
 )
 def test_a_wish_that_the_kernel_refuses_is_told_as_a_wish(sh, words, said):

@@ -163,6 +163,15 @@ def test_all_that_is_left_is_taken_at_the_end_and_every_descriptor_closed(progra
     assert made.input.fd == -1
 
 
+@pytest.mark.parametrize("size", [channel.LARGEST, channel.LARGEST + 1, 1 << 20])
+def test_an_answer_of_any_size_reaches_the_client_whole(connection, size):
+    client, theirs = connection
+    client.send(channel.ANSWER, b"x" * size)
+    client.send(channel.STDOUT, b"more")
+    assert drain(theirs) == [(channel.ANSWER, b"x" * size), (channel.STDOUT, b"more")]
+    assert (client.waiting, client.waiting_bytes) == ([], 0)
+
+
 def test_a_client_that_has_gone_takes_everything(connection):
     client, theirs = connection
     fill(client)

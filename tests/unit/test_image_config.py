@@ -1,11 +1,14 @@
 """Odd configs and manifests: what Docker 20.10 makes of each was found out by `docker load` and `docker run`."""
 
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from minirun.engine import create
 from minirun.engine.create import environment, program
 from minirun.engine.options import run_options
 from minirun.errors import MinirunError, UsageError
@@ -139,6 +142,22 @@ def test_a_variable_without_a_name_is_told() -> None:
     with pytest.raises(MinirunError, match='the image has a variable without a name: "=x"'):
         environment(["A=1", "=x"], [])
     assert environment(["A=0", "A=1", "B=", "C=1=2"], []) == ["A=1", "B=", "C=1=2"]
+
+
+@pytest.mark.parametrize("name", ["SIGFOO", "0", "65", "RTMIN+31"])
+def test_an_image_whose_stop_signal_is_none_is_told_with_a_way_out(name: str) -> None:
+    image: Any = SimpleNamespace(config={"StopSignal": name}, reference="odd", id="")
+    with pytest.raises(UsageError, match=re.escape(f'names a stop signal that is none: "{name}"')) as caught:
+        create._stop_signal_of(image)
+    assert "--stop-signal TERM" in caught.value.hint
+    image.config = {"StopSignal": "SIGRTMIN+3"}
+    assert create._stop_signal_of(image) == "SIGRTMIN+3"
+
+
+def test_an_image_whose_working_directory_is_relative_is_told() -> None:
+    with pytest.raises(MinirunError, match='the image\'s working directory "rel/x" is not an absolute path'):
+        create._working_directory({"WorkingDir": "rel/x"})
+    assert create._working_directory({"WorkingDir": None}) == ""
 
 
 # ---- manifests and archives -------------------------------------------------------------------------------

@@ -48,6 +48,19 @@ def test_the_largest_is_read_and_a_larger_one_is_an_error(tmp_path):
         read_in_root(str(tmp_path), "/passwd")
 
 
+def test_a_passwd_that_is_mounted_is_read_and_nobody_waits_for_another_thing(tmp_path):
+    (tmp_path / "passwd").write_bytes(b"root:x:0:0\xff\n")
+    (tmp_path / "large").write_bytes(b"x" * (LARGEST_TEXT + 1))
+    (tmp_path / "link").symlink_to("/passwd")
+    (tmp_path / "out").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "fifo")
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    names = ("passwd", "link", "large", "out", "fifo", "nosuch", ".")
+    found = {name: inroot.read_as_mounted(root, f"/{name}") for name in names}
+    os.close(root)
+    assert found == dict.fromkeys(names, "") | dict.fromkeys(("passwd", "link"), "root:x:0:0\ufffd\n")
+
+
 # ---- links to nothing
 
 

@@ -1,5 +1,6 @@
 """The child of the fork: what it may not do, whatever happens in it."""
 
+import errno
 import os
 import sys
 
@@ -63,6 +64,20 @@ def test_a_failed_call_is_reported_with_its_place_among_the_steps(steps):
     with pytest.raises(MinirunError, match=r"mount\(2\) /proc: Operation not permitted") as caught:
         steps(first, second)
     assert caught.value.step == "second (step 2 of 2)"
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.EACCES, "Permission denied"), (errno.ENOENT, "this kernel has none")]
+)
+def test_a_wish_that_the_kernel_refuses_is_told_without_a_call_and_a_step(steps, number, reason):
+    def fails(_plan, _sync):
+        with init.wished("the OOM score cannot be set to -500"):
+            raise syscalls.SyscallError(number, "write", "/proc/self/oom_score_adj")
+
+    with pytest.raises(MinirunError, match=f"^the OOM score cannot be set to -500: {reason}$") as caught:
+        steps(fails)
+    assert "CAP_SYS_RESOURCE" in caught.value.hint
+    assert not caught.value.step
 
 
 def test_a_step_after_a_failed_one_is_not_made(steps, tmp_path):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from minirun.runtime.sync import Created
 
 
+_DIGITS_MAX = 10  # of an id, or of a descriptor: 2**32, and int() takes no more than 4300
+
+
 def create(options: Given) -> int:
     _write_pid_file(options, _create(options, _process(options)).pid)
     return 0
@@ -130,7 +133,7 @@ def _warn(options: Given, asked: Process, where: str) -> None:
 
 def _preserved(options: Given) -> int:
     """Raises UsageError when one of --preserve-fds is not there: another one would be in its place."""
-    if not options.preserve_fds.isdecimal():
+    if not options.preserve_fds.isdecimal() or len(options.preserve_fds) > _DIGITS_MAX:
         raise UsageError(f'--preserve-fds: "{options.preserve_fds}" is not a number of descriptors')
     count = int(options.preserve_fds)
     for fd in range(3, 3 + count):
@@ -241,7 +244,7 @@ def _exec_user(options: Given, base: User) -> User:
 
 
 def _id(text: str, option: str) -> int:
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _DIGITS_MAX:
         raise UsageError(f'{option}: "{text}" is not the number of a user or group')
     return int(text)
 

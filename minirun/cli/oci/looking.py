@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from minirun.linux.cgroup_oom import Events
     from minirun.runtime.config import State
 
+_LONGEST_POLL = 2**31 - 1  # milliseconds, an int of C: poll(2)
 _HIDDEN = ("start_time", "cgroup")  # of state.json, what only we need
 
 
@@ -113,7 +114,7 @@ def _follow(current: State, end: int, kills: Events | None, seconds: float) -> N
         poll.register(kills.fd, kills.wanted)
     seen = kills.kills() if kills else 0
     while True:
-        ready = poll.poll(seconds * 1000)
+        ready = poll.poll(min(seconds * 1000, _LONGEST_POLL))
         try:
             if kills and (now := kills.kills()) > seen:
                 for _ in range(now - seen):

@@ -4,7 +4,8 @@
                                     ^                          (`-`: standard input or output instead)
 
 What goes where follows cp(1) with Docker's rules about a trailing slash and `/.`, which are in `name_for`.
-Both sides are found inside their own root (tree.py); the writing side never follows a link (extraction.py).
+Both sides are found inside their own root (tree.py); the writing side follows a link only for a tar of somebody's own
+that goes into a container, and inside that one's root (extraction.py).
 
 See  docs.docker.com "docker container cp"
 """

@@ -123,6 +123,17 @@ def test_lines_of_tcp_that_waited_are_counted_with_those_that_were_lost() -> Non
     assert driver.lost == 3
 
 
+def test_lines_of_tcp_that_still_wait_at_the_end_are_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        driver = services.Syslog(record("syslog", syslog_address=f"tcp://127.0.0.1:{port}"))
+        taken, _ = server.accept()
+    driver.backlog = b"<30>one\n<30>two\n"
+    driver.close()
+    with taken:
+        assert taken.makefile("rb").read() == b"<30>one\n<30>two\n"
+
+
 def test_one_that_is_too_long_for_a_datagram_takes_no_other_with_it(
     unix: socket.socket, tmp_path: Path
 ) -> None:

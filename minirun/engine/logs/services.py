@@ -15,6 +15,7 @@ Left out TLS
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _SEVERITIES = {"stdout": 6, "stderr": 3}  # informational, error: RFC 5424, section 6.2.1
 _CONNECT_SECONDS = 3.0
 _RETRY_SECONDS = 5.0
+_LAST_SECONDS = 1.0  # for what still waits when the container has ended
 _BACKLOG = 1 << 20  # bytes of TCP that may wait
 
 
@@ -87,6 +89,10 @@ class Service(Writer):
             if rest:
                 self._take(stream, rest)
         if self.sock:
+            if self.backlog:
+                with contextlib.suppress(OSError):  # what it does not take by then is in log.json
+                    self.sock.settimeout(_LAST_SECONDS)
+                    self.sock.sendall(self.backlog)
             self.sock.close()
 
     def _take(self, stream: str, line: bytes) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _WORDS_MAX = 500
 _TITLE_MAX = 80
-_TITLE = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^<>]*>([^<]*)", re.IGNORECASE)
 _XML_ERROR = re.compile(rb"<(?:Code|Message)>([^<]*)")
 _HTML = re.compile(rb"\s*<(?:!doctype html|html|head|body|title|h1|center)\b", re.IGNORECASE)
 _PLAIN_KEYS = (("error", "error_description"), ("code", "message"), ("details",), ("detail",))

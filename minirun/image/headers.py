@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _QUOTED = r'"(?:[^"\\]|\\.)*"?'  # one that does not end goes to the end of the line
 _ITEM = re.compile(rf'(?:<[^>]*>?|{_QUOTED}|[^,"])+')
 _PART = re.compile(rf'(?:<[^>]*>?|{_QUOTED}|[^;"])+')
-_PARAMETER = re.compile(rf"([\w!#$%&'*+.^`|~-]+)\s*=\s*({_QUOTED}|\S*)")
+_LETTER = r"[\w!#$%&'*+.^`|~-]"
+# a name is looked for where it begins, else a long word that is none would be tried from each of its letters
+_PARAMETER = re.compile(rf"(?<!{_LETTER})({_LETTER}+)\s*=\s*({_QUOTED}|\S*)")
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -37,9 +39,8 @@ def challenges(lines: list[str]) -> list[Challenge]:
     found: list[Challenge] = []
     for item in _items(lines):
         scheme, *rest = item.split(None, 1)
-        if "=" not in scheme and not "".join(rest).startswith(
-            "="
-        ):  # else a further parameter of the last one
+        is_parameter = "=" in scheme or "".join(rest).startswith("=")  # a further one of the last scheme
+        if not is_parameter:
             found.append((scheme.lower(), {}))
             item = "".join(rest)
         for name, value in _PARAMETER.findall(item) if found else ():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -389,6 +390,12 @@ WORDS = {
 @pytest.mark.parametrize("body", WORDS)
 def test_the_words_of_an_error(body: bytes) -> None:
     assert Answer("http://h/", 403, "Forbidden", {}, body).words == WORDS[body]
+
+
+def test_a_page_of_nothing_but_titles_takes_no_time() -> None:
+    started = time.process_time()
+    assert Answer("http://h/", 403, "Forbidden", {}, b"<html>" + b"<title" * 100_000).page == "an HTML page"
+    assert time.process_time() - started < 2
 
 
 JSON = st.recursive(

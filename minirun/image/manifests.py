@@ -73,6 +73,14 @@ def parse(content: bytes, what: str) -> Any:
     return value
 
 
+def parse_object(content: bytes, what: str) -> Json:
+    """The same, if it is a JSON object."""
+    value = parse(content, what)
+    if not isinstance(value, dict):
+        raise MinirunError(f"{what} is not a JSON object")
+    return value
+
+
 def _check_nesting(value: Any, levels: int) -> None:
     """Whoever writes it out again goes down as deep as it is."""
     if levels == 0:
@@ -86,13 +94,6 @@ def checked_list(value: Any, what: str) -> list[Json]:
     """`value`, if it is a list of JSON objects."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise MinirunError(f"{what} is not a list of objects")
-    return value
-
-
-def checked_object(value: Any) -> Json:
-    """`value`, if it is a JSON object."""
-    if not isinstance(value, dict):
-        raise MinirunError("the manifest is not a JSON object")
     return value
 
 
@@ -136,7 +137,7 @@ def for_platform(
     wanted = platform or platforms.own()
     for _ in range(_INDEXES_MAX + 1):
         content = fetch(descriptor)
-        document = checked_object(parse(content, f"manifest {descriptor.get('digest', '')}".rstrip()))
+        document = parse_object(content, f"the manifest {descriptor.get('digest', '')}".rstrip())
         media_type = _media_type(document, descriptor)
         if media_type not in (INDEX, DOCKER_LIST):
             return _manifest(document, media_type, content)

@@ -14,6 +14,7 @@ import base64
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from minirun.errors import MinirunError, UnsupportedError
 from minirun.image import manifests, platforms
 from minirun.image.mediatypes import INDEX, MANIFEST
 from minirun.image.registry import Registry
@@ -34,7 +35,10 @@ def document(name: Reference, settings: Settings) -> Any:
 
 
 def described(name: Reference, settings: Settings) -> Json | list[Json]:
-    """The same with its descriptor, as Docker's `--verbose`; of an index, each of its entries."""
+    """The same with its descriptor, as Docker's `--verbose`; of an index, each of its entries.
+
+    Raises UnsupportedError for an index of more than ENTRIES_MAX.
+    """
     registry = _registry(name, settings)
     descriptor: Json = {"digest": name.digest} if name.digest else {}
     content, found = _fetch(registry, name, descriptor)
@@ -43,7 +47,12 @@ def described(name: Reference, settings: Settings) -> Json | list[Json]:
         digest = f"sha256:{sha256(content).hexdigest()}"
         own = {"mediaType": kind or MANIFEST, "digest": digest, "size": len(content)}
         return _described(registry, name.familiar, own, content, found)
-    entries = manifests.checked_list(found.get("manifests"), "the index's manifests")[:ENTRIES_MAX]
+    entries = manifests.checked_list(found.get("manifests"), "the index's manifests")
+    if len(entries) > ENTRIES_MAX:
+        raise UnsupportedError(
+            f"{name.familiar} has {len(entries)} manifests, and {ENTRIES_MAX} at most are described",
+            "without --verbose the index is shown as it is",
+        )
     several = []
     for entry in entries:
         own = {"mediaType": manifests.text(entry, "mediaType"), **manifests.sound_descriptor(entry)}
@@ -60,7 +69,7 @@ def _registry(name: Reference, settings: Settings) -> Registry:
 
 def _fetch(registry: Registry, name: Reference, descriptor: Json) -> tuple[bytes, Json]:
     content = registry.manifest(descriptor.get("digest") or name.digest or name.tag, descriptor)
-    return content, manifests.checked_object(manifests.parse(content, f"the manifest of {name.familiar}"))
+    return content, manifests.parse_object(content, f"the manifest of {name.familiar}")
 
 
 def _described(registry: Registry, ref: str, descriptor: Json, content: bytes, found: Json) -> Json:
@@ -74,8 +83,10 @@ def _described(registry: Registry, ref: str, descriptor: Json, content: bytes, f
 def _platform(registry: Registry, config: Json) -> Json:
     """Which the config is for; an image that was built alone has it only there."""
     checked = manifests.sound_descriptor(config)
-    content = b"".join(registry.blob(checked)) if checked["size"] <= manifests.BYTES_MAX else b""
-    found = manifests.checked_object(manifests.parse(content, f"the config {checked['digest']}"))
+    what = f"the config {checked['digest']}"
+    if checked["size"] > manifests.BYTES_MAX:
+        raise MinirunError(f"{what} is larger than {manifests.BYTES_MAX} bytes")
+    found = manifests.parse_object(b"".join(registry.blob(checked)), what)
     if platforms.of(found) == platforms.UNKNOWN:
         return {}
     return {key: found[key] for key in ("architecture", "os", "os.version", "variant") if found.get(key)}

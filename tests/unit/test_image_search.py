@@ -13,7 +13,8 @@ from minirun.cli import manifestgroup, searching
 from minirun.errors import MinirunError, NotFoundError, UnsupportedError, UsageError
 from minirun.image import reference
 from minirun.image import search as searched
-from minirun.image.published import described, document
+from minirun.image.manifests import BYTES_MAX
+from minirun.image.published import ENTRIES_MAX, described, document
 from minirun.image.search import Found, search, split
 from minirun.image.settings import Settings
 from minirun.paths import Paths
@@ -233,6 +234,20 @@ def test_manifests_that_are_not_there_or_not_kept(serving: reference.Reference, 
 def test_a_manifest_that_makes_no_sense(odd: Odd, body: bytes) -> None:
     odd.tell("/v2/tool/manifests/latest", (200, {}, body))
     with pytest.raises(MinirunError):
+        described(reference.parse(f"{odd.host}/tool"), Settings())
+
+
+def test_an_index_of_more_than_can_be_described_is_not_cut_in_silence(odd: Odd) -> None:
+    entry = {"mediaType": "m", "digest": digest(b""), "size": 0}
+    has(odd, "/v2/tool/manifests/latest", {"manifests": [entry] * (ENTRIES_MAX + 1)})
+    with pytest.raises(UnsupportedError, match="has 101 manifests, and 100 at most"):
+        described(reference.parse(f"{odd.host}/tool"), Settings())
+
+
+def test_a_config_that_is_too_large_is_told_as_that(odd: Odd) -> None:
+    config = {"digest": digest(b"x"), "size": BYTES_MAX + 1}
+    has(odd, "/v2/tool/manifests/latest", {"config": config})
+    with pytest.raises(MinirunError, match=r"the config sha256:\w+ is larger than"):
         described(reference.parse(f"{odd.host}/tool"), Settings())
 
 

@@ -11,17 +11,16 @@ import re
 import time
 from fnmatch import fnmatchcase
 
-from minirun.cli import units
+from minirun.cli import flag_values, units
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[hms]))+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 
 def parse(words: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
@@ -39,18 +38,23 @@ def parse(words: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
 
 def boolean(text: str) -> bool:
     """`true`, `1`, `false` and so on."""
-    if text.lower() not in _TRUE + _FALSE:
+    truth = flag_values.TRUTHS.get(text.lower())
+    if truth is None:
         raise UsageError(f"invalid filter: '{text}' is neither true nor false")
-    return text.lower() in _TRUE
+    return truth
 
 
-def pattern(values: Iterable[str]) -> re.Pattern[str]:
-    """What finds any of these regular expressions: `name=^db`."""
-    texts = list(values)
+def finder(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Whether any of these regular expressions finds something in a text, or there are none: `name=^db`."""
+    compiled = [_compiled(text) for text in patterns]
+    return lambda text: not compiled or any(one.search(text) for one in compiled)
+
+
+def _compiled(text: str) -> re.Pattern[str]:
     try:
-        return re.compile("|".join(texts))
-    except re.error as error:
-        raise UsageError(f"invalid filter: '{texts[-1]}' is no regular expression: {error}") from None
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(f"invalid filter: '{text}' is no regular expression: {error}") from None
 
 
 def has_label(labels: dict[str, str], wanted: str) -> bool:

@@ -109,14 +109,14 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterator[dict[str
     if bad := set(wanted.get("type", ())) - set(_KINDS):
         raise UsageError(f"invalid filter: 'type={bad.pop()}'", "there are builtin and custom")
     dangling = {filters.boolean(text) for text in wanted.get("dangling", ())}
-    names = filters.pattern(wanted.get("name", ()))
+    is_named = filters.finder(wanted.get("name", ()))
     for facts in inspect_network.all_networks(session):
         builtin = facts["Name"] in networks.PREDEFINED
         tests = [
             not dangling or (not builtin and not facts["Containers"]) in dangling,
             _any(wanted, "driver", lambda text, facts=facts: facts["Driver"] == text),
             _any(wanted, "id", lambda text, facts=facts: facts["Id"].startswith(text)),
-            names.search(facts["Name"]),
+            is_named(facts["Name"]),
             _any(wanted, "scope", lambda text: text == "local"),
             _any(wanted, "type", lambda text, builtin=builtin: text == ("builtin" if builtin else "custom")),
             all(filters.has_label(facts["Labels"], text) for text in wanted.get("label", ())),

@@ -190,8 +190,8 @@ def _by_id(_session: Session, values: list[str]) -> Test:
 
 
 def _by_name(_session: Session, values: list[str]) -> Test:
-    pattern = filters.pattern(values)
-    return lambda record: bool(pattern.search(record["name"]) or pattern.search(f"/{record['name']}"))
+    is_named = filters.finder(values)
+    return lambda record: is_named(record["name"]) or is_named(f"/{record['name']}")
 
 
 def _by_label(_session: Session, values: list[str]) -> Test:

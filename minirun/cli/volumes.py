@@ -97,13 +97,13 @@ def _chosen(session: Session, wanted: dict[str, list[str]]) -> Iterable[Volume]:
     """The volumes that all kinds of filters let through."""
     dangling = {filters.boolean(text) for text in wanted.get("dangling", ())}
     used = volumes.users(session) if dangling else {}
-    names = filters.pattern(wanted.get("name", ()))
+    is_named = filters.finder(wanted.get("name", ()))
     for volume in volumes.list_all(session):
         tests = [
             not dangling or (volume["name"] not in used) in dangling,
             "driver" not in wanted or "local" in wanted["driver"],
             all(filters.has_label(volume["labels"], text) for text in wanted.get("label", ())),
-            names.search(volume["name"]),
+            is_named(volume["name"]),
         ]
         if all(tests):
             yield volume

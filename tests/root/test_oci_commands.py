@@ -57,6 +57,7 @@ def test_the_version_is_told_whatever_else_is_said(oci: Oci, words: list[str]) -
         (["--log", "/nosuch/log", "list"], 1, "--log /nosuch/log: No such file or directory"),
         (["--cgroup-manager", "x", "list"], 1, '"x" is none of cgroupfs, systemd, disabled'),
         (["delete", "--regex", "("], 1, "is no regular expression"),
+        (["delete", "--regex", "a{99999999999999999999}"], 1, "is no regular expression"),
         (["update", "--memory", "x", "nosuch"], 1, '--memory: "x" is not a whole number'),
         (["update", "--resources", "/nosuch", "nosuch"], 1, "--resources /nosuch: No such file"),
     ],

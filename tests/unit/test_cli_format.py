@@ -1,6 +1,7 @@
 """--format, --filter, sizes and ages: the words of every command that lists things."""
 
 import contextlib
+import re
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -172,14 +173,15 @@ def test_what_is_no_time_is_not_available() -> None:
         (["^v"], "nv", False),
         (["a$", "b$"], "xb", True),
         (["ow"], "town", True),
+        (["(?i)^x", "(?i)^V"], "v1", True),
         ([], "any", True),
     ],
 )
 def test_the_filter_of_names_is_a_regular_expression(values: list[str], name: str, *, found: bool) -> None:
-    assert bool(filters.pattern(values).search(name)) is found
+    assert filters.finder(values)(name) is found
 
 
-@pytest.mark.parametrize("text", ["(", "[", "*x"])
+@pytest.mark.parametrize("text", ["(", "[", "*x", "a{99999999999999999999}"])
 def test_what_is_no_regular_expression_is_quoted(text: str) -> None:
-    with pytest.raises(UsageError, match="is no regular expression"):
-        filters.pattern([text])
+    with pytest.raises(UsageError, match=f"^invalid filter: '{re.escape(text)}' is no regular expression"):
+        filters.finder(["a", text, "b)"])

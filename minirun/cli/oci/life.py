@@ -76,7 +76,7 @@ def _matching(root: str, pattern: str) -> list[str]:
 
     try:
         known = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f'--regex: "{pattern}" is no regular expression: {error}') from None
     return [name for name in state.all_ids(root) if known.search(name)]
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 import time
 
 from minirun.cli.build_output import Shown, amount, visible
-from minirun.cli.picture import Picture, shortened, size, width
+from minirun.cli.picture import Picture, size
+from minirun.cli.widths import shortened, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ import click
 
 from minirun.cli import picture, units
 from minirun.cli.printing import draw
+from minirun.cli.widths import ellipsis, width
 from minirun.image import platforms, reference, usage
 from minirun.printable import one_line
 
@@ -55,12 +56,12 @@ def tree(images: list[Image], used: Container[str], columns: int) -> Iterator[st
     # Docker counts the bytes of a name, so that its twigs make the column wider than they are
     widest = max((len(row[0].encode()) for rows in blocks for row in rows), default=0)
     kept, room = [], columns
-    for heading, width in _COLUMNS:
-        if room - width - len(_SPACE) < _NARROWEST:
+    for heading, wide in _COLUMNS:
+        if room - wide - len(_SPACE) < _NARROWEST:
             break
-        room -= width + len(_SPACE)
-        kept.append((heading, width))
-    widths = [min(room, max(widest, len("IMAGE"))), *(width for _, width in kept)]
+        room -= wide + len(_SPACE)
+        kept.append((heading, wide))
+    widths = [min(room, max(widest, len("IMAGE"))), *(wide for _, wide in kept)]
     yield ""
     yield _line(["IMAGE", *(heading for heading, _ in kept)], widths, "bold")
     for rows in blocks:
@@ -91,16 +92,13 @@ def _figures(digest: str, images: list[Image], used: bool) -> list[str]:
 
 def _line(cells: list[str], widths: list[int], kind: str) -> str:
     """The cells in their columns: sizes to the right, the others to the left."""
-    shown = [_colour(_cut(cells[0], widths[0]), kind) + " " * (widths[0] - len(cells[0]))]
-    for index, (text, width) in enumerate(zip(cells[1:], widths[1:], strict=False), 1):
-        padding = " " * (width - len(text))
+    name = ellipsis(cells[0], widths[0])
+    shown = [_colour(name, kind) + " " * (widths[0] - width(name))]
+    for index, (text, wide) in enumerate(zip(cells[1:], widths[1:], strict=False), 1):
+        padding = " " * (wide - len(text))
         text = _colour(text, "bold" if kind == "bold" else "used" if text == _USED else "plain")
         shown.append(padding + text if index in (2, 3) and kind != "bold" else text + padding)
     return _SPACE.join(shown).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _colour(text: str, kind: str) -> str:

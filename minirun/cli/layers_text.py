@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from minirun.cli import units
 from minirun.cli.layers_words import instruction, printable
+from minirun.cli.widths import ellipsis
 from minirun.engine.view import layers as view
 from minirun.engine.view.layers import ADDED, ATTRIBUTES, CHANGED, REMOVED, SAME
 from minirun.image import reference
@@ -74,7 +75,7 @@ def lines(image: Image, layers: list[Layer], pen: Pen, *, whole: bool) -> Iterat
     largest = max((layer.root.total for layer in layers), default=0)
     for line, layer in view.steps(image.document.get("history"), layers):
         if layer is None:
-            yield pen("quiet", _cut(f"{'':10}{instruction(line)}   (no layer)", pen.width))
+            yield pen("quiet", ellipsis(f"{'':10}{instruction(line)}   (no layer)", pen.width))
             continue
         yield ""
         yield _title(layer, len(layers), largest, pen)
@@ -124,10 +125,6 @@ def _created_by(text: str, pen: Pen) -> Iterator[str]:
     if text:
         lines = textwrap.wrap(text, pen.width - 10, max_lines=3, placeholder=" …")
         yield from (f"          {line}" for line in lines)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 # ---- the summary ------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 
+from minirun.cli.widths import width
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
@@ -32,7 +34,7 @@ class Picture:
         self._colours = not os.environ.get("NO_COLOR")
 
     def draw(self, lines: list[list[Piece]]) -> None:
-        """Each line is narrower than the terminal: size(), shortened()."""
+        """Each line is narrower than the terminal: size(), widths.shortened()."""
         columns, _ = size(self._stream)
         up = sum(-(-width // columns) or 1 for width in self._widths)
         body = "".join(f"{self._coloured(line)}{_ERASE_LINE}\n" for line in lines)
@@ -49,27 +51,6 @@ class Picture:
         return "".join(
             f"{colour}{text}{PLAIN}" if colour and self._colours else text for text, colour in line
         )
-
-
-def shortened(text: str, columns: int) -> str:
-    """As much of the beginning as has room."""
-    if text.isascii():
-        return text[: max(columns, 0)]
-    while text and width(text) > columns:
-        text = text[:-1]
-    return text
-
-
-def width(text: str) -> int:
-    """Columns on the screen: of a Chinese sign two, of an accent that joins a letter none."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        for sign in text
-    )
 
 
 def size(stream: TextIO) -> tuple[int, int]:

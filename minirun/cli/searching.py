@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minirun.cli import filters, format
+from minirun.cli import filters, format, widths
 from minirun.cli.printing import say_line
 from minirun.errors import UsageError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = {"Name": "NAME", "Description": "DESCRIPTION", "StarCount": "STARS", "IsOfficial": "OFFICIAL"}
 _FILTERS = ("is-official", "stars")
-_DESCRIPTION_MAX = 45
+_DESCRIPTION_MAX = 45  # columns
 
 
 @click.command("search", short_help="Search a registry for images")
@@ -61,11 +61,9 @@ def _stars(text: str) -> int:
 
 def _row(found: Found, *, whole: bool, words: tuple[str, str]) -> Row:
     description = found.description.replace("\r", " ").replace("\n", " ")
-    if not whole and len(description) > _DESCRIPTION_MAX:
-        description = f"{description[: _DESCRIPTION_MAX - 1]}…"
     return {
         "Name": found.name,
-        "Description": description,
+        "Description": description if whole else widths.ellipsis(description, _DESCRIPTION_MAX),
         "StarCount": str(found.stars),
         "IsOfficial": words[not found.official],
     }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 
 def width(text: str) -> int:
-    """In columns: a letter of Chinese, a letter that is as wide, and most pictures take two.
+    """In columns: a Chinese sign and most pictures take two, an accent that joins a letter takes none.
 
-    >>> width("abc"), width("日本")
-    (3, 4)
+    >>> width("abc"), width("日本"), width("e\\u0301")
+    (3, 4, 1)
     """
     return len(text) if text.isascii() else sum(map(_letter_width, text))
 
@@ -18,7 +18,24 @@ def width(text: str) -> int:
 def _letter_width(letter: str) -> int:
     import unicodedata  # for the few that are not ASCII
 
+    if unicodedata.combining(letter):
+        return 0
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def shortened(text: str, columns: int) -> str:
+    """As much of the beginning as has room.
+
+    >>> shortened("日本語", 5), shortened("abc", 5)
+    ('日本', 'abc')
+    """
+    if text.isascii():
+        return text[: max(columns, 0)]
+    for at, letter in enumerate(text):
+        columns -= _letter_width(letter)
+        if columns < 0:
+            return text[:at]
+    return text
 
 
 def ellipsis(text: str, columns: int) -> str:
@@ -27,11 +44,4 @@ def ellipsis(text: str, columns: int) -> str:
     >>> ellipsis("docker-entrypoint.sh postgres", 20)
     'docker-entrypoint.s…'
     """
-    if width(text) <= columns:
-        return text
-    kept = 0
-    for at, letter in enumerate(text):
-        kept += _letter_width(letter)
-        if kept > columns - 1:
-            return f"{text[:at]}…"
-    return text
+    return text if width(text) <= columns else f"{shortened(text, columns - 1)}…"

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from minirun.build.progress import Vertex, Warning
-from minirun.cli import build_output, build_progress, build_terminal, picture
+from minirun.cli import build_output, build_progress, build_terminal, widths
 from minirun.errors import UsageError
 from tests.support import CHECKOUT
 from tests.terminals import Terminal
@@ -341,11 +341,11 @@ def test_on_a_low_terminal_what_runs_stays() -> None:
 
 @pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("", 0)])
 def test_columns_are_counted_as_a_terminal_shows_them(text: str, columns: int) -> None:
-    assert picture.width(text) == columns
+    assert widths.width(text) == columns
 
 
 def test_a_wide_letter_is_not_cut_in_half() -> None:
-    assert picture.shortened("日本語", 5) == "日本"
+    assert widths.shortened("日本語", 5) == "日本"
 
 
 def test_a_terminal_that_is_asked_for_has_to_be_one() -> None:

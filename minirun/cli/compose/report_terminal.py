@@ -18,8 +18,9 @@ import time
 
 from minirun.cli.build_output import amount, visible
 from minirun.cli.compose.report_lines import DRY_RUN, LAYER_DONE, Shown
-from minirun.cli.picture import PLAIN, Picture, shortened, size, width
+from minirun.cli.picture import PLAIN, Picture, size
 from minirun.cli.printing import draw
+from minirun.cli.widths import shortened, width
 from minirun.image.progress import Progress as Pull
 from minirun.printable import one_line
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from minirun import __version__, files, jsontext
-from minirun.cli.printing import say
+from minirun.cli.printing import say, say_line
 from minirun.errors import MinirunError, NotFoundError, UsageError
 from minirun.linux import cgroup_processes
 from minirun.runtime import state
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minirun.runtime.config import State
 
 _LONGEST_POLL = 2**31 - 1  # milliseconds, an int of C: poll(2)
+_NARROWEST = 12  # letters of a column, as runc's
 _HIDDEN = ("start_time", "cgroup")  # of state.json, what only we need
 
 
@@ -44,11 +45,12 @@ def list_containers(options: Given) -> None:
     elif options.format == "json":
         say(jsontext.dumps([_shown(one) for one in states]))
     else:
+        from minirun.cli import format
+
         keys = ("id", "pid", "status", "bundle", "created", "owner")
-        table = [[key.upper() for key in keys], *([str(one[key]) for key in keys] for one in states)]  # type: ignore[literal-required]
-        widths = [max(12, *(len(row[column]) + 3 for row in table)) for column in range(len(keys) - 1)]
-        for row in table:
-            say("".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)))
+        rows = [[key.upper() for key in keys], *([str(one[key]) for key in keys] for one in states)]  # type: ignore[literal-required]
+        for line in format.table(rows, _NARROWEST):
+            say_line(line)
 
 
 def _states(root: str) -> Iterator[State]:

@@ -17,6 +17,7 @@ from minirun.runtime import container, process, schema, state, validate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from minirun.cli.arguments import Given
     from minirun.runtime.config import Process, User
@@ -37,7 +38,7 @@ def run(options: Given) -> int:
     if options.detach or not asked.get("terminal"):
         created = _create(options, asked)
     else:
-        created, master = _create_with_own_terminal(options, asked)
+        created, master = _with_own_terminal(lambda console: _make(options, asked, console))
     _write_pid_file(options, created.pid)
     if not options.detach:
         foreground.hold_signals()
@@ -164,13 +165,14 @@ def _own_cgroup(options: Given) -> bool:
     return bool(options.cgroup_manager != "disabled")
 
 
-def _create_with_own_terminal(options: Given, asked: Process) -> tuple[Created, int]:
+def _with_own_terminal(make: Callable[[socket.socket], Created]) -> tuple[Created, int]:
+    """What `make` has made of a console's socket, and the master of the terminal that came back through it."""
     import socket
 
     from minirun.runtime import terminal
 
     ours, theirs = socket.socketpair()
-    created = _make(options, asked, theirs)
+    created = make(theirs)
     theirs.close()
     return created, terminal.receive_master(ours)
 
@@ -181,21 +183,13 @@ def _execute(options: Given) -> tuple[Created, int]:
     process_spec, preserved = _exec_process(options), _preserved(options)
     schema.check_process(process_spec, "the process")
     _warn(options, process_spec, "the process")
-    if not process_spec.get("terminal"):
-        return joining.execute(options.root, options.id, process_spec, preserved=preserved), -1
-    if options.console_socket:
-        console = _connect(options.console_socket)
-        return joining.execute(
-            options.root, options.id, process_spec, console=console, preserved=preserved
-        ), -1
-    import socket
 
-    from minirun.runtime import terminal
+    def make(console: socket.socket | None) -> Created:
+        return joining.execute(options.root, options.id, process_spec, console=console, preserved=preserved)
 
-    ours, theirs = socket.socketpair()
-    created = joining.execute(options.root, options.id, process_spec, console=theirs, preserved=preserved)
-    theirs.close()
-    return created, terminal.receive_master(ours)
+    if process_spec.get("terminal") and not options.console_socket:
+        return _with_own_terminal(make)
+    return make(_connect(options.console_socket) if process_spec.get("terminal") else None), -1
 
 
 def _exec_process(options: Given) -> Process:

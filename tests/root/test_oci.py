@@ -278,6 +278,14 @@ def test_exec_takes_a_process_from_a_file(oci, running, tmp_path):
     assert oci("exec", "--process", tmp_path / "process.json", "x").stdout == "b\n/etc\n"
 
 
+def test_a_file_that_is_no_process_is_named(oci, running, tmp_path):
+    path = tmp_path / "process.json"
+    for text in ("[]", "7", "null", "{}"):
+        path.write_text(text)
+        done = oci("exec", "--process", path, "x")
+        assert (done.code, f"--process {path}: " in done.stderr) == (255, True)
+
+
 def test_exec_detached_writes_its_pid(oci, running, tmp_path):
     oci.detached("exec", "-d", "--pid-file", tmp_path / "pid", "x", "sleep", "1000")
     pid = (tmp_path / "pid").read_text()

@@ -199,6 +199,7 @@ def _exec_process(options: Given) -> Process:
             whole: Process = files.read_json(options.process)
         except (OSError, ValueError) as error:
             raise UsageError(f"--process {options.process}: {getattr(error, 'strerror', error)}") from None
+        schema.check_process(whole, f"--process {options.process}")
         return whole
     base = state.read_config(options.root, options.id)["process"]
     if not options.args:

@@ -65,7 +65,9 @@ def sentence(error: BaseException) -> str:
 
 def unforeseen(error: BaseException) -> MinirunError:
     """What is to be told instead of an exception that no code here expects: our mistake, not the person's."""
-    return MinirunError(sentence(error), "please report it, with what `minirun --debug ...` says")
+    told = MinirunError(sentence(error), "please report it, with what `minirun --debug ...` says")
+    told.__cause__ = error  # whose traceback that is
+    return told
 
 
 class UsageError(MinirunError):

@@ -104,9 +104,8 @@ class LazyGroup(click.Group):
 
 def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
     """Run the command line in sys.argv; returns the exit code."""
-    if (
-        signals.getsignal(signals.SIGINT) == signals.SIG_DFL
-    ):  # it was so while modules were loaded, see scripts/launch
+    # it was so while modules were loaded, see scripts/launch
+    if signals.getsignal(signals.SIGINT) == signals.SIG_DFL:
         signals.signal(signals.SIGINT, signals.default_int_handler)
     group = _minirun(shim, spawner)
     try:
@@ -125,12 +124,10 @@ def call(shim: Shim | None, spawner: Spawner | None = None) -> int:
         return 125 if _command_name() else (1 if reason else error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except (MinirunError, OSError) as error:
-        failures.show("minirun", error, debug=bool({"-D", "--debug"} & _command_line()[0]))
-        return failures.exit_code(error, otherwise=125 if _command_name() else 1)
     except Exception as error:  # whatever it is, a person is not sent Python's words for it
-        failures.show("minirun", unforeseen(error), debug=bool({"-D", "--debug"} & _command_line()[0]))
-        return 125 if _command_name() else 1
+        told = error if isinstance(error, (MinirunError, OSError)) else unforeseen(error)
+        failures.show("minirun", told, debug=bool({"-D", "--debug"} & _command_line()[0]))
+        return failures.exit_code(told, otherwise=125 if _command_name() else 1)
 
 
 def _minirun(shim: Shim | None, spawner: Spawner | None) -> LazyGroup:

@@ -57,6 +57,14 @@ def test_debug_puts_a_traceback_before_the_error(capsys: pytest.CaptureFixture[s
     assert (first, last) == ("Traceback (most recent call last):", "minirun: no")
 
 
+def test_debug_shows_where_a_mistake_of_ours_was_made(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        int("x")
+    except ValueError as error:
+        failures.show("minirun", errors.unforeseen(error), debug=True)
+    assert 'int("x")' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(ProgramNotFound("x"), 127), (ProgramNotInvocable("x"), 126), (MinirunError("x"), 1)]
 )

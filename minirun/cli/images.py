@@ -72,7 +72,7 @@ _FILTERS = ("dangling", "label", "label!", "reference", "before", "since", "unti
 @click.option(
     "-a",
     "--all",
-    "_all",
+    "every",
     is_flag=True,
     help="With --tree, those without a name, too; they are always in the list.",
 )
@@ -86,7 +86,7 @@ _FILTERS = ("dangling", "label", "label!", "reference", "before", "since", "unti
 def images_command(
     paths: Paths,
     quiet: bool,
-    _all: bool,
+    every: bool,
     no_trunc: bool,
     digests: bool,
     words: tuple[str, ...],
@@ -103,7 +103,7 @@ def images_command(
     if tree:
         from minirun.cli import imagetree
 
-        named = [image for image in images if image.reference or _all or "dangling" in wanted]
+        named = [image for image in images if image.reference or every or "dangling" in wanted]
         return imagetree.show(named, engine.used(paths))
     if quiet and form in ("", "table"):
         lines = iter(dict.fromkeys(shown_id(image.id, no_trunc) for image in images))

@@ -65,7 +65,7 @@ def logs_command(
 
 
 def _count(tail: str) -> int:
-    """Docker takes what is no number for "all"."""
+    """Docker takes what is no number of 64 bits for "all"."""
     return int(tail) if tail.isdecimal() and len(tail) < 20 else reader.ALL
 
 

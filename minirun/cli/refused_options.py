@@ -135,9 +135,9 @@ def nothing_to_do(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any
         for commands, flags, _ in NOTHING_TO_DO:
             if name != commands:
                 continue
-            short = [flag for flag in flags.split() if not flag.startswith("--")]
-            for long in (flag for flag in flags.split() if flag.startswith("--")):
-                command = click.option(*short, long, is_flag=True, hidden=True, expose_value=False)(command)
+            letters = [one for one in flags.split() if not one.startswith("--")]
+            for word in (one for one in flags.split() if one.startswith("--")):
+                command = click.option(*letters, word, is_flag=True, hidden=True, expose_value=False)(command)
         return command
 
     return known

@@ -137,7 +137,7 @@ def _stay(
     foreground: Foreground,
     began: Callable[[], None] | None,
 ) -> int:
-    """From its order on; the same as run()."""
+    """What run() does once the shim has its order.  Returns the exit code."""
     options = record["options"]
     # In front of it this is not waited for: what the program prints comes over the same socket, and so does a failure.
     if foreground.detach or began:

@@ -186,9 +186,8 @@ class Upload:
     def _has_more(self, answer: Answer, end: int) -> bool:
         """Go on where the answer to a chunk up to `end` says; whether that is further than ever before."""
         received = _received(answer)
-        self._accept(
-            answer, received if 0 < received <= end else end
-        )  # more than was sent is no number to go by
+        # more than was sent is no number to go by
+        self._accept(answer, received if 0 < received <= end else end)
         further, self._furthest = self._at > self._furthest, max(self._at, self._furthest)
         return further
 

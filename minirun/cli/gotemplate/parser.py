@@ -217,9 +217,8 @@ class _Parser:
             first = later.operands[0]
             if isinstance(first, (Constant, Nil)) or (isinstance(first, Path) and first[1:] == (".", [])):
                 lexer.fail(self.text, later.at, "after | comes a function")
-        self.variables += (
-            names  # also of =, as in Go: whether there is such a variable is seen when it is set
-        )
+        # also of =, as in Go: whether there is such a variable is seen when it is set
+        self.variables += names
         return Pipe(start.at, names, sign == "=", commands)
 
     def declared(self, range_variables: bool) -> tuple[list[str], str]:

@@ -67,9 +67,8 @@ def general(value: float, precision: int | None = None, verb: str = "g", *, keep
         return {"inf": "+Inf", "-inf": "-Inf"}.get(str(value), "NaN")
     if precision is not None:
         return f"{value:{'#' if keeps else ''}.{precision or 1}{verb}}"
-    count = next(
-        count for count in range(1, 18) if float(f"{value:.{count}g}") == value
-    )  # 17 tell every number
+    # 17 digits tell every number
+    count = next(count for count in range(1, 18) if float(f"{value:.{count}g}") == value)
     mantissa, _, exponent = f"{value:.{count - 1}e}".partition("e")
     power = int(exponent)
     if -4 <= power < 6:

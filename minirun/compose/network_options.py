@@ -11,6 +11,7 @@ from minirun.network import driver_options, macvlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any, TypedDict
 
     from minirun.compose.language.model import Project
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 _BRIDGES = ("", "default", "bridge", "overlay")
 
 
+def known_options(network: dict[str, Any]) -> Collection[str]:
+    """The driver_opts that its driver has; unsupported.py tells of others, which Docker passes over as well."""
+    return macvlan.KNOWN if network.get("driver") == "macvlan" else driver_options.KNOWN
+
+
 def make(project: Project, key: str, network_hash: str) -> NetworkOptions:
     """Of the network that the files call `key`.  Raises UnsupportedError for a driver that is not here."""
     network = project.networks[key]
@@ -42,7 +48,6 @@ def make(project: Project, key: str, network_hash: str) -> NetworkOptions:
             f"network {key}: there is no network driver {driver} here",
             "there are bridge and macvlan; network_mode: host uses the host's own network",
         )
-    known = macvlan.KNOWN if driver == "macvlan" else driver_options.KNOWN
     pools = (network.get("ipam") or {}).get("config") or []
     return {
         "driver": "macvlan" if driver == "macvlan" else "bridge",
@@ -60,7 +65,7 @@ def make(project: Project, key: str, network_hash: str) -> NetworkOptions:
         "options": {
             name: str(value)
             for name, value in (network.get("driver_opts") or {}).items()
-            if name in known  # Docker passes over others as well
+            if name in known_options(network)
         },
     }
 

@@ -10,10 +10,11 @@ See  compose-spec 05-services.md, deploy.md
 
 from __future__ import annotations
 
+from minirun.compose import network_options
 from minirun.engine.options import logging, runtimes
 from minirun.errors import UnsupportedError, UsageError
 from minirun.linux import apparmor
-from minirun.network import driver_options, endpoint_options, macvlan
+from minirun.network import endpoint_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _of_networks(project: Project) -> Iterator[str]:
         if ipam.get("options") or ipam.get("driver") not in (None, "", "default"):
             yield f'network "{key}": ipam.driver and its options are left out: there is one way to choose addresses'
         for option in network.get("driver_opts") or {}:
-            if option not in (macvlan.KNOWN if network.get("driver") == "macvlan" else driver_options.KNOWN):
+            if option not in network_options.known_options(network):
                 yield f'network "{key}": driver_opts {option} is left out: it has no such option here'
 
 

@@ -37,6 +37,11 @@ class Labels(str):
         return made
 
 
+def is_usual(form: str) -> bool:
+    """Whether `--format form` is for the usual columns, of which --quiet leaves the ids."""
+    return form.strip(" ") in ("", "table")
+
+
 def lines(
     rows: Iterable[Row], form: str, headings: Mapping[str, str], columns: Sequence[str]
 ) -> Iterable[str]:
@@ -45,7 +50,7 @@ def lines(
     `headings` has the heading of each field that a row has, {"ID": "IMAGE ID"}; `columns` the usual ones.
     """
     form = form.strip(" ")
-    if form in ("", "table"):
+    if is_usual(form):
         return table(
             [
                 [headings[name] for name in columns],

@@ -119,7 +119,7 @@ def history_command(
     image = Store(paths).get(name)
     image.require(platform, name)
     rows = history(image, human=human, whole=no_trunc)
-    if quiet and form in ("", "table"):
+    if quiet and format.is_usual(form):
         form = "{{.ID}}"
     created = "CreatedSince" if human else "CreatedAt"
     for line in format.lines(rows, form, _HEADINGS, ["ID", created, "CreatedBy", "Size", "Comment"]):

@@ -105,7 +105,7 @@ def images_command(
 
         named = [image for image in images if image.reference or every or "dangling" in wanted]
         return imagetree.show(named, engine.used(paths))
-    if quiet and form in ("", "table"):
+    if quiet and format.is_usual(form):
         lines = iter(dict.fromkeys(shown_id(image.id, no_trunc) for image in images))
     else:
         columns = [*_COLUMNS[:2], *(["Digest"] if digests else []), *_COLUMNS[2:]]

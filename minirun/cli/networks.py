@@ -98,7 +98,7 @@ def ls_command(session: Session, quiet: bool, no_trunc: bool, words: tuple[str, 
     containers.all_containers(session)  # what a killed shim has left is put away first
     network_repair.repair(session)
     rows = (_row(facts, whole=no_trunc) for facts in _chosen(session, filters.parse(words, known)))
-    if quiet and form in ("", "table"):
+    if quiet and format.is_usual(form):
         form = "{{.ID}}"
     for line in format.lines(rows, form, _HEADINGS, _COLUMNS):
         say(line)

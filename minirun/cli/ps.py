@@ -78,7 +78,7 @@ def ps_command(
     every = every or count >= 0 or "status" in wanted
     shown = [one for one in chosen(session, wanted) if every or containers.is_under_way(one)]
     shown = shown[:count] if count >= 0 else shown
-    if quiet and form in ("", "table"):
+    if quiet and format.is_usual(form):
         say("".join(f"{one['id'] if no_trunc else one['id'][:12]}\n" for one in shown), end="")
         return
     size = size or bool(_NEEDS_SIZE.search(form))

@@ -87,7 +87,7 @@ def create_command(
 def ls_command(session: Session, quiet: bool, words: tuple[str, ...], form: str) -> None:
     """List volumes."""
     shown = _chosen(session, filters.parse(words, ("dangling", "driver", "label", "name")))
-    if quiet and form in ("", "table"):
+    if quiet and format.is_usual(form):
         form = "{{.Name}}"
     for line in format.lines((row(session, volume) for volume in shown), form, HEADINGS, COLUMNS):
         say(line)

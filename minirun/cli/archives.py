@@ -96,7 +96,10 @@ def _opened(paths: Paths, source: str) -> Iterator[BufferedReader]:
     if source.startswith(("http://", "https://")):
         from minirun.build import remote
 
-        with closing(remote.download(paths, source)) as held, open(_in(held.fd, held.name), "rb") as file:
+        with (
+            closing(remote.download(paths, source)) as held,
+            open(_open_in(held.fd, held.name), "rb") as file,
+        ):
             yield file
         return
     if "://" in source:
@@ -113,7 +116,7 @@ def _opened(paths: Paths, source: str) -> Iterator[BufferedReader]:
         yield file
 
 
-def _in(directory: int, name: str) -> int:
+def _open_in(directory: int, name: str) -> int:
     return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
 
 

@@ -51,9 +51,11 @@ def run(
     """
     if explain and explain not in FORMS:
         raise UsageError(f"--explain={explain}: no such form", f"there are {', '.join(FORMS)}")
-    if explain == "sh" and (options["runtime"] or options["namespaces"].get("pid", "host") != "host"):
+    joined = options["namespaces"].get("pid", "host") != "host"
+    if explain == "sh" and (options["runtime"] or joined):
+        option = "--runtime" if options["runtime"] else f"--pid {options['namespaces']['pid']}"
         raise UnsupportedError(
-            "--explain=sh: a script makes its processes itself, in a pid namespace of their own or the host's",
+            f"--explain=sh: a script makes its processes itself, so {option} cannot be in it",
             "--explain tells about this one, too",
         )
     names = Names(session)

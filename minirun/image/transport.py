@@ -304,7 +304,7 @@ def _told(error: object) -> str:
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return f"connecting timed out after {CONNECT_SECONDS} seconds"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"it timed out: nothing has come for {READ_SECONDS} seconds"
+        return f"it timed out: nothing has come for {READ_SECONDS} seconds or more"
     if isinstance(error, urllib3.exceptions.ProxyError):
         return f"its proxy fails: {_told(error.original_error)}"
     if isinstance(error, urllib3.exceptions.ProtocolError):

@@ -85,7 +85,10 @@ def test_what_is_wrong_in_a_file_is_told_with_its_line(content, words, tmp_path)
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("nosuch", "No such file"), (".", "Is a directory"), ("a\0b", "null byte"), ("", "No such")],
+    [
+        *(("nosuch", "No such file"), (".", "Is a directory"), ("a\0b", "null byte"), ("", "No such")),
+        ("/dev/zero", "^--env-file /dev/zero: larger than"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_told(path, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _BLANKS = " \t"  # that no name may have
+_BYTES_MAX = 16 << 20  # of a file; execve(2) takes less
 
 
 def environment(entries: Iterable[str], files: Iterable[str]) -> list[str]:
@@ -84,9 +85,11 @@ def _entries(paths: Iterable[str], option: str) -> Iterator[str]:
 def _lines(path: str, option: str) -> list[bytes]:
     try:
         with open(path, "rb") as file:
-            content = file.read()
+            content = file.read(_BYTES_MAX + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         raise UsageError(f"{option} {path}: {getattr(error, 'strerror', error)}") from None
+    if len(content) > _BYTES_MAX:  # it may be one without an end, as /dev/zero
+        raise UsageError(f"{option} {path}: larger than {_BYTES_MAX} bytes")
     return [line.removesuffix(b"\r") for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
 
 

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 _JOBS_MIN = 4
 _IDLE_MILLISECONDS = 100
-_GATHERED_BYTES = 1 << 16  # of a failed step's output
 
 
 class StepFailed(MinirunError):

@@ -107,7 +107,7 @@ class Unpacking:
         if base.startswith(WHITEOUT):
             self._whiteout(parent, base)
         elif info.isdir():
-            self._directory(name, parent, base, info)
+            self._directory(name, info)
         elif name in self.names or not name:
             raise MinirunError("there is an entry of that name already")
         else:
@@ -164,7 +164,7 @@ class Unpacking:
         self.directories[path] = info
         self.names.add(path)
 
-    def _directory(self, name: str, parent: str, base: str, info: tarfile.TarInfo) -> None:
+    def _directory(self, name: str, info: tarfile.TarInfo) -> None:
         if not name:
             return  # a container's / is root's, 0755, as Docker has it: the tar's comes from whoever packed it
         if name in self.directories:

@@ -80,7 +80,7 @@ class _Extraction(Unpacking):
         parent, _, base = name.rpartition("/")
         if info.isdir():
             if name:  # the directory itself is there, and keeps its owner and mode
-                self._directory(name, parent, base, info)
+                self._directory(name, info)
             return
         if not name:
             raise MinirunError("cannot overwrite the directory itself with what is none")

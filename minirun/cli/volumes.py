@@ -58,7 +58,7 @@ HEADINGS = {
     "--opt",
     "options",
     multiple=True,
-    help="type=nfs, device=:/DIR, o=addr=HOST,rw: what is mounted for it.",
+    help="type=nfs, device=:/DIR, o=addr=10.0.0.5,rw: what is mounted for it.",
 )
 @click.option("--name", "given", default="", hidden=True)
 @click.argument("volume", required=False, default="")

@@ -5,7 +5,7 @@ volume for which something is mounted itself, `volume create -o type=nfs`.
         0                       what the mount shows: config.json binds it
         0.tree                  an image: its layers as one tree, read-only
                                 a volume: what its options say; a tmpfs is one for all that run, by copies of the mount
-        0.root                  of an image the uppermost of them, empty: / belongs to whom the image says
+        0.root                  of an image the uppermost of them, empty: / is root's and 0755, whatever it says
 
 The part is found inside the volume by openat2(2), and what was found is mounted here at once.  So whoever may write to
 the volume cannot lead the mount to the host with a link, before or after (CVE-2023-5043 is of this kind).

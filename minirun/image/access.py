@@ -148,8 +148,8 @@ class Access:
         if self.offline:
             query += [("offline_token", "true"), ("client_id", _CLIENT)]
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}" if query else realm
-        headers = {"Authorization": self._credentials.basic} if self._credentials else {}
-        return self._ask("GET", url, headers, b"")
+        sent = {"Authorization": self._credentials.basic} if self._credentials else {}
+        return self._ask("GET", url, sent, b"")
 
     def _refresh(self, realm: str, service: str, scopes: list[str], token: str) -> Answer:
         """RFC 6749 section 6.  The token goes in the body, which no log of addresses shows."""

@@ -100,12 +100,12 @@ def naming_what_is_here(store: Store) -> Iterator[None]:
 def _without_a_registry(store: Store, is_sentence: bool) -> str:
     """The names here, a few of them, for whoever has no network: a sentence, or the rest of one."""
     found = {reference.parse(image.reference).familiar for image in store.images() if image.reference}
-    names = sorted(name.removesuffix(":latest") for name in found)
-    if not names:
+    here = sorted(name.removesuffix(":latest") for name in found)
+    if not here:
         return f"{' Without' if is_sentence else '; without'} it, scripts/rootfs busybox makes an image"
-    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    more = f" and {len(here) - _NAMED_MAX} more" if len(here) > _NAMED_MAX else ""
     start = " Here" if is_sentence else "; here"
-    return f"{start} without it: {', '.join(names[:_NAMED_MAX])}{more}; scripts/rootfs makes others"
+    return f"{start} without it: {', '.join(here[:_NAMED_MAX])}{more}; scripts/rootfs makes others"
 
 
 def _not_here(name: str, platform: Platform | None, other: Image | None) -> str:

@@ -57,6 +57,37 @@ def test_what_is_not_so_is_refused(words):
         run.run_command.make_context("run", [words, "busybox"])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "network create --ipv4=false x",
+        "network create --scope=global x",
+        "network create --ipam-driver=mine x",
+        "image pull --disable-content-trust=false x",
+        "buildx ls --no-trunc=false",
+        "buildx prune --builder=mine",
+        "buildx --builder=mine ls",
+    ],
+)
+def test_of_other_commands_too(words, monkeypatch, capsys):
+    (flag,) = (word for word in words.split() if word.startswith("--"))
+    assert said(words.split(), monkeypatch, capsys, code=1).startswith(f"minirun: {flag} is not in minirun: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("buildx inspect --bootstrap x", "load -q", "network disconnect --force x y", "rmi --no-prune x"),
+        *("network inspect -v x", "network create --ipv4 --scope local --ipam-driver default x"),
+    ],
+)
+def test_what_changes_nothing_is_taken(words):
+    path, dash, rest = words.partition(" -")
+    command = dict(docker_options.commands_of())[path]
+    with command.make_context(path, (dash.strip() + rest).split()) as ctx:
+        assert not {"bootstrap", "quiet", "no_prune", "verbose", "ipv4", "scope"} & ctx.params.keys()
+
+
 def test_what_is_so_anyway_is_no_error():
     words = ["--runtime", "minirun-oci", "--userns", "host", "--volume-driver", "local"]
     words += ["--disable-content-trust", "--isolation=default", "busybox"]

@@ -24,7 +24,7 @@ import stat
 from minirun import files
 from minirun.engine import namespaces, records
 from minirun.engine.files import detached
-from minirun.errors import MinirunError, NotFoundError
+from minirun.errors import MinirunError, NotFoundError, in_words
 from minirun.linux import inroot, syscalls
 from minirun.linux.constants import (
     MNT_DETACH,
@@ -108,7 +108,7 @@ def _volume(paths: Paths, mount: MountPoint, options: dict[str, str]) -> str:
     tree = f"{mount['place']}.tree"
     os.mkdir(tree)
     entry: MountEntry = {"destination": tree, "type": options["type"], "source": options["device"]}
-    entry["options"] = [word for word in options.get("o", "").split(",") if word]
+    entry["options"] = [_numbered(mount["name"], word) for word in options.get("o", "").split(",") if word]
     (wanted,) = mounts.plan([entry], "/")
     with files.locked(f"{paths.volumes}/{mount['name']}/.lock"):  # of two at once, one copies the other's
         shared = -1 if wanted.is_bind else _mounted_by_another(paths, mount["name"])
@@ -121,6 +121,19 @@ def _volume(paths: Paths, mount: MountPoint, options: dict[str, str]) -> str:
         os.close(place)
         os.close(shared)
     return tree
+
+
+def _numbered(volume: str, word: str) -> str:
+    """`addr=files.example` with the address in place of the name: the kernel looks up none, see nfs(5)."""
+    key, equals, host = word.partition("=")
+    if key != "addr" or not equals:
+        return word
+    import socket
+
+    try:
+        return f"addr={socket.getaddrinfo(host, None)[0][4][0]}"
+    except (OSError, UnicodeError) as error:
+        raise MinirunError(f"the volume {volume}: {word} cannot be resolved: {in_words(error)}") from error
 
 
 def _mounted_by_another(paths: Paths, name: str) -> int:

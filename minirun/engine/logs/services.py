@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _SEVERITIES = {"stdout": 6, "stderr": 3}  # informational, error: RFC 5424, section 6.2.1
 _CONNECT_SECONDS = 3.0
+_AGAIN_SECONDS = 0.3  # the same of a connection that was lost: the shim has its container to look after
 _RETRY_SECONDS = 5.0
 _LAST_SECONDS = 1.0  # for what still waits when the container has ended
 _BACKLOG = 1 << 20  # bytes of TCP that may wait
@@ -62,13 +63,13 @@ class Service(Writer):
         self.lost = 0
         self.backlog = b""
         self.retry_at = 0.0  # time.monotonic(), after which a lost connection is made anew
-        self.sock: socket.socket | None = self._connected()
+        self.sock: socket.socket | None = self._connected(_CONNECT_SECONDS)
 
-    def _connected(self) -> socket.socket:
+    def _connected(self, seconds: float) -> socket.socket:
         """Raises MinirunError."""
         sock = socket.socket(self.family, self.kind | socket.SOCK_CLOEXEC)
         try:
-            sock.settimeout(_CONNECT_SECONDS)
+            sock.settimeout(seconds)
             sock.connect(self.address)
         except OSError as error:
             sock.close()
@@ -113,7 +114,7 @@ class Service(Writer):
         if not self.sock and time.monotonic() < self.retry_at:
             return False
         try:
-            self.sock = self.sock or self._connected()
+            self.sock = self.sock or self._connected(_AGAIN_SECONDS)
             if self.kind == socket.SOCK_DGRAM:
                 self.sock.send(message)
                 return True

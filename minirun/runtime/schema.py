@@ -365,7 +365,12 @@ def _problem(value: object, shape: Any) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the kernel could be given it: no NUL, and no half of a surrogate pair, which JSON can spell."""
+    """Whether the kernel could be given it: no NUL, and no half of a surrogate pair, which JSON can spell.
+
+    Those from U+DC80 to U+DCFF stand for bytes that are no UTF-8, see PEP 383: a word may have them.
+    """
     if "\0" in text:
         return False
-    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
+    return text.isascii() or all(
+        sign < "\ud800" or "\udc80" <= sign <= "\udcff" or sign > "\udfff" for sign in text
+    )

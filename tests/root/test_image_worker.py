@@ -36,17 +36,17 @@ def left(store: Store) -> list[str]:
 
 
 def test_a_hostile_layer_is_refused_in_the_same_words(store: Store) -> None:
-    image = add_image(store, tar(entry("../evil")))
+    image = add_image(store, tar(entry("a"), entry("a")))
     before = children(os.getpid())  # an earlier test's, perhaps
-    with pytest.raises(MinirunError, match=r"layer \w{12}: entry '../evil': a name with .."):
+    with pytest.raises(MinirunError, match=r"layer \w{12}: entry 'a': there is an entry of that name already"):
         image.layer_paths()
     assert left(store) == []
     assert set(children(os.getpid())) <= set(before)
 
 
 def test_a_layer_refused_at_its_beginning_does_not_hang_what_feeds_it(store: Store) -> None:
-    image = add_image(store, tar(entry("/evil"), entry("a", os.urandom(3 << 20))), packed=False)
-    with pytest.raises(MinirunError, match="an empty or absolute name"):
+    image = add_image(store, tar(entry("a"), entry("a"), entry("b", os.urandom(3 << 20))), packed=False)
+    with pytest.raises(MinirunError, match="there is an entry of that name already"):
         image.layer_paths()
     assert left(store) == []
 

@@ -278,6 +278,14 @@ def test_a_process_has_words(args: object) -> None:
         schema.check(changed(("process", "args"), args))
 
 
+@pytest.mark.parametrize("word", ["\udcff\udcfe", "a\udc80b", "\U0001f600", "\ufffd"])
+def test_a_word_may_have_bytes_that_are_no_text(word: str) -> None:
+    config = whole_config()
+    config["process"]["args"] = [word]
+    config["process"]["env"] = [f"A={word}"]
+    schema.check(config)
+
+
 def test_what_is_there_twice_is_named() -> None:
     rlimit = WHOLE["process"]["rlimits"][0]
     with pytest.raises(UsageError, match=r'process.rlimits\[1\].type: "RLIMIT_NOFILE" is there twice'):

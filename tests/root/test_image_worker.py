@@ -38,7 +38,9 @@ def left(store: Store) -> list[str]:
 def test_a_hostile_layer_is_refused_in_the_same_words(store: Store) -> None:
     image = add_image(store, tar(entry("a"), entry("a")))
     before = children(os.getpid())  # an earlier test's, perhaps
-    with pytest.raises(MinirunError, match=r"layer \w{12}: entry 'a': there is an entry of that name already"):
+    with pytest.raises(
+        MinirunError, match=r"layer \w{12}: entry 'a': there is an entry of that name already"
+    ):
         image.layer_paths()
     assert left(store) == []
     assert set(children(os.getpid())) <= set(before)

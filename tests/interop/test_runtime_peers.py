@@ -136,13 +136,19 @@ def podman(program: Callable[[str], str], busybox_for_docker: Path) -> Iterator[
     base += ["--tmpdir", tmp_path / "tmp", "--cgroup-manager=cgroupfs", "--events-backend=file"]
     base += ["--storage-driver=overlay", "--runtime", MINIRUN_OCI]
     run(*base, "load", "-q", "-i", busybox_for_docker, check=True)
-    yield lambda *words: run(*base, *words)
+    yield lambda *words: run(*base, *words, cwd=tmp_path)  # conmon writes a file `oom` where it is
     run(*base, "rm", "-f", "-a", "-t", "0")
     subprocess.run(["umount", "-l", tmp_path / "root" / "overlay"], check=False, capture_output=True)
-    shutil.rmtree(tmp_path)
+    eventually(lambda: is_cleared(tmp_path))
     for group in podmans_groups() - before:
         for directory, _, _ in os.walk(group, topdown=False):
             eventually(lambda directory=directory: is_removed(directory))
+
+
+def is_cleared(directory: Path) -> bool:
+    """Not while conmon, who is just ending, writes into it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()
 
 
 def is_removed(directory: str) -> bool:

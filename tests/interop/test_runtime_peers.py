@@ -138,7 +138,6 @@ def podman(program: Callable[[str], str], busybox_for_docker: Path) -> Iterator[
     run(*base, "load", "-q", "-i", busybox_for_docker, check=True)
     yield lambda *words: run(*base, *words, cwd=tmp_path)  # conmon writes a file `oom` where it is
     run(*base, "rm", "-f", "-a", "-t", "0")
-    subprocess.run(["umount", "-l", tmp_path / "root" / "overlay"], check=False, capture_output=True)
     eventually(lambda: is_cleared(tmp_path))
     for group in podmans_groups() - before:
         for directory, _, _ in os.walk(group, topdown=False):
@@ -146,7 +145,8 @@ def podman(program: Callable[[str], str], busybox_for_docker: Path) -> Iterator[
 
 
 def is_cleared(directory: Path) -> bool:
-    """Not while conmon, who is just ending, writes into it."""
+    """Not while conmon, who is just ending, writes into it, or has Podman mount its directory once more."""
+    subprocess.run(["umount", "-l", directory / "root" / "overlay"], check=False, capture_output=True)
     shutil.rmtree(directory, ignore_errors=True)
     return not directory.exists()
 

@@ -45,9 +45,11 @@ class Scheduler:
         left = {key: (act, set(after)) for key, (act, after) in acts.items()}
         try:
             self._run(left)
-        except BaseException:
+        except BaseException as error:
             self.stop()
             self._wait_for_all(time.monotonic() + _PATIENCE_SECONDS)
+            if _is_interrupt(error):
+                raise KeyboardInterrupt from error
             raise
         if self.failures:
             raise self.failures[0]
@@ -72,7 +74,9 @@ class Scheduler:
         self.working += 1
         try:
             threading.Thread(target=self._work, args=(key, act), daemon=True).start()
-        except RuntimeError:
+        except RuntimeError as error:
+            if _is_interrupt(error):
+                raise  # it has begun, and counts itself out
             self.working -= 1
             raise none_left("threads") from None
 
@@ -100,3 +104,8 @@ class Scheduler:
         with self.changed:
             while self.working and time.monotonic() < deadline:
                 self.changed.wait(_LOOK_SECONDS)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C came while threading.py had a lock in neither hand: it then tells of the lock instead."""
+    return isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt)

@@ -90,3 +90,24 @@ def test_an_interrupt_waits_for_those_that_work() -> None:
     with pytest.raises(KeyboardInterrupt):
         scheduler.run({"a": (act, [])})
     assert done == ["put away"]
+
+
+def test_an_interrupt_between_two_locks_of_a_thread_that_begins_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        begin(thread)
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("cannot release un-acquired lock")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    done: list[str] = []
+    scheduler = Scheduler()
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.run({"a": (lambda: done.append("a"), []), "b": (lambda: done.append("b"), ["a"])})
+    assert done == ["a"]
+    assert scheduler.working == 0

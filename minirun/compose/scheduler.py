@@ -107,5 +107,5 @@ class Scheduler:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C came while threading.py had a lock in neither hand: it then tells of the lock instead."""
+    """Whether Ctrl-C came while the threading module had a lock in neither hand: it then tells of the lock instead."""
     return isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minirun import booleans
 from minirun.build import options, output_words
 from minirun.cli import refused_options
-from minirun.cli.flag_values import TRUTHS
 from minirun.engine.options import limits, run_options
 from minirun.errors import UnsupportedError, UsageError
 
@@ -186,7 +186,7 @@ def _refuse_attestations(words: Mapping[str, Any]) -> None:
 
 def _is_off(text: str) -> bool:
     """`false`, or `type=sbom,disabled=true`."""
-    return not TRUTHS.get(text.lower(), bool(text)) or "disabled=true" in _fields(text)
+    return not booleans.SMALL.get(text.lower(), bool(text)) or "disabled=true" in _fields(text)
 
 
 def _fields(text: str) -> Iterable[str]:

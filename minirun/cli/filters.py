@@ -11,7 +11,8 @@ import re
 import time
 from fnmatch import fnmatchcase
 
-from minirun.cli import flag_values, units
+from minirun import booleans
+from minirun.cli import units
 from minirun.errors import UsageError
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ def parse(words: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
 
 def boolean(text: str) -> bool:
     """`true`, `1`, `false` and so on."""
-    truth = flag_values.TRUTHS.get(text.lower())
+    truth = booleans.SMALL.get(text.lower())
     if truth is None:
         raise UsageError(f"invalid filter: '{text}' is neither true nor false")
     return truth

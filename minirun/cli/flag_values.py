@@ -12,13 +12,13 @@ import itertools
 
 import click
 
+from minirun import booleans
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     Options = dict[str, click.Option]  # by each of their names
-
-TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 
 
 def spell_out(command: click.Command, args: Iterable[str]) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _short(word: str, options: Options) -> Iterator[str]:
 
 def _flag(option: click.Option, name: str, value: str) -> list[str]:
     """The flag, or the one of the contrary, or none."""
-    truth = TRUTHS.get(value.lower())
+    truth = booleans.SMALL.get(value.lower())
     if truth is None:
         ctx = click.get_current_context(silent=True)
         raise click.BadOptionUsage(name, f'invalid value "{value}" for {name}: true or false', ctx)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from minirun import booleans
 from minirun.errors import UsageError
 from minirun.image.suggestions import did_you_mean
 from minirun.image.words import BLANKS, SPACE, behind_blanks, quoted
@@ -24,10 +25,6 @@ _NANOSECONDS = {
     **{"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9},
 }
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_TRUTHS = {
-    **dict.fromkeys(["1", "t", "T", "TRUE", "true", "True"], True),
-    **dict.fromkeys(["0", "f", "F", "FALSE", "false", "False"], False),
-}
 
 
 def leading(rest: str, escape: str) -> tuple[list[str], str]:
@@ -131,4 +128,4 @@ def _times(digits: str, unit: int) -> int:
 
 def truth(text: str) -> bool | None:
     """1, t, true and their opposites; None for any other word."""
-    return _TRUTHS.get(text)
+    return booleans.EXACT.get(text)

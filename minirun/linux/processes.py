@@ -71,3 +71,12 @@ def wait_until_gone(pid: int, started: int, timeout_seconds: float) -> bool:
         return bool(poll.poll(timeout_seconds * 1000))
     finally:
         os.close(pidfd)
+
+
+def network_counts(pid: int) -> dict[str, list[int]]:
+    """{interface: its 16 numbers} of the process's network, bytes, packets, errors and drops received first, sent
+    from the ninth: proc_pid_net(5) "dev".  FileNotFoundError when the process is gone.
+    """
+    with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
+        lines = (line.partition(":") for line in file.read().splitlines()[2:])
+    return {name.strip(): [int(word) for word in counts.split()] for name, _, counts in lines}

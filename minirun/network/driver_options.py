@@ -14,6 +14,7 @@ See      docs.docker.com "Bridge network driver", Options; bridge(8) "isolated"
 
 from __future__ import annotations
 
+from minirun import booleans
 from minirun.errors import UsageError
 from minirun.network import addresses
 
@@ -32,7 +33,6 @@ _PREFIX = "com.docker.network.container_iface_prefix"
 KNOWN = (NAME, MTU, _ICC, _MASQUERADE, _BINDING, _PREFIX)
 _LONGEST_PREFIX = 12  # IFNAMSIZ of linux/if.h, less its zero and a number
 
-_TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 _MTUS = range(68, 65536)  # RFC 791; the most that a veth takes: <linux/if_ether.h> ETH_MAX_MTU
 
 
@@ -41,7 +41,7 @@ def check(options: Mapping[str, str], *, ipv6: bool = False) -> None:
     if unknown := options.keys() - set(KNOWN):
         raise UsageError(f"unknown option {min(unknown)}", f"there are {', '.join(KNOWN)}")
     for key in (_ICC, _MASQUERADE):
-        if options.get(key, "true").lower() not in _TRUTHS:
+        if options.get(key, "true").lower() not in booleans.SMALL:
             raise UsageError(f'invalid value for {key}: "{options[key]}"', "true or false")
     check_mtu(options, ipv6=ipv6)
     _check_prefix(options.get(_PREFIX, "eth"))
@@ -89,7 +89,7 @@ def masquerades(network: Network) -> bool:
 
 
 def _truth(network: Network, key: str) -> bool:
-    return _TRUTHS[network.get("options", {}).get(key, "true").lower()]
+    return booleans.SMALL[network.get("options", {}).get(key, "true").lower()]
 
 
 def interface_prefix(network: Network) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from minirun.linux import cgroup_files
+from minirun.linux import cgroup_files, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,17 +110,14 @@ def _huge_pages(group: str) -> dict[str, Numbers]:
 
 
 def _interfaces(pid: int) -> list[dict[str, Any]]:
-    """/proc/PID/net/dev: bytes, packets, errors and drops, received and sent."""
+    """Of each its bytes, packets, errors and drops, received and sent."""
     try:
-        with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
-            lines = file.read().splitlines()[2:]
+        counts = processes.network_counts(pid)
     except OSError:
         return []
     found = []
-    for line in lines:
-        name, _, counts = line.partition(":")
-        numbers = [int(word) for word in counts.split()]
-        entry: dict[str, Any] = {"Name": name.strip()}
+    for name, numbers in counts.items():
+        entry: dict[str, Any] = {"Name": name}
         for direction, offset in (("Rx", 0), ("Tx", 8)):
             for number, what in enumerate(("Bytes", "Packets", "Errors", "Dropped")):
                 entry[f"{direction}{what}"] = numbers[offset + number]

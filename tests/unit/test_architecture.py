@@ -22,7 +22,7 @@ LAYERS = [
     {"image", "network", "runtime"},
     {"linux"},
     {"errors", "paths", "files"},
-    {"jsontext", "printable"},
+    {"booleans", "jsontext", "printable"},
 ]
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 GROUND = LEVEL["errors"]

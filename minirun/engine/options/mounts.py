@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 
+from minirun import booleans
 from minirun.errors import UsageError
 from minirun.runtime import procmounts
 
@@ -193,7 +194,6 @@ _KNOWN = (
     *("volume-nocopy", "volume-label", "volume-driver", "volume-subpath", "volume-opt", "image-subpath"),
     *("tmpfs-size", "tmpfs-mode"),
 )
-_TRUTHS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 
 
 def mount(text: str) -> MountPoint:
@@ -283,9 +283,9 @@ def _check(kind: str, source: str, destination: str, readonly: bool) -> None:
 
 def _truth(words: dict[str, str], key: str) -> bool:
     value = words.get(key, "false")
-    if value.lower() not in _TRUTHS:
+    if value.lower() not in booleans.SMALL:
         raise _Wrong(f"invalid value for {key}: {value}")
-    return _TRUTHS[value.lower()]
+    return booleans.SMALL[value.lower()]
 
 
 def _options(kind: str, words: dict[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ See      docs.docker.com "docker container run", security-opt; moby daemon/daemo
 
 from __future__ import annotations
 
+from minirun import booleans
 from minirun.errors import UnsupportedError, UsageError
 from minirun.linux import apparmor, seccomp
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_BOOLEANS = {
-    **dict.fromkeys(("1", "t", "T", "true", "True", "TRUE"), True),
-    **dict.fromkeys(("0", "f", "F", "false", "False", "FALSE"), False),
-}
 _HINT = "no-new-privileges, seccomp=FILE, systempaths=unconfined, writable-cgroups=true, apparmor=PROFILE"
 
 
@@ -49,9 +46,9 @@ def _split(entry: str) -> tuple[str, str]:
 
 
 def _boolean(entry: str, value: str) -> bool:
-    if value not in _BOOLEANS:
+    if value not in booleans.EXACT:
         raise UsageError(f'invalid --security-opt: "{entry}"', "it is true or false")
-    return _BOOLEANS[value]
+    return booleans.EXACT[value]
 
 
 def _profile(value: str) -> dict[str, Any] | None:
@@ -108,7 +105,7 @@ def has_open_paths(entries: Iterable[str], privileged: bool) -> bool:
 def has_writable_cgroups(entries: Iterable[str], privileged: bool) -> bool:
     """Whether /sys/fs/cgroup may be written: what --privileged gives, unless it is said."""
     said = value_of(entries, "writable-cgroups")
-    return _BOOLEANS[said] if said else privileged
+    return booleans.EXACT[said] if said else privileged
 
 
 def apparmor_profile(entries: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ import os
 import time
 
 from minirun.engine import records
-from minirun.linux import cgroup_files
+from minirun.linux import cgroup_files, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,12 +113,11 @@ def _sum(words: list[str], key: str) -> int:
 def _network(pid: int) -> Pair | None:
     """(bytes received, bytes sent) over all interfaces but the loopback."""
     try:
-        with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
-            lines = file.read().splitlines()[2:]
+        counts = processes.network_counts(pid)
     except OSError:
         return None
-    counts = [line.partition(":")[2].split() for line in lines if line.partition(":")[0].strip() != "lo"]
-    return sum(int(count[0]) for count in counts), sum(int(count[8]) for count in counts)
+    counted = [numbers for name, numbers in counts.items() if name != "lo"]
+    return sum(numbers[0] for numbers in counted), sum(numbers[8] for numbers in counted)
 
 
 def _tasks(group: str) -> int | None:
